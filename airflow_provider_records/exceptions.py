@@ -1,0 +1,127 @@
+"""Every error a user of this provider can meet.
+
+An error says what was refused, which record it concerns, and which setting or right would change it.
+No message holds a secret or a vendor's response body.
+"""
+
+from __future__ import annotations
+
+
+class RecordsError(Exception):
+    """Base of all errors of this provider.
+
+    ``retry`` tells whether another try of the same task can help; operators turn the others into a task
+    failure that Airflow does not retry.
+    """
+
+    retry = False
+
+
+class ConfigurationError(RecordsError, ValueError):
+    """A connection field, an operator argument or a ``[records]`` option is wrong."""
+
+
+class InvalidRecordsError(RecordsError, ValueError):
+    """``records=`` holds something that is not a clean list of records; no request was sent."""
+
+
+class EvidenceError(RecordsError):
+    """A file of the evidence store is missing, changed, or belongs to something else."""
+
+
+class ApprovalError(RecordsError):
+    """The approval is missing, is for another list, or has too few distinct approvers."""
+
+
+class ApprovalRejectedError(ApprovalError):
+    """People decided against this disposal."""
+
+
+class TooManyRecordsError(RecordsError):
+    """The list is longer than ``max_records``; the whole list is refused, nothing was deleted."""
+
+
+class JournalError(RecordsError):
+    """The journal belongs to another manifest or cannot be continued."""
+
+
+class DisposalIncompleteError(RecordsError):
+    """Records are left as ``failed``, ``unknown`` or ``not_attempted``; the next try carries on with them."""
+
+    retry = True
+
+
+class CertificateIncompleteError(RecordsError):
+    """The certificate was written, but not everything it covers was carried out."""
+
+
+class VendorError(RecordsError):
+    """A vendor's system did not do what was asked.
+
+    :param message: what was refused and what would change it, fit for a log line.
+    :param status: HTTP status code, or None when no answer arrived.
+    :param code: the vendor's own code, e.g. ``12766`` (Unifier) or ``1100`` (enaio).
+    :param request_id: the vendor's id of the request, for its support and audit log.
+    :param detail: the vendor's raw text, cut to 500 characters; for the evidence, not for logs.
+    """
+
+    retry = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.detail = detail[:500] if detail else None
+
+
+class NotSentError(VendorError):
+    """The request provably did not reach the system (connection refused, name unknown, TLS refused)."""
+
+
+class NoAnswerError(VendorError):
+    """The request may or may not have been carried out: timeout, lost connection, gateway error."""
+
+
+class UnreadableAnswerError(NoAnswerError):
+    """An answer arrived but says nothing that can be relied on (HTML, cut-off JSON, wrong types)."""
+
+
+class NotFoundError(VendorError):
+    """The system says that it does not know this id."""
+
+
+class RefusedError(VendorError):
+    """The system refuses for a business reason that a retry does not change."""
+
+    retry = False
+
+
+class ServerError(VendorError):
+    """The system reports an error of its own."""
+
+
+class StopError(VendorError):
+    """No further request to this system makes sense in this run until somebody changes something."""
+
+    retry = False
+
+
+class AuthenticationError(StopError):
+    """The credentials were refused."""
+
+
+class AccessDeniedError(StopError):
+    """The credentials are valid but the right is missing (HTTP 403)."""
+
+
+class WrongAddressError(StopError):
+    """Host, region, path or login method is wrong: redirect, login page, or an unknown path."""
