@@ -63,6 +63,8 @@ class VendorError(RecordsError):
     :param code: the vendor's own code, e.g. ``12766`` (Unifier) or ``1100`` (enaio).
     :param request_id: the vendor's id of the request, for its support and audit log.
     :param detail: the vendor's raw text, cut to 500 characters; for the evidence, not for logs.
+
+    ``retry_after`` is how many seconds the system asked to wait, if it did.
     """
 
     retry = True
@@ -81,6 +83,7 @@ class VendorError(RecordsError):
         self.code = code
         self.request_id = request_id
         self.detail = detail[:500] if detail else None
+        self.retry_after: float | None = None
 
 
 class NotSentError(VendorError):

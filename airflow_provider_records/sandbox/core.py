@@ -1,0 +1,410 @@
+"""The stage of the sandbox: calls, replies, switches, faults, and the log that is the truth for tests.
+
+Each vendor is a :class:`Part`. Handlers are coroutines that never await while they change state, and all run
+in one event loop, so no state needs a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+
+class Fuse(Exception):  # noqa: N818 - a signal between handlers and the stage, no error
+    """Raised by a handler to answer at once.
+
+    :param reply: what to answer.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+@dataclass
+class Call:
+    """One request as a vendor part sees it.
+
+    :param method: HTTP method.
+    :param path: path of the URL, still percent-encoded as it was sent.
+    :param params: named parts of the path, decoded.
+    :param query: query parameters; the last value of each name.
+    :param headers: header names in lower case.
+    :param body: the raw body.
+    """
+
+    method: str
+    path: str
+    params: dict[str, Any]
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401
+        """Return the parsed body, or None if it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+@dataclass
+class Reply:
+    """What a handler answers, and what it did.
+
+    :param status: HTTP status code.
+    :param body: None: empty; text: sent as it is; anything else: JSON.
+    :param headers: response headers.
+    :param effects: what changed, e.g. ``{"effect": "destroyed", "id": "2563"}``; empty if nothing did.
+    """
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    effects: list[dict[str, Any]] = field(default_factory=list)
+
+    def raw(self) -> tuple[bytes, dict[str, str]]:
+        if self.body is None:
+            return b"", self.headers
+        if isinstance(self.body, str):
+            return self.body.encode(), {"Content-Type": "text/plain; charset=utf-8", **self.headers}
+        return (
+            json.dumps(self.body, ensure_ascii=False).encode(),
+            {"Content-Type": "application/json", **self.headers},
+        )
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next matching calls.
+
+    :param vendor: ``opus``, ``enaio``, ``unifier`` or ``*``.
+    :param call: the call's name in the log, or ``*``.
+    :param match: only calls whose path or body holds this text.
+    :param skip: how many matching calls pass first.
+    :param times: how many calls are hit; None: all.
+    :param latency_ms: wait before anything else, in milliseconds.
+    :param act: carry out the call before answering wrongly; False: the call has no effect.
+    :param drop: cut the connection instead of answering.
+    :param status: answer with this HTTP status.
+    :param headers: further headers of the wrong answer.
+    :param body: answer with this body (text, or anything that JSON can hold).
+    :param cut: keep only this many bytes of the body.
+    :param drip_ms: send the body byte by byte with this pause, in milliseconds.
+    """
+
+    vendor: str = "*"
+    call: str = "*"
+    match: str = ""
+    skip: int = 0
+    times: int | None = 1
+    latency_ms: float = 0.0
+    act: bool = True
+    drop: bool = False
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    cut: int | None = None
+    drip_ms: float = 0.0
+
+    @property
+    def harmful(self) -> bool:
+        """Whether it is more than latency."""
+        wrong = (self.status, self.body, self.cut)
+        return self.drop or not self.act or self.drip_ms > 0 or any(item is not None for item in wrong)
+
+    def hits(self, vendor: str, name: str, call: Call) -> bool:
+        if self.times == 0 or self.vendor not in {"*", vendor} or self.call not in {"*", name}:
+            return False
+        if (
+            self.match
+            and self.match not in call.path
+            and self.match not in call.body.decode("utf-8", "replace")
+        ):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+    def change(self, reply: Reply) -> Reply:
+        if self.status is None and self.body is None:
+            return Reply(reply.status, reply.body, {**reply.headers, **self.headers}, reply.effects)
+        return Reply(self.status or reply.status, self.body, dict(self.headers), reply.effects)
+
+
+@dataclass
+class Entry:
+    """One line of the log.
+
+    :param seq: 1, 2, 3 … in the order of arrival.
+    :param time: seconds since the epoch when the call arrived.
+    :param vendor: which vendor was called.
+    :param call: the call's name.
+    :param method: HTTP method.
+    :param path: path and query as they were sent.
+    :param request: the body as text (secrets of token calls left out).
+    :param status: HTTP status answered; 0 if the connection was cut.
+    :param effects: what the call changed, even if the answer was lost.
+    :param fault: whether a fault hit the call.
+    """
+
+    seq: int
+    time: float
+    vendor: str
+    call: str
+    method: str
+    path: str
+    request: str
+    status: int
+    effects: list[dict[str, Any]]
+    fault: bool
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A point that the contract leaves open.
+
+    :param values: the allowed values, the default first; for numbers the default and its type.
+    :param about: what it decides.
+    """
+
+    values: tuple[Any, ...]
+    about: str
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+class Part:
+    """One vendor's stand-in.
+
+    Subclasses set ``name`` and ``switches``, hold their state in plain attributes, and list their calls.
+    """
+
+    name: str = ""
+    switches: Mapping[str, Switch] = {}
+
+    def __init__(self) -> None:
+        self.set: dict[str, Any] = {name: switch.values[0] for name, switch in self.switches.items()}
+
+    def calls(self) -> list[tuple[str, str, str, Handler]]:
+        """Return ``(method, path, call name, handler)`` for every call; paths start with ``/<name>``."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """Return the vendor's state as JSON, for tests and for the curious."""
+        raise NotImplementedError
+
+    def turn(self, values: Mapping[str, Any]) -> None:
+        """Set switches.
+
+        :raises ValueError: an unknown switch or value; the message lists the allowed ones.
+        """
+        for name, value in values.items():
+            if name not in self.switches:
+                raise ValueError(
+                    f"{self.name} has no switch {name!r}; it has {', '.join(sorted(self.switches))}"
+                )
+            allowed = self.switches[name].values
+            number = isinstance(allowed[0], (int, float)) and not isinstance(allowed[0], bool)
+            if not (isinstance(value, (int, float)) if number else value in allowed):
+                raise ValueError(f"{self.name}.{name} is one of {allowed!r}, not {value!r}")
+        self.set.update(values)
+
+
+class Stage:
+    """All parts on one loopback port, with the log and the faults.
+
+    :param parts: the vendors.
+    :param routes: further routes (the approval desk).
+    """
+
+    def __init__(self, parts: list[Part], routes: list[BaseRoute] | None = None) -> None:
+        self.parts = {part.name: part for part in parts}
+        self.faults: list[Fault] = []
+        self.log: list[Entry] = []
+        control = [
+            Route("/_sandbox/log", self._log, methods=["GET", "DELETE"]),
+            Route("/_sandbox/state", self._state),
+            Route("/_sandbox/switches", self._switches, methods=["GET", "PUT"]),
+            Route("/_sandbox/faults", self._faults, methods=["GET", "POST", "DELETE"]),
+        ]
+        calls = [
+            Route(path, self._endpoint(part.name, name, handler), methods=[method])
+            for part in parts
+            for method, path, name, handler in part.calls()
+        ]
+        self.app = Starlette(routes=[*control, *calls, *(routes or [])])
+
+    def effects(self, vendor: str, effect: str) -> list[str]:
+        """Return the ids that one kind of effect hit, in order, repeats included."""
+        return [
+            str(item["id"])
+            for entry in self.log
+            if entry.vendor == vendor
+            for item in entry.effects
+            if item["effect"] == effect
+        ]
+
+    def _endpoint(self, vendor: str, name: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            raw_path = request.scope["raw_path"].decode("ascii", "replace").split("?")[0]
+            query = request.url.query
+            call = Call(
+                request.method,
+                raw_path,
+                dict(request.path_params),
+                dict(request.query_params),
+                {key.lower(): value for key, value in request.headers.items()},
+                await request.body(),
+            )
+            body = "" if "token" in name or "login" in name else call.body.decode("utf-8", "replace")
+            path = f"{raw_path}?{query}" if query else raw_path
+            entry = Entry(
+                len(self.log) + 1, time.time(), vendor, name, request.method, path, body, 0, [], False
+            )
+            self.log.append(entry)
+            hit = [fault for fault in self.faults if fault.hits(vendor, name, call)]
+            entry.fault = any(fault.harmful for fault in hit)
+            if wait := sum(fault.latency_ms for fault in hit):
+                await asyncio.sleep(wait / 1000)
+            reply = Reply(500)
+            if all(fault.act for fault in hit):
+                try:
+                    reply = await handler(call)
+                except Fuse as fuse:
+                    reply = fuse.reply
+            entry.effects = reply.effects
+            for fault in hit:
+                reply = fault.change(reply)
+            if any(fault.drop for fault in hit):
+                return _Cut()
+            entry.status = reply.status
+            content, headers = reply.raw()
+            for fault in hit:
+                content = content if fault.cut is None else content[: fault.cut]
+            if drip := sum(fault.drip_ms for fault in hit):
+                return StreamingResponse(_drip(content, drip / 1000), reply.status, headers)
+            return Response(content, reply.status, headers)
+
+        return endpoint
+
+    async def _log(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self.log.clear()
+        return JSONResponse([asdict(entry) for entry in self.log])
+
+    async def _state(self, _: Request) -> Response:
+        return JSONResponse({name: part.state() for name, part in self.parts.items()})
+
+    async def _switches(self, request: Request) -> Response:
+        if request.method == "PUT":
+            try:
+                for name, values in (await request.json()).items():
+                    if name not in self.parts:
+                        raise ValueError(f"no vendor {name!r}; there are {', '.join(self.parts)}")
+                    self.parts[name].turn(values)
+            except (ValueError, AttributeError) as error:
+                return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse(
+            {
+                name: {
+                    switch: {"value": part.set[switch], "values": list(about.values), "about": about.about}
+                    for switch, about in part.switches.items()
+                }
+                for name, part in self.parts.items()
+            }
+        )
+
+    async def _faults(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self.faults.clear()
+        elif request.method == "POST":
+            known = {item.name for item in fields(Fault)}
+            try:
+                asked = await request.json()
+                if unknown := sorted(set(asked) - known):
+                    raise ValueError(f"unknown: {', '.join(unknown)}; a fault has {', '.join(sorted(known))}")
+                self.faults.append(Fault(**asked))
+            except (ValueError, TypeError) as error:
+                return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse([asdict(fault) for fault in self.faults])
+
+
+async def _drip(content: bytes, pause: float) -> Any:  # noqa: ANN401 - an async generator of bytes
+    for index in range(len(content)):
+        yield content[index : index + 1]
+        await asyncio.sleep(pause)
+
+
+class _Cut(Response):
+    """Cuts the connection without a byte of an answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["transport"].abort()
+
+
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """Hands its transport to the application, so that a fault can cut the connection."""
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401
+        super().connection_made(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, "transport": transport}
+
+
+class Server:
+    """Serves a stage on a loopback port, in a thread; a context manager.
+
+    :param stage: what to serve.
+    :param port: port on 127.0.0.1; 0: a free one.
+    """
+
+    def __init__(self, stage: Stage, port: int = 0) -> None:
+        self.stage = stage
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", port))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        config = uvicorn.Config(
+            stage.app, http=_Protocol, ws="none", lifespan="off", log_level="critical", access_log=False,
+            timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self.run, name="sandbox", daemon=True)
+
+    def run(self) -> None:
+        """Serve in this thread until the process is told to stop."""
+        self._server.run(sockets=[self.socket])
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise RuntimeError("the sandbox did not start")
+            time.sleep(0.01)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self.socket.close()

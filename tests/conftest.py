@@ -1,0 +1,48 @@
+"""Shared by all tests: an Airflow home of their own, served sandboxes, and connections to them."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+HOME = tempfile.mkdtemp(prefix="airflow-records-tests-")
+os.environ["AIRFLOW_HOME"] = HOME
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+
+import pytest  # noqa: E402
+import tenacity  # noqa: E402
+
+from airflow_provider_records.hooks.base import VendorHook  # noqa: E402
+from airflow_provider_records.sandbox.core import Part, Server, Stage  # noqa: E402
+
+Serve = Callable[..., Server]
+Connect = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_none())
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serve parts of the sandbox on a free port: ``serve(OpusPart())``."""
+    with ExitStack() as stack:
+        yield lambda *parts: stack.enter_context(Server(Stage(list[Part](parts))))
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Define a connection for this test: ``connect("opus", url + "/opus", login=…, password=…, **extras)``."""
+
+    def define(conn_type: str, host: str, login: str = "", password: str = "", **extra: object) -> str:
+        conn_id = f"{conn_type}_default"
+        value = {"conn_type": conn_type, "host": host, "login": login, "password": password, "extra": extra}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+        return conn_id
+
+    return define
