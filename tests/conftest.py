@@ -37,7 +37,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Define a connection for this test: ``connect("opus", url + "/opus", login=…, password=…, **extras)``."""
+    """Define a connection for this test: ``connect("opus", url + "/opus", login=…, **extras)``."""
 
     def define(conn_type: str, host: str, login: str = "", password: str = "", **extra: object) -> str:
         conn_id = f"{conn_type}_default"

@@ -426,9 +426,7 @@ class VendorHook(BaseHook):
                         raise NoAnswerError(f"{where}: the answer is too large or too slow to be read.")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if _never_left(error):
-                raise NotSentError(
-                    f"{where}: no connection could be made ({type(error).__name__})."
-                ) from None
+                raise NotSentError(f"{where}: no connection could be made ({type(error).__name__}).") from None
             if isinstance(error, requests.exceptions.InvalidURL):
                 raise ConfigurationError(f"{where}: the URL is not valid; check the host field.") from None
             raise NoAnswerError(f"{where}: the answer was lost ({type(error).__name__}).") from None

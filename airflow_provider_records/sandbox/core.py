@@ -131,11 +131,7 @@ class Fault:
     def hits(self, vendor: str, name: str, call: Call) -> bool:
         if self.times == 0 or self.vendor not in {"*", vendor} or self.call not in {"*", name}:
             return False
-        if (
-            self.match
-            and self.match not in call.path
-            and self.match not in call.body.decode("utf-8", "replace")
-        ):
+        if self.match and self.match not in call.path and self.match not in call.body.decode("utf-8", "replace"):
             return False
         if self.skip:
             self.skip -= 1
@@ -220,9 +216,7 @@ class Part:
         """
         for name, value in values.items():
             if name not in self.switches:
-                raise ValueError(
-                    f"{self.name} has no switch {name!r}; it has {', '.join(sorted(self.switches))}"
-                )
+                raise ValueError(f"{self.name} has no switch {name!r}; it has {', '.join(sorted(self.switches))}")
             allowed = self.switches[name].values
             number = isinstance(allowed[0], (int, float)) and not isinstance(allowed[0], bool)
             if not (isinstance(value, (int, float)) if number else value in allowed):
@@ -278,9 +272,7 @@ class Stage:
             )
             body = "" if "token" in name or "login" in name else call.body.decode("utf-8", "replace")
             path = f"{raw_path}?{query}" if query else raw_path
-            entry = Entry(
-                len(self.log) + 1, time.time(), vendor, name, request.method, path, body, 0, [], False
-            )
+            entry = Entry(len(self.log) + 1, time.time(), vendor, name, request.method, path, body, 0, [], False)
             self.log.append(entry)
             hit = [fault for fault in self.faults if fault.hits(vendor, name, call)]
             entry.fault = any(fault.harmful for fault in hit)

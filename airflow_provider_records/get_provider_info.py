@@ -1,0 +1,206 @@
+"""What Airflow reads about this provider: pure data, loaded in every component, imports nothing."""
+
+from __future__ import annotations
+
+_COMMON_FIELDS = {
+    "timeout": {
+        "label": "Timeout (s)",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 60},
+        "description": "Seconds to wait for a connection and for an answer.",
+    },
+    "max_concurrency": {
+        "label": "Requests at once",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "default": 8},
+        "description": "Requests in flight at most, per task; mapped tasks add up: bound them by an Airflow pool.",
+    },
+    "requests_per_second": {
+        "label": "Requests per second",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "description": "Limit over all threads of one task; empty: none.",
+    },
+    "verify_tls": {
+        "label": "Verify TLS",
+        "schema": {"type": ["string", "null"], "default": "true"},
+        "description": "true, false, or the path of a CA file on the workers.",
+    },
+}
+
+_OPUS_FIELDS = {
+    "identity_url": {
+        "label": "Identity URL",
+        "schema": {"type": ["string", "null"], "format": "url"},
+        "description": (
+            "Where tokens are fetched; empty: https://identity.avepointonlineservices.com/connect/token "
+            "(commercial). US Gov: identity-gov, AOS2: identity-aos2 as the first label; "
+            "FedRAMP: https://identity.online15.net/connect/token."
+        ),
+    },
+    "scope": {
+        "label": "Scope",
+        "schema": {"type": ["string", "null"], "default": "records.readwrite.all"},
+        "description": "The app registration's scope; covers list, submit and destroy.",
+    },
+    "private_key": {
+        "label": "Private key (PEM)",
+        "schema": {"type": ["string", "null"], "format": "password"},
+        "description": "Signs the assertion that replaces the client secret; leave the password empty then.",
+    },
+    "certificate_thumbprint": {
+        "label": "Certificate thumbprint",
+        "schema": {"type": ["string", "null"]},
+        "description": "SHA-1 thumbprint (hex) of the certificate that belongs to the private key.",
+    },
+    "connector_id": {
+        "label": "Connector id (GUID)",
+        "schema": {"type": ["string", "null"]},
+        "description": "Default connector connection: Opus, Settings, Connector, the connection's JSON file.",
+    },
+}
+
+
+def get_provider_info() -> dict[str, object]:
+    """Return the provider's metadata as ``provider_info.schema.json`` of Airflow wants it."""
+    package = "airflow_provider_records"
+    return {
+        "package-name": "airflow-provider-records",
+        "name": "Records",
+        "description": "Records disposal: list, approve, delete, mark, prove (AvePoint Opus, enaio, Primavera Unifier).",
+        "integrations": [
+            {
+                "integration-name": "AvePoint Opus",
+                "external-doc-url": "https://github.com/AvePoint/cloud-api",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "OPTIMAL SYSTEMS enaio",
+                "external-doc-url": "https://enaiodevelop.atlassian.net/wiki/spaces/DA/overview",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "Oracle Primavera Unifier",
+                "external-doc-url": "https://docs.oracle.com/en/industries/construction-engineering/primavera-unifier/",
+                "tags": ["service"],
+            },
+        ],
+        "hooks": [
+            {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.hooks.opus"]},
+            {"integration-name": "OPTIMAL SYSTEMS enaio", "python-modules": [f"{package}.hooks.enaio"]},
+            {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.hooks.unifier"]},
+        ],
+        "operators": [
+            {
+                "integration-name": "AvePoint Opus",
+                "python-modules": [
+                    f"{package}.operators.opus",
+                    f"{package}.operators.manifest",
+                    f"{package}.operators.certificate",
+                ],
+            },
+            {"integration-name": "OPTIMAL SYSTEMS enaio", "python-modules": [f"{package}.operators.enaio"]},
+            {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.operators.unifier"]},
+        ],
+        "sensors": [
+            {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.sensors.opus"]},
+            {"integration-name": "OPTIMAL SYSTEMS enaio", "python-modules": [f"{package}.sensors.enaio"]},
+            {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.sensors.unifier"]},
+        ],
+        "triggers": [
+            {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.triggers.approval"]},
+        ],
+        "connection-types": [
+            {
+                "connection-type": "opus",
+                "hook-class-name": f"{package}.hooks.opus.OpusHook",
+                "hook-name": "AvePoint Opus",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port", "extra"],
+                    "relabeling": {"host": "API host", "login": "Client id", "password": "Client secret"},
+                    "placeholders": {"host": "graph-we.avepointonlineservices.com"},
+                },
+                "conn-fields": {**_OPUS_FIELDS, **_COMMON_FIELDS},
+            },
+            {
+                "connection-type": "enaio",
+                "hook-class-name": f"{package}.hooks.enaio.EnaioHook",
+                "hook-name": "OPTIMAL SYSTEMS enaio",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "extra"],
+                    "relabeling": {"host": "Gateway", "login": "User"},
+                    "placeholders": {"host": "https://enaio.example.org"},
+                },
+                "conn-fields": {
+                    "api_prefix": {
+                        "label": "API prefix",
+                        "schema": {"type": ["string", "null"], "default": "/api/dms"},
+                        "description": "Path of the DMS service behind the gateway.",
+                    },
+                    **_COMMON_FIELDS,
+                },
+            },
+            {
+                "connection-type": "unifier",
+                "hook-class-name": f"{package}.hooks.unifier.UnifierHook",
+                "hook-name": "Oracle Primavera Unifier",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "extra"],
+                    "relabeling": {"host": "Base URL", "login": "Integration user"},
+                    "placeholders": {"host": "https://eu.unifier.oraclecloud.com/companycode"},
+                },
+                "conn-fields": {
+                    "login_path": {
+                        "label": "Login path",
+                        "schema": {"type": ["string", "null"], "default": "/ws/rest/service/v1/login"},
+                        "description": "/ws/rest/service/v1/login, or /ws/rest/service/v2/auth/token.",
+                    },
+                    **_COMMON_FIELDS,
+                },
+            },
+        ],
+        "config": {
+            "records": {
+                "description": "Records disposal: where the evidence lies, and the limits of every disposal.",
+                "options": {
+                    "evidence_path": {
+                        "description": (
+                            "Folder or object storage URL of the evidence store; all workers must reach the same one."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://records-evidence/airflow",
+                        "default": "file://{AIRFLOW_HOME}/records_evidence",
+                    },
+                    "evidence_conn_id": {
+                        "description": "Airflow connection for the evidence store; empty: none.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "aws_evidence",
+                        "default": "",
+                    },
+                    "signing_key_file": {
+                        "description": "PEM file with the Ed25519 private key that signs certificates; empty: unsigned.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/run/secrets/records_signing_key.pem",
+                        "default": "",
+                    },
+                    "min_approvals": {
+                        "description": "Distinct approvers that a disposal needs, where the DAG does not say.",
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "2",
+                        "default": "1",
+                    },
+                    "max_records": {
+                        "description": (
+                            "Longest list that one disposal accepts, where the DAG does not say; "
+                            "a longer list is refused whole."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "5000",
+                        "default": "1000",
+                    },
+                },
+            },
+        },
+    }
