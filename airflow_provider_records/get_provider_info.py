@@ -64,7 +64,7 @@ def get_provider_info() -> dict[str, object]:
     return {
         "package-name": "airflow-provider-records",
         "name": "Records",
-        "description": "Records disposal: list, approve, delete, mark, prove (AvePoint Opus, enaio, Primavera Unifier).",
+        "description": "Records disposal at night: list, approve, delete, mark, prove (Opus, enaio, Unifier).",
         "integrations": [
             {
                 "integration-name": "AvePoint Opus",
@@ -177,7 +177,7 @@ def get_provider_info() -> dict[str, object]:
                         "default": "",
                     },
                     "signing_key_file": {
-                        "description": "PEM file with the Ed25519 private key that signs certificates; empty: unsigned.",
+                        "description": "PEM file of the Ed25519 private key that signs certificates; empty: unsigned.",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "/run/secrets/records_signing_key.pem",
