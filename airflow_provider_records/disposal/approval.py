@@ -1,0 +1,82 @@
+"""Who approved which list, when, and through which source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_records.disposal.record import canonical
+from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.exceptions import ApprovalError, EvidenceError
+
+
+@dataclass(frozen=True)
+class Approval:
+    """One approval of one list.
+
+    :param digest: digest of the approved manifest.
+    :param approver: stable id of who approved; distinct ids are what ``min_approvals`` counts.
+    :param approved_at: when, ISO 8601 in UTC.
+    :param source: where the approval was given: ``kind`` and what finds it again.
+    :param name: what people call the approver.
+    :param comment: what the approver wrote.
+    :param part_of: digest of the longer list that was approved, if this list was cut out of it.
+    """
+
+    digest: str
+    approver: str
+    approved_at: str
+    source: Mapping[str, Any]
+    name: str = ""
+    comment: str = ""
+    part_of: str = ""
+    uri: str = field(default="", compare=False)
+
+    def write(self, store: Store) -> str:
+        """Write the approval under the digest of its own bytes; return its URI."""
+        fields = {name: value for name, value in vars(self).items() if value and name != "uri"}
+        content = canonical({"type": "approval", **fields}) + b"\n"
+        return store.write(f"approvals/{hashlib.sha256(content).hexdigest()}.json", content)
+
+    @classmethod
+    def read(cls, store: Store, uri: str) -> Approval:
+        """Read an approval and check that its bytes are those of its name.
+
+        :raises EvidenceError: it is missing, changed, or no approval.
+        """
+        name = store.name(uri)
+        content = store.read(name)
+        if name != f"approvals/{hashlib.sha256(content).hexdigest()}.json":
+            raise EvidenceError(f"The approval at {uri} was changed: its bytes no longer match its name.")
+        fields = json.loads(content)
+        if fields.pop("type", None) != "approval":
+            raise EvidenceError(f"{uri} is no approval.")
+        return cls(**fields, uri=uri)
+
+
+def check(approvals: Iterable[Approval], digest: str, min_approvals: int) -> list[str]:
+    """Check that a list was approved by enough people.
+
+    :param approvals: all that were given for it.
+    :param digest: the list's digest, recomputed now.
+    :param min_approvals: distinct approvers that are needed, at least 1.
+    :return: the distinct approvers.
+    :raises ApprovalError: one is for another list, or there are too few approvers.
+    """
+    approvers: dict[str, None] = {}
+    for approval in approvals:
+        if approval.digest != digest:
+            raise ApprovalError(
+                f"The approval by {approval.approver!r} is for another list ({approval.digest}), not for {digest}; "
+                "start a new DAG run to have this list approved."
+            )
+        approvers[approval.approver] = None
+    if len(approvers) < min_approvals:
+        raise ApprovalError(
+            f"The list {digest} has {len(approvers)} distinct approvers and needs {min_approvals}. Put an approval "
+            "sensor or operator before this task, or write require_approval=False into the DAG."
+        )
+    return list(approvers)

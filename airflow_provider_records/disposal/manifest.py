@@ -1,0 +1,98 @@
+"""An immutable, ordered list of records without duplicates, under its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from airflow_provider_records.disposal.record import Record
+from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.exceptions import EvidenceError, InvalidRecordsError
+
+FOLDER = "manifests"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A list of records in the evidence store.
+
+    :param store: the evidence store.
+    :param uri: where it lies.
+    :param digest: ``sha256:`` + hex over its bytes.
+    :param count: number of records.
+    """
+
+    store: Store
+    uri: str
+    digest: str
+    count: int
+
+    @classmethod
+    def write(cls, store: Store, items: Iterable[object]) -> Manifest:
+        """Write a list to the store; identical duplicates are dropped.
+
+        :param items: records, mappings of their fields, or ids.
+        :raises InvalidRecordsError: an item names no record, a key comes twice with different fields, or two
+            records name the same content.
+        :raises EvidenceError: the store cannot be written.
+        """
+        return cls(store, *store.write_lines(FOLDER, _distinct(items)))
+
+    @classmethod
+    def open(cls, store: Store, digest: str, uri: str | None = None) -> Manifest:
+        """Find a manifest by its digest and recompute it.
+
+        :param uri: where the reference says that it lies; must agree.
+        :raises EvidenceError: it is missing, or its bytes are not those of the digest.
+        """
+        kind, _, value = digest.partition(":")
+        if kind != "sha256" or len(value) != 64 or set(value) - set("0123456789abcdef"):
+            raise EvidenceError(f"{digest!r} is no digest; it is 'sha256:' and 64 hex digits.")
+        name = f"{FOLDER}/{value}.jsonl"
+        if uri is not None and store.name(uri) != name:
+            raise EvidenceError(f"The manifest at {uri} does not bear the name of its digest {digest}.")
+        found = hashlib.sha256()
+        count = 0
+        with store.open(name) as file:
+            while piece := file.read(1 << 20):
+                found.update(piece)
+                count += piece.count(b"\n")
+        if found.hexdigest() != value:
+            raise EvidenceError(f"The manifest at {store.uri(name)} was changed: its bytes no longer match {digest}.")
+        return cls(store, store.uri(name), digest, count)
+
+    def __iter__(self) -> Iterator[Record]:
+        with self.store.open(self.store.name(self.uri)) as file:
+            for line in file:
+                yield Record(**json.loads(line))
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def _distinct(items: Iterable[object]) -> Iterator[bytes]:
+    seen: dict[bytes, bytes] = {}
+    targets: set[bytes] = set()
+    for item in items:
+        record = Record.of(item)
+        line = record.line()
+        key, content = _short(record.key), _short(line)
+        if (known := seen.get(key)) is not None:
+            if known == content:
+                continue
+            raise InvalidRecordsError(f"Record {record.key!r} comes twice, with different fields.")
+        target = _short(f"{record.target_id}\0{record.location or ''}")
+        if target in targets:
+            raise InvalidRecordsError(
+                f"Record {record.key!r}: its target_id {record.target_id!r} is already that of another record."
+            )
+        seen[key] = content
+        targets.add(target)
+        yield line
+
+
+def _short(text: str | bytes) -> bytes:
+    """A digest short enough to keep a million in memory, long enough never to collide by chance."""
+    return hashlib.blake2b(text.encode() if isinstance(text, str) else text, digest_size=16).digest()

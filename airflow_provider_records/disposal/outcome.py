@@ -1,0 +1,106 @@
+"""What became of one record, and how strong the proof is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Result(StrEnum):
+    """What became of a record."""
+
+    DESTROYED = "destroyed"
+    """Permanently gone; for Opus: the status is set."""
+    RECYCLED = "recycled"
+    """Moved to a recycle bin; never called destroyed."""
+    ABSENT = "absent"
+    """Was already gone before us."""
+    BLOCKED = "blocked"
+    """The system refuses for a business reason; final for this run."""
+    FAILED = "failed"
+    """An error that a retry may cure."""
+    UNKNOWN = "unknown"
+    """The answer was lost and could not be settled."""
+    NOT_ATTEMPTED = "not_attempted"
+    """No call was sent."""
+
+    @property
+    def final(self) -> bool:
+        """Whether a retry of the same run leaves it as it is."""
+        return self not in _OPEN
+
+    @property
+    def gone(self) -> bool:
+        """Whether the record is no longer where it was."""
+        return self in _GONE
+
+
+_OPEN = frozenset({Result.FAILED, Result.UNKNOWN, Result.NOT_ATTEMPTED})
+_GONE = frozenset({Result.DESTROYED, Result.RECYCLED, Result.ABSENT})
+
+
+class Proof(StrEnum):
+    """How an outcome is known."""
+
+    RESPONSE = "response"
+    """The system said so."""
+    PROBE = "probe"
+    """We looked afterwards."""
+    INFERRED = "inferred"
+    """Our own unanswered intent, then "not found"."""
+
+
+def now() -> str:
+    """Return the time in UTC as ISO 8601 text with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one record.
+
+    :param key: the record's key.
+    :param result: see :class:`Result`.
+    :param proof: see :class:`Proof`; None where nothing was done.
+    :param reason: in words: why it is blocked, failed, unknown or not attempted.
+    :param request_id: the vendor's id of the request.
+    :param detail: the vendor's raw text, at most 500 characters.
+    :param time: when it became known, ISO 8601 in UTC.
+    """
+
+    key: str
+    result: Result
+    proof: Proof | None = None
+    reason: str | None = None
+    request_id: str | None = None
+    detail: str | None = None
+    time: str = ""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Outcome:
+        """Read what :meth:`fields` wrote."""
+        proof = fields.get("proof")
+        return cls(
+            key=fields["key"],
+            result=Result(fields["result"]),
+            proof=Proof(proof) if proof else None,
+            reason=fields.get("reason"),
+            request_id=fields.get("request_id"),
+            detail=fields.get("detail"),
+            time=fields.get("time", ""),
+        )
+
+    def fields(self) -> dict[str, str]:
+        """Return the outcome as plain JSON, without what is empty."""
+        pairs = {name: getattr(self, name) for name in self.__slots__}
+        return {name: str(value) for name, value in pairs.items() if value}
+
+
+def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Count outcomes by result; every result has a number."""
+    found = Counter(outcome.result for outcome in outcomes)
+    return {str(result): found[result] for result in Result}

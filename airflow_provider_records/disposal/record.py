@@ -1,0 +1,111 @@
+"""One item to dispose of, and its canonical form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_records.exceptions import InvalidRecordsError
+
+_TEXTS = ("title", "classification", "location", "object_type_id", "parent_id")
+_RENDERED = ("none", "null", "nan", "undefined", "true", "false")
+
+
+def canonical(value: object) -> bytes:
+    """Return the one JSON text of a value: sorted keys, no blanks, UTF-8."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One item to dispose of.
+
+    :param key: the authority's unique key (Opus ``rowKey``).
+    :param target_id: the id in the content system; the key if not given.
+    :param title: what people call it.
+    :param classification: the retention class (Opus ``termFullPath``).
+    :param location: enaio: id of the parent it is filed under; Unifier: path of its folder.
+    :param object_type_id: enaio object type.
+    :param parent_id: Unifier: node id of its folder.
+    :param attributes: anything else worth keeping as evidence; JSON.
+    """
+
+    key: str
+    target_id: str
+    title: str | None = None
+    classification: str | None = None
+    location: str | None = None
+    object_type_id: str | None = None
+    parent_id: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, item: object) -> Record:
+        """Make a record from an id or a mapping of its fields.
+
+        :raises InvalidRecordsError: the item names no record; the message says why.
+        """
+        if isinstance(item, Record):
+            return item
+        if not isinstance(item, Mapping):
+            key = _identifier("id", item)
+            return cls(key, key)
+        unknown = sorted(str(name) for name in item if name not in {"key", "target_id", "attributes", *_TEXTS})
+        if unknown:
+            raise InvalidRecordsError(
+                f"A record has no field {', '.join(unknown)}; it has key, target_id, {', '.join(_TEXTS)} "
+                "and attributes (for everything else)."
+            )
+        key = _identifier("key", item.get("key"))
+        texts = {name: _text(key, name, item.get(name)) for name in _TEXTS}
+        attributes = item.get("attributes") or {}
+        if not isinstance(attributes, Mapping):
+            raise InvalidRecordsError(f"Record {key!r}: attributes must be a mapping.")
+        target = item.get("target_id")
+        record = cls(key, key if target is None else _identifier("target_id", target), **texts, attributes=attributes)
+        try:
+            record.line()
+        except (TypeError, ValueError) as error:
+            raise InvalidRecordsError(f"Record {key!r}: attributes must be JSON ({error}).") from None
+        return record
+
+    def line(self) -> bytes:
+        """Return the record as one line of a manifest."""
+        fields: dict[str, Any] = {"key": self.key, "target_id": self.target_id}
+        fields |= {name: value for name in _TEXTS if (value := getattr(self, name)) is not None}
+        if self.attributes:
+            fields["attributes"] = dict(self.attributes)
+        return canonical(fields) + b"\n"
+
+
+def _identifier(name: str, value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise InvalidRecordsError(f"A record's {name} must be text or a whole number, not {type(value).__name__}.")
+    if not value or value != value.strip() or not value.isprintable():
+        raise InvalidRecordsError(
+            f"A record's {name} is empty or has blanks or control characters around it: {value!r}."
+        )
+    if value[0] in "[{(" or value.lower() in _RENDERED:
+        raise InvalidRecordsError(
+            f"A record's {name} is {value!r}: that is a rendered value, not an id. "
+            "Pass the upstream task's .output instead of a Jinja text."
+        )
+    return value
+
+
+def _text(key: str, name: str, value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise InvalidRecordsError(f"Record {key!r}: {name} must be text, not {type(value).__name__}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidRecordsError(f"Record {key!r}: {name} is no valid Unicode text.") from None
+    return value

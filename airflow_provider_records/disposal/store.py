@@ -1,0 +1,191 @@
+"""The evidence store: a folder, local or object storage.
+
+Every file is published at once: a reader sees all of it or nothing, and it is on storage when ``write``
+returns. Names are relative and quoted; URIs are the root plus the name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol
+from urllib.parse import quote, urlsplit
+
+from airflow_provider_records.exceptions import EvidenceError
+
+_LONGEST_NAME = 180
+
+
+def safe_name(text: str) -> str:
+    """Return one path part for any text (run ids hold colons, slashes and more); distinct for distinct texts."""
+    name = quote(text, safe="+=@,")
+    if name.strip(".") and len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 65].rstrip('.%')}~{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+class FileSystem(Protocol):
+    """What an fsspec file system offers of what we need."""
+
+    def pipe_file(self, path: str, value: bytes) -> Any: ...  # noqa: ANN401
+    def put_file(self, lpath: str, rpath: str) -> Any: ...  # noqa: ANN401
+    def open(self, path: str, mode: str) -> Any: ...  # noqa: ANN401
+    def find(self, path: str) -> Any: ...  # noqa: ANN401
+    def exists(self, path: str) -> bool: ...
+    def invalidate_cache(self, path: str | None = None) -> None: ...
+
+
+class Store:
+    """The evidence store.
+
+    :param root: URI of its folder (``file:///…``, ``s3://…``) or a local path.
+    :param fs: the fsspec file system for a root that is not local.
+    :param base: the root's path within ``fs``.
+    """
+
+    def __init__(self, root: str, fs: FileSystem | None = None, base: str = "") -> None:
+        parts = urlsplit(root)
+        if "://" not in root:
+            root = Path(root).absolute().as_uri().replace("%25", "%")
+            parts = urlsplit(root)
+        self.root = root.rstrip("/")
+        self._fs = None if parts.scheme == "file" else fs
+        if parts.scheme != "file" and fs is None:
+            raise EvidenceError(f"The evidence store {self.root} needs a file system for {parts.scheme}://.")
+        self._local = Path(self.root.removeprefix("file://"))
+        self._base = base.rstrip("/")
+
+    def uri(self, name: str) -> str:
+        """Return the URI of a name."""
+        return f"{self.root}/{name}"
+
+    def name(self, uri: str) -> str:
+        """Return the name of a URI.
+
+        :raises EvidenceError: the URI does not lie in this store.
+        """
+        name = uri.removeprefix(self.root + "/")
+        if name == uri or ".." in name.split("/"):
+            raise EvidenceError(
+                f"{uri} does not lie in the evidence store {self.root}; was [records] evidence_path changed?"
+            )
+        return name
+
+    def write(self, name: str, content: bytes) -> str:
+        """Publish a file, replacing an older one; return its URI.
+
+        :raises EvidenceError: the store cannot be written.
+        """
+        try:
+            if self._fs is not None:
+                self._fs.pipe_file(f"{self._base}/{name}", content)
+            else:
+                with self._draft(name) as draft:
+                    draft.write(content)
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+        return self.uri(name)
+
+    def write_lines(self, folder: str, lines: Iterable[bytes]) -> tuple[str, str, int]:
+        """Publish lines under the name of their digest; memory does not grow with them.
+
+        :param folder: folder of the store, e.g. ``manifests``.
+        :param lines: lines with their line ends.
+        :return: URI, digest (``sha256:`` + hex), number of lines.
+        :raises EvidenceError: the store cannot be written.
+        """
+        digest = hashlib.sha256()
+        count = 0
+        with tempfile.NamedTemporaryFile(prefix="records-", suffix=".jsonl") as draft:
+            for line in lines:
+                digest.update(line)
+                draft.write(line)
+                count += 1
+            draft.flush()
+            name = f"{folder}/{digest.hexdigest()}.jsonl"
+            try:
+                if self._fs is not None:
+                    if not self._fs.exists(f"{self._base}/{name}"):
+                        self._fs.put_file(draft.name, f"{self._base}/{name}")
+                elif not (self._local / name).exists():
+                    with self._draft(name) as target, Path(draft.name).open("rb") as source:
+                        while piece := source.read(1 << 20):
+                            target.write(piece)
+            except OSError as error:
+                raise self._unwritable(name, error) from error
+        return self.uri(name), f"sha256:{digest.hexdigest()}", count
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content.
+
+        :raises EvidenceError: there is none, or it cannot be read.
+        """
+        with self.open(name) as file:
+            return file.read()
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file for reading.
+
+        :raises EvidenceError: there is none, or it cannot be read.
+        """
+        try:
+            with self._fs.open(f"{self._base}/{name}", "rb") if self._fs else (self._local / name).open("rb") as file:
+                yield file
+        except FileNotFoundError:
+            raise EvidenceError(
+                f"{self.uri(name)} is missing; do all workers reach the same [records] evidence_path?"
+            ) from None
+        except OSError as error:
+            raise EvidenceError(f"{self.uri(name)} cannot be read: {error.strerror or error}.") from error
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of all files below a folder, sorted; empty if there is no such folder."""
+        if self._fs is not None:
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.find(f"{self._base}/{folder}")
+            except FileNotFoundError:
+                return []
+            return sorted(str(path).split(f"{self._base.lstrip('/')}/", 1)[-1] for path in found)
+        top = self._local / folder
+        if not top.is_dir():
+            return []
+        return sorted(
+            path.relative_to(self._local).as_posix()
+            for path in top.rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        )
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is such a file."""
+        return self._fs.exists(f"{self._base}/{name}") if self._fs is not None else (self._local / name).exists()
+
+    def _unwritable(self, name: str, error: OSError) -> EvidenceError:
+        return EvidenceError(f"{self.uri(name)} cannot be written: {error.strerror or error}.")
+
+    @contextlib.contextmanager
+    def _draft(self, name: str) -> Iterator[IO[bytes]]:
+        """A local file that appears under its name, whole and on disk, when the block ends."""
+        path = self._local / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix=".", suffix=".draft", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            Path(draft).chmod(0o640)
+            Path(draft).replace(path)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
