@@ -64,13 +64,13 @@ _ENAIO = (
     _Kind("Finance/Payable/Invoices", 10, "Invoice", "/Creditors/{firm}", "Rechnung {number} {firm}.pdf"),
     _Kind("Finance/Receivable/Invoices", 10, "Invoice", "/Debtors/{firm}", "Invoice {number} {firm}.pdf"),
     _Kind("Finance/Payable/Delivery notes", 6, "Invoice", "/Creditors/{firm}", "Lieferschein {number}.pdf"),
-    _Kind("Personnel/Contracts", 10, "Personnel", "/Personnel/{person}", "Arbeitsvertrag {person}.pdf"),
+    _Kind("Personnel/Contracts", 10, "Personnel", "/Personnel/{person}", "Arbeitsvertrag {person} {day}.pdf"),
     _Kind("Personnel/Sick notes", 5, "Personnel", "/Personnel/{person}", "Arbeitsunfähigkeit {person} {day}.pdf"),
-    _Kind("Personnel/Applications/Rejected", 1, "Personnel", "/Applicants/{person}", "Application {person}.pdf"),
+    _Kind("Personnel/Applications/Rejected", 1, "Personnel", "/Applicants/{person}", "Application {person} {day}.pdf"),
     _Kind("Personnel/Payroll", 6, "Personnel", "/Personnel/{person}", "Payslip {person} {day}.pdf"),
-    _Kind("Legal/Case files/Closed", 10, "CaseFile", "/Cases/{number}", "Schriftsatz {person} ./. {firm}.docx"),
-    _Kind("Legal/Case files/Closed", 10, "CaseFile", "/Cases/{number}", "Judgment {number}.pdf"),
-    _Kind("Procurement/Tenders", 5, "CaseFile", "/Tenders/{number}", "Angebot {firm} zur Ausschreibung {number}.pdf"),
+    _Kind("Legal/Case files/Closed", 10, "CaseFile", "/Cases/{file}", "Schriftsatz {person} ./. {firm} {day}.docx"),
+    _Kind("Legal/Case files/Closed", 10, "CaseFile", "/Cases/{file}", "Judgment {file} {day}.pdf"),
+    _Kind("Procurement/Tenders", 5, "CaseFile", "/Tenders/{file}", "Angebot {number} zur Ausschreibung {file}.pdf"),
 )
 _UNIFIER = (
     _Kind("Projects/Drawings/Superseded", 5, "", "/Closed/{year}", "{letter}-{number} Grundriss Obergeschoss.dwg"),
@@ -91,6 +91,7 @@ _FIRMS = (
 _AUTHORS = ("jane.doe", "j.müller", "scan-service", "u.größmann", "b.schröder", "postfach.rechnung", "m.obrien")
 # fmt: on
 _PROJECTS = tuple(f"P-{number:04}" for number in range(1, 13))
+_CLOSINGS = (2006, 2010, 2014, 2018, 2022, 2026)
 
 _ENAIO_TROUBLE = ("no_right", "workflow", "locked", "gone", "held", "under_review")
 _UNIFIER_TROUBLE = ("linked", "locked", "gone", "under_review", "held")
@@ -130,14 +131,12 @@ def _plan(rng: random.Random, due: int, kinds: tuple[str, ...], least: int) -> l
 def _enaio(rng: random.Random, plan: list[str | None]) -> Iterator[Item]:
     number = 109490
     folders: dict[str, str] = {}
-    kind, path, words = _ENAIO[0], "", {"": ""}
     for place, trouble in enumerate(plan):
-        if place == 0 or rng.random() < 0.2:
-            kind, words = rng.choice(_ENAIO), _words(rng)
-            path = kind.folder.format_map(words)
-        if trouble is None and kind.years < 6:
-            kind, words = _ENAIO[0], _words(rng)
-            path = kind.folder.format_map(words)
+        if place == 0 or rng.random() < 0.35:
+            home, words = rng.choice(_ENAIO), _words(rng)
+        alike = [kind for kind in _ENAIO if kind.folder == home.folder]
+        kind = rng.choice(alike if trouble is not None else [kind for kind in _ENAIO if kind.years >= 6])
+        path = kind.folder.format_map(words)
         if path not in folders:
             folders[path] = str(number)
             number += 1
@@ -160,7 +159,7 @@ def _unifier(rng: random.Random, plan: list[str | None]) -> Iterator[Item]:
     for place, trouble in enumerate(plan):
         kind = rng.choice(_UNIFIER if trouble is not None else [kind for kind in _UNIFIER if kind.years >= 6])
         dates = _dates(rng, kind.years, trouble is not None)
-        path = kind.folder.format(year=dates[1].year)
+        path = kind.folder.format(year=next(year for year in _CLOSINGS if year >= dates[1].year))
         project = _PROJECTS[min(rng.randrange(len(_PROJECTS)), place // 6)]
         yield _item(
             kind=kind,
@@ -177,7 +176,7 @@ def _unifier(rng: random.Random, plan: list[str | None]) -> Iterator[Item]:
 
 
 def _words(rng: random.Random) -> dict[str, str]:
-    return {"person": rng.choice(_PERSONS), "firm": rng.choice(_FIRMS), "number": f"{rng.randrange(10**5):05}"}
+    return {"person": rng.choice(_PERSONS), "firm": rng.choice(_FIRMS), "file": f"{rng.randrange(10**5):05}"}
 
 
 def _dates(rng: random.Random, years: int, is_due: bool) -> tuple[datetime, datetime, datetime]:
