@@ -188,7 +188,7 @@ class Answer:
         """
         try:
             return json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UnreadableAnswerError(
                 f"{self.call}: HTTP {self.status} came with a body that is no JSON.",
                 status=self.status,
@@ -335,10 +335,16 @@ class VendorHook(BaseHook):
 
     def renew(self, request: requests.PreparedRequest, status: int) -> bool:
         """Tell whether a refused request (401, 403) is worth sending once more with new credentials."""
-        if status == 401 and isinstance(self.auth, BearerAuth):
-            self.auth.forget(str(request.headers.get("Authorization", "")))
+        authorization = str(request.headers.get("Authorization", ""))
+        # A refused login carries no bearer token, and the thread that sent it holds the token's lock.
+        if status == 401 and authorization.startswith("Bearer ") and isinstance(self.auth, BearerAuth):
+            self.auth.forget(authorization)
             return True
         return False
+
+    def verdict(self, answer: Answer) -> int:
+        """Return the HTTP status that an answer stands for; overridden where the body decides instead."""
+        return answer.status
 
     def send(
         self,
@@ -402,10 +408,11 @@ class VendorHook(BaseHook):
             self._sleep(self.pace.slot())
             request = sign(prepared.copy())
             answer = self._answer(call, request, settings)
-            if answer.status in {401, 403} and not renewed and self.renew(request, answer.status):
+            status = self.verdict(answer)
+            if status in {401, 403} and not renewed and self.renew(request, status):
                 renewed = True
                 continue
-            self._refuse(answer)
+            self._refuse(answer, status)
             return answer
 
     def _answer(self, call: str, request: requests.PreparedRequest, settings: Settings) -> Answer:
@@ -432,24 +439,24 @@ class VendorHook(BaseHook):
             raise NoAnswerError(f"{where}: the answer was lost ({type(error).__name__}).") from None
         return Answer(call, response.status_code, response.headers, body.decode("utf-8", "replace"))
 
-    def _refuse(self, answer: Answer) -> None:
+    def _refuse(self, answer: Answer, status: int) -> None:
         where = f"{self.vendor} {answer.call} (connection {self.conn_id!r})"
         facts: dict[str, Any] = {
             "status": answer.status,
             "request_id": answer.request_id,
             "detail": answer.text,
         }
-        if answer.status == 401:
+        if status == 401:
             raise AuthenticationError(f"{where}: the credentials were refused (HTTP 401).", **facts)
-        if answer.status == 403:
+        if status == 403:
             raise AccessDeniedError(f"{where}: the account lacks a right (HTTP 403).", **facts)
-        if 300 <= answer.status < 400:
+        if 300 <= status < 400:
             raise WrongAddressError(
-                f"{where}: the system redirects (HTTP {answer.status}), which is never followed; "
+                f"{where}: the system redirects (HTTP {status}), which is never followed; "
                 "check host, path and login method.",
                 **facts,
             )
-        if answer.status == 429:
+        if status == 429:
             error = NotSentError(f"{where}: the system asks to slow down (HTTP 429).", **facts)
             error.retry_after = answer.retry_after()
             raise error
