@@ -70,6 +70,7 @@ class Outcome:
     :param request_id: the vendor's id of the request.
     :param detail: the vendor's raw text, at most 500 characters.
     :param time: when it became known, ISO 8601 in UTC.
+    :param unanswered: a call of ours for this record went unanswered, so that it may take effect late.
     """
 
     key: str
@@ -79,6 +80,7 @@ class Outcome:
     request_id: str | None = None
     detail: str | None = None
     time: str = ""
+    unanswered: bool = False
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Outcome:
@@ -92,12 +94,13 @@ class Outcome:
             request_id=fields.get("request_id"),
             detail=fields.get("detail"),
             time=fields.get("time", ""),
+            unanswered=bool(fields.get("unanswered", False)),
         )
 
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, str | bool]:
         """Return the outcome as plain JSON, without what is empty."""
         pairs = {name: getattr(self, name) for name in self.__slots__}
-        return {name: str(value) for name, value in pairs.items() if value}
+        return {name: value if value is True else str(value) for name, value in pairs.items() if value}
 
 
 def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:

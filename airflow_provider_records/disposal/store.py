@@ -48,10 +48,9 @@ class Store:
     """
 
     def __init__(self, root: str, fs: FileSystem | None = None, base: str = "") -> None:
-        parts = urlsplit(root)
         if "://" not in root:
-            root = Path(root).absolute().as_uri().replace("%25", "%")
-            parts = urlsplit(root)
+            root = f"file://{Path(root).absolute()}"
+        parts = urlsplit(root)
         self.root = root.rstrip("/")
         self._fs = None if parts.scheme == "file" else fs
         if parts.scheme != "file" and fs is None:

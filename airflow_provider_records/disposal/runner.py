@@ -1,0 +1,323 @@
+"""Carries out a list against one system: chunk by chunk, resumable, and never beyond what is known.
+
+The rule of repeating lives here and nowhere else: a call whose answer was lost is followed by a look
+(:meth:`System.settle`); only a record that is still there is sent again, once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Protocol
+
+from airflow_provider_records.disposal.journal import Journal
+from airflow_provider_records.disposal.limits import FAILURES, Limits
+from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, now
+from airflow_provider_records.disposal.record import Record
+from airflow_provider_records.exceptions import NoAnswerError, RecordsError, StopError, VendorError
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY = 5.0
+_BATCHES_PER_THREAD = 8
+
+
+class System(Protocol):
+    """What the runner asks of a content system or a records authority.
+
+    All methods are called from many threads at once, except ``prepare``. They raise the typed errors of
+    :mod:`airflow_provider_records.exceptions`; what they do not raise, they answer for every record of the batch,
+    in its order.
+    """
+
+    name: str
+    batch_size: int
+
+    def prepare(self, records: Iterable[Record]) -> None:
+        """Do once, before the first call, what all calls need; refuse here what must not be begun."""
+
+    def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> Sequence[Outcome | None]:
+        """Send one call for the batch.
+
+        :param unanswered: keys to which an earlier call of ours went unanswered.
+        :return: outcomes; None where the answer leaves open whether it happened. Raising NoAnswerError says
+            that of the whole batch; any other VendorError makes the whole batch ``failed``.
+        """
+
+    def settle(self, batch: Sequence[Record]) -> Sequence[Outcome | None]:
+        """Look what became of records whose call went unanswered.
+
+        :return: outcomes; None where the record is still there and may be sent again. Where it cannot be
+            seen: an outcome ``unknown``.
+        """
+
+    def verify(self, record: Record, outcome: Outcome) -> Outcome:
+        """Look after a call that was answered; return the outcome with a stronger proof, or a corrected one."""
+
+
+@dataclass
+class _Progress:
+    """Counts over all threads of one try."""
+
+    total: int
+    limits: Limits
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    begun: float = field(default_factory=time.monotonic)
+    said: float = field(default_factory=time.monotonic)
+    attempted: int = 0
+    failures: int = 0
+
+    def add(self, outcomes: Iterable[Outcome]) -> bool:
+        """Count; tell whether the failure rate is now too high."""
+        with self.lock:
+            for outcome in outcomes:
+                if outcome.result is not Result.NOT_ATTEMPTED:
+                    self.attempted += 1
+                    self.failures += outcome.result in FAILURES
+            return self.limits.too_many_failures(self.attempted, self.failures)
+
+    def say(self) -> None:
+        with self.lock:
+            if time.monotonic() - self.said < _PROGRESS_EVERY:
+                return
+            self.said = time.monotonic()
+            rate = self.attempted / (self.said - self.begun)
+            left = (self.total - self.attempted) / rate if rate else 0.0
+        log.info("%s of %s records, %.1f a second, %.0f s left", self.attempted, self.total, rate, left)
+
+
+class Runner:
+    """Carries out one list against one system.
+
+    :param system: the system.
+    :param journal: the opened journal.
+    :param limits: the breakers.
+    :param concurrency: calls in flight at most.
+    :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
+    :param on_progress: called now and then with (records attempted in this try, records to do).
+    """
+
+    def __init__(
+        self,
+        system: System,
+        journal: Journal,
+        limits: Limits,
+        *,
+        concurrency: int,
+        verify: bool = True,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.system = system
+        self.journal = journal
+        self.limits = limits
+        self.concurrency = concurrency
+        self.verify = verify
+        self.on_progress = on_progress
+        self.stop_reason: str | None = None
+        self._error: BaseException | None = None
+
+    def stop(self, reason: str) -> None:
+        """Send nothing more; may be called from a signal handler."""
+        self.stop_reason = self.stop_reason or reason
+
+    def run(self, records: Sequence[Record], *, doubt_all: bool = False) -> list[Outcome]:
+        """Carry out the list, continuing where earlier tries stopped.
+
+        :param records: the whole list.
+        :param doubt_all: the journal of earlier tries is lost: look at every record before it is called.
+        :return: one outcome a record, in the order of the list.
+        :raises JournalError: a newer try has taken over.
+        """
+        state = self.journal.state
+        todo = [
+            record for record in records if (known := state.outcomes.get(record.key)) is None or not known.result.final
+        ]
+        doubtful = (
+            {record.key for record in todo}
+            if doubt_all
+            else state.in_doubt | {key for key, known in state.outcomes.items() if known.result is Result.UNKNOWN}
+        )
+        if todo:
+            self.system.prepare(records)
+            self._send(todo, doubtful)
+        return [state.outcomes.get(record.key) or self._not_attempted(record) for record in records]
+
+    def _send(self, todo: Sequence[Record], doubtful: set[str]) -> None:
+        size = self.system.batch_size
+        batches = iter([todo[start : start + size] for start in range(0, len(todo), size)])
+        progress = _Progress(len(todo), self.limits)
+        flying: deque[list[Future[list[Outcome]]]] = deque()
+        with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
+            try:
+                for chunk in _chunks(batches, self.concurrency * _BATCHES_PER_THREAD):
+                    if self.stop_reason is not None:
+                        break
+                    # Intents of this chunk are written while the one before is still in the air.
+                    self.journal.intend(record.key for batch in chunk for record in batch)
+                    flying.append([pool.submit(self._carry_out, batch, doubtful, progress) for batch in chunk])
+                    if len(flying) > 1:
+                        self._land(flying.popleft(), progress)
+            except BaseException:
+                self.stop("the task was interrupted")
+                raise
+            finally:
+                while flying:
+                    self._land(flying.popleft(), progress)
+        if self._error is not None:
+            raise self._error
+
+    def _land(self, futures: Iterable[Future[list[Outcome]]], progress: _Progress) -> None:
+        """Wait for a chunk and publish its outcomes."""
+        outcomes = [outcome for future in futures for outcome in future.result()]
+        self.journal.record(outcomes)
+        progress.say()
+        if self.on_progress is not None:
+            self.on_progress(progress.attempted, progress.total)
+
+    def _carry_out(self, batch: Sequence[Record], doubtful: set[str], progress: _Progress) -> list[Outcome]:
+        """Bring every record of a batch to an outcome; runs in a thread of the pool."""
+        try:
+            found = self._outcomes(batch, doubtful)
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the outcomes of the others
+            self._error = error
+            self.stop(f"an unexpected error ({type(error).__name__})")
+            reason = f"unexpected {type(error).__name__} while it was carried out"
+            found = {record.key: Outcome(record.key, Result.UNKNOWN, reason=reason) for record in batch}
+        time_ = now()
+        outcomes = [replace(found[record.key], time=found[record.key].time or time_) for record in batch]
+        if progress.add(outcomes):
+            self.stop(
+                f"more than {self.limits.max_failure_rate:.0%} of the calls failed (max_failure_rate); "
+                "look at the reasons before you retry"
+            )
+        return outcomes
+
+    def _outcomes(self, batch: Sequence[Record], doubtful: set[str]) -> dict[str, Outcome]:
+        found: dict[str, Outcome] = {}
+        unanswered = {
+            record.key for record in batch if record.key in doubtful or record.key in self.journal.state.unanswered
+        }
+        send = list(batch)
+        if look := [record for record in batch if record.key in doubtful]:
+            there = self._settle(look, found)
+            send = [record for record in batch if record.key not in found or record in there]
+        for last in (False, True):
+            if not send:
+                break
+            if self.stop_reason is not None:
+                found |= {record.key: self._not_attempted(record, record.key in unanswered) for record in send}
+                break
+            lost = self._dispose(send, frozenset(unanswered), found)
+            unanswered |= {record.key for record in lost}
+            send = self._settle(lost, found) if lost else []
+            if last:
+                reason = "its call went unanswered twice and it is still there"
+                found |= {record.key: Outcome(record.key, Result.FAILED, reason=reason) for record in send}
+        return {
+            key: replace(outcome, unanswered=True) if key in unanswered and not outcome.result.final else outcome
+            for key, outcome in found.items()
+        }
+
+    def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> list[Record]:
+        """Send one call; return the records whose answer was lost."""
+        try:
+            answers = self.system.dispose(batch, unanswered)
+        except NoAnswerError as error:
+            log.warning("%s; looking what became of it", error)
+            return list(batch)
+        except VendorError as error:
+            if isinstance(error, StopError):
+                self.stop(str(error))
+            found |= {record.key: _failed(record, error) for record in batch}
+            return []
+        lost = []
+        for record, answer in zip(batch, answers, strict=True):
+            if answer is None:
+                lost.append(record)
+            else:
+                found[record.key] = self._verified(record, answer)
+        return lost
+
+    def _verified(self, record: Record, outcome: Outcome) -> Outcome:
+        if not self.verify or not outcome.result.gone or outcome.proof is not Proof.RESPONSE:
+            return outcome
+        try:
+            return self.system.verify(record, outcome)
+        except VendorError as error:
+            log.warning("%s; the outcome of %s stays proven by the answer only", error, record.key)
+            return outcome
+
+    def _settle(self, batch: Sequence[Record], found: dict[str, Outcome]) -> list[Record]:
+        """Look what became of records; return those that are still there."""
+        try:
+            answers = self.system.settle(batch)
+        except VendorError as error:
+            if isinstance(error, StopError):
+                self.stop(str(error))
+            reason = f"its call went unanswered and it could not be looked up: {error}"
+            found |= {
+                record.key: Outcome(record.key, Result.UNKNOWN, reason=reason, detail=error.detail) for record in batch
+            }
+            return []
+        there = []
+        for record, answer in zip(batch, answers, strict=True):
+            if answer is None:
+                there.append(record)
+            else:
+                found[record.key] = answer
+        return there
+
+    def _not_attempted(self, record: Record, unanswered: bool = False) -> Outcome:
+        reason = f"not sent: {self.stop_reason}" if self.stop_reason else "not sent"
+        return Outcome(record.key, Result.NOT_ATTEMPTED, reason=reason, time=now(), unanswered=unanswered)
+
+
+def rehearse(system: System, records: Sequence[Record], *, concurrency: int) -> list[Outcome]:
+    """Look at every record without a call that changes anything; each outcome says what a real run would meet.
+
+    :raises VendorError: the system cannot be asked at all.
+    """
+    system.prepare(records)
+    size = system.batch_size
+
+    def look(batch: Sequence[Record]) -> list[Outcome]:
+        try:
+            answers = system.settle(batch)
+        except StopError:
+            raise
+        except RecordsError as error:
+            return [_rehearsed(record, f"cannot be looked up: {error}") for record in batch]
+        return [
+            _rehearsed(
+                record,
+                "is there and would be sent"
+                if answer is None
+                else f"cannot be seen ({answer.reason})"
+                if answer.result is Result.UNKNOWN
+                else "is not there any more",
+            )
+            for record, answer in zip(batch, answers, strict=True)
+        ]
+
+    with ThreadPoolExecutor(concurrency, thread_name_prefix=system.name) as pool:
+        batches = [records[start : start + size] for start in range(0, len(records), size)]
+        return [outcome for outcomes in pool.map(look, batches) for outcome in outcomes]
+
+
+def _rehearsed(record: Record, reason: str) -> Outcome:
+    return Outcome(record.key, Result.NOT_ATTEMPTED, reason=f"dry run: {reason}", time=now())
+
+
+def _failed(record: Record, error: VendorError) -> Outcome:
+    return Outcome(record.key, Result.FAILED, reason=str(error), request_id=error.request_id, detail=error.detail)
+
+
+def _chunks(batches: Iterator[Sequence[Record]], size: int) -> Iterator[list[Sequence[Record]]]:
+    while chunk := list(islice(batches, size)):
+        yield chunk
