@@ -1,0 +1,209 @@
+"""What lies in the sandbox's enaio: objects, their types, their places, and what deleting does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_records.sandbox.enaio_search import BadStatementError, Statement, Values
+
+SYSTEM_FIELDS = {
+    "system:objectId",
+    "system:objectTypeId",
+    "system:baseTypeId",
+    "system:lastModificationDate",
+    "system:SDSTA_ID",
+    "system:SDREG_ID",
+}
+
+
+@dataclass
+class EnaioObject:
+    """One folder, register or document.
+
+    :param id: digits.
+    :param object_type: name of its type, e.g. ``Invoice``.
+    :param base: ``FOLDER``, ``REGISTER`` or ``DOCUMENT``.
+    :param fields: index fields.
+    :param places: ids of its parents; only documents have more than one.
+    :param modified: last change, ISO 8601 with offset.
+    :param no_read: users who cannot see it.
+    :param no_delete: users who may not delete it.
+    :param retention: last day of a retention that the server knows, ``YYYY-MM-DD``; empty: none.
+    :param archived: on a storage medium; deleting it needs a role that our user lacks.
+    :param in_workflow: part of a running process.
+    :param locked_by: who checked it out; empty: nobody.
+    :param bin: in whose recycle bin it lies; empty: it is live.
+    """
+
+    id: str
+    object_type: str
+    base: str = "DOCUMENT"
+    fields: dict[str, str] = field(default_factory=dict)
+    places: list[str] = field(default_factory=list)
+    modified: str = "2020-12-08T18:33:14+01:00"
+    no_read: set[str] = field(default_factory=set)
+    no_delete: set[str] = field(default_factory=set)
+    retention: str = ""
+    archived: bool = False
+    in_workflow: bool = False
+    locked_by: str = ""
+    bin: str = ""
+
+
+@dataclass
+class ObjectType:
+    """A type with its id and the index fields that its objects can have."""
+
+    id: str
+    fields: set[str] = field(default_factory=set)
+
+
+class Archive:
+    """All objects, live or in a recycle bin, and the ids of those that are gone."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, EnaioObject] = {}
+        self.types: dict[str, ObjectType] = {}
+        self.destroyed: list[str] = []
+        self._children: dict[str, dict[str, None]] = {}
+        self._selects = 0
+
+    def add(
+        self,
+        object_id: str,
+        object_type: str,
+        *,
+        base: str = "DOCUMENT",
+        fields: dict[str, str] | None = None,
+        places: Iterable[str] = (),
+    ) -> EnaioObject:
+        """Put one object in; rights, locks and the like are set on what it returns.
+
+        :param object_id: digits.
+        :param object_type: name of its type; a new name makes a new type.
+        :param base: ``FOLDER``, ``REGISTER`` or ``DOCUMENT``.
+        :param fields: index fields.
+        :param places: ids of the folders or registers that hold it.
+        :raises ValueError: the id is taken or has other signs than digits, or a place does not exist.
+        """
+        places = list(places)
+        if not digits(object_id) or object_id in self.objects:
+            raise ValueError(f"{object_id!r} is taken or not made of digits")
+        if lost := [place for place in places if place not in self.objects]:
+            raise ValueError(f"{object_id} cannot lie in {', '.join(lost)}: no such object")
+        if len(places) > (0 if base == "FOLDER" else 1 if base == "REGISTER" else len(places)):
+            raise ValueError(f"{object_id} is a {base} and cannot lie in {len(places)} places")
+        made = EnaioObject(object_id, object_type, base, dict(fields or {}), places)
+        self.objects[object_id] = made
+        for place in places:
+            self._children.setdefault(place, {})[object_id] = None
+        # The first id is the one of the vendor's example.
+        known = self.types.setdefault(object_type, ObjectType(str(262238 + len(self.types))))
+        known.fields.update(made.fields)
+        return made
+
+    def leave(self, item: EnaioObject, places: list[str]) -> dict[str, Any]:
+        """Take the object out of some of its places; return the effect."""
+        for place in places:
+            item.places.remove(place)
+            del self._children[place][item.id]
+        return {"effect": "removed_from_place", "id": item.id, "places": places}
+
+    def recycle(self, item: EnaioObject, user: str) -> dict[str, Any]:
+        """Move the object to a user's recycle bin; return the effect."""
+        item.bin = user
+        return {"effect": "recycled", "id": item.id}
+
+    def destroy(self, item: EnaioObject) -> dict[str, Any]:
+        """Remove the object for good; return the effect."""
+        self.leave(item, list(item.places))
+        del self.objects[item.id]
+        self.destroyed.append(item.id)
+        return {"effect": "destroyed", "id": item.id}
+
+    def children(self, object_id: str) -> list[EnaioObject]:
+        """Return what lies directly in it, live or binned."""
+        return [self.objects[child] for child in self._children.get(object_id, {})]
+
+    def tree(self, top: EnaioObject) -> list[EnaioObject]:
+        """Return the object and all below it, the object first; live and binned objects do not mix."""
+        found = {top.id: top}
+        waiting = [top.id]
+        while waiting:
+            for child in self.children(waiting.pop()):
+                if child.id not in found and child.bin == top.bin:
+                    found[child.id] = child
+                    waiting.append(child.id)
+        return list(found.values())
+
+    def line(self, bottom: EnaioObject) -> list[EnaioObject]:
+        """Return the object and all that it lies in."""
+        found = {bottom.id: bottom}
+        waiting = [bottom]
+        while waiting:
+            for place in waiting.pop().places:
+                found[place] = self.objects[place]
+                waiting.append(found[place])
+        return list(found.values())
+
+    def select(self, statement: Statement, user: str, *, binned: bool) -> list[EnaioObject]:
+        """Return what a statement finds.
+
+        :param statement: the parsed statement.
+        :param user: who asks; sees only what may be read, and only the own recycle bin.
+        :param binned: search the recycle bin instead of the live objects.
+        :raises BadStatementError: the statement names an object type or a field that does not exist.
+        """
+        if statement.object_type not in self.types:
+            raise BadStatementError(f"there is no object type {statement.object_type!r}")
+        if unknown := sorted(statement.names() - SYSTEM_FIELDS - self.types[statement.object_type].fields):
+            raise BadStatementError(f"{statement.object_type} has no field {', '.join(unknown)}")
+        rows = [
+            item
+            for item in self.objects.values()
+            if item.object_type == statement.object_type
+            and item.bin == (user if binned else "")
+            and user not in item.no_read
+            and statement.matches(self.values(item))
+        ]
+        self._selects += 1
+        if self._selects % 2 == 0:
+            # Without ORDER BY no order is promised: a client that pages without it shall notice here.
+            rows.reverse()
+        statement.sort(rows, self.values)
+        return rows
+
+    def values(self, item: EnaioObject) -> Values:
+        """Return the lookup of the values of the object's fields; parents have one value for each place."""
+
+        def lookup(name: str) -> list[str]:
+            if name == "system:SDSTA_ID":
+                return [self._folder_of(place) for place in item.places]
+            if name == "system:SDREG_ID":
+                return [place for place in item.places if self._base_of(place) == "REGISTER"]
+            known = {
+                **item.fields,
+                "system:objectId": item.id,
+                "system:baseTypeId": item.base,
+                "system:objectTypeId": self.types[item.object_type].id,
+                "system:lastModificationDate": item.modified,
+            }
+            return [known[name]] if name in known else []
+
+        return lookup
+
+    def _base_of(self, object_id: str) -> str:
+        # A binned object remembers parents that may be gone.
+        return self.objects[object_id].base if object_id in self.objects else ""
+
+    def _folder_of(self, object_id: str) -> str:
+        while self._base_of(object_id) == "REGISTER" and self.objects[object_id].places:
+            object_id = self.objects[object_id].places[0]
+        return object_id
+
+
+def digits(text: str) -> bool:
+    """Return whether a text can be an id of enaio."""
+    return text.isascii() and text.isdigit()

@@ -1,0 +1,199 @@
+"""The small SQL that the sandbox's enaio understands in ``POST /objects/search``.
+
+``SELECT a, b FROM Type WHERE a = @x AND b IN (@list) AND c LIKE 'A%' ORDER BY a DESC``; nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+TOKEN = re.compile(
+    r"\s*(?:'(?P<text>(?:[^']|'')*)'|@(?P<param>\w+)|(?P<sign><=|>=|<>|[=<>(),])"
+    r"|(?P<number>-?\d+(?:\.\d+)?)|(?P<word>[^\W\d][\w:]*))"
+)
+WORDS = {"SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "ORDER", "BY", "ASC", "DESC"}
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+Values = Callable[[str], list[str]]
+
+
+class BadStatementError(ValueError):
+    """The statement is outside the subset, or a parameter does not fit."""
+
+
+def sort_key(value: str) -> tuple[int, float, str]:
+    """Order numbers as numbers and before texts, so that object ids sort as people expect."""
+    return (0, float(value), "") if NUMBER.fullmatch(value) else (1, 0.0, value)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One comparison of the WHERE part.
+
+    :param field: name of the field.
+    :param sign: ``=``, ``<>``, ``<``, ``>``, ``<=``, ``>=``, ``IN`` or ``LIKE``.
+    :param operands: one value, for ``IN`` one or more.
+    """
+
+    field: str
+    sign: str
+    operands: tuple[str, ...]
+
+    def holds(self, value: str) -> bool:
+        operand = self.operands[0]
+        if self.sign == "IN":
+            return value in self.operands
+        if self.sign == "LIKE":
+            pattern = re.escape(operand).replace("%", ".*").replace("_", ".")
+            return re.fullmatch(pattern, value, re.DOTALL) is not None
+        left, right = sort_key(value), sort_key(operand)
+        return {
+            "=": value == operand,
+            "<>": value != operand,
+            "<": left < right,
+            ">": left > right,
+            "<=": left <= right,
+            ">=": left >= right,
+        }[self.sign]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A parsed statement.
+
+    :param fields: what SELECT asks for.
+    :param object_type: name behind FROM.
+    :param conditions: all must hold.
+    :param order: fields to sort by, each with whether it descends.
+    """
+
+    fields: tuple[str, ...]
+    object_type: str
+    conditions: tuple[Condition, ...]
+    order: tuple[tuple[str, bool], ...]
+
+    def names(self) -> set[str]:
+        """Return every field that the statement mentions."""
+        return {*self.fields, *(item.field for item in self.conditions), *(name for name, _ in self.order)}
+
+    def matches(self, values: Values) -> bool:
+        """Return whether all conditions hold; a field without a value fulfils none, as NULL in SQL."""
+        return all(any(item.holds(value) for value in values(item.field)) for item in self.conditions)
+
+    def sort(self, rows: list[Any], values: Callable[[Any], Values]) -> None:
+        """Sort rows in place as ORDER BY asks.
+
+        :param rows: what to sort.
+        :param values: returns the lookup of field values for a row.
+        """
+        for name, descending in reversed(self.order):
+
+            def key(row: Any, name: str = name) -> tuple[int, float, str]:  # noqa: ANN401
+                return sort_key((values(row)(name) or [""])[0])
+
+            rows.sort(key=key, reverse=descending)
+
+
+def parse(text: str, parameters: Mapping[str, Any]) -> Statement:
+    """Parse a statement and put its parameters in.
+
+    :param text: the statement.
+    :param parameters: values of ``@name``; lists only inside ``IN (...)``.
+    :raises BadStatementError: what is wrong, and where.
+    """
+    return _Parser(text, parameters).statement()
+
+
+class _Parser:
+    def __init__(self, text: str, parameters: Mapping[str, Any]) -> None:
+        self.parameters = parameters
+        self.tokens: list[tuple[str, str]] = []
+        position, text = 0, text.rstrip()
+        while position < len(text):
+            if not (found := TOKEN.match(text, position)):
+                raise BadStatementError(f"cannot read the statement at {text[position : position + 20]!r}")
+            kind = str(found.lastgroup)
+            token = found[kind]
+            if kind == "word" and token.upper() in WORDS:
+                kind, token = "key", token.upper()
+            self.tokens.append((kind, token))
+            position = found.end()
+        self.tokens.append(("end", ""))
+
+    def statement(self) -> Statement:
+        self.demand("key", "SELECT")
+        fields = [self.demand("word")]
+        while self.accept("sign", ","):
+            fields.append(self.demand("word"))
+        self.demand("key", "FROM")
+        object_type = self.demand("word")
+        conditions = []
+        if self.accept("key", "WHERE"):
+            conditions.append(self.condition())
+            while self.accept("key", "AND"):
+                conditions.append(self.condition())
+        order = []
+        if self.accept("key", "ORDER"):
+            self.demand("key", "BY")
+            order.append(self.sort_field())
+            while self.accept("sign", ","):
+                order.append(self.sort_field())
+        self.demand("end", "")
+        return Statement(tuple(fields), object_type, tuple(conditions), tuple(order))
+
+    def sort_field(self) -> tuple[str, bool]:
+        name = self.demand("word")
+        descending = self.accept("key", "DESC")
+        if not descending:
+            self.accept("key", "ASC")
+        return name, descending
+
+    def condition(self) -> Condition:
+        name = self.demand("word")
+        if self.accept("key", "IN"):
+            self.demand("sign", "(")
+            operands = self.operand(many=True)
+            while self.accept("sign", ","):
+                operands += self.operand(many=True)
+            self.demand("sign", ")")
+            if not operands:
+                raise BadStatementError(f"IN of {name} has an empty list")
+            return Condition(name, "IN", operands)
+        if self.accept("key", "LIKE"):
+            return Condition(name, "LIKE", self.operand())
+        sign = self.demand("sign")
+        if sign in {"(", ")", ","}:
+            raise BadStatementError(f"{name} needs a comparison, not {sign!r}")
+        return Condition(name, sign, self.operand())
+
+    def operand(self, *, many: bool = False) -> tuple[str, ...]:
+        kind, token = self.tokens.pop(0)
+        if kind == "text":
+            return (token.replace("''", "'"),)
+        if kind == "number":
+            return (token,)
+        if kind != "param":
+            raise BadStatementError(f"a value or @parameter must stand where {token or 'the end'!r} stands")
+        if token not in self.parameters:
+            raise BadStatementError(f"parameter {token!r} is missing")
+        given = self.parameters[token]
+        values = given if many and isinstance(given, list) else [given]
+        if any(isinstance(value, bool) or not isinstance(value, (str, int, float)) for value in values):
+            raise BadStatementError(f"parameter {token!r} must be text or a number; a list only inside IN (...)")
+        return tuple(str(value) for value in values)
+
+    def accept(self, kind: str, token: str) -> bool:
+        if self.tokens[0] == (kind, token):
+            self.tokens.pop(0)
+            return True
+        return False
+
+    def demand(self, kind: str, token: str | None = None) -> str:
+        found_kind, found = self.tokens[0]
+        if found_kind != kind or token not in {None, found}:
+            raise BadStatementError(f"{token or kind} must stand where {found or 'the end'!r} stands")
+        self.tokens.pop(0)
+        return found
