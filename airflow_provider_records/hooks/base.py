@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import email.utils
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
@@ -33,16 +35,19 @@ from airflow_provider_records.exceptions import (
     InvalidRecordsError,
     NoAnswerError,
     NotSentError,
+    StopError,
     UnreadableAnswerError,
     VendorError,
     WrongAddressError,
 )
 
 T = TypeVar("T")
+Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 ATTEMPTS = 8
 LONGEST_WAIT = 600.0
 LARGEST_ANSWER = 64 * 1024 * 1024
+LARGEST_NUMBER = 86400
 RENEW_BEFORE = 120.0
 
 
@@ -64,8 +69,8 @@ class Settings:
     conn_id: str
     base_url: str
     login: str
-    password: str
-    extra: Mapping[str, Any]
+    password: str = field(repr=False)
+    extra: Mapping[str, Any] = field(repr=False)
     timeout: float = 60.0
     max_concurrency: int = 8
     requests_per_second: float | None = None
@@ -90,8 +95,8 @@ class Settings:
                 result = float(value) if not isinstance(value, bool) else float("nan")
             except (TypeError, ValueError):
                 result = float("nan")
-            if not minimum <= result < float("inf"):
-                raise wrong(name, f"must be a number of at least {minimum:g}")
+            if not minimum <= result <= LARGEST_NUMBER:
+                raise wrong(name, f"must be a number from {minimum:g} to {LARGEST_NUMBER}")
             return result
 
         concurrency = number("max_concurrency", 8, 1) or 8
@@ -150,6 +155,10 @@ def _verify(value: object, wrong: Callable[[str, str], ConfigurationError]) -> b
         if value.strip().lower() in {"true", "false"}:
             return value.strip().lower() == "true"
         if Path(value.strip()).is_file():
+            try:
+                ssl.create_default_context(cafile=value.strip())
+            except (OSError, ValueError):
+                raise wrong("verify_tls", "names a file that holds no CA certificate (PEM)") from None
             return value.strip()
     raise wrong("verify_tls", "must be true, false, or the path of an existing CA file")
 
@@ -167,7 +176,7 @@ class Answer:
     call: str
     status: int
     headers: Mapping[str, str]
-    text: str
+    text: str = field(repr=False)
 
     @property
     def is_html(self) -> bool:
@@ -199,11 +208,13 @@ class Answer:
     def retry_after(self) -> float | None:
         """Seconds that the system asks to wait, from either form of ``Retry-After``."""
         value = (self.headers.get("Retry-After") or "").strip()
-        if value.isdigit():
+        if value.isdecimal():
             return float(value)
         try:
-            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-        except (TypeError, ValueError):
+            moment = email.utils.parsedate_to_datetime(value)
+            # "-0000" is parsed as a local time, but HTTP dates are always in UTC
+            return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time())
+        except (TypeError, ValueError, OverflowError):
             return None
 
 
@@ -221,13 +232,16 @@ class Token:
     :param headers: further headers that the system wants with it.
     """
 
-    value: str
+    value: str = field(repr=False)
     lifetime: float | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class BearerAuth(AuthBase):
     """Fetch one token for all threads, and again shortly before it expires or when it was refused.
+
+    Threads that waited for a fetch share its failure, and refused credentials stay refused: asking again with
+    them from every thread can lock the account.
 
     :param fetch: asks the system for a new token.
     """
@@ -237,6 +251,8 @@ class BearerAuth(AuthBase):
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._renew_at = float("inf")
+        self._failure: VendorError | None = None
+        self._failed_at = 0.0
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         token = self.token()
@@ -245,11 +261,25 @@ class BearerAuth(AuthBase):
         return request
 
     def token(self) -> Token:
+        """Return the current token.
+
+        :raises VendorError: none could be had; its ``detail`` is empty, since it may repeat the credentials.
+        """
+        asked = time.monotonic()
         with self._lock:
-            if self._token is None or time.monotonic() >= self._renew_at:
-                self._token = token = self._fetch()
+            if self._failure and (isinstance(self._failure, StopError) or self._failed_at >= asked):
+                raise self._failure
+            begin = time.monotonic()
+            if self._token is None or begin >= self._renew_at:
+                try:
+                    self._token = token = self._fetch()
+                except VendorError as error:
+                    error.detail = None
+                    self._failure, self._failed_at = error, time.monotonic()
+                    raise
+                mask_secret(token.value)
                 lead = min(RENEW_BEFORE, (token.lifetime or 0.0) / 4)
-                self._renew_at = time.monotonic() + token.lifetime - lead if token.lifetime else float("inf")
+                self._renew_at = float("inf") if token.lifetime is None else begin + token.lifetime - lead
             return self._token
 
     def forget(self, authorization: str) -> None:
@@ -269,19 +299,29 @@ class Pace:
         self._gap = 1.0 / requests_per_second if requests_per_second else 0.0
         self._lock = threading.Lock()
         self._next = 0.0
+        self._held_until = 0.0
 
     def slot(self) -> float:
         """Reserve the next slot; return the seconds until then."""
         with self._lock:
             now = time.monotonic()
-            slot = max(now, self._next)
+            slot = max(now, self._next, self._held_until)
             self._next = slot + self._gap
             return slot - now
 
     def hold(self, seconds: float) -> None:
-        """Let no thread send before ``seconds`` have passed."""
+        """Let no thread send before ``seconds`` have passed, not even one that has its slot already."""
         with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
+            self._held_until = max(self._held_until, time.monotonic() + seconds)
+
+    @property
+    def held(self) -> bool:
+        """Whether a hold has come since, so that another slot must be reserved."""
+        return time.monotonic() < self._held_until
+
+
+class _UnsignedError(NotSentError):
+    """No credentials could be had, after all attempts to get them."""
 
 
 class VendorHook(BaseHook):
@@ -298,6 +338,7 @@ class VendorHook(BaseHook):
         super().__init__()
         self.conn_id = conn_id
         self.stopping = False
+        self._building = threading.RLock()
         if settings is not None:
             self.__dict__["settings"] = settings
 
@@ -329,16 +370,14 @@ class VendorHook(BaseHook):
         return self.session
 
     @cached_property
-    def auth(self) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    def auth(self) -> Sign:
         """How requests of this vendor are signed."""
         raise NotImplementedError
 
     def renew(self, request: requests.PreparedRequest, status: int) -> bool:
         """Tell whether a refused request (401, 403) is worth sending once more with new credentials."""
-        authorization = str(request.headers.get("Authorization", ""))
-        # A refused login carries no bearer token, and the thread that sent it holds the token's lock.
-        if status == 401 and authorization.startswith("Bearer ") and isinstance(self.auth, BearerAuth):
-            self.auth.forget(authorization)
+        if status == 401 and isinstance(self.auth, BearerAuth):
+            self.auth.forget(str(request.headers.get("Authorization", "")))
             return True
         return False
 
@@ -354,7 +393,7 @@ class VendorHook(BaseHook):
         read: Callable[[Answer], T],
         *,
         repeatable: bool,
-        auth: Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
+        auth: Sign | None = None,
         **request: Any,  # noqa: ANN401
     ) -> T:
         """Send one request under the rule of repeating and return what ``read`` makes of the answer.
@@ -365,18 +404,32 @@ class VendorHook(BaseHook):
         :param read: turns the answer into a typed value or raises a typed error; it sees every status but
             401, 403, 429 and redirects. A NoAnswerError that it raises is retried if ``repeatable``.
         :param repeatable: True for a read: it may be sent again after a lost answer.
-        :param auth: another way to sign than the vendor's usual one.
+        :param auth: another way to sign than the vendor's usual one; then a refusal is final.
         :param request: ``params``, ``json``, ``data``, ``headers`` as ``requests`` takes them.
         :raises VendorError: one subclass per cause.
         """
-        read_from = self.settings  # resolves the connection outside of the retry loop
-        prepared = self.session.prepare_request(
-            requests.Request(method, url, auth=no_auth, **request)  # signed anew at every attempt
-        )
-        sign = auth or self.auth
+        with self._building:  # cached properties are not built once for all threads from Python 3.12 on
+            settings, session, _ = self.settings, self.session, self.pace
+            sign = auth or self.auth
+        try:
+            # signed anew at every attempt
+            prepared = session.prepare_request(requests.Request(method, url, auth=no_auth, **request))
+        except requests.exceptions.InvalidJSONError:
+            raise InvalidRecordsError(f"{self._where(call)}: a value cannot be written as JSON.") from None
+        except ValueError:  # every way in which requests finds a URL or header invalid
+            raise ConfigurationError(f"{self._where(call)}: the URL is not valid; check the host field.") from None
+        renewable = auth is None  # a refused login holds the lock that renewal would wait for
 
         def once() -> T:
-            answer = self._exchange(call, prepared, sign, read_from)
+            nonlocal renewable
+            request = self._signed(call, prepared, sign)
+            answer = self._answer(call, request, settings)
+            status = self.verdict(answer)
+            if renewable and status in {401, 403} and self.renew(request, status):
+                renewable = False
+                answer = self._answer(call, self._signed(call, prepared, sign), settings)
+                status = self.verdict(answer)
+            self._refuse(answer, status)
             try:
                 return read(answer)
             except NoAnswerError as error:
@@ -384,9 +437,9 @@ class VendorHook(BaseHook):
                 raise
 
         def again(error: BaseException) -> bool:
-            if self.stopping or not isinstance(error, (NotSentError, NoAnswerError)):
+            if self.stopping or isinstance(error, _UnsignedError):
                 return False
-            return isinstance(error, NotSentError) or repeatable
+            return isinstance(error, NotSentError) or (repeatable and isinstance(error, NoAnswerError))
 
         return tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
@@ -396,33 +449,32 @@ class VendorHook(BaseHook):
             reraise=True,
         )(once)
 
-    def _exchange(
-        self,
-        call: str,
-        prepared: requests.PreparedRequest,
-        sign: Callable[[requests.PreparedRequest], requests.PreparedRequest],
-        settings: Settings,
-    ) -> Answer:
-        renewed = False
-        while True:
-            self._sleep(self.pace.slot())
-            request = sign(prepared.copy())
-            answer = self._answer(call, request, settings)
-            status = self.verdict(answer)
-            if status in {401, 403} and not renewed and self.renew(request, status):
-                renewed = True
-                continue
-            self._refuse(answer, status)
-            return answer
+    def _signed(self, call: str, prepared: requests.PreparedRequest, sign: Sign) -> requests.PreparedRequest:
+        try:
+            return sign(prepared.copy())
+        except (NotSentError, NoAnswerError) as error:
+            # that request had its own attempts; whatever became of it, this one was not sent
+            raise _UnsignedError(
+                f"{self._where(call)}: not sent, since there are no credentials for it: {error}",
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+            ) from None
 
     def _answer(self, call: str, request: requests.PreparedRequest, settings: Settings) -> Answer:
-        where = f"{self.vendor} {call} (connection {self.conn_id!r})"
+        where = self._where(call)
+        self._sleep(self.pace.slot())
+        while self.pace.held and not self.stopping:
+            self._sleep(self.pace.slot())
         if self.stopping:
             raise NotSentError(f"{where}: not sent, the task is being stopped.")
-        options = self.session.merge_environment_settings(request.url, {}, True, settings.verify, None)
+        url = str(request.url)
+        options: Any = self.session.merge_environment_settings(url, {}, True, settings.verify, None)
         try:
-            response = self.session.send(
-                request, timeout=(settings.timeout, settings.timeout), allow_redirects=False, **options
+            # Straight to the adapter: the session would keep cookies, and read the body of a redirect
+            # without limit.
+            response = self.session.get_adapter(url).send(
+                request, timeout=(settings.timeout, settings.timeout), **options
             )
             with response:
                 deadline = time.monotonic() + settings.timeout
@@ -432,15 +484,22 @@ class VendorHook(BaseHook):
                     if len(body) > LARGEST_ANSWER or time.monotonic() > deadline:
                         raise NoAnswerError(f"{where}: the answer is too large or too slow to be read.")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if isinstance(error, ValueError):
+                raise ConfigurationError(f"{where}: the URL or the proxy's URL is not valid.") from None
+            if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
+                raise ConfigurationError(
+                    f"{where}: there is no CA file where verify_tls or REQUESTS_CA_BUNDLE says."
+                ) from None
             if _never_left(error):
-                raise NotSentError(f"{where}: no connection could be made ({type(error).__name__}).") from None
-            if isinstance(error, requests.exceptions.InvalidURL):
-                raise ConfigurationError(f"{where}: the URL is not valid; check the host field.") from None
-            raise NoAnswerError(f"{where}: the answer was lost ({type(error).__name__}).") from None
-        return Answer(call, response.status_code, response.headers, body.decode("utf-8", "replace"))
+                raise NotSentError(f"{where}: no connection could be made ({_cause(error)}).") from None
+            raise NoAnswerError(f"{where}: the answer was lost ({_cause(error)}).") from None
+        return Answer(call, response.status_code, response.headers, body.decode("utf-8-sig", "replace"))
+
+    def _where(self, call: str) -> str:
+        return f"{self.vendor} {call} (connection {self.conn_id!r})"
 
     def _refuse(self, answer: Answer, status: int) -> None:
-        where = f"{self.vendor} {answer.call} (connection {self.conn_id!r})"
+        where = self._where(answer.call)
         facts: dict[str, Any] = {
             "status": answer.status,
             "request_id": answer.request_id,
@@ -464,7 +523,7 @@ class VendorHook(BaseHook):
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = getattr(error, "retry_after", None)
-        if asked is None:
+        if not asked:
             return self.backoff(state)
         if asked > LONGEST_WAIT and error is not None:
             raise error
@@ -486,23 +545,37 @@ def quoted(part: str) -> str:
 
     :raises InvalidRecordsError: the id is empty or would change the path.
     """
-    if not part or part in {".", ".."}:
-        raise InvalidRecordsError(f"{part!r} cannot be used as an id in a URL.")
-    return quote(part, safe="")
+    try:
+        if part and part not in {".", ".."}:
+            return quote(part, safe="")
+    except UnicodeError:
+        pass
+    raise InvalidRecordsError(f"{part!r} cannot be used as an id in a URL.")
 
 
-def _never_left(error: BaseException) -> bool:
+def _reason(error: Exception) -> object:
+    """Return what urllib3 says below the error of requests."""
+    return getattr(error.args[0], "reason", error.args[0]) if error.args else None
+
+
+def _cause(error: Exception) -> str:
+    reason = _reason(error)
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        return "TLS failed; check http or https in the host field, the port, and verify_tls"
+    return type(reason if isinstance(reason, Exception) else error).__name__
+
+
+def _never_left(error: Exception) -> bool:
     """Tell whether the request certainly did not reach the system."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    reason = getattr(error.args[0], "reason", error.args[0]) if error.args else None
-    return isinstance(
-        reason,
-        urllib3.exceptions.NewConnectionError
-        | urllib3.exceptions.ConnectTimeoutError
-        | urllib3.exceptions.NameResolutionError
-        | urllib3.exceptions.ProxyError,
-    ) or (isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error))
+    reason = _reason(error)
+    if isinstance(reason, urllib3.exceptions.ProxyError):
+        # urllib3 also says so when the answer was lost on the way back through the proxy
+        reason = reason.original_error
+        if type(reason) is OSError and str(reason).startswith("Tunnel connection failed"):
+            return True
+    return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)) or (
+        isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
+    )
 
 
 def fail(kind: type[VendorError], answer: Answer, message: str, code: str | None = None) -> NoReturn:
