@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.exceptions import EvidenceError, JournalError
 
-OPEN, INTENTS, OUTCOMES = "open", "intents", "outcomes"
+OPEN, SEEN, INTENTS, OUTCOMES = "open", "seen", "intents", "outcomes"
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,13 @@ class State:
     :param outcomes: the outcome of each key; the first final one stands.
     :param in_doubt: keys with an intent that has no outcome.
     :param unanswered: keys to which any call of ours went unanswered, settled since or not.
+    :param seen: keys that were seen to be there before a try called anything.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     in_doubt: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
 
     def learn(self, outcome: Outcome) -> None:
         """Take in an outcome."""
@@ -164,13 +166,23 @@ class Journal:
                 f"{manifest}. Nothing was deleted. Start a new DAG run for the new list."
             )
         if kind == INTENTS:
-            keys = {line["key"] for line in segment.lines}
-            self.state.in_doubt |= keys
+            self.state.in_doubt |= {line["key"] for line in segment.lines}
+        elif kind == SEEN:
+            self.state.seen |= {line["key"] for line in segment.lines}
         elif kind == OUTCOMES:
             for line in segment.lines:
                 outcome = Outcome.of(line)
                 self.state.learn(outcome)
                 self.state.in_doubt.discard(outcome.key)
+
+    def see(self, keys: Set[str]) -> None:
+        """Publish which records were seen to be there, for a later try that must judge an unanswered call.
+
+        :raises EvidenceError: the store cannot be written.
+        """
+        if new := sorted(keys - self.state.seen):
+            self._publish(SEEN, [{"key": key} for key in new])
+            self.state.seen |= keys
 
     def intend(self, keys: Iterable[str]) -> None:
         """Publish what is about to be called; return only when it is on storage.

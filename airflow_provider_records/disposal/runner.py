@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -20,7 +20,7 @@ from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.limits import FAILURES, Limits
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, now
 from airflow_provider_records.disposal.record import Record
-from airflow_provider_records.exceptions import NoAnswerError, RecordsError, StopError, VendorError
+from airflow_provider_records.exceptions import EvidenceError, NoAnswerError, RecordsError, StopError, VendorError
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,12 @@ class System(Protocol):
     name: str
     batch_size: int
 
-    def prepare(self, records: Iterable[Record]) -> None:
-        """Do once, before the first call, what all calls need; refuse here what must not be begun."""
+    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+        """Do once, before the first call of a try, what all calls need; refuse here what must not be begun.
+
+        :param seen: keys that earlier tries saw to be there before they called.
+        :return: keys that it has just seen to be there; kept in the journal for later tries.
+        """
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> Sequence[Outcome | None]:
         """Send one call for the batch.
@@ -100,7 +104,8 @@ class Runner:
     :param limits: the breakers.
     :param concurrency: calls in flight at most.
     :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
-    :param on_progress: called now and then with (records attempted in this try, records to do).
+
+    ``stop_reason`` says why the sending ended early, ``fatal`` whether a retry cannot help.
     """
 
     def __init__(
@@ -111,15 +116,14 @@ class Runner:
         *,
         concurrency: int,
         verify: bool = True,
-        on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.system = system
         self.journal = journal
         self.limits = limits
         self.concurrency = concurrency
         self.verify = verify
-        self.on_progress = on_progress
         self.stop_reason: str | None = None
+        self.fatal = False
         self._error: BaseException | None = None
 
     def stop(self, reason: str) -> None:
@@ -144,7 +148,7 @@ class Runner:
             else state.in_doubt | {key for key, known in state.outcomes.items() if known.result is Result.UNKNOWN}
         )
         if todo:
-            self.system.prepare(records)
+            self.journal.see(self.system.prepare(todo, state.seen))
             self._send(todo, doubtful)
         return [state.outcomes.get(record.key) or self._not_attempted(record) for record in records]
 
@@ -162,23 +166,27 @@ class Runner:
                     self.journal.intend(record.key for batch in chunk for record in batch)
                     flying.append([pool.submit(self._carry_out, batch, doubtful, progress) for batch in chunk])
                     if len(flying) > 1:
-                        self._land(flying.popleft(), progress)
+                        self._land(flying[0], progress)
+                        flying.popleft()
             except BaseException:
                 self.stop("the task was interrupted")
                 raise
             finally:
                 while flying:
-                    self._land(flying.popleft(), progress)
+                    self._land(flying[0], progress)
+                    flying.popleft()
         if self._error is not None:
             raise self._error
 
     def _land(self, futures: Iterable[Future[list[Outcome]]], progress: _Progress) -> None:
         """Wait for a chunk and publish its outcomes."""
         outcomes = [outcome for future in futures for outcome in future.result()]
-        self.journal.record(outcomes)
+        try:
+            self.journal.record(outcomes)
+        except EvidenceError:
+            self.stop("the evidence store cannot be written")
+            raise
         progress.say()
-        if self.on_progress is not None:
-            self.on_progress(progress.attempted, progress.total)
 
     def _carry_out(self, batch: Sequence[Record], doubtful: set[str], progress: _Progress) -> list[Outcome]:
         """Bring every record of a batch to an outcome; runs in a thread of the pool."""
@@ -232,8 +240,7 @@ class Runner:
             log.warning("%s; looking what became of it", error)
             return list(batch)
         except VendorError as error:
-            if isinstance(error, StopError):
-                self.stop(str(error))
+            self._heed(error)
             found |= {record.key: _failed(record, error) for record in batch}
             return []
         lost = []
@@ -244,12 +251,19 @@ class Runner:
                 found[record.key] = self._verified(record, answer)
         return lost
 
+    def _heed(self, error: VendorError) -> None:
+        """Stop sending where no further request makes sense until somebody changes something."""
+        if isinstance(error, StopError):
+            self.fatal = True
+            self.stop(str(error))
+
     def _verified(self, record: Record, outcome: Outcome) -> Outcome:
         if not self.verify or not outcome.result.gone or outcome.proof is not Proof.RESPONSE:
             return outcome
         try:
             return self.system.verify(record, outcome)
         except VendorError as error:
+            self._heed(error)
             log.warning("%s; the outcome of %s stays proven by the answer only", error, record.key)
             return outcome
 
@@ -258,8 +272,7 @@ class Runner:
         try:
             answers = self.system.settle(batch)
         except VendorError as error:
-            if isinstance(error, StopError):
-                self.stop(str(error))
+            self._heed(error)
             reason = f"its call went unanswered and it could not be looked up: {error}"
             found |= {
                 record.key: Outcome(record.key, Result.UNKNOWN, reason=reason, detail=error.detail) for record in batch
@@ -283,7 +296,7 @@ def rehearse(system: System, records: Sequence[Record], *, concurrency: int) -> 
 
     :raises VendorError: the system cannot be asked at all.
     """
-    system.prepare(records)
+    system.prepare(records, frozenset())
     size = system.batch_size
 
     def look(batch: Sequence[Record]) -> list[Outcome]:

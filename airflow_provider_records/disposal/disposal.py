@@ -1,0 +1,120 @@
+"""One manifest carried out against one system: the summary that a reference in XCom points to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import Outcome, Result, counts
+from airflow_provider_records.disposal.record import canonical
+from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.exceptions import EvidenceError
+
+
+@dataclass(frozen=True)
+class Disposal:
+    """One manifest carried out against one system.
+
+    :param system: ``enaio``, ``unifier`` or ``opus``.
+    :param manifest: URI of the list that was carried out.
+    :param digest: its digest.
+    :param approved: digest of the list that people approved; the list itself, or the longer one that the
+        disposal before was made from.
+    :param approvals: URIs of the approvals.
+    :param approval_required: False if the DAG says ``require_approval=False``.
+    :param dry_run: True if nothing was sent.
+    :param counts: number of records by result.
+    :param outcomes: URI of the outcomes, one line a record in the order of the manifest.
+    :param made: who carried it out: DAG, run, task, map index, try, versions.
+    :param options: what the DAG asked for: method, limits, concurrency.
+    :param stopped: why the sending ended early, if it did.
+    """
+
+    system: str
+    manifest: str
+    digest: str
+    approved: Sequence[str]
+    approvals: Sequence[str]
+    approval_required: bool
+    dry_run: bool
+    counts: Mapping[str, int]
+    outcomes: str
+    started_at: str
+    ended_at: str
+    made: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    stopped: str | None = None
+    uri: str = field(default="", compare=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether no record is left for another try."""
+        return not any(self.counts[result] for result in Result if not result.final)
+
+    @property
+    def left(self) -> str:
+        """What is left for another try, in words."""
+        left = (f"{self.counts[result]} {result}" for result in Result if not result.final and self.counts[result])
+        return ", ".join(left)
+
+    def reference(self) -> dict[str, Any]:
+        """Return what goes into XCom."""
+        return {
+            "disposal": self.uri,
+            "manifest": self.manifest,
+            "digest": self.digest,
+            "system": self.system,
+            "complete": self.complete,
+            "counts": dict(self.counts),
+        }
+
+    def write(self, store: Store, folder: str) -> Disposal:
+        """Write ``disposal.json``; return the disposal with its URI."""
+        fields = {name: value for name, value in vars(self).items() if name != "uri"}
+        uri = store.write(f"{folder}/disposal.json", canonical({"type": "disposal", **fields}) + b"\n")
+        return Disposal(**fields, uri=uri)
+
+    @classmethod
+    def read(cls, store: Store, uri: str) -> Disposal:
+        """Read a disposal.
+
+        :raises EvidenceError: it is missing or no disposal.
+        """
+        try:
+            fields = json.loads(store.read(store.name(uri)))
+            if fields.pop("type") != "disposal":
+                raise ValueError
+            return cls(**fields, uri=uri)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise EvidenceError(f"{uri} is no disposal, or was changed.") from None
+
+    def each_outcome(self, store: Store) -> Iterator[Outcome]:
+        """Read the outcomes one by one.
+
+        :raises EvidenceError: they are missing or do not add up to the counts.
+        """
+        found = dict.fromkeys(self.counts, 0)
+        with store.open(store.name(self.outcomes)) as file:
+            for line in file:
+                outcome = Outcome.of(json.loads(line))
+                found[str(outcome.result)] += 1
+                yield outcome
+        if found != dict(self.counts):
+            raise EvidenceError(f"The outcomes at {self.outcomes} do not add up to the counts of {self.uri}.")
+
+
+def write_outcomes(
+    store: Store, manifest: Manifest, outcomes: Sequence[Outcome], folder: str
+) -> tuple[str, dict[str, int]]:
+    """Write the outcomes of a list below a folder, under their digest.
+
+    :return: URI and counts.
+    :raises EvidenceError: they are not exactly one for each record, in the list's order.
+    """
+    if len(outcomes) != manifest.count:
+        raise EvidenceError(f"{len(outcomes)} outcomes for {manifest.count} records: they must add up.")
+    uri, _, _ = store.write_lines(f"{folder}/outcomes", (canonical(outcome.fields()) + b"\n" for outcome in outcomes))
+    return uri, counts(outcomes)
