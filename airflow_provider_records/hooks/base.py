@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import cached_property
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 from urllib.parse import quote, urlsplit
@@ -27,6 +28,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.cookies import extract_cookies_to_jar
 
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
@@ -356,13 +358,17 @@ class VendorHook(BaseHook):
 
     @cached_property
     def session(self) -> requests.Session:
-        """One session with a pool as large as the concurrency; safe for all threads of a task."""
+        """One session with a pool as large as the concurrency; safe for all threads of a task.
+
+        It keeps no cookies; a vendor that needs them puts in a jar that is safe for threads.
+        """
         session = requests.Session()
         size = self.settings.max_concurrency
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=size, pool_block=True, max_retries=0)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.headers["Accept"] = "application/json"
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         return session
 
     def get_conn(self) -> requests.Session:
@@ -471,11 +477,11 @@ class VendorHook(BaseHook):
         url = str(request.url)
         options: Any = self.session.merge_environment_settings(url, {}, True, settings.verify, None)
         try:
-            # Straight to the adapter: the session would keep cookies, and read the body of a redirect
-            # without limit.
+            # Straight to the adapter: the session would read the body of a redirect without limit.
             response = self.session.get_adapter(url).send(
                 request, timeout=(settings.timeout, settings.timeout), **options
             )
+            extract_cookies_to_jar(self.session.cookies, request, response.raw)
             with response:
                 deadline = time.monotonic() + settings.timeout
                 body = bytearray()
