@@ -1,0 +1,356 @@
+"""A client of Oracle Primavera Unifier's REST services.
+
+Unifier puts errors into the ``status`` of the body; which HTTP code comes with them is stated nowhere. So the
+body decides wherever it can be read, and what cannot be read counts as no answer at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from requests.auth import HTTPBasicAuth
+
+from airflow_provider_records.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidRecordsError,
+    NoAnswerError,
+    NotFoundError,
+    RefusedError,
+    ServerError,
+    UnreadableAnswerError,
+    VendorError,
+    WrongAddressError,
+)
+from airflow_provider_records.hooks.base import Answer, BearerAuth, Settings, Sign, T, Token, VendorHook, fail, quoted
+from airflow_provider_records.hooks.unifier_answers import (
+    NODE_ID,
+    DeletedDocument,
+    Envelope,
+    Node,
+    Shell,
+    text_of,
+    token_of,
+)
+
+_SERVICE = "/ws/rest/service/v1"
+_LOGIN_PATH = "/ws/rest/service/v1/login"
+
+Codes = Mapping[int, tuple[type[VendorError], str]]
+"""What a call's status numbers mean: the error and words that say what would change it."""
+
+_INACTIVE = (RefusedError, "its shell is Inactive, View-Only or On-Hold; set the shell to Active")
+_PROJECT = (RefusedError, "the project number is refused; check project_number, and the user's access to that shell")
+_DELETE: Codes = {
+    12764: (NotFoundError, "the node id is invalid or does not exist (the numbers of nodes and of files differ)"),
+    12766: (RefusedError, "it is linked to business process records or reports; unlink it, drafts and revisions too"),
+    12767: (RefusedError, "it is checked out or locked; check it in or unlock it"),
+    602: (RefusedError, "the project number is refused; check the document's shell, and the user's access to it"),
+    1245: _INACTIVE,
+}
+_LIST: Codes = {602: _PROJECT, 1245: _INACTIVE}
+_BP: Codes = {
+    602: _PROJECT,
+    603: (RefusedError, "the business process is unknown; check bpname: its display name, upper and lower case count"),
+    657: (NotFoundError, "there is no such record; check record_no"),
+}
+
+
+class UnifierHook(VendorHook):
+    """Deletes documents by node id, lists folders, and reads business process records and shells.
+
+    Use an Integration User of your own for each deployment: whether a login cancels that user's older tokens is
+    not documented. The user needs *Delete* of the Document Services to delete, and *update* to read properties.
+
+    :param unifier_conn_id: Airflow connection of type ``unifier``; its extra ``login_path`` is
+        ``/ws/rest/service/v1/login`` unless set, ``/ws/rest/service/v2/auth/token`` and
+        ``/ws/rest/service/v1/oauth/token`` work too.
+    :param settings: the connection's fields, if the caller has read them already.
+    """
+
+    conn_name_attr = "unifier_conn_id"
+    default_conn_name = "unifier_default"
+    conn_type = "unifier"
+    hook_name = "Oracle Primavera Unifier"
+    vendor = "Unifier"
+
+    def __init__(self, unifier_conn_id: str = "unifier_default", settings: Settings | None = None) -> None:
+        super().__init__(unifier_conn_id, settings)
+        self.unifier_conn_id = unifier_conn_id
+
+    @cached_property
+    def auth(self) -> Sign:
+        """A bearer token from the login path, one for all threads, fetched again after a 401."""
+        return BearerAuth(self._login)
+
+    def _login(self) -> Token:
+        """Sign in as the Integration User ("Get Token")."""
+        settings = self.settings
+        for name, value in (("login", settings.login), ("password", settings.password)):
+            if not value:
+                raise ConfigurationError(f"Connection {self.conn_id!r}: field {name!r} is empty.")
+        path = settings.text("login_path", _LOGIN_PATH)
+        if not path.startswith("/"):
+            raise ConfigurationError(f"Connection {self.conn_id!r}: field 'login_path' must be a path from '/'.")
+        basic = HTTPBasicAuth(settings.login.encode(), settings.password.encode())
+        try:
+            return self.send("login", "GET", self.url(path), self._read_login, repeatable=True, auth=basic)
+        except AuthenticationError as error:
+            raise AuthenticationError(
+                f"{self._where('login')}: refused; login must be an active Integration User, password its password.",
+                status=error.status,
+                code=error.code,
+            ) from None
+
+    def _read_login(self, answer: Answer) -> Token:
+        envelope = Envelope.of(answer)
+        status = envelope.status if envelope else None
+        code = answer.status if status is None else status
+        where = f"{self._where('login')}: status {code}"
+        if 500 <= code < 600:
+            fail(NoAnswerError, answer, f"{where} instead of an answer.")
+        if status is None and (answer.is_html or answer.status in {404, 405}):
+            fail(WrongAddressError, answer, f"{where}, and no login is there; check host and login_path.")
+        if status not in {None, 200} or answer.status >= 300:
+            fail(AuthenticationError, answer, where, str(code))
+        if envelope is None:
+            fail(UnreadableAnswerError, answer, f"{where}, and an answer that cannot be read.")
+        token = token_of(envelope)
+        if token is None:
+            fail(WrongAddressError, answer, f"{where}, but no token that can be sent; check login_path.")
+        return token
+
+    def verdict(self, answer: Answer) -> int:
+        """Let the body's ``status`` decide, if it can be read: a 401 may come under HTTP 200, a 12766 under 403."""
+        envelope = Envelope.of(answer)
+        if envelope is None or envelope.status is None:
+            return answer.status
+        return envelope.status if envelope.status in {401, 403, 429} else 200
+
+    def delete_document(self, node_id: str | int) -> DeletedDocument:
+        """Move one document to the recycle bin ("Delete Documents by node_id").
+
+        Unifier calls this a success: it is a soft delete, and no call purges the bin. The id must be a document's:
+        whether Unifier would take a folder's id, with all that is inside, is not documented.
+
+        :param node_id: the document's node id (not its file id), a whole number.
+        :raises InvalidRecordsError: the id is no whole number; nothing was sent.
+        :raises NotFoundError: 12764, the id is invalid or does not exist.
+        :raises RefusedError: 12766 linked, 12767 locked, 602 project number, 1245 inactive shell.
+        :raises ServerError: any other number; ``code`` holds it.
+        :raises NoAnswerError: the document may or may not be deleted; the call is never sent again here.
+        :raises WrongAddressError: this edition has no such call, or the base URL is wrong.
+        :return: what Unifier said.
+        """
+        node = _checked_id("node_id", node_id)
+
+        def read(answer: Answer) -> DeletedDocument:
+            envelope = self._open(answer, f"document {node}", _DELETE)
+            return DeletedDocument(node, envelope.request_id, envelope.message)
+
+        return self.send(
+            "delete_document",
+            "POST",
+            self.url(_SERVICE, "dm/document/delete", quoted(node)),
+            read,
+            repeatable=False,
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            data="",
+        )
+
+    def list_nodes(
+        self,
+        parent_folder_id: str | int | None = None,
+        *,
+        project_number: str | None = None,
+        parent_path: str | None = None,
+        node_type: str | None = "Document",
+    ) -> list[Node]:
+        """List what lies directly in one folder ("Get Folders or Documents Metadata").
+
+        Give either the folder's node id or its path. No call gets a node by its own id. An error, also for a
+        folder that does not exist, is never an empty list.
+
+        :param parent_folder_id: node id of the folder.
+        :param project_number: shell of ``parent_path``; None or empty: company level.
+        :param parent_path: path of the folder, e.g. ``/Closed/2014``.
+        :param node_type: ``Document``, ``Folder``, or None for both.
+        :raises ConfigurationError: none or both of the two forms are given, or an unknown node type.
+        :raises InvalidRecordsError: ``parent_folder_id`` is no whole number.
+        :raises VendorError: one subclass per cause.
+        """
+        if (parent_folder_id is None) == (parent_path is None) or (parent_folder_id is not None and project_number):
+            raise ConfigurationError("list_nodes wants parent_folder_id, or parent_path (with project_number).")
+        if node_type not in {"Document", "Folder", None}:
+            raise ConfigurationError(f"node_type is 'Document', 'Folder' or None, not {node_type!r}.")
+        parts = ["dm/node/properties"]
+        query: dict[str, str] = {}
+        if parent_folder_id is not None:
+            folder = _checked_id("parent_folder_id", parent_folder_id)
+            parts.append(quoted(folder))
+        else:
+            folder = f"{project_number or 'company level'} {parent_path}"
+            query |= {"projectnumber": project_number} if project_number else {}
+            query["parentpath"] = str(parent_path)
+        if node_type:
+            query["nodetype"] = node_type
+
+        def read(answer: Answer) -> list[Node]:
+            envelope = self._open(answer, f"folder {folder}", _LIST)
+            return [Node.of(row) for row in envelope.rows]
+
+        return self._get("list_nodes", parts, query, read)
+
+    def get_bp_record(self, project_number: str | None, bpname: str, record_no: str) -> Mapping[str, object]:
+        """Read one record of a business process ("Get BP Record").
+
+        Which fields come, ``status`` included, is a matter of the process's Integration interface.
+
+        :param project_number: the record's shell; None or empty: company level.
+        :param bpname: display name of the business process, upper and lower case count.
+        :param record_no: number of the record.
+        :raises NotFoundError: 657 or an empty answer: there is no such record.
+        :raises RefusedError: 602 project number, 603 business process, or not exactly the record asked for.
+        :raises VendorError: one subclass per cause.
+        :return: the record's fields; those not set are None.
+        """
+        about = f"record {record_no} of {bpname}"
+
+        def read(answer: Answer) -> Mapping[str, object]:
+            envelope = self._open(answer, about, _BP)
+            rows = [] if envelope.data is None else envelope.rows
+            facts: dict[str, Any] = {"status": answer.status, "request_id": envelope.request_id, "detail": answer.text}
+            if not rows:
+                raise NotFoundError(f"{answer.call}: {about}: there is no such record.", code="657", **facts)
+            if len(rows) > 1:
+                raise RefusedError(
+                    f"{answer.call}: {about}: {len(rows)} records came; one must be the only one.", **facts
+                )
+            if rows[0].get("record_no") is not None and text_of(rows[0]["record_no"]) != record_no:
+                raise RefusedError(f"{answer.call}: {about}: another record came.", **facts)
+            return rows[0]
+
+        asked = {"bpname": bpname, "record_no": record_no, "lineitem": "no"}
+        return self._get("get_bp_record", _shell_path("bp/record", project_number), {"input": json.dumps(asked)}, read)
+
+    def query_bp_records(
+        self, project_number: str | None, bpname: str, record_fields: Sequence[str], filter_condition: str = ""
+    ) -> list[Mapping[str, object]]:
+        """Read the records of a business process that match ("Get BP Record List").
+
+        :param project_number: the records' shell; None or empty: company level.
+        :param bpname: display name of the business process.
+        :param record_fields: names of the fields wanted.
+        :param filter_condition: e.g. ``record_no=DR-0007``; Unifier knows only ``=``, on ``record_no``,
+            ``status`` and ``end_date``. Empty: all records.
+        :raises VendorError: one subclass per cause.
+        :return: the fields of each record; none match: empty.
+        """
+        asked = {"bpname": bpname, "lineitem": "no", "record_fields": ";".join(record_fields)}
+        if filter_condition:
+            asked["filter_condition"] = filter_condition
+
+        def read(answer: Answer) -> list[Mapping[str, object]]:
+            return self._open(answer, f"records of {bpname}", _BP).rows
+
+        url = self.url(_SERVICE, *_shell_path("bp/records", project_number))
+        return self.send("query_bp_records", "POST", url, read, repeatable=True, json=asked)
+
+    def list_bp_files(self, project_number: str | None, bpname: str, record_no: str) -> list[Mapping[str, object]]:
+        """List the attachments of a record ("Get File List from BP Record"); an attached document cannot be deleted.
+
+        :param project_number: the record's shell; None or empty: company level.
+        :param bpname: display name of the business process.
+        :param record_no: number of the record.
+        :raises NotFoundError: 657: there is no such record.
+        :raises VendorError: one subclass per cause.
+        :return: the fields of each attachment, as Unifier names them.
+        """
+
+        def read(answer: Answer) -> list[Mapping[str, object]]:
+            return self._open(answer, f"record {record_no} of {bpname}", _BP).rows
+
+        asked = {"input": json.dumps({"bpname": bpname, "record_no": record_no})}
+        return self._get("list_bp_files", _shell_path("bp/record/file/list", project_number), asked, read)
+
+    def shell(self, project_number: str) -> Shell:
+        """Read the state of one shell ("Get Projects or Shells"); documents are deleted in active ones only.
+
+        :param project_number: number of the shell.
+        :raises NotFoundError: no shell of that number is listed.
+        :raises VendorError: one subclass per cause.
+        """
+
+        def read(answer: Answer) -> Shell:
+            envelope = self._open(answer, f"shell {project_number}", {602: _PROJECT})
+            for row in envelope.rows:
+                if text_of(row.get("projectnumber")) == project_number:
+                    return Shell(project_number, text_of(row.get("status")), text_of(row.get("type")))
+            raise NotFoundError(
+                f"{answer.call}: shell {project_number} is not listed; check project_number, and the user's access.",
+                status=answer.status,
+                request_id=envelope.request_id,
+                detail=answer.text,
+            )
+
+        options = json.dumps({"filter_condition": f"projectnumber={project_number}"})
+        return self._get("shell", ["admin/projectshell"], {"options": options}, read)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Sign in and list the root of the company's documents; changes nothing."""
+        try:
+            self.list_nodes(parent_path="/", node_type="Folder")
+        except (ServerError, RefusedError) as error:
+            # Signed in, but not every company keeps documents at company level.
+            return True, f"Signed in. The documents of the company level could not be listed: {error}"
+        except (VendorError, ConfigurationError) as error:
+            return False, str(error)
+        return True, "Signed in, and the documents of the company level can be listed."
+
+    def _get(self, call: str, parts: Sequence[str], query: Mapping[str, str], read: Callable[[Answer], T]) -> T:
+        url = f"{self.url(_SERVICE, *parts)}?{urlencode(query, quote_via=quote, safe='')}"
+        return self.send(call, "GET", url, read, repeatable=True)
+
+    def _open(self, answer: Answer, about: str, codes: Codes) -> Envelope:
+        """Return the envelope of a success, or raise what the answer means."""
+        envelope = Envelope.of(answer)
+        status = envelope.status if envelope else None
+        where = f"{self._where(answer.call)}, {about}"
+        facts: dict[str, Any] = {
+            "status": answer.status,
+            "request_id": (envelope.request_id if envelope else None) or answer.request_id,
+            "detail": answer.text,
+        }
+        if status in {None, answer.status} and answer.status in {404, 405}:
+            raise WrongAddressError(
+                f"{where}: HTTP {answer.status}: this edition of Unifier has no such call, or the path of the host "
+                "field (company code, /stage, ...) is wrong.",
+                **facts,
+            )
+        if status is None and answer.status >= 500:
+            raise NoAnswerError(f"{where}: HTTP {answer.status} instead of an answer.", **facts)
+        if envelope is None or status is None:
+            raise UnreadableAnswerError(f"{where}: HTTP {answer.status} without a status that can be read.", **facts)
+        if status != 200:
+            kind, words = codes.get(status, (ServerError, "not carried out"))
+            raise kind(f"{where}: {words} (status {status}).", code=str(status), **facts)
+        if answer.status >= 300:
+            raise UnreadableAnswerError(f"{where}: HTTP {answer.status} contradicts a body of status 200.", **facts)
+        return envelope
+
+
+def _checked_id(name: str, value: object) -> str:
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    if not NODE_ID.fullmatch(text):
+        raise InvalidRecordsError(
+            f"{name} must be the whole number of a Unifier node, not {value!r}; nothing was sent."
+        )
+    return text
+
+
+def _shell_path(call: str, project_number: str | None) -> list[str]:
+    return [call, quoted(project_number)] if project_number else [call]
