@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,9 +49,9 @@ class Record:
         :raises InvalidRecordsError: the item names no record; the message says why.
         """
         if isinstance(item, Record):
-            return item
+            item = item.fields()
         if not isinstance(item, Mapping):
-            key = _identifier("id", item)
+            key = _refuse_rendered(_identifier("id", item))
             return cls(key, key)
         unknown = sorted(str(name) for name in item if name not in {"key", "target_id", "attributes", *_TEXTS})
         if unknown:
@@ -71,13 +72,17 @@ class Record:
             raise InvalidRecordsError(f"Record {key!r}: attributes must be JSON ({error}).") from None
         return record
 
-    def line(self) -> bytes:
-        """Return the record as one line of a manifest."""
+    def fields(self) -> dict[str, Any]:
+        """Return the record as plain JSON, without what is empty."""
         fields: dict[str, Any] = {"key": self.key, "target_id": self.target_id}
         fields |= {name: value for name in _TEXTS if (value := getattr(self, name)) is not None}
         if self.attributes:
             fields["attributes"] = dict(self.attributes)
-        return canonical(fields) + b"\n"
+        return fields
+
+    def line(self) -> bytes:
+        """Return the record as one line of a manifest."""
+        return canonical(self.fields()) + b"\n"
 
 
 def _identifier(name: str, value: object) -> str:
@@ -85,16 +90,19 @@ def _identifier(name: str, value: object) -> str:
         return str(value)
     if not isinstance(value, str):
         raise InvalidRecordsError(f"A record's {name} must be text or a whole number, not {type(value).__name__}.")
-    if not value or value != value.strip() or not value.isprintable():
+    if not value or value != value.strip() or any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in value):
         raise InvalidRecordsError(
-            f"A record's {name} is empty or has blanks or control characters around it: {value!r}."
-        )
-    if value[0] in "[{(" or value.lower() in _RENDERED:
-        raise InvalidRecordsError(
-            f"A record's {name} is {value!r}: that is a rendered value, not an id. "
-            "Pass the upstream task's .output instead of a Jinja text."
+            f"A record's {name} is empty, or has blanks around it or control characters: {value!r}."
         )
     return value
+
+
+def _refuse_rendered(text: str) -> str:
+    if text[0] in "[{(" or text.lower() in _RENDERED:
+        raise InvalidRecordsError(
+            f"{text!r} is a rendered value, not an id. Pass the upstream task's .output instead of a Jinja text."
+        )
+    return text
 
 
 def _text(key: str, name: str, value: object) -> str | None:

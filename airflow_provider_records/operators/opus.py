@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-import time
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -45,8 +44,6 @@ class OpusSystem:
         self.hook = hook
         self._seen: Set[str] = frozenset()
         self._lists: set[DueList] = set()
-        self._listed: Set[str] = frozenset()
-        self._listed_at = float("-inf")
         self._gate = threading.Condition()
         self._marking = 0
         self._reading = False
@@ -259,7 +256,7 @@ def due_manifest(
     connector = connector_id or hook.connector_id
     asked = hook.due_text(due_before)
 
-    def records() -> Iterator[Record]:
+    def records() -> Iterator[dict[str, Any]]:
         for row in hook.iter_due_records(connector, asked, page_size):
             target = row.row_key
             if pattern is not None:
@@ -277,8 +274,13 @@ def due_manifest(
                 "modified": row.time_modified,
                 "modified_by": row.modified_by,
             }
-            fields = {name: value for name, value in origin.items() if value}
-            yield Record(row.row_key, target, row.leaf_name, row.term_full_path, attributes=fields)
+            yield {
+                "key": row.row_key,
+                "target_id": target,
+                "title": row.leaf_name,
+                "classification": row.term_full_path,
+                "attributes": {name: value for name, value in origin.items() if value},
+            }
 
     return Manifest.write(store, records())
 
@@ -291,5 +293,7 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     except re.error as error:
         raise ConfigurationError(f"target_id_pattern {pattern!r} is no regular expression: {error}.") from None
     if compiled.groups != 1:
-        raise ConfigurationError(f"target_id_pattern {pattern!r} must have exactly one group, it has {compiled.groups}.")
+        raise ConfigurationError(
+            f"target_id_pattern {pattern!r} must have exactly one group, it has {compiled.groups}."
+        )
     return compiled
