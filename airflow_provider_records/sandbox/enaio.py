@@ -18,7 +18,7 @@ from typing import Any
 
 from airflow_provider_records.sandbox.core import Call, Fuse, Handler, Part, Reply, Switch
 from airflow_provider_records.sandbox.enaio_archive import Archive, EnaioObject, digits
-from airflow_provider_records.sandbox.enaio_search import BadStatementError, parse
+from airflow_provider_records.sandbox.enaio_search import BadQueryError, read_query
 from airflow_provider_records.sandbox.seed import Item
 
 DMS = "/enaio/api/dms"
@@ -31,8 +31,8 @@ TEXTS = {
     REFUSED: "The object is already in the recycle bin, may not be deleted, or the recycle bin cannot be loaded.",
     INTERNAL: "Internal error. See the log of the server.",
 }
-QUERY_KEYS = {
-    "statement", "skipCount", "maxItems", "handleDeletedDocuments", "includePermissions", "options", "parameters",
+GET_PARAMETERS = {
+    "objectTypeId", "includePermissions", "includeContentStreams", "followDocLink", "garbadeMode", "garbageMode",
 }  # fmt: skip
 REFUSAL = ("400", "500", "allowed")
 
@@ -260,17 +260,7 @@ class EnaioPart(Part):
                 raise self._refuse(switch)
 
     def _get_object(self, call: Call) -> Reply:
-        self._allow(
-            call,
-            {
-                "objectTypeId",
-                "includePermissions",
-                "includeContentStreams",
-                "followDocLink",
-                "garbadeMode",
-                "garbageMode",
-            },
-        )
+        self._allow(call, GET_PARAMETERS)
         permissions = self._flag(call, "includePermissions", default=True)
         self._flag(call, "includeContentStreams")
         self._flag(call, "followDocLink")
@@ -321,30 +311,15 @@ class EnaioPart(Part):
 
     def _search(self, call: Call) -> Reply:
         self._allow(call, set())
-        body = self._body(call)
-        query = body.get("query")
-        if set(body) != {"query"} or not isinstance(query, dict) or set(query) - QUERY_KEYS:
-            raise self._error(400, None, f"The body is one query with {', '.join(sorted(QUERY_KEYS))}.")
-        skip, most = query.get("skipCount", 0), query.get("maxItems", 100)
-        if type(skip) is not int or type(most) is not int or skip < 0 or most < 1:
-            raise self._error(400, None, "skipCount and maxItems are whole numbers from 0 and 1 on.")
-        scope = query.get("handleDeletedDocuments", "DELETED_DOCUMENTS_EXCLUDE")
-        if scope not in {"DELETED_DOCUMENTS_EXCLUDE", "DELETED_DOCUMENTS_ONLY"}:
-            raise self._error(400, None, "handleDeletedDocuments is DELETED_DOCUMENTS_EXCLUDE or _ONLY.")
-        permissions, options = query.get("includePermissions", False), query.get("options", {})
-        if not isinstance(permissions, bool) or not isinstance(options, dict) or set(options) - {"Rights"}:
-            raise self._error(400, None, "includePermissions is a boolean, options knows Rights.")
-        text, parameters = query.get("statement"), query.get("parameters", {})
-        if not isinstance(text, str) or not isinstance(parameters, dict):
-            raise self._error(400, None, "statement is text, parameters is an object.")
         try:
-            statement = parse(text, parameters)
-            rows = self.archive.select(statement, self.user, binned=scope == "DELETED_DOCUMENTS_ONLY")
-        except BadStatementError as error:
+            query = read_query(self._body(call))
+            rows = self.archive.select(query.statement, self.user, binned=query.binned)
+        except BadQueryError as error:
             raise self._error(400, None, str(error)) from None
-        shift = int(self.set["page_shift"]) if skip else 0
-        start = max(0, skip + shift)
-        page = [self._row(item, set(statement.fields), permissions) for item in rows[start : start + most]]
+        shift = int(self.set["page_shift"]) if query.skip else 0
+        start = max(0, query.skip + shift)
+        fields = set(query.statement.fields)
+        page = [self._row(item, fields, query.permissions) for item in rows[start : start + query.most]]
         return Reply(body=_envelope(page, len(rows) - shift, more=start + len(page) < len(rows)))
 
     # Shared by the calls

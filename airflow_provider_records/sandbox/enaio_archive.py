@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_records.sandbox.enaio_search import BadStatementError, Statement, Values
+from airflow_provider_records.sandbox.enaio_search import BadQueryError, Statement, Values
 
 SYSTEM_FIELDS = {
     "system:objectId",
@@ -154,12 +154,12 @@ class Archive:
         :param statement: the parsed statement.
         :param user: who asks; sees only what may be read, and only the own recycle bin.
         :param binned: search the recycle bin instead of the live objects.
-        :raises BadStatementError: the statement names an object type or a field that does not exist.
+        :raises BadQueryError: the statement names an object type or a field that does not exist.
         """
         if statement.object_type not in self.types:
-            raise BadStatementError(f"there is no object type {statement.object_type!r}")
+            raise BadQueryError(f"there is no object type {statement.object_type!r}")
         if unknown := sorted(statement.names() - SYSTEM_FIELDS - self.types[statement.object_type].fields):
-            raise BadStatementError(f"{statement.object_type} has no field {', '.join(unknown)}")
+            raise BadQueryError(f"{statement.object_type} has no field {', '.join(unknown)}")
         rows = [
             item
             for item in self.objects.values()

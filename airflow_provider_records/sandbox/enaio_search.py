@@ -15,13 +15,16 @@ TOKEN = re.compile(
     r"|(?P<number>-?\d+(?:\.\d+)?)|(?P<word>[^\W\d][\w:]*))"
 )
 WORDS = {"SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "ORDER", "BY", "ASC", "DESC"}
+QUERY_KEYS = {
+    "statement", "skipCount", "maxItems", "handleDeletedDocuments", "includePermissions", "options", "parameters",
+}  # fmt: skip
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 Values = Callable[[str], list[str]]
 
 
-class BadStatementError(ValueError):
-    """The statement is outside the subset, or a parameter does not fit."""
+class BadQueryError(ValueError):
+    """The query holds what the contract does not know, or its statement is outside the subset."""
 
 
 def sort_key(value: str) -> tuple[int, float, str]:
@@ -49,7 +52,8 @@ class Condition:
         if self.sign == "LIKE":
             pattern = re.escape(operand).replace("%", ".*").replace("_", ".")
             return re.fullmatch(pattern, value, re.DOTALL) is not None
-        left, right = sort_key(value), sort_key(operand)
+        numbers = NUMBER.fullmatch(value) and NUMBER.fullmatch(operand)
+        left, right = (sort_key(value), sort_key(operand)) if numbers else ((0, 0.0, value), (0, 0.0, operand))
         return {
             "=": value == operand,
             "<>": value != operand,
@@ -97,12 +101,54 @@ class Statement:
             rows.sort(key=key, reverse=descending)
 
 
+@dataclass(frozen=True)
+class Query:
+    """The body of a search, checked.
+
+    :param statement: the parsed statement.
+    :param skip: rows to leave out.
+    :param most: rows to answer at most.
+    :param binned: search the recycle bin instead of the live objects.
+    :param permissions: answer permissions too.
+    """
+
+    statement: Statement
+    skip: int
+    most: int
+    binned: bool
+    permissions: bool
+
+
+def read_query(body: dict[str, Any]) -> Query:
+    """Check the body of a search and parse its statement.
+
+    :param body: the parsed JSON.
+    :raises BadQueryError: what is wrong.
+    """
+    query = body.get("query")
+    if set(body) != {"query"} or not isinstance(query, dict) or set(query) - QUERY_KEYS:
+        raise BadQueryError(f"the body is one query with {', '.join(sorted(QUERY_KEYS))}")
+    skip, most = query.get("skipCount", 0), query.get("maxItems", 100)
+    if type(skip) is not int or type(most) is not int or skip < 0 or most < 1:
+        raise BadQueryError("skipCount and maxItems are whole numbers from 0 and 1 on")
+    scope = query.get("handleDeletedDocuments", "DELETED_DOCUMENTS_EXCLUDE")
+    if scope not in ("DELETED_DOCUMENTS_EXCLUDE", "DELETED_DOCUMENTS_ONLY"):
+        raise BadQueryError("handleDeletedDocuments is DELETED_DOCUMENTS_EXCLUDE or DELETED_DOCUMENTS_ONLY")
+    permissions, options = query.get("includePermissions", False), query.get("options", {})
+    if not isinstance(permissions, bool) or not isinstance(options, dict) or set(options) - {"Rights"}:
+        raise BadQueryError("includePermissions is a boolean, options knows Rights")
+    text, parameters = query.get("statement"), query.get("parameters", {})
+    if not isinstance(text, str) or not isinstance(parameters, dict):
+        raise BadQueryError("statement is text, parameters is an object")
+    return Query(parse(text, parameters), skip, most, scope == "DELETED_DOCUMENTS_ONLY", permissions)
+
+
 def parse(text: str, parameters: Mapping[str, Any]) -> Statement:
     """Parse a statement and put its parameters in.
 
     :param text: the statement.
     :param parameters: values of ``@name``; lists only inside ``IN (...)``.
-    :raises BadStatementError: what is wrong, and where.
+    :raises BadQueryError: what is wrong, and where.
     """
     return _Parser(text, parameters).statement()
 
@@ -114,7 +160,7 @@ class _Parser:
         position, text = 0, text.rstrip()
         while position < len(text):
             if not (found := TOKEN.match(text, position)):
-                raise BadStatementError(f"cannot read the statement at {text[position : position + 20]!r}")
+                raise BadQueryError(f"cannot read the statement at {text[position : position + 20]!r}")
             kind = str(found.lastgroup)
             token = found[kind]
             if kind == "word" and token.upper() in WORDS:
@@ -160,13 +206,13 @@ class _Parser:
                 operands += self.operand(many=True)
             self.demand("sign", ")")
             if not operands:
-                raise BadStatementError(f"IN of {name} has an empty list")
+                raise BadQueryError(f"IN of {name} has an empty list")
             return Condition(name, "IN", operands)
         if self.accept("key", "LIKE"):
             return Condition(name, "LIKE", self.operand())
         sign = self.demand("sign")
         if sign in {"(", ")", ","}:
-            raise BadStatementError(f"{name} needs a comparison, not {sign!r}")
+            raise BadQueryError(f"{name} needs a comparison, not {sign!r}")
         return Condition(name, sign, self.operand())
 
     def operand(self, *, many: bool = False) -> tuple[str, ...]:
@@ -176,13 +222,13 @@ class _Parser:
         if kind == "number":
             return (token,)
         if kind != "param":
-            raise BadStatementError(f"a value or @parameter must stand where {token or 'the end'!r} stands")
+            raise BadQueryError(f"a value or @parameter must stand where {token or 'the end'!r} stands")
         if token not in self.parameters:
-            raise BadStatementError(f"parameter {token!r} is missing")
+            raise BadQueryError(f"parameter {token!r} is missing")
         given = self.parameters[token]
         values = given if many and isinstance(given, list) else [given]
         if any(isinstance(value, bool) or not isinstance(value, (str, int, float)) for value in values):
-            raise BadStatementError(f"parameter {token!r} must be text or a number; a list only inside IN (...)")
+            raise BadQueryError(f"parameter {token!r} must be text or a number; a list only inside IN (...)")
         return tuple(str(value) for value in values)
 
     def accept(self, kind: str, token: str) -> bool:
@@ -194,6 +240,6 @@ class _Parser:
     def demand(self, kind: str, token: str | None = None) -> str:
         found_kind, found = self.tokens[0]
         if found_kind != kind or token not in {None, found}:
-            raise BadStatementError(f"{token or kind} must stand where {found or 'the end'!r} stands")
+            raise BadQueryError(f"{token or kind} must stand where {found or 'the end'!r} stands")
         self.tokens.pop(0)
         return found

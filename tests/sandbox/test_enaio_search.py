@@ -1,0 +1,141 @@
+"""The sandbox's enaio over HTTP: the small SQL of its search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Serve
+from tests.sandbox.enaio_desk import Desk
+
+GOOD = "SELECT Title FROM Invoice"
+BAD_STATEMENTS = [
+    "", "SELECT", "SELECT * FROM Invoice", "SELECT Title", "SELECT Title FROM Letter", "SELECT Colour FROM Invoice",
+    "SELECT Title FROM Invoice WHERE Colour = 'red'", "SELECT Title FROM Invoice ORDER BY Colour",
+    "SELECT Title FROM Invoice WHERE", "SELECT Title FROM Invoice WHERE Title", "DELETE FROM Invoice",
+    "SELECT Title FROM Invoice WHERE Title ( 'x'", "SELECT Title FROM Invoice WHERE Title = Disposal",
+    "SELECT Title FROM Invoice WHERE Title = 'a' OR Title = 'b'", "SELECT Title FROM Invoice WHERE Title = @gone",
+    "SELECT Title FROM Invoice WHERE Title = @list", "SELECT Title FROM Invoice WHERE Title IN (@empty)",
+    "SELECT Title FROM Invoice WHERE Title = @flag", "SELECT Title FROM Invoice WHERE Title = @nothing",
+    "SELECT Title FROM Invoice; DELETE", "SELECT Title FROM Invoice WHERE Title = 'x",
+    "SELECT Title FROM Invoice a",
+    "SELECT Title FROM Invoice WHERE Title IN 'x'", "SELECT Title FROM Invoice ORDER Title",
+]  # fmt: skip
+BAD_QUERIES: list[dict[str, Any]] = [
+    {"skipCount": -1}, {"skipCount": "0"}, {"maxItems": 0}, {"maxItems": True}, {"includePermissions": "false"},
+    {"handleDeletedDocuments": "ALL"}, {"options": {"Right": 0}}, {"options": []}, {"parameters": []},
+    {"skip": 0}, {"statement": None},
+]  # fmt: skip
+
+
+@pytest.fixture
+def desk(serve: Serve) -> Desk:
+    return Desk(serve)
+
+
+def invoices(desk: Desk, count: int = 5) -> None:
+    for number in range(count):
+        state = "approved" if number % 2 == 0 else "O'Hara"
+        desk.archive.add(str(900 + number * 50), "Bill", fields={"State": state, "Sum": str(number)}, places=["11"])
+
+
+@pytest.mark.parametrize(
+    ("where", "parameters", "found"),
+    [
+        ("State = 'approved'", {}, "900 1000 1100"),
+        ("State='O''Hara'", {}, "950 1050"),
+        ("State = @state AND Sum > @least", {"state": "approved", "least": 1}, "1000 1100"),
+        ("Sum >= 1 AND Sum < 3", {}, "950 1000"),
+        ("Sum <= '0'", {}, "900"),
+        ("State <> @s", {"s": "approved"}, "950 1050"),
+        ("system:objectId IN (@ids)", {"ids": ["900", 1100]}, "900 1100"),
+        ("system:objectId IN ('950', @one, 7)", {"one": "1000"}, "950 1000"),
+        ("State LIKE 'app%'", {}, "900 1000 1100"),
+        ("State LIKE 'a.*'", {}, ""),
+        ("Sum LIKE '_'", {}, "900 950 1000 1050 1100"),
+        ("system:SDSTA_ID = '10' AND Sum = '4'", {}, "1100"),
+        ("system:SDREG_ID = '11' AND Sum = 4", {}, "1100"),
+        ("system:SDREG_ID = '10'", {}, ""),
+        ("system:lastModificationDate < '2021' and Sum = 0", {}, "900"),
+    ],
+)
+def test_where(desk: Desk, where: str, parameters: dict[str, Any], found: str) -> None:
+    invoices(desk)
+    statement = f"SELECT system:objectId FROM Bill WHERE {where} ORDER BY system:objectId"
+    assert desk.ids(statement, parameters=parameters) == found.split()
+
+
+def test_a_missing_field_fulfils_no_condition(desk: Desk) -> None:
+    assert desk.ids("SELECT Disposal FROM Invoice WHERE Disposal = ''") == ["100"]
+    assert desk.ids("SELECT Disposal FROM Invoice WHERE Disposal <> 'approved'") == ["100"]
+
+
+def test_order(desk: Desk) -> None:
+    invoices(desk)
+    assert desk.ids("SELECT Sum FROM Bill ORDER BY system:objectId DESC") == ["1100", "1050", "1000", "950", "900"]
+    assert desk.ids("SELECT Sum FROM Bill ORDER BY State ASC, Sum DESC") == ["1050", "950", "1100", "1000", "900"]
+    statement = "SELECT Sum FROM Bill"
+    assert desk.ids(statement) != desk.ids(statement), "without ORDER BY no order may be relied on"
+
+
+def test_what_a_row_holds(desk: Desk) -> None:
+    row = desk.search("SELECT Disposal, system:SDSTA_ID FROM Invoice WHERE Title = 'Bill'").json()["objects"][0]
+    assert set(row["properties"]) == {
+        "system:objectId", "system:objectTypeId", "system:baseTypeId", "system:SDSTA_ID", "Disposal",
+    }  # fmt: skip
+    assert row["properties"]["system:SDSTA_ID"]["value"] == "10"
+    assert "permissions" not in row
+    rows = desk.search("SELECT Title FROM Invoice", includePermissions=True, options={"Rights": 0}).json()["objects"]
+    assert all(row["permissions"]["delete"] for row in rows)
+
+
+def test_paging(desk: Desk) -> None:
+    invoices(desk)
+    statement = "SELECT Sum FROM Bill ORDER BY system:objectId"
+    pages = [desk.search(statement, skipCount=skip, maxItems=2).json() for skip in (0, 2, 4, 6)]
+    assert [page["numItems"] for page in pages] == [2, 2, 1, 0]
+    assert [page["hasMoreItems"] for page in pages] == [True, True, False, False]
+    assert {page["totalNumItems"] for page in pages} == {5}
+
+
+@pytest.mark.parametrize(
+    ("shift", "second", "total"), [(0, ["1000", "1050"], 5), (1, ["1050", "1100"], 4), (-1, ["950", "1000"], 6)]
+)
+def test_rows_shift_between_pages(desk: Desk, shift: int, second: list[str], total: int) -> None:
+    invoices(desk)
+    desk.part.turn({"page_shift": shift})
+    statement = "SELECT Sum FROM Bill ORDER BY system:objectId"
+    assert desk.ids(statement, maxItems=2) == ["900", "950"]
+    assert desk.ids(statement, maxItems=2, skipCount=2) == second
+    assert desk.search(statement, maxItems=2, skipCount=2).json()["totalNumItems"] == total
+
+
+def test_the_bin_is_searched_on_its_own(desk: Desk) -> None:
+    desk.delete("100")
+    statement = "SELECT Title FROM Invoice"
+    assert desk.ids(statement) == ["101"]
+    assert desk.ids(statement, handleDeletedDocuments="DELETED_DOCUMENTS_EXCLUDE") == ["101"]
+    assert desk.ids(statement, handleDeletedDocuments="DELETED_DOCUMENTS_ONLY") == ["100"]
+
+
+def test_bad_statements(desk: Desk) -> None:
+    for statement in BAD_STATEMENTS:
+        answer = desk.search(statement, parameters={"list": ["a"], "empty": [], "flag": True, "nothing": None})
+        assert answer.status_code == 400, statement
+        assert "serviceErrorCode" not in answer.json()
+
+
+def test_bad_queries(desk: Desk) -> None:
+    assert desk.search(GOOD).status_code == 200
+    for query in BAD_QUERIES:
+        body = {"query": {"statement": GOOD, **query}}
+        assert desk.call("POST", "/api/dms/objects/search", json=body).status_code == 400, query
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"query": []}, {"statement": GOOD}, {"query": {"statement": GOOD}, "more": 1}],
+)
+def test_a_search_is_one_query(desk: Desk, body: dict[str, Any]) -> None:
+    assert desk.call("POST", "/api/dms/objects/search", json=body).status_code == 400
