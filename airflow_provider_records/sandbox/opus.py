@@ -19,6 +19,7 @@ from airflow_provider_records.sandbox.opus_token import Tokens
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR, UNIFIER_CONNECTOR, Item
 
 PER_CALL = 15
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 DECISIONS = ("approve", "reject", "review", "hold", "release")
 REQUIRED = ("rowKey", "leafName", "timeCreated", "timeModified", "createdBy", "modifiedBy")
 
@@ -115,13 +116,16 @@ class OpusPart(Part):
                 record.review = {"approve": "approved", "reject": "rejected", "review": "under_review"}[decision]
 
     def calls(self) -> list[tuple[str, str, str, Handler]]:
-        records = "/opus/records/connector/records"
-        return [
-            ("POST", "/opus/connect/token", "token", self._token),
+        """Return the calls; every other method or path under ``/opus`` is refused, and logged too."""
+        token, records = "/opus/connect/token", "/opus/records/connector/records"
+        known = [
+            ("POST", token, "token", self._token),
             ("GET", records, "due_records", self._due_records),
             ("DELETE", records, "destroy_records", self._destroy_records),
             ("POST", records, "submit_records", self._submit_records),
         ]
+        wrong = [(method, path, "unknown", _no_such_method) for path in (token, records) for method in METHODS]
+        return [*known, *wrong, *((method, "/opus/{rest:path}", "unknown", _no_such_call) for method in METHODS)]
 
     def state(self) -> dict[str, Any]:
         return {
@@ -263,3 +267,11 @@ def _submitted(item: dict[str, Any], connector: str) -> ConnectorRecord:
         review="under_review",
         columns=columns,
     )
+
+
+async def _no_such_method(_: Call) -> Reply:
+    return answer(405, {"statusCode": 405, "message": "no such method", "errors": []})
+
+
+async def _no_such_call(_: Call) -> Reply:
+    return answer(404, {"statusCode": 404, "message": "no such call", "errors": []})
