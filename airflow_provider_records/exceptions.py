@@ -37,6 +37,12 @@ class ApprovalRejectedError(ApprovalError):
     """People decided against this disposal."""
 
 
+class TriggerEventError(RecordsError):
+    """A waiting sensor was resumed by an event that its trigger does not send."""
+
+    retry = True
+
+
 class TooManyRecordsError(RecordsError):
     """The list is longer than ``max_records``; the whole list is refused, nothing was deleted."""
 

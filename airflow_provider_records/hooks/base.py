@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import cached_property
@@ -44,6 +45,9 @@ from airflow_provider_records.exceptions import (
 )
 
 T = TypeVar("T")
+
+mask: ContextVar[Callable[[str], None]] = ContextVar("mask", default=mask_secret)
+"""How a secret is masked; a trigger must not ask Airflow from a thread and sets another way."""
 Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 ATTEMPTS = 8
@@ -279,7 +283,7 @@ class BearerAuth(AuthBase):
                     error.detail = None
                     self._failure, self._failed_at = error, time.monotonic()
                     raise
-                mask_secret(token.value)
+                mask.get()(token.value)
                 lead = min(RENEW_BEFORE, (token.lifetime or 0.0) / 4)
                 self._renew_at = float("inf") if token.lifetime is None else begin + token.lifetime - lead
             return self._token
@@ -420,7 +424,7 @@ class VendorHook(BaseHook):
         try:
             # signed anew at every attempt
             prepared = session.prepare_request(requests.Request(method, url, auth=no_auth, **request))
-        except requests.exceptions.InvalidJSONError:
+        except (requests.exceptions.InvalidJSONError, TypeError):
             raise InvalidRecordsError(f"{self._where(call)}: a value cannot be written as JSON.") from None
         except ValueError:  # every way in which requests finds a URL or header invalid
             raise ConfigurationError(f"{self._where(call)}: the URL is not valid; check the host field.") from None
@@ -481,7 +485,7 @@ class VendorHook(BaseHook):
             response = self.session.get_adapter(url).send(
                 request, timeout=(settings.timeout, settings.timeout), **options
             )
-            extract_cookies_to_jar(self.session.cookies, request, response.raw)
+            extract_cookies_to_jar(self.session.cookies, request, response.raw)  # type: ignore[no-untyped-call]
             with response:
                 deadline = time.monotonic() + settings.timeout
                 body = bytearray()

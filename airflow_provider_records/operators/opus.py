@@ -17,7 +17,7 @@ from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, no
 from airflow_provider_records.disposal.record import Record
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
-from airflow_provider_records.hooks.opus import OpusHook
+from airflow_provider_records.hooks.opus import OpusHook, due_text
 from airflow_provider_records.operators.base import DisposeOperator, evidence_store, hard_stops
 from airflow_provider_records.operators.selection import Selection, manifest_reference
 
@@ -103,7 +103,7 @@ class OpusSystem:
                 outcomes.append(Outcome(key, Result.UNKNOWN, reason=reason, time=now()))
         return outcomes
 
-    def verify(self, record: Record, outcome: Outcome) -> Outcome:  # noqa: ARG002
+    def verify(self, record: Record, outcome: Outcome) -> Outcome:
         """Opus cannot be asked about a single record."""
         return outcome
 
@@ -181,7 +181,7 @@ class OpusDestroyRecordsOperator(DisposeOperator):
         """The client."""
         return OpusHook(self.opus_conn_id)
 
-    def system(self, selection: Selection) -> OpusSystem:  # noqa: ARG002
+    def system(self, selection: Selection) -> OpusSystem:
         """Return how Opus marks a record."""
         return OpusSystem(self.hook)
 
@@ -222,7 +222,7 @@ class OpusDueRecordsOperator(BaseOperator):
         self.page_size = page_size
         self.opus_conn_id = opus_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+    def execute(self, context: Context) -> dict[str, Any]:
         """Read the whole due list; see the class."""
         with hard_stops():
             manifest = due_manifest(
@@ -253,8 +253,8 @@ def due_manifest(
     :raises VendorError: Opus did not answer the whole list.
     """
     pattern = _compiled(target_id_pattern)
-    connector = connector_id or hook.connector_id
-    asked = hook.due_text(due_before)
+    connector = hook.due_connector(connector_id)
+    asked = due_text(due_before)
 
     def records() -> Iterator[dict[str, Any]]:
         for row in hook.iter_due_records(connector, asked, page_size):

@@ -1,0 +1,54 @@
+"""What the approval sensors share: a list goes in, the same list with its approval comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.outcome import now
+from airflow_provider_records.operators.base import evidence_store
+from airflow_provider_records.operators.selection import Selection, manifest_reference, resolve
+from airflow_provider_records.sensors.base import VendorSensor
+from airflow_provider_records.triggers.base import VendorTrigger
+
+
+class ApprovalSensor(VendorSensor):
+    """Wait until a list is approved in a vendor's system.
+
+    :param records: a manifest reference, a list of ids or of record mappings, or one id.
+    """
+
+    template_fields: Sequence[str] = ("records",)
+
+    def __init__(self, *, records: Any, **kwargs: Any) -> None:  # noqa: ANN401 - templated; checked when the task runs
+        super().__init__(**kwargs)
+        self.records = records
+
+    def approval_question(self, selection: Selection, common: Mapping[str, Any]) -> VendorTrigger:
+        """Return the question for a list that is not empty."""
+        raise NotImplementedError
+
+    def source(self) -> tuple[str, dict[str, Any]]:
+        """Return a stable id of who approves here, and where the approval can be found again."""
+        raise NotImplementedError
+
+    def trigger(self, common: Mapping[str, Any]) -> VendorTrigger | None:
+        """Return the question; nobody is asked about an empty list."""
+        selection = resolve(self.records, evidence_store())
+        if not selection.manifest.count:
+            return None
+        question = self.approval_question(selection, common)
+        self.log.info("Waiting for the approval of %s records, %s", selection.manifest.count, selection.manifest.digest)
+        return question
+
+    def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401
+        """Bind the approval to the digest of the list, computed again now."""
+        store = evidence_store()
+        selection = resolve(self.records, store)
+        digest = selection.manifest.digest
+        given = [approval.uri for basis in selection.bases for approval in basis.approvals if approval.digest == digest]
+        if answer is not None:
+            approver, source = self.source()
+            given.append(Approval(digest, approver, now(), source).write(store))
+        return manifest_reference(selection.manifest, given)

@@ -1,0 +1,129 @@
+"""What the sensors share: one question, asked on the worker or by a trigger, with the same answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.sdk.exceptions import AirflowSensorTimeout
+
+from airflow_provider_records.exceptions import ConfigurationError, TriggerEventError
+from airflow_provider_records.hooks.base import VendorHook
+from airflow_provider_records.operators.base import hard_stops
+from airflow_provider_records.triggers.base import VendorTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def default_deferrable() -> bool:
+    """Return ``[operators] default_deferrable``."""
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def status_texts(name: str, texts: Sequence[str], *, needed: bool) -> tuple[str, ...]:
+    """Check a list of status texts.
+
+    :raises ConfigurationError: it is one text instead of a list, holds something else, or is empty though needed.
+    """
+    if isinstance(texts, str) or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ConfigurationError(f"{name} must be a list of status texts, not {texts!r}.")
+    if needed and not texts:
+        raise ConfigurationError(f"{name} is empty, so nothing could ever be approved.")
+    return tuple(text.strip() for text in texts)
+
+
+class VendorSensor(BaseSensorOperator):
+    """Wait for a vendor's answer in one of three modes: poke, reschedule, deferrable.
+
+    :param deferrable: wait in the triggerer; None: ``[operators] default_deferrable``.
+    :raises ConfigurationError: ``soft_fail``, ``silent_fail`` or ``never_fail`` is set; they would turn a
+        refusal into a skip or swallow it.
+    """
+
+    def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:  # noqa: ANN401
+        for name in ("soft_fail", "silent_fail", "never_fail"):
+            if kwargs.get(name):
+                raise ConfigurationError(
+                    f"{type(self).__name__} refuses {name}=True: a rejected or broken approval must fail, not be "
+                    "skipped or swallowed."
+                )
+        super().__init__(**kwargs)
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
+
+    @cached_property
+    def hook(self) -> VendorHook:
+        """The client of the system."""
+        raise NotImplementedError
+
+    def trigger(self, common: Mapping[str, Any]) -> VendorTrigger | None:
+        """Return the question; None if there is nothing to ask.
+
+        :param common: arguments that all triggers have.
+        """
+        raise NotImplementedError
+
+    def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401
+        """Return the reference for XCom.
+
+        :param answer: what the system said; None if there was nothing to ask.
+        :return: None if it turns out, on the second look, that there is nothing yet.
+        """
+        raise NotImplementedError
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask once."""
+        with hard_stops():
+            reference = self._look(self._question(0.0))
+        return PokeReturnValue(reference is not None, reference)
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401
+        """Wait; return the reference."""
+        if not self.deferrable:
+            return super().execute(context)
+        return self._look_or_defer(time.time() + self.timeout)
+
+    def execute_complete(self, context: Context, event: Any, deadline: float) -> Any:  # noqa: ANN401
+        """Look again on the worker; wait on if it is undecided after all.
+
+        :param event: what the trigger sent.
+        :param deadline: when to give up, in seconds since the epoch.
+        :raises AirflowSensorTimeout: the deadline has passed.
+        :raises TriggerEventError: the event is none that the trigger sends.
+        """
+        status = event.get("status") if isinstance(event, Mapping) else None
+        if status == "timeout":
+            raise AirflowSensorTimeout(f"Nothing was decided within {self.timeout:g} s.")
+        if status != "look":
+            raise TriggerEventError("The sensor was resumed by an event that its trigger does not send; it asks again.")
+        return self._look_or_defer(deadline)
+
+    def _look_or_defer(self, deadline: float) -> Any:  # noqa: ANN401
+        with hard_stops():
+            question = self._question(deadline)
+            reference = self._look(question)
+        if reference is not None or question is None:
+            return reference
+        left = deadline - time.time()
+        if left <= 0:
+            raise AirflowSensorTimeout(f"Nothing was decided within {self.timeout:g} s.")
+        self.defer(
+            trigger=question,
+            method_name="execute_complete",
+            kwargs={"deadline": deadline},
+            timeout=timedelta(seconds=left + 60),
+        )
+        return None
+
+    def _question(self, deadline: float) -> VendorTrigger | None:
+        return self.trigger({"conn_id": self.hook.conn_id, "poke_interval": self.poke_interval, "deadline": deadline})
+
+    def _look(self, question: VendorTrigger | None) -> dict[str, Any] | None:
+        if question is None:
+            return self.result(None)
+        answer = question.look(self.hook)
+        return None if answer is None else self.result(answer)

@@ -1,0 +1,73 @@
+"""OPTIMAL SYSTEMS enaio: wait until an index field of every object approves its disposal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.operators.selection import Selection
+from airflow_provider_records.sensors.approval import ApprovalSensor
+from airflow_provider_records.sensors.base import status_texts
+from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
+
+
+class EnaioApprovalSensor(ApprovalSensor):
+    """Wait until an index field of every object on the list has an approving value.
+
+    enaio has no approval of its own: it is a customer's index field. One rejected object fails the whole list.
+
+    :param records: a manifest reference, a list of ids or of record mappings, or one id.
+    :param field: internal name of the index field.
+    :param approved: value or values that approve, matched exactly after stripping blanks.
+    :param rejected: values that reject and fail the task at once; any other value keeps waiting.
+    :param enaio_conn_id: connection of type ``enaio``.
+    :return: the manifest reference with the approval bound to its digest.
+    :raises AirflowFailException: one is rejected or does not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        field: str,
+        approved: str | Sequence[str],
+        rejected: str | Sequence[str] = (),
+        enaio_conn_id: str = EnaioHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(field, str) or not field.strip():
+            raise ConfigurationError("field is the internal name of an index field; it is empty.")
+        self.field = field
+        self.approved = status_texts("approved", [approved] if isinstance(approved, str) else approved, needed=True)
+        self.rejected = status_texts("rejected", [rejected] if isinstance(rejected, str) else rejected, needed=False)
+        if both := set(self.approved) & set(self.rejected):
+            raise ConfigurationError(f"{sorted(both)} cannot both approve and reject.")
+        self.enaio_conn_id = enaio_conn_id
+
+    @cached_property
+    def hook(self) -> EnaioHook:
+        """The client."""
+        return EnaioHook(self.enaio_conn_id)
+
+    def approval_question(self, selection: Selection, common: Mapping[str, Any]) -> EnaioApprovalTrigger:
+        """Ask for the field of every object."""
+        return EnaioApprovalTrigger(
+            objects=[(record.target_id, record.object_type_id) for record in selection.manifest],
+            field=self.field,
+            approved=self.approved,
+            rejected=self.rejected,
+            **common,
+        )
+
+    def source(self) -> tuple[str, dict[str, Any]]:
+        """Return the field; enaio's answer does not name the person who set it."""
+        source = {
+            "kind": "enaio",
+            "conn_id": self.enaio_conn_id,
+            "field": self.field,
+            "approved": list(self.approved),
+        }
+        return f"enaio:{self.field}", source

@@ -1,0 +1,94 @@
+"""AvePoint Opus: wait until records are due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.outcome import now
+from airflow_provider_records.hooks.opus import OpusHook, due_text
+from airflow_provider_records.operators.base import evidence_store
+from airflow_provider_records.operators.opus import due_manifest
+from airflow_provider_records.operators.selection import manifest_reference
+from airflow_provider_records.sensors.base import VendorSensor
+from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
+
+
+class OpusDueRecordsSensor(VendorSensor):
+    """Wait until records are due, and keep the list as a manifest.
+
+    Opus publishes no approval status: *due* is not *approved*. Only ``due_means_approved=True``, written in the
+    DAG, turns the one into the other; use it where Opus lists a record only after its reviewers have decided.
+
+    :param due_before: records due earlier than this; ISO 8601 text or datetime.
+    :param connector_id: GUID of the Opus connector connection; None: the connection's.
+    :param target_id_pattern: regular expression with one group that finds the content system's id in the key.
+    :param page_size: records a page, 1 to 100.
+    :param due_means_approved: the DAG states that being due in Opus is the approval.
+    :param opus_conn_id: connection of type ``opus``.
+    :return: a manifest reference; with an approval only if ``due_means_approved``.
+    :raises AirflowFailException: an argument or the connection is wrong.
+    """
+
+    template_fields: Sequence[str] = ("due_before", "connector_id")
+
+    def __init__(
+        self,
+        *,
+        due_before: datetime | str,
+        connector_id: str | None = None,
+        target_id_pattern: str | None = None,
+        page_size: int = 100,
+        due_means_approved: bool = False,
+        opus_conn_id: str = OpusHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**kwargs)
+        self.due_before = due_before
+        self.connector_id = connector_id
+        self.target_id_pattern = target_id_pattern
+        self.page_size = page_size
+        self.due_means_approved = due_means_approved
+        self.opus_conn_id = opus_conn_id
+
+    @cached_property
+    def hook(self) -> OpusHook:
+        """The client."""
+        return OpusHook(self.opus_conn_id)
+
+    def trigger(self, common: Mapping[str, Any]) -> OpusDueRecordsTrigger:
+        """Ask for the first due record."""
+        return OpusDueRecordsTrigger(
+            connector_id=self.hook.due_connector(self.connector_id),
+            due_before=due_text(self.due_before),
+            **common,
+        )
+
+    def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401
+        """Read the whole list."""
+        store = evidence_store()
+        manifest = due_manifest(
+            self.hook,
+            store,
+            due_before=self.due_before,
+            connector_id=self.connector_id,
+            target_id_pattern=self.target_id_pattern,
+            page_size=self.page_size,
+        )
+        if not manifest.count:
+            return None
+        if not self.due_means_approved:
+            self.log.info("%s records are due (%s). Due is not approved.", manifest.count, manifest.digest)
+            return manifest_reference(manifest)
+        source = {"kind": "opus", "conn_id": self.opus_conn_id, "due_means_approved": True}
+        approval = Approval(
+            manifest.digest,
+            "opus:due_means_approved",
+            now(),
+            source,
+            comment="The DAG states that a record on Opus's due list is approved; Opus itself publishes no approval.",
+        )
+        return manifest_reference(manifest, [approval.write(store)])

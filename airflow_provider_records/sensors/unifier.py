@@ -1,0 +1,98 @@
+"""Oracle Primavera Unifier: wait until a business process record approves a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.hooks.unifier import UnifierHook
+from airflow_provider_records.operators.selection import Selection
+from airflow_provider_records.sensors.approval import ApprovalSensor
+from airflow_provider_records.sensors.base import status_texts
+from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
+
+
+class UnifierApprovalSensor(ApprovalSensor):
+    """Wait until a record of a Unifier business process has an approving status.
+
+    The record must carry the list's digest as data (``digest_field``) or be opened for this list alone. It must
+    not carry the documents as attachments: an attached document is linked, and Unifier then refuses to delete it.
+
+    :param records: a manifest reference, a list of ids or of record mappings, or one id.
+    :param project_number: the record's project or shell; empty: company level.
+    :param bpname: display name of the business process, case-sensitive.
+    :param record_no: number of the record.
+    :param approved: status texts that approve, matched exactly after stripping blanks.
+    :param rejected: status texts that reject and fail the task at once; any other status keeps waiting.
+    :param status_field: field of the record that holds the status.
+    :param digest_field: field that must hold the list's digest; None: the digest is not compared.
+    :param wait_for_record: wait for a record that does not exist yet; False: fail.
+    :param unifier_conn_id: connection of type ``unifier``.
+    :return: the manifest reference with the approval bound to its digest.
+    :raises AirflowFailException: rejected, another list is approved, or a name is wrong.
+    """
+
+    template_fields: Sequence[str] = (*ApprovalSensor.template_fields, "project_number", "bpname", "record_no")
+
+    def __init__(
+        self,
+        *,
+        project_number: str,
+        bpname: str,
+        record_no: str,
+        approved: Sequence[str] = ("Approved",),
+        rejected: Sequence[str] = ("Rejected",),
+        status_field: str = "status",
+        digest_field: str | None = None,
+        wait_for_record: bool = False,
+        unifier_conn_id: str = UnifierHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**kwargs)
+        self.project_number = project_number
+        self.bpname = bpname
+        self.record_no = record_no
+        self.approved = status_texts("approved", approved, needed=True)
+        self.rejected = status_texts("rejected", rejected, needed=False)
+        if both := set(self.approved) & set(self.rejected):
+            raise ConfigurationError(f"{sorted(both)} cannot both approve and reject.")
+        self.status_field = status_field
+        self.digest_field = digest_field
+        self.wait_for_record = wait_for_record
+        self.unifier_conn_id = unifier_conn_id
+
+    @cached_property
+    def hook(self) -> UnifierHook:
+        """The client."""
+        return UnifierHook(self.unifier_conn_id)
+
+    def approval_question(self, selection: Selection, common: Mapping[str, Any]) -> UnifierApprovalTrigger:
+        """Ask for the status of the record."""
+        return UnifierApprovalTrigger(
+            project_number=self.project_number,
+            bpname=self.bpname,
+            record_no=self.record_no,
+            approved=self.approved,
+            rejected=self.rejected,
+            status_field=self.status_field,
+            digest_field=self.digest_field,
+            digest=selection.manifest.digest,
+            wait_for_record=self.wait_for_record,
+            **common,
+        )
+
+    def source(self) -> tuple[str, dict[str, Any]]:
+        """Return the record; Unifier's answer does not name the person."""
+        source = {
+            "kind": "unifier",
+            "conn_id": self.unifier_conn_id,
+            "project_number": self.project_number,
+            "bpname": self.bpname,
+            "record_no": self.record_no,
+            "status_field": self.status_field,
+            "approved": list(self.approved),
+            "digest_field": self.digest_field,
+        }
+        return f"unifier:{self.project_number}/{self.bpname}/{self.record_no}", source

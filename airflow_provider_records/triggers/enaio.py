@@ -1,0 +1,71 @@
+"""Is the disposal of enaio objects approved in an index field of theirs?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from airflow_provider_records.exceptions import ApprovalError, ApprovalRejectedError, NotFoundError
+from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.hooks.enaio_answers import EnaioObject
+from airflow_provider_records.triggers.base import VendorTrigger
+
+
+class EnaioApprovalTrigger(VendorTrigger):
+    """Wait until an index field of every object approves (enaio DMS service: GET objectId).
+
+    :param objects: object id and object type id (or None) of every object.
+    :param field: internal name of the index field.
+    :param approved: values that approve.
+    :param rejected: values that reject.
+    """
+
+    hook_class = EnaioHook
+
+    def __init__(
+        self,
+        *,
+        objects: Sequence[Sequence[str | None]],
+        field: str,
+        approved: Sequence[str],
+        rejected: Sequence[str],
+        **common: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**common)
+        self.objects = objects
+        self.field = field
+        self.approved = approved
+        self.rejected = rejected
+
+    def question(self) -> dict[str, Any]:
+        """Return what the question consists of, as plain JSON."""
+        return {
+            "objects": [list(pair) for pair in self.objects],
+            "field": self.field,
+            "approved": list(self.approved),
+            "rejected": list(self.rejected),
+        }
+
+    def ask(self, hook: EnaioHook) -> Mapping[str, str] | None:
+        """Read every object; return the value of each when all are approved.
+
+        :raises ApprovalRejectedError: one is rejected.
+        :raises ApprovalError: one does not exist.
+        :raises VendorError: enaio refuses.
+        """
+        with ThreadPoolExecutor(hook.settings.max_concurrency) as pool:
+            values = dict(pool.map(lambda pair: self._value(hook, *pair), self.objects))
+        if rejected := [object_id for object_id, value in values.items() if value in self.rejected]:
+            raise ApprovalRejectedError(
+                f"enaio object {rejected[0]} has {self.field} = {values[rejected[0]]!r}: its disposal was rejected "
+                f"({len(rejected)} of {len(values)} objects). Start a new DAG run without them."
+            )
+        return values if all(value in self.approved for value in values.values()) else None
+
+    def _value(self, hook: EnaioHook, object_id: str, object_type_id: str | None) -> tuple[str, str]:
+        try:
+            found: EnaioObject = hook.get_object(object_id, object_type_id=object_type_id)
+        except NotFoundError as error:
+            raise ApprovalError(f"enaio object {object_id} does not exist, so nobody can approve it: {error}") from None
+        return object_id, found.fields.get(self.field, "").strip()

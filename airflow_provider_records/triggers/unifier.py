@@ -1,0 +1,104 @@
+"""Is a record of a Unifier business process approved?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_records.exceptions import ApprovalError, ApprovalRejectedError, NotFoundError
+from airflow_provider_records.hooks.unifier import UnifierHook
+from airflow_provider_records.triggers.base import VendorTrigger
+
+
+class UnifierApprovalTrigger(VendorTrigger):
+    """Wait until the status of a business process record decides (Unifier REST: Get BP Record).
+
+    :param project_number: the record's shell; empty: company level.
+    :param bpname: display name of the business process, case-sensitive.
+    :param record_no: number of the record.
+    :param approved: status texts that approve.
+    :param rejected: status texts that reject.
+    :param status_field: field of the record that holds the status.
+    :param digest_field: field that holds the digest of the approved list, or None.
+    :param digest: digest of the list that is to be approved.
+    :param wait_for_record: wait for a record that does not exist yet instead of failing.
+    """
+
+    hook_class = UnifierHook
+
+    def __init__(
+        self,
+        *,
+        project_number: str,
+        bpname: str,
+        record_no: str,
+        approved: Sequence[str],
+        rejected: Sequence[str],
+        status_field: str,
+        digest_field: str | None,
+        digest: str,
+        wait_for_record: bool,
+        **common: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**common)
+        self.project_number = project_number
+        self.bpname = bpname
+        self.record_no = record_no
+        self.approved = approved
+        self.rejected = rejected
+        self.status_field = status_field
+        self.digest_field = digest_field
+        self.digest = digest
+        self.wait_for_record = wait_for_record
+
+    def question(self) -> dict[str, Any]:
+        """Return what the question consists of, as plain JSON."""
+        return {
+            "project_number": self.project_number,
+            "bpname": self.bpname,
+            "record_no": self.record_no,
+            "approved": list(self.approved),
+            "rejected": list(self.rejected),
+            "status_field": self.status_field,
+            "digest_field": self.digest_field,
+            "digest": self.digest,
+            "wait_for_record": self.wait_for_record,
+        }
+
+    def ask(self, hook: UnifierHook) -> Mapping[str, object] | None:
+        """Read the record; return it when it is approved.
+
+        :raises ApprovalRejectedError: it is rejected.
+        :raises ApprovalError: it lacks the field, or approves another list.
+        :raises VendorError: Unifier does not know the project, the process or the record, or refuses.
+        """
+        where = f"record {self.record_no} of {self.bpname!r}"
+        try:
+            record = hook.get_bp_record(self.project_number, self.bpname, self.record_no)
+        except NotFoundError:
+            if self.wait_for_record:
+                return None
+            raise
+        status = _field(record, self.status_field, where)
+        if status in self.rejected:
+            raise ApprovalRejectedError(f"Unifier {where} is {status!r}: the disposal of {self.digest} was rejected.")
+        if status not in self.approved:
+            return None
+        if self.digest_field is not None:
+            found = _field(record, self.digest_field, where)
+            if found != self.digest:
+                raise ApprovalError(
+                    f"Unifier {where} approves the list {found!r} (field {self.digest_field!r}), not {self.digest}. "
+                    "Open a new record for this list, or start a new DAG run."
+                )
+        return record
+
+
+def _field(record: Mapping[str, object], name: str, where: str) -> str:
+    if name not in record:
+        raise ApprovalError(
+            f"Unifier {where} has no field {name!r}; add it to the Integration interface of the business process, "
+            "or name another field in the DAG."
+        )
+    value = record[name]
+    return "" if value is None else str(value).strip()
