@@ -105,7 +105,9 @@ def get_provider_info() -> dict[str, object]:
             {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.sensors.unifier"]},
         ],
         "triggers": [
-            {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.triggers.approval"]},
+            {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.triggers.opus"]},
+            {"integration-name": "OPTIMAL SYSTEMS enaio", "python-modules": [f"{package}.triggers.enaio"]},
+            {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.triggers.unifier"]},
         ],
         "connection-types": [
             {

@@ -1,0 +1,74 @@
+"""Cut an approved list into parts, for large nights over mapped tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, conf
+
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.exceptions import ApprovalError, ConfigurationError
+from airflow_provider_records.operators.base import evidence_store, hard_stops
+from airflow_provider_records.operators.selection import manifest_reference, resolve
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SplitManifestOperator(BaseOperator):
+    """Cut an approved list into parts; each part carries approvals that rest on those of the whole list.
+
+    A disposing task mapped over the result (``.expand(records=split.output)``) handles one part per mapped task,
+    each with its own ``max_records``, journal and retries.
+
+    :param records: the approved manifest reference.
+    :param size: records a part, at least 1.
+    :return: a list of manifest references, in the order of the list; empty for an empty list.
+    :raises AirflowFailException: the reference is refused, or there would be more parts than Airflow maps.
+    """
+
+    template_fields: Sequence[str] = ("records",)
+
+    def __init__(self, *, records: Any, size: int = 1000, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ConfigurationError(f"size must be a whole number of at least 1, not {size!r}.")
+        self.records = records
+        self.size = size
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Cut the list; see the class."""
+        with hard_stops():
+            store = evidence_store()
+            selection = resolve(self.records, store)
+            parts = -(-selection.manifest.count // self.size)
+            most = conf.getint("core", "max_map_length", fallback=1024)
+            if parts > most:
+                raise ConfigurationError(
+                    f"{selection.manifest.count} records in parts of {self.size} make {parts} mapped tasks, more than "
+                    f"[core] max_map_length={most}; raise size."
+                )
+            digest = selection.manifest.digest
+            approvals = [
+                approval for basis in selection.bases for approval in basis.approvals if approval.digest == digest
+            ]
+            records = iter(selection.manifest)
+            references = []
+            for _ in range(parts):
+                part = Manifest.write(store, islice(records, self.size))
+                derived = [_derive(approval, part).write(store) for approval in approvals]
+                references.append(manifest_reference(part, derived))
+            return references
+
+
+def _derive(approval: Approval, part: Manifest) -> Approval:
+    """An approval of a part; whoever relies on it checks that the part lies within the approved list."""
+    if approval.digest == part.digest:
+        return approval
+    if approval.part_of:
+        raise ApprovalError(f"{approval.uri} is itself for a part of a longer list; split the longer list instead.")
+    return replace(approval, digest=part.digest, part_of=approval.digest, source={"approval": approval.uri})
