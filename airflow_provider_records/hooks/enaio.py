@@ -1,0 +1,409 @@
+"""OPTIMAL SYSTEMS enaio: the DMS service behind the enaio gateway."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, NoReturn
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.auth import HTTPBasicAuth
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
+
+from airflow_provider_records.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidRecordsError,
+    NoAnswerError,
+    NotFoundError,
+    StopError,
+    UnreadableAnswerError,
+    VendorError,
+    WrongAddressError,
+)
+from airflow_provider_records.hooks.base import Answer, Settings, VendorHook, fail, quoted
+from airflow_provider_records.hooks.enaio_answers import (
+    ADVICE,
+    KIND_OF_CODE,
+    KIND_OF_STATUS,
+    EnaioObject,
+    Page,
+    Place,
+    Version,
+    error_code,
+    in_doubt,
+    places,
+    version_in,
+)
+
+HARD_DELETE_SINCE: Version = (5, 0, 0)
+
+
+class GatewayCookies(BaseAdapter):
+    """Sends back what the gateway has set as cookies, so that it need not open a session for every request.
+
+    :param adapter: sends the requests.
+    :param jar: holds the cookies, and a lock of its own.
+    """
+
+    def __init__(self, adapter: BaseAdapter, jar: RequestsCookieJar) -> None:
+        super().__init__()
+        self._adapter = adapter
+        self._jar = jar
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
+        if cookie := get_cookie_header(self._jar, request):  # type: ignore[no-untyped-call]
+            request.headers["Cookie"] = cookie
+        response = self._adapter.send(request, *args, **options)
+        extract_cookies_to_jar(self._jar, request, response.raw)  # type: ignore[no-untyped-call]
+        return response
+
+    def close(self) -> None:
+        self._adapter.close()
+
+
+class EnaioHook(VendorHook):
+    """Client of the enaio DMS service ("enaio API", calls below ``/objects``).
+
+    Every call may raise any :class:`VendorError`; each lists what has a meaning of its own there. "Not found" is
+    raised only if the service has shown that it lives at this address: a wrong ``api_prefix`` answers 404, too.
+
+    :param enaio_conn_id: Airflow connection of type ``enaio``.
+    :param settings: the connection's fields, if the caller has read them already.
+    """
+
+    vendor = "enaio"
+    conn_name_attr = "enaio_conn_id"
+    default_conn_name = "enaio_default"
+    conn_type = "enaio"
+    hook_name = "OPTIMAL SYSTEMS enaio"
+
+    def __init__(self, enaio_conn_id: str = default_conn_name, settings: Settings | None = None) -> None:
+        super().__init__(enaio_conn_id, settings)
+        self._jar = RequestsCookieJar()
+        self._service_seen = threading.Event()
+        self._version_lock = threading.Lock()
+        self._version: list[Version | None] = []
+
+    @cached_property
+    def session(self) -> requests.Session:
+        session = super().session
+        for scheme, adapter in list(session.adapters.items()):
+            session.mount(scheme, GatewayCookies(adapter, self._jar))
+        return session
+
+    @cached_property
+    def auth(self) -> HTTPBasicAuth:
+        # as bytes: requests would encode text in Latin-1 and fail on anything else
+        return HTTPBasicAuth(self.settings.login.encode(), self.settings.password.encode())
+
+    def renew(self, request: requests.PreparedRequest, status: int) -> bool:
+        """Send once more without cookies: an expired one is answered with 401 or 403 despite good credentials."""
+        self._jar.clear()
+        return "Cookie" in request.headers
+
+    def delete_object(
+        self,
+        object_id: str,
+        *,
+        object_type_id: str | None = None,
+        location: str | None = None,
+        hard_delete: bool = False,
+        cascade_delete: bool = False,
+    ) -> None:
+        """Delete one object ("DELETE /objects/{objectId}"). A lost answer is never answered by sending again.
+
+        The alias "DELETE .../actions/trash" is never used: it would destroy a live object with all its children.
+        Nor is the parameter ``options``, which the vendor is removing.
+
+        :param object_id: digits.
+        :param object_type_id: digits; speeds the call up.
+        :param location: id of the parent: remove a document filed in several places from this one only.
+        :param hard_delete: destroy for good, past the recycle bin; since 5.3.0 also what is in the bin already.
+        :param cascade_delete: with all children; without it the service refuses what is not empty.
+        :raises InvalidRecordsError: an id is not made of digits; nothing was sent.
+        :raises ConfigurationError: a hard delete was asked of a service known to be older than 5.0.0, which would
+            move the object to the bin and answer the same; no delete was sent.
+        :raises NotFoundError: 404 or code 1001.
+        :raises RefusedError: 400 or code 1100, 409, 423; also how a missing right is answered.
+        :raises ServerError: 500 or code 3003; the object may be gone or not.
+        :raises NoAnswerError: the answer was lost; the object may be gone or not.
+        :raises StopError: login, address or request are wrong, for every object alike.
+        """
+        url = self._object_url(object_id)
+        params = _ids(objectTypeId=object_type_id, location=location)
+        if hard_delete:
+            self.check_hard_delete()
+            params["hardDelete"] = "true"
+        if cascade_delete:
+            params["cascadeDelete"] = "true"
+        self._done(self.send("delete_object", "DELETE", url, _as_it_is, repeatable=False, params=params), object_id)
+
+    def get_object(self, object_id: str, *, object_type_id: str | None = None, binned: bool = False) -> EnaioObject:
+        """Read one object ("GET /objects/{objectId}").
+
+        The answer does not say whether the object lies in the recycle bin. What is found without ``binned`` is
+        live; what is not found without and found with it is in the bin. Ask for the live one first: whether a
+        live object answers to ``binned``, too, is not known. The bin is that of the connection's user.
+
+        :param object_id: digits.
+        :param object_type_id: digits; speeds the call up, but a wrong one may look like "not found".
+        :param binned: look into the bin. The flag is found in two spellings; both are sent.
+        :raises NotFoundError: 404 or code 1001.
+        :raises RefusedError: 400; there may be an object that this account must not read.
+        :raises UnreadableAnswerError: the answer does not hold exactly this one object.
+        """
+        params = {"includeContentStreams": "false", **_ids(objectTypeId=object_type_id)}
+        if binned:
+            params |= {"garbadeMode": "true", "garbageMode": "1"}
+
+        def read(answer: Answer) -> EnaioObject:
+            objects = self._page(answer, object_id).objects
+            if [item.object_id for item in objects] != [object_id]:
+                self._unreadable(answer, object_id, "does not hold exactly the object that was asked for")
+            return objects[0]
+
+        return self.send("get_object", "GET", self._object_url(object_id), read, repeatable=True, params=params)
+
+    def search(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        page_size: int = 100,
+        deleted: str = "DELETED_DOCUMENTS_EXCLUDE",
+    ) -> Iterator[EnaioObject]:
+        """Run a query and yield every object once, over all pages ("POST /objects/search").
+
+        Read to the end before deleting: pages are counted from the start, and what disappears shifts them.
+
+        :param statement: enaio's SQL subset, with an ORDER BY: without one, pages may overlap.
+        :param parameters: values for the statement's ``@name``.
+        :param page_size: objects per page, at least 1.
+        :param deleted: ``DELETED_DOCUMENTS_EXCLUDE``, or ``DELETED_DOCUMENTS_ONLY`` for the recycle bin.
+        :raises RefusedError: 400; how a wrong statement is answered is not described.
+        :raises UnreadableAnswerError: a page does not advance, or the list ends before its announced end.
+        """
+        if page_size < 1:
+            raise ConfigurationError(f"page_size is {page_size}; it must be at least 1.")
+        seen: set[str] = set()
+        skip = 0
+
+        def read(answer: Answer) -> Page:
+            page = self._page(answer, "page")
+            if page.more is None:
+                self._unreadable(answer, "page", "does not say whether there are more")
+            if page.more and page.objects and all(item.object_id in seen for item in page.objects):
+                self._unreadable(answer, "page", "repeats objects of the pages before: it does not advance")
+            if page.more and not page.objects and skip < (page.total or 0):
+                self._unreadable(answer, "page", f"ends the list after {skip} of {page.total} objects")
+            return page
+
+        while True:
+            query = _query(statement, parameters, skip, page_size, deleted)
+            page = self.send("search", "POST", self._dms("objects/search"), read, repeatable=True, json=query)
+            for item in page.objects:
+                if item.object_id not in seen:
+                    seen.add(item.object_id)
+                    yield item
+            skip += len(page.objects)
+            if not page.more or not page.objects:
+                return
+
+    def locations(self, object_id: str) -> list[Place]:
+        """Return every place that an object is filed in ("GET /objects/{objectId}/native/locations", 4.0.1).
+
+        :param object_id: digits.
+        :return: per place the path from the folder down to the object, each step as the service describes it,
+            without its ``children``. More than one place: a delete without ``location`` removes it from all.
+        :raises NotFoundError: 404 or code 1001; a service before 4.0.1 answers that for every object.
+        """
+
+        def read(answer: Answer) -> list[Place]:
+            body = self._json(answer, object_id)
+            try:
+                found = places(body)
+            except (ValueError, RecursionError):
+                self._unreadable(answer, object_id, "is no tree of folders, registers and documents")
+            self._service_seen.set()
+            return found
+
+        url = f"{self._object_url(object_id)}/native/locations"
+        return self.send("locations", "GET", url, read, repeatable=True)
+
+    def add_history(self, object_id: str, note: Mapping[str, Any], *, action: int = 470) -> None:
+        """Add an entry to an object's history, which outlives the object ("POST .../history", 3.3.0).
+
+        :param object_id: digits.
+        :param note: the entry's fields besides ``action``, by the names on the vendor's page.
+        :param action: 470 or 471; the service takes no others.
+        :raises NotFoundError: 404 or code 1001.
+        """
+        if action not in {470, 471}:
+            raise ConfigurationError(f"action is {action}; enaio takes 470 and 471 only.")
+        url = f"{self._object_url(object_id)}/history"
+        body = {**note, "action": action}
+        self._done(self.send("add_history", "POST", url, _as_it_is, repeatable=False, json=body), object_id)
+
+    def service_version(self) -> Version | None:
+        """Return the version of the DMS service, asked once; None if it does not say it clearly.
+
+        :raises AuthenticationError: the credentials were refused.
+        :raises NoAnswerError: no answer arrived; another try may get one.
+        """
+        with self._version_lock:
+            if not self._version:
+                try:
+                    answer = self._info()
+                except AuthenticationError:
+                    raise
+                except StopError:
+                    self._version = [None]
+                else:
+                    self._version = [version_in(answer) if answer.status == 200 else None]
+            return self._version[0]
+
+    def check_hard_delete(self) -> None:
+        """Refuse a hard delete if the service is known to be too old for it; an unknown version may go on.
+
+        :raises ConfigurationError: it is older than 5.0.0: it would move to the recycle bin and answer the same.
+        """
+        version = self.service_version()
+        if version is not None and version < HARD_DELETE_SINCE:
+            raise ConfigurationError(
+                f"enaio (connection {self.conn_id!r}): DMS service {_dotted(version)} does not know hardDelete and "
+                "would move objects to the recycle bin; nothing was deleted. Use hard_delete=False, or DMS from 5.0.0."
+            )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Log in and read the service's version; changes nothing."""
+        try:
+            answer = self._info()
+            if answer.status == 404:
+                self.send("session", "GET", self.url("osrest/api/session"), self._mapping, repeatable=True)
+                if not self._is_there():
+                    self._wrong_address(answer, "service")
+            else:
+                self._mapping(answer)
+        except (ConfigurationError, VendorError) as error:
+            return False, str(error)
+        version = version_in(answer) if answer.status == 200 else None
+        return True, f"Connected; DMS service {_dotted(version) if version else 'of unknown version'}."
+
+    def _info(self) -> Answer:
+        def read(answer: Answer) -> Answer:
+            if in_doubt(answer):
+                self._fail(answer, "service")
+            return answer
+
+        return self.send("info", "GET", self._dms("info"), read, repeatable=True)
+
+    def _is_there(self) -> bool:
+        """Tell whether the DMS service lives at this address: it answers a query, well or badly."""
+        if not self._service_seen.is_set():
+            query = _query("SELECT system:objectId FROM system:object", None, 0, 1, "DELETED_DOCUMENTS_EXCLUDE")
+            url = self._dms("objects/search")
+            answer = self.send("search", "POST", url, _as_it_is, repeatable=False, json=query)
+            if in_doubt(answer):
+                self._fail(answer, "service")
+            elif answer.status == 200:
+                self._page(answer, "service")
+            else:
+                spoken = error_code(answer) in KIND_OF_CODE or (answer.status in {400, 422} and not answer.is_html)
+                if spoken or (answer.status not in {404, 405} and self.service_version()):
+                    self._service_seen.set()
+        return self._service_seen.is_set()
+
+    def _done(self, answer: Answer, what: str) -> None:
+        if answer.status != 204:
+            self._fail(answer, what)
+        self._service_seen.set()
+
+    def _page(self, answer: Answer, what: str) -> Page:
+        body = self._json(answer, what)
+        try:
+            page = Page.of(body)
+        except (ValueError, RecursionError):
+            self._unreadable(answer, what, "is no list of objects as the vendor describes it")
+        self._service_seen.set()
+        return page
+
+    def _mapping(self, answer: Answer) -> None:
+        if not isinstance(self._json(answer, "service"), dict):
+            self._unreadable(answer, "service", "is no JSON object")
+
+    def _json(self, answer: Answer, what: str) -> Any:  # noqa: ANN401
+        if answer.status != 200 or answer.is_html:
+            self._fail(answer, what)
+        return answer.json()
+
+    def _fail(self, answer: Answer, what: str) -> NoReturn:
+        """Raise what an answer that is no success means: by its code, without one by its HTTP status."""
+        where = self._about(answer, what)
+        if in_doubt(answer):
+            fail(NoAnswerError, answer, f"{where}: it is not known whether the service has acted.")
+        code = error_code(answer)
+        kind = KIND_OF_CODE.get(code) or KIND_OF_STATUS.get(answer.status, StopError)
+        if answer.status < 300:
+            if answer.is_html:
+                self._wrong_address(answer, what)
+            self._unreadable(answer, what, "is not what the vendor describes")
+        if code in KIND_OF_CODE:
+            self._service_seen.set()
+        elif (kind is NotFoundError or answer.is_html) and answer.status != 500 and not self._is_there():
+            self._wrong_address(answer, what)
+        fail(kind, answer, f"{where}{f', code {code}' if code else ''}: {ADVICE[kind]}.", code)
+
+    def _wrong_address(self, answer: Answer, what: str) -> NoReturn:
+        problem = f"no DMS service is found under {self._prefix!r}; check host and api_prefix, and that the gateway's"
+        fail(WrongAddressError, answer, f"{self._about(answer, what)}: {problem} login filter for HTTP Basic is on.")
+
+    def _unreadable(self, answer: Answer, what: str, problem: str) -> NoReturn:
+        fail(UnreadableAnswerError, answer, f"{self._about(answer, what)}: the answer {problem}.")
+
+    def _about(self, answer: Answer, what: str) -> str:
+        return f"{self._where(answer.call)} {what}: HTTP {answer.status}"
+
+    @cached_property
+    def _prefix(self) -> str:
+        return self.settings.text("api_prefix", "/api/dms")
+
+    def _dms(self, path: str) -> str:
+        return self.url(self._prefix, path)
+
+    def _object_url(self, object_id: str) -> str:
+        return self._dms(f"objects/{quoted(_digits(object_id))}")
+
+
+def _as_it_is(answer: Answer) -> Answer:
+    return answer
+
+
+def _dotted(version: Version) -> str:
+    return ".".join(map(str, version))
+
+
+def _digits(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]+", value):
+        raise InvalidRecordsError(f"{value!r} is no enaio id: an id is made of digits.")
+    return value
+
+
+def _ids(**given: str | None) -> dict[str, str]:
+    return {name: _digits(value) for name, value in given.items() if value is not None}
+
+
+def _query(statement: str, parameters: Mapping[str, Any] | None, skip: int, size: int, deleted: str) -> dict[str, Any]:
+    query = {
+        "statement": statement,
+        "skipCount": skip,
+        "maxItems": size,
+        "handleDeletedDocuments": deleted,
+        "includePermissions": False,
+        "options": {"Rights": 0},
+        "parameters": dict(parameters or {}),
+    }
+    return {"query": query}
