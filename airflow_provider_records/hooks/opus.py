@@ -1,0 +1,250 @@
+"""AvePoint Opus: due list, submission and destruction of connector records through the AvePoint Graph API.
+
+Opus deletes no content itself; destroying marks the records as Destroyed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+
+from airflow_provider_records.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidRecordsError,
+    RecordsError,
+    UnreadableAnswerError,
+)
+from airflow_provider_records.hooks.base import Answer, BearerAuth, Settings, Token, VendorHook
+from airflow_provider_records.hooks.opus_answers import (
+    DestroyAnswer,
+    DueRecord,
+    SubmitAnswer,
+    read_outcomes,
+    read_page,
+    verdict,
+)
+from airflow_provider_records.hooks.opus_login import login, read_token, refused, token_url
+
+MOST_PER_CALL = 15
+MOST_PER_PAGE = 100
+REQUIRED = ("rowKey", "leafName", "timeCreated", "timeModified", "createdBy", "modifiedBy")
+CONFLICT_OPTIONS = ("Overwrite", "Skip")
+
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class OpusHook(VendorHook):
+    """Client of the connector records of AvePoint Opus.
+
+    Follows the vendor's pages "Use Connector", "Use AvePoint Graph API" and "Register app".
+
+    :param opus_conn_id: Airflow connection of the type ``opus``.
+    :param settings: the connection's fields, if the caller has read them already (triggers must).
+    """
+
+    vendor = "Opus"
+    conn_name_attr = "opus_conn_id"
+    default_conn_name = "opus_default"
+    conn_type = "opus"
+    hook_name = "AvePoint Opus"
+
+    def __init__(self, opus_conn_id: str = "opus_default", settings: Settings | None = None) -> None:
+        super().__init__(opus_conn_id, settings)
+
+    @property
+    def connector_id(self) -> str | None:
+        """The connection's default connector connection (GUID), or None."""
+        return self.settings.text("connector_id") or None
+
+    def iter_due_records(
+        self, connector_id: str | None, due_before: datetime | str, page_size: int = MOST_PER_PAGE
+    ) -> Iterator[DueRecord]:
+        """Yield the records that are due; due does not mean approved ("Use Connector", get due records).
+
+        Arguments are checked at once, requests are sent while iterating. Read to the end before anything is
+        destroyed, since the list shrinks with it.
+
+        :param connector_id: GUID of the connector connection; None: the connection's default.
+        :param due_before: list what is due earlier. Sent in UTC and without offset; without a zone as it is.
+        :param page_size: rows per request, 1 to 100.
+        :raises ConfigurationError: an argument is wrong; no request was sent.
+        :raises VendorError: a page could not be read, so that the list is not complete.
+        """
+        if isinstance(page_size, bool) or not isinstance(page_size, int) or not 1 <= page_size <= MOST_PER_PAGE:
+            raise ConfigurationError(f"page_size must be a whole number from 1 to {MOST_PER_PAGE}.")
+        return self._due_records(self.due_connector(connector_id), due_text(due_before), page_size)
+
+    def _due_records(self, connector_id: str, bound: str, page_size: int) -> Iterator[DueRecord]:
+        listed: dict[str, int] = {}
+        cursors = {""}
+        cursor = ""
+        while True:
+            records, cursor = self._page(connector_id, bound, page_size, cursor)
+            for record in records:
+                mark = hash(record)
+                known = listed.get(record.row_key)
+                if known is None:
+                    listed[record.row_key] = mark
+                    yield record
+                elif known != mark:
+                    raise UnreadableAnswerError(
+                        f"Opus due_records: {record.row_key!r} is listed twice with different fields; "
+                        "keys must be unique in the tenant."
+                    )
+            if not cursor:
+                return
+            if cursor in cursors:
+                raise UnreadableAnswerError("Opus due_records: the same page was announced twice.")
+            cursors.add(cursor)
+
+    def _page(self, connector_id: str, bound: str, page_size: int, cursor: str) -> tuple[list[DueRecord], str]:
+        query = {
+            "id": connector_id,
+            "disposalDueDate": bound,
+            "startIndex": cursor,
+            "itemsPerPage": str(page_size),
+        }
+        return self.send("due_records", "GET", self._records_url, read_page, repeatable=True, params=query)
+
+    def submit_records(
+        self, connector_id: str | None, records: Sequence[Mapping[str, object]], conflict_option: str = "Skip"
+    ) -> SubmitAnswer:
+        """Submit records, at most 15 ("Use Connector", submit records).
+
+        :param connector_id: GUID of the connector connection; None: the connection's default.
+        :param records: ``rowKey``, ``leafName``, ``timeCreated``, ``timeModified``, ``createdBy`` and
+            ``modifiedBy`` as text; optionally ``termFullPath`` and custom columns by their internal names.
+        :param conflict_option: ``Skip`` or ``Overwrite`` records that Opus has already.
+        :return: what became of each record.
+        :raises InvalidRecordsError: too many, none, or a required field is missing; no request was sent.
+        :raises VendorError: one subclass per cause; the call is never repeated after a lost answer.
+        """
+        connector = self.due_connector(connector_id)
+        if conflict_option not in CONFLICT_OPTIONS:
+            raise ConfigurationError(f"conflict_option must be one of {', '.join(CONFLICT_OPTIONS)}.")
+        for position, record in enumerate(records):
+            for name in REQUIRED:
+                value = record.get(name) if isinstance(record, Mapping) else None
+                if not isinstance(value, str) or not value.strip():
+                    raise InvalidRecordsError(f"Opus submit_records: record {position} needs {name!r} as text.")
+        keys = _checked("submit_records", [str(record["rowKey"]) for record in records])
+        body = {"id": connector, "conflictOption": conflict_option, "data": [dict(record) for record in records]}
+
+        def read(answer: Answer) -> SubmitAnswer:
+            outcomes = read_outcomes(answer, keys, frozenset({200, 201}))
+            return SubmitAnswer(*outcomes, answer.status, answer.request_id)
+
+        return self.send("submit_records", "POST", self._records_url, read, repeatable=False, json=body)
+
+    def destroy_records(self, disposal_ids: Sequence[str]) -> DestroyAnswer:
+        """Mark records as Destroyed, at most 15 ("Use Connector", destroy records). This cannot be undone.
+
+        :param disposal_ids: the ``rowKey`` of each record.
+        :return: what became of each id.
+        :raises InvalidRecordsError: none, too many, an empty or a repeated id; no request was sent.
+        :raises RefusedError: Opus calls the whole request invalid.
+        :raises NotSentError: Opus was not reached, or asked to wait for too long.
+        :raises NoAnswerError: whether Opus acted is open; the call is never repeated here.
+        :raises StopError: no further call makes sense until credentials, rights or address are put right.
+        """
+        ids = _checked("destroy_records", disposal_ids)
+
+        def read(answer: Answer) -> DestroyAnswer:
+            outcomes = read_outcomes(answer, ids, frozenset({200, 204}))
+            return DestroyAnswer(*outcomes, answer.status, answer.request_id)
+
+        body = {"disposalIds": list(ids)}
+        return self.send("destroy_records", "DELETE", self._records_url, read, repeatable=False, json=body)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Fetch a token and, with a connector id, ask for a due list that is certainly empty.
+
+        :return: whether it worked, and what was or was not tested, in words for the user.
+        """
+        try:
+            connector = self.connector_id
+            if connector is None:
+                self.auth.token()
+                return True, "Token accepted. Only the credentials were tested: the connection has no connector id."
+            self._page(self.due_connector(connector), "1970-01-01T00:00:00", 1, "")
+        except RecordsError as error:
+            return False, str(error)
+        return True, "Token accepted, and Opus showed the due list of the connector."
+
+    def verdict(self, answer: Answer) -> int:
+        """Let a ``statusCode`` of 400 or more decide under HTTP 2xx."""
+        return verdict(answer)
+
+    @property
+    def _records_url(self) -> str:
+        return self.url("records/connector/records")
+
+    def due_connector(self, connector_id: str | None) -> str:
+        """Return the connector connection that a call is about.
+
+        :param connector_id: its GUID; None: the connection's default.
+        :raises ConfigurationError: there is none, or it is no GUID.
+        """
+        given = self.connector_id if connector_id is None else connector_id
+        if given is None:
+            raise ConfigurationError(
+                f"No connector_id was given, and connection {self.conn_id!r} has none in its field 'connector_id'; "
+                "it is the id in the connection's JSON file (Opus, Settings, Connector)."
+            )
+        if not isinstance(given, str) or not _GUID.fullmatch(given.strip()):
+            raise ConfigurationError(
+                f"connector_id must be a GUID like 3f0c6a52-8d1e-4b7a-9c35-5e2a71d04b68, not {given!r}."
+            )
+        return given.strip()
+
+    @cached_property
+    def auth(self) -> BearerAuth:
+        """One token for all threads, by client secret or by signed assertion ("Use AvePoint Graph API")."""
+        url = token_url(self.settings)
+        fill_in = login(self.settings, url)
+
+        def fetch() -> Token:
+            try:
+                return self.send("token", "POST", url, read_token, repeatable=True, auth=fill_in)
+            except AuthenticationError as error:
+                raise error if error.status != 401 else refused(error) from None
+
+        return BearerAuth(fetch)
+
+
+def due_text(due_before: datetime | str) -> str:
+    """Write a bound as Opus's sample does; fractions of a second are cut, so that nothing is listed early.
+
+    :param due_before: with a zone it is converted to UTC; without one it stays as it is.
+    :raises ConfigurationError: it is neither a datetime nor ISO text.
+    """
+    moment: object = due_before
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment.strip())
+        except ValueError:
+            moment = None
+    if not isinstance(moment, datetime):
+        raise ConfigurationError(
+            f"due_before must be a datetime or ISO text like 2024-12-20T11:13:00, not {due_before!r}."
+        )
+    if moment.tzinfo is not None:
+        try:
+            moment = moment.astimezone(UTC)
+        except OverflowError:
+            raise ConfigurationError(f"due_before is out of range: {due_before!r}.") from None
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+def _checked(call: str, keys: Sequence[str]) -> tuple[str, ...]:
+    """Return the keys of one call, once they are known to be a clean list."""
+    if isinstance(keys, (str, bytes)) or not all(isinstance(key, str) and key.strip() for key in keys):
+        raise InvalidRecordsError(f"Opus {call}: keys must be a list of texts that are not empty.")
+    if not 1 <= len(keys) <= MOST_PER_CALL:
+        raise InvalidRecordsError(f"Opus {call}: {len(keys)} records; a call takes 1 to {MOST_PER_CALL}.")
+    if len(set(keys)) != len(keys):
+        raise InvalidRecordsError(f"Opus {call}: a key is given twice.")
+    return tuple(keys)
