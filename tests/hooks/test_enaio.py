@@ -444,10 +444,8 @@ def test_a_page_instead_of_an_object_is_a_wrong_login(world: World) -> None:
 
 
 def test_what_the_vendor_leaves_open_is_taken_as_it_comes(world: World) -> None:
-    loose = entry(
-        2563, Amount={"value": 7.5}, Paid={"value": True}, Rows={"value": [{"a": "ä"}]}, None_={"value": None}
-    )
-    loose["properties"]["system:baseTypeId"] = {"value": "document"}
+    loose = entry(2563, Amount={"value": 7.5}, Paid={"value": True}, Rows={"value": [{"a": "ä"}]})
+    loose["properties"] |= {"None": {"value": None}, "system:baseTypeId": {"value": "document"}}
     loose["permissions"] = {"delete": "object"}
     world.fault("get_object", status=200, body={"objects": [loose]})
     found = world.hook.get_object("2563")
