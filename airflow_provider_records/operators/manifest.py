@@ -27,7 +27,7 @@ class SplitManifestOperator(BaseOperator):
 
     :param records: the approved manifest reference.
     :param size: records a part, at least 1.
-    :return: a list of manifest references, in the order of the list; empty for an empty list.
+    :return: a list of manifest references, in the order of the list; one empty part for an empty list.
     :raises AirflowFailException: the reference is refused, or there would be more parts than Airflow maps.
     """
 
@@ -45,7 +45,8 @@ class SplitManifestOperator(BaseOperator):
         with hard_stops():
             store = evidence_store()
             selection = resolve(self.records, store)
-            parts = -(-selection.manifest.count // self.size)
+            # An empty night has one empty part, so that its certificate can tell it from a night that never began.
+            parts = max(1, -(-selection.manifest.count // self.size))
             most = conf.getint("core", "max_map_length", fallback=1024)
             if parts > most:
                 raise ConfigurationError(

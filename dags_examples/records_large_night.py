@@ -1,0 +1,67 @@
+"""A large night: one approved list, cut into parts that run as mapped tasks.
+
+Each part is a mapped task group of its own: its journal, its retries, its ``max_records``. The pool bounds how many
+parts talk to enaio at once; each brings the connection's ``max_concurrency`` along, and the pool's slots multiply it.
+
+Connections: ``opus_default``, ``unifier_default``, ``enaio_default``. Pool: ``default_pool``; production has one of
+its own for enaio.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import DAG, task_group
+
+from airflow_provider_records.operators.certificate import DestructionCertificateOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.manifest import SplitManifestOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
+
+with DAG(
+    dag_id="records_large_night",
+    description="One approved list, destroyed in parts by mapped tasks",
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    tags=["records"],
+    doc_md=__doc__,
+) as dag:
+    due = OpusDueRecordsOperator(
+        task_id="due",
+        due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
+        target_id_pattern=r"enaio-(\d+)",
+    )
+    approve = UnifierApprovalSensor(
+        task_id="approve",
+        records=due.output,
+        project_number="P-0001",
+        bpname="Disposal Request",
+        record_no="DR-LARGE-{{ dag_run.run_after.strftime('%Y%m%d') }}",
+        digest_field="disposal_digest",
+        wait_for_record=True,
+        deferrable=True,
+        poke_interval=timedelta(seconds=30),
+        timeout=timedelta(days=7),
+    )
+    split = SplitManifestOperator(task_id="split", records=approve.output, size=25)
+
+    @task_group
+    def part(records: object) -> None:
+        """Delete and mark one part."""
+        delete = EnaioDeleteObjectOperator(
+            task_id="delete", records=records, hard_delete=True, pool="default_pool", max_active_tis_per_dagrun=4
+        )
+        OpusDestroyRecordsOperator(
+            task_id="mark", records=delete.output, accept=("destroyed", "absent"), trigger_rule="one_done"
+        )
+
+    part.expand(records=split.output)
+    DestructionCertificateOperator(
+        task_id="certificate",
+        disposals=[dag.get_task("part.delete").output, dag.get_task("part.mark").output],
+        trigger_rule="all_done",
+    )

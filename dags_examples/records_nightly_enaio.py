@@ -1,0 +1,62 @@
+"""Every night: destroy the enaio content whose retention has ended, approved in Unifier, marked in Opus.
+
+Connections: ``opus_default`` (with the connector id of the enaio records), ``unifier_default``, ``enaio_default``.
+The records manager opens one record of the business process a night, puts the list's digest (in the log of the
+task ``due``) into its field, and sends it through the workflow.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import DAG
+
+from airflow_provider_records.operators.certificate import DestructionCertificateOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
+
+with DAG(
+    dag_id="records_nightly_enaio",
+    description="Destroy due enaio content after approval in Unifier, mark it in Opus, certify",
+    schedule="30 4 * * *",  # Opus moves due records into review between 22:00 and 04:00
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    tags=["records"],
+    doc_md=__doc__,
+):
+    due = OpusDueRecordsOperator(
+        task_id="due",
+        # 14 hours back: nothing is listed early, whatever time zone the Opus tenant counts in.
+        due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
+        target_id_pattern=r"enaio-(\d+)",
+    )
+    approve = UnifierApprovalSensor(
+        task_id="approve",
+        records=due.output,
+        project_number="P-0001",
+        bpname="Disposal Request",
+        record_no="DR-ENAIO-{{ dag_run.run_after.strftime('%Y%m%d') }}",
+        digest_field="disposal_digest",
+        wait_for_record=True,
+        deferrable=True,
+        poke_interval=timedelta(seconds=30),
+        timeout=timedelta(days=7),
+    )
+    delete = EnaioDeleteObjectOperator(task_id="delete", records=approve.output, hard_delete=True)
+    mark = OpusDestroyRecordsOperator(
+        task_id="mark",
+        records=delete.output,
+        # absent: content that went in an abandoned run would else stay due for ever.
+        accept=("destroyed", "absent"),
+        # Also when some records could not be deleted: the others are marked in the same run.
+        trigger_rule="one_done",
+    )
+    DestructionCertificateOperator(
+        task_id="certificate",
+        disposals=[delete.output, mark.output],
+        # Always, and red if anything is left: what is left must be seen.
+        trigger_rule="all_done",
+    )

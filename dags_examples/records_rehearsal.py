@@ -1,0 +1,31 @@
+"""A rehearsal: what would a night destroy? Looks at every record, changes nothing, needs no approval.
+
+Connections: ``opus_default``, ``enaio_default``. The certificate of a rehearsal says that it is one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from airflow.sdk import DAG
+
+from airflow_provider_records.operators.certificate import DestructionCertificateOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDueRecordsOperator
+
+with DAG(
+    dag_id="records_rehearsal",
+    description="Look at every due record, send nothing that changes anything",
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    tags=["records"],
+    doc_md=__doc__,
+):
+    due = OpusDueRecordsOperator(
+        task_id="due",
+        due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
+        target_id_pattern=r"enaio-(\d+)",
+    )
+    look = EnaioDeleteObjectOperator(task_id="look", records=due.output, hard_delete=True, dry_run=True)
+    DestructionCertificateOperator(task_id="certificate", disposals=[look.output], require_complete=False)
