@@ -1,0 +1,139 @@
+"""The assembled sandbox: three vendors with the same seed, the approval desk, and a page that says where they are."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from airflow_provider_records.sandbox import seed as seeds
+from airflow_provider_records.sandbox.core import Stage
+from airflow_provider_records.sandbox.desk import PAGES, Desk
+from airflow_provider_records.sandbox.enaio import EnaioPart
+from airflow_provider_records.sandbox.opus import OpusPart
+from airflow_provider_records.sandbox.unifier import UnifierPart
+
+RECORDS = 60
+SEED = 7
+MOST = 1_000_000
+
+_OURS = {"127.0.0.1", "localhost"}
+
+
+def build(records: int = RECORDS, seed: int = SEED) -> Stage:
+    """Assemble Opus, enaio and Unifier, seeded with the same records, and the approval desk.
+
+    ``POST /_sandbox/reset`` replaces the parts: after it, ask the stage for them again.
+
+    :param records: number of due records in enaio; see :func:`seed.items` for the others.
+    :param seed: chooses names, dates and troubles.
+    """
+    stage = _assemble(records, seed)
+
+    async def reset(request: Request) -> Response:
+        try:
+            asked = json.loads(await request.body() or b"{}")
+            if not isinstance(asked, dict) or set(asked) - {"records", "seed"}:
+                raise ValueError("the body is a JSON object with 'records' and 'seed', or empty")
+            values = {"records": asked.get("records", RECORDS), "seed": asked.get("seed", SEED)}
+            if any(type(value) is not int for value in values.values()) or not 0 <= values["records"] <= MOST:
+                raise ValueError(f"'records' is a whole number up to {MOST}, 'seed' a whole number")
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        fresh = _assemble(**values)
+        stage.parts, stage.faults, stage.log = fresh.parts, fresh.faults, fresh.log
+        stage.app.router.routes = [*fresh.app.router.routes, control]
+        return JSONResponse(values)
+
+    control = Route("/_sandbox/reset", reset, methods=["POST"])
+    stage.app.router.routes.append(control)
+    stage.app.add_middleware(LocalOnly)
+    return stage
+
+
+def connections(stage: Stage, url: str) -> dict[str, dict[str, Any]]:
+    """Return the Airflow connections to a served sandbox, by connection id.
+
+    :param stage: made by :func:`build`.
+    :param url: where it is served, e.g. ``http://127.0.0.1:8765``.
+    """
+    opus, enaio, unifier = _parts(stage)
+    identity = {"identity_url": f"{url}/opus/connect/token", "connector_id": seeds.ENAIO_CONNECTOR}
+    return {
+        f"{name}_default": {
+            "conn_type": name,
+            "host": f"{url}/{name}",
+            "login": login,
+            "password": password,
+            "extra": extra,
+        }
+        for name, login, password, extra in (
+            ("opus", opus.client_id, opus.client_secret, identity),
+            ("enaio", enaio.user, enaio.password, {}),
+            ("unifier", unifier.user, unifier.password, {}),
+        )
+    }
+
+
+class LocalOnly:
+    """Lets only local pages reach what steers the sandbox: a web page elsewhere could rebind its name to us.
+
+    :param app: what answers everybody else.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path == "/" or path.split("/")[1:2] in (["desk"], ["_sandbox"]):
+            request = Request(scope)
+            origin = request.headers.get("origin")
+            names = [f"//{request.headers.get('host', '')}", *([origin] if origin is not None else [])]
+            if any(_host(name) not in _OURS for name in names):
+                await PlainTextResponse("only from 127.0.0.1 or localhost\n", 403)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _assemble(records: int, seed: int) -> Stage:
+    opus, enaio, unifier = OpusPart(), EnaioPart(), UnifierPart()
+    items = seeds.items(records, seed)
+    for part in (opus, enaio, unifier):
+        part.load(items)
+    due = sum(1 for item in items if item.due < "2026")
+
+    async def index(request: Request) -> Response:
+        return HTMLResponse(
+            PAGES.get_template("index.html").render(
+                connections=connections(stage, str(request.base_url).rstrip("/")),
+                due=due,
+                records=records,
+                seed=seed,
+                enaio_connector=seeds.ENAIO_CONNECTOR,
+                unifier_connector=seeds.UNIFIER_CONNECTOR,
+            )
+        )
+
+    stage = Stage([opus, enaio, unifier], [Route("/", index), *Desk(opus, enaio, unifier).routes()])
+    return stage
+
+
+def _parts(stage: Stage) -> tuple[OpusPart, EnaioPart, UnifierPart]:
+    opus, enaio, unifier = (stage.parts[name] for name in ("opus", "enaio", "unifier"))
+    assert isinstance(opus, OpusPart)  # noqa: S101
+    assert isinstance(enaio, EnaioPart)  # noqa: S101
+    assert isinstance(unifier, UnifierPart)  # noqa: S101
+    return opus, enaio, unifier
