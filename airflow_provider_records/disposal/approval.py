@@ -37,9 +37,12 @@ class Approval:
 
     def write(self, store: Store) -> str:
         """Write the approval under the digest of its own bytes; return its URI."""
-        fields = {name: value for name, value in vars(self).items() if value and name != "uri"}
-        content = canonical({"type": "approval", **fields}) + b"\n"
+        content = canonical({"type": "approval", **self.fields()}) + b"\n"
         return store.write(f"approvals/{hashlib.sha256(content).hexdigest()}.json", content)
+
+    def fields(self) -> dict[str, Any]:
+        """Return the approval as plain JSON, without what is empty."""
+        return {name: value for name, value in vars(self).items() if value and name != "uri"}
 
     @classmethod
     def read(cls, store: Store, uri: str) -> Approval:

@@ -89,6 +89,24 @@ class Store:
             raise self._unwritable(name, error) from error
         return self.uri(name)
 
+    def write_pieces(self, name: str, pieces: Iterable[bytes]) -> str:
+        """Publish a file that is made piece by piece, replacing an older one; memory does not grow with it.
+
+        :raises EvidenceError: the store cannot be written.
+        """
+        try:
+            if self._fs is not None:
+                with tempfile.NamedTemporaryFile(prefix="records-") as draft:
+                    draft.writelines(pieces)
+                    draft.flush()
+                    self._fs.put_file(draft.name, f"{self._base}/{name}")
+            else:
+                with self._draft(name) as target:
+                    target.writelines(pieces)
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+        return self.uri(name)
+
     def write_lines(self, folder: str, lines: Iterable[bytes]) -> tuple[str, str, int]:
         """Publish lines under the name of their digest; memory does not grow with them.
 
