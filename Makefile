@@ -1,0 +1,35 @@
+PYTHON ?= python3
+RECORDS ?= 60
+PORT ?= 8080
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo demo-ui test unit clean
+
+demo: $(VENV)/installed
+	$(BIN)/airflow-records demo --records $(RECORDS)
+
+demo-ui: $(VENV)/installed
+	$(BIN)/airflow-records demo --ui --records $(RECORDS) --port $(PORT)
+
+test: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q
+
+# What needs no Airflow processes; for the minutes between two edits.
+unit: $(VENV)/installed-test
+	$(BIN)/pytest -q -m "not system"
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,304 @@
+"""A whole night on one machine: real Airflow, the three vendors played by the sandbox.
+
+The demo is the DAG of ``dags_examples`` as it is; only the connections point to the sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from airflow_provider_records.sandbox.core import Server, Stage
+from airflow_provider_records.sandbox.world import build, connections
+
+DAG_ID = "records_nightly_enaio"
+PROJECT, BPNAME, PREFIX = "P-0001", "Disposal Request", "DR-ENAIO-"
+
+
+def example_dags() -> Path:
+    """Return the folder of the example DAGs: in a checkout beside the package, in a wheel within it."""
+    inside = Path(__file__).parent / "dags_examples"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "dags_examples"
+
+
+def stage(records: int) -> Stage:
+    """Build a sandbox whose Opus lists only what its own reviewers have released."""
+    made = build(records)
+    made.parts["opus"].turn({"list_held": False, "list_under_review": False})
+    return made
+
+
+def environment(home: Path, records: int = 0) -> dict[str, str]:
+    """Return the environment of an Airflow of its own below ``home``; writes its signing key.
+
+    :param home: the Airflow home; made if it is missing.
+    :param records: length of the longest list; raises ``max_records`` where the default is too small.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    key_file = home / "signing_key.pem"
+    if not key_file.exists():
+        pem = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        key_file.touch(mode=0o600)
+        key_file.write_bytes(pem)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    return {
+        **inherited,
+        # standalone starts its children by the name "airflow"
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(example_dags()),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__RECORDS__EVIDENCE_PATH": f"file://{home}/records_evidence",
+        "AIRFLOW__RECORDS__SIGNING_KEY_FILE": str(key_file),
+        "AIRFLOW__RECORDS__MAX_RECORDS": str(max(1000, records)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def connection_variables(made: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return connections as the environment variables that Airflow reads."""
+    return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(fields) for conn_id, fields in made.items()}
+
+
+def airflow(*words: str) -> list[str]:
+    """Return a command line of this Python's Airflow."""
+    return [sys.executable, "-m", "airflow", *words]
+
+
+def run(records: int, home: Path) -> int:
+    """Run one night and show it; return an exit code.
+
+    :param records: due records in enaio.
+    :param home: where Airflow and the evidence go; emptied first.
+    """
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    _empty(home)
+    made = stage(records)
+    with Server(made) as server, (home / "airflow.log").open("w") as log:
+        env = environment(home, records) | connection_variables(connections(made, server.url))
+        console.print(f"Sandbox: {server.url} (Opus, enaio, Unifier). Airflow's log: {home}/airflow.log")
+        with _night(console) as show:
+            show("Airflow is set up (SQLite)")
+            for words in (("db", "migrate"), ("dags", "reserialize")):
+                if _call(airflow(*words), env, log):
+                    return _broken(console, home, " ".join(words))
+            show("Airflow is set up (SQLite)", 1, 1)
+            with _child(airflow("dags", "test", DAG_ID), env, log) as night:
+                _watch(night, made, server.url, home, show)
+        if not (references := _disposals(home)):
+            return _broken(console, home, f"dags test {DAG_ID}")
+        _report(console, made, references)
+        certificates = sorted((home / "records_evidence" / "certificates").rglob("*.*"))
+        for path in certificates:
+            console.print(f"Certificate: {path}", soft_wrap=True)
+        if jsons := [path for path in certificates if path.suffix == ".json"]:
+            console.print(f"Check it:    airflow-records verify {jsons[0]}", soft_wrap=True)
+        failed = night.returncode != 0 or "DagRun Finished" not in (home / "airflow.log").read_text()
+        if failed:
+            return _broken(console, home, f"dags test {DAG_ID}")
+    return 0
+
+
+def serve_ui(records: int, home: Path, port: int) -> int:
+    """Serve Airflow's UI with connections and DAGs in place, until it is interrupted.
+
+    :param records: due records in enaio.
+    :param home: where Airflow and the evidence go; emptied first.
+    :param port: port of Airflow's UI.
+    """
+    console = Console()
+    _empty(home)
+    made = stage(records)
+    with Server(made) as server, (home / "airflow.log").open("w") as log:
+        env = environment(home, records) | {
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        }
+        (home / "connections.json").write_text(json.dumps(connections(made, server.url)))
+        for words in (("db", "migrate"), ("connections", "import", str(home / "connections.json"))):
+            if _call(airflow(*words), env, log):
+                return _broken(console, home, " ".join(words))
+        console.print("Starting Airflow (about a minute) …")
+        with _child(airflow("standalone"), env, log) as child:
+            if not _ready(child, f"http://127.0.0.1:{port}/api/v2/monitor/health"):
+                return _broken(console, home, "standalone")
+            console.print(f"[bold]Open http://127.0.0.1:{port}/dags/{DAG_ID}[/bold] and trigger the DAG.")
+            console.print(
+                f"When the task 'approve' waits, decide at the approval desk {server.url}/desk: open a {BPNAME} in "
+                f"project {PROJECT} with number {PREFIX}{datetime.now(UTC):%Y%m%d} and the digest from the log of "
+                "the task 'due', and approve it."
+            )
+            console.print(f"Evidence: {home}/records_evidence. Stop with Ctrl-C.")
+            try:
+                child.wait()
+            except KeyboardInterrupt:
+                console.print("Stopping …")
+    return 0
+
+
+def _empty(home: Path) -> None:
+    """Remove what an earlier demo left; refuses a folder that no demo has made."""
+    mark = home / ".records-demo"
+    if home.exists() and any(home.iterdir()) and not mark.exists():
+        raise SystemExit(f"{home} is not empty and was not made by a demo; name another folder with --home.")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    mark.touch()
+
+
+def _call(command: list[str], env: Mapping[str, str], log: Any) -> int:  # noqa: ANN401
+    return subprocess.run(command, env=env, stdout=log, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
+
+
+@contextmanager
+def _child(command: list[str], env: Mapping[str, str], log: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ANN401
+    """A child process with all its own children, ended when the block ends."""
+    child = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)  # noqa: S603
+    try:
+        yield child
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if child.poll() is not None:
+                break
+            try:
+                os.killpg(child.pid, number)
+                child.wait(20)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+
+
+def _ready(child: subprocess.Popen[bytes], url: str) -> bool:
+    deadline = time.monotonic() + 180
+    while child.poll() is None and time.monotonic() < deadline:
+        try:
+            health = requests.get(url, timeout=5).json()
+            if all(health[part]["status"] == "healthy" for part in ("scheduler", "triggerer", "dag_processor")):
+                return True
+        except (requests.RequestException, ValueError, KeyError):
+            pass
+        time.sleep(1)
+    return False
+
+
+@contextmanager
+def _night(console: Console) -> Iterator[Any]:
+    """Progress bars, by their words."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bars: dict[str, Any] = {}
+
+        def show(words: str, done: int = 0, total: int | None = 1) -> None:
+            if words not in bars:
+                bars[words] = progress.add_task(words, total=total)
+                if not console.is_terminal:
+                    console.print(f"… {words}")
+            progress.update(bars[words], completed=done, total=total)
+
+        yield show
+
+
+def _watch(night: subprocess.Popen[bytes], made: Stage, url: str, home: Path, show: Any) -> None:  # noqa: ANN401
+    """Show the night's progress from the sandbox's log, and approve the list as its records manager would."""
+    evidence = home / "records_evidence"
+    manifest: Path | None = None
+    count = 0
+    while night.poll() is None:
+        calls = Counter(entry.call for entry in list(made.log))
+        show("Opus: records due are listed", int(manifest is not None))
+        if manifest is None and (found := sorted(evidence.glob("manifests/*.jsonl"))):
+            manifest = found[0]
+            count = manifest.read_bytes().count(b"\n")
+            _approve(url, f"sha256:{manifest.stem}", count)
+        if manifest is not None:
+            show("Unifier: the list is approved by its digest", int(calls["get_bp_record"] > 0))
+        if calls["delete_object"]:
+            show("enaio: content is destroyed", min(calls["delete_object"], count), count)
+        if marked := len(made.effects("opus", "marked")):
+            show("Opus: records are marked", marked, max(marked, len(made.effects("enaio", "destroyed"))))
+        time.sleep(0.3)
+    show("The run has ended", 1)
+
+
+def _approve(url: str, digest: str, count: int) -> None:
+    request = {
+        "project_number": PROJECT,
+        "record_no": f"{PREFIX}{datetime.now(UTC):%Y%m%d}",
+        "title": f"Disposal of {count} records",
+        "disposal_digest": digest,
+        "status": "Approved",
+    }
+    requests.post(f"{url}/desk/unifier", json=request, timeout=30).raise_for_status()
+
+
+def _disposals(home: Path) -> dict[str, dict[str, Any]]:
+    found = (json.loads(path.read_text()) for path in (home / "records_evidence").glob("disposals/**/disposal.json"))
+    return {disposal["system"]: disposal for disposal in found}
+
+
+def _report(console: Console, made: Stage, disposals: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print what the evidence says, beside what the sandbox's own log says."""
+    content = disposals["enaio"]["counts"]
+    marks = disposals.get("opus", {}).get("counts", {})
+    destroyed, deleted = len(set(made.effects("enaio", "destroyed"))), made.effects("enaio", "destroyed")
+    marked = made.effects("opus", "marked")
+    table = Table(title="The night")
+    for name in ("", "records", "what the sandbox saw"):
+        table.add_column(name, justify="left" if name != "records" else "right")
+    total = str(sum(content.values()))
+    table.add_row("found due", total, "")
+    table.add_row("approved", total if disposals["enaio"]["approvals"] else "0", "by digest, in Unifier")
+    table.add_row("destroyed", str(content["destroyed"]), f"{destroyed} destroyed, {len(deleted) - destroyed} twice")
+    for result in ("recycled", "absent", "blocked", "failed", "unknown", "not_attempted"):
+        if content[result] or result in {"recycled", "blocked"}:
+            table.add_row(result, str(content[result]), "")
+    for reason, count in _reasons(disposals["enaio"]).most_common():
+        table.add_row(f"  {reason}", str(count), "", style="dim")
+    table.add_row(
+        "marked in Opus",
+        str(marks.get("destroyed", 0)),
+        f"{len(marked)} marked, {len(marked) - len(set(marked))} twice",
+    )
+    console.print(table)
+
+
+def _reasons(disposal: Mapping[str, Any]) -> Counter[str]:
+    lines = Path(disposal["outcomes"].removeprefix("file://")).read_text().splitlines()
+    outcomes = [json.loads(line) for line in lines]
+    return Counter(item.get("reason", "") for item in outcomes if item["result"] in {"blocked", "failed", "unknown"})
+
+
+def _broken(console: Console, home: Path, what: str) -> int:
+    lines = (home / "airflow.log").read_text().splitlines()[-30:]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]'airflow {what}' did not go through; all of its log: {home}/airflow.log[/bold red]")
+    return 1
