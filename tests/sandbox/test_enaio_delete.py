@@ -83,6 +83,16 @@ def test_a_cascade_goes_to_the_bin_and_is_purged_as_one(desk: Desk) -> None:
     assert sorted(desk.effects("destroyed")) == ["100", "11"]
 
 
+def test_what_is_in_the_bin_does_not_fill_its_register(desk: Desk) -> None:
+    desk.delete("100")
+    assert desk.delete("11", hardDelete="true").status_code == 204
+    assert desk.effects("destroyed") == ["11"]
+    statement = "SELECT system:SDREG_ID FROM Invoice"
+    assert desk.ids(statement, handleDeletedDocuments="DELETED_DOCUMENTS_ONLY") == ["100"]
+    assert desk.delete("100", hardDelete="true").status_code == 204
+    assert desk.effects("destroyed") == ["11", "100"]
+
+
 def test_a_folder_needs_the_right_on_everything_inside(desk: Desk) -> None:
     desk.object("100").no_delete = {"disposal"}
     assert code(desk.delete("10", hardDelete="true", cascadeDelete="true")) == (400, 1100)
