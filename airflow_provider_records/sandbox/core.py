@@ -218,8 +218,8 @@ class Part:
             if name not in self.switches:
                 raise ValueError(f"{self.name} has no switch {name!r}; it has {', '.join(sorted(self.switches))}")
             allowed = self.switches[name].values
-            number = isinstance(allowed[0], (int, float)) and not isinstance(allowed[0], bool)
-            if not (isinstance(value, (int, float)) if number else value in allowed):
+            is_fit = type(value) in {int, float} if type(allowed[0]) in {int, float} else value in allowed
+            if not is_fit:
                 raise ValueError(f"{self.name}.{name} is one of {allowed!r}, not {value!r}")
         self.set.update(values)
 
