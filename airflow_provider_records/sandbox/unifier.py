@@ -305,7 +305,7 @@ class UnifierPart(Part):
             [
                 self._node(node, label)
                 for node in nodes
-                if (node.parent_id, node.project) == (folder.node_id, folder.project) and node is not folder
+                if (node.parent_id, node.project) == (folder.node_id, folder.project)
                 if not node.binned or self.set["binned_listed"]
             ]
         )

@@ -321,6 +321,14 @@ def test_folder_delete_takes_all_inside_along(client: Client) -> None:
     assert client.server.stage.effects("unifier", "folder_delete_used") == ["540", "540"]
 
 
+def test_folder_delete_leaves_out_what_is_in_the_bin(client: Client) -> None:
+    client.delete(555)
+    client.call("POST", "/dm/folder/delete/541", headers=FORM)
+    client.call("POST", "/dm/folder/delete/540", headers=FORM)
+    assert client.server.stage.effects("unifier", "recycled") == ["555", "570", "556", "557", "558", "560"]
+    assert client.server.stage.effects("unifier", "folder_recycled") == ["541", "540"]
+
+
 # Switches of the answers
 
 
