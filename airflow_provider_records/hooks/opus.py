@@ -125,6 +125,8 @@ class OpusHook(VendorHook):
         connector = self.due_connector(connector_id)
         if conflict_option not in CONFLICT_OPTIONS:
             raise ConfigurationError(f"conflict_option must be one of {', '.join(CONFLICT_OPTIONS)}.")
+        if not isinstance(records, Sequence) or isinstance(records, (str, bytes)):
+            raise InvalidRecordsError("Opus submit_records: records must be a list of mappings.")
         for position, record in enumerate(records):
             for name in REQUIRED:
                 value = record.get(name) if isinstance(record, Mapping) else None
@@ -241,7 +243,8 @@ def due_text(due_before: datetime | str) -> str:
 
 def _checked(call: str, keys: Sequence[str]) -> tuple[str, ...]:
     """Return the keys of one call, once they are known to be a clean list."""
-    if isinstance(keys, (str, bytes)) or not all(isinstance(key, str) and key.strip() for key in keys):
+    is_list = isinstance(keys, Sequence) and not isinstance(keys, (str, bytes))
+    if not is_list or not all(isinstance(key, str) and key.strip() for key in keys):
         raise InvalidRecordsError(f"Opus {call}: keys must be a list of texts that are not empty.")
     if not 1 <= len(keys) <= MOST_PER_CALL:
         raise InvalidRecordsError(f"Opus {call}: {len(keys)} records; a call takes 1 to {MOST_PER_CALL}.")
