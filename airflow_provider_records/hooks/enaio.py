@@ -19,6 +19,7 @@ from airflow_provider_records.exceptions import (
     InvalidRecordsError,
     NoAnswerError,
     NotFoundError,
+    NotSentError,
     StopError,
     UnreadableAnswerError,
     VendorError,
@@ -353,8 +354,14 @@ class EnaioHook(VendorHook):
             self._unreadable(answer, what, "is not what the vendor describes")
         if code in KIND_OF_CODE:
             self._service_seen.set()
-        elif (kind is NotFoundError or answer.is_html) and answer.status != 500 and not self._is_there():
-            self._wrong_address(answer, what)
+        elif kind is NotFoundError or (answer.is_html and answer.status != 500):
+            try:
+                there = self._is_there()
+            except NoAnswerError:
+                # A lost look, not a lost call: whoever says so has not carried it out.
+                fail(NotSentError, answer, f"{where}: it could not be checked whether the DMS service said so.")
+            if not there:
+                self._wrong_address(answer, what)
         fail(kind, answer, f"{where}{f', code {code}' if code else ''}: {ADVICE[kind]}.", code)
 
     def _wrong_address(self, answer: Answer, what: str) -> NoReturn:
@@ -375,7 +382,7 @@ class EnaioHook(VendorHook):
         return self.url(self._prefix, path)
 
     def _object_url(self, object_id: str) -> str:
-        return self._dms(f"objects/{quoted(_digits(object_id))}")
+        return self._dms(f"objects/{quoted(digits(object_id))}")
 
 
 def _as_it_is(answer: Answer) -> Answer:
@@ -386,14 +393,18 @@ def _dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def _digits(value: object) -> str:
+def digits(value: object) -> str:
+    """Return an id as it is.
+
+    :raises InvalidRecordsError: it is no text made of digits.
+    """
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]+", value):
         raise InvalidRecordsError(f"{value!r} is no enaio id: an id is made of digits.")
     return value
 
 
 def _ids(**given: str | None) -> dict[str, str]:
-    return {name: _digits(value) for name, value in given.items() if value is not None}
+    return {name: digits(value) for name, value in given.items() if value is not None}
 
 
 def _query(statement: str, parameters: Mapping[str, Any] | None, skip: int, size: int, deleted: str) -> dict[str, Any]:
