@@ -1,0 +1,346 @@
+"""What the files of a run's disposals say together: read again, held against each other, summed up.
+
+Writing a certificate and verifying one years later are the same look at the same files, so both take it from
+here. Nothing is believed that a file says about another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.journal import INTENTS, OPEN, OUTCOMES, Segment, load
+from airflow_provider_records.disposal.outcome import Proof, Result
+from airflow_provider_records.disposal.record import canonical
+from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.exceptions import ApprovalError, EvidenceError, JournalError, RecordsError
+
+_FINAL = frozenset(str(result) for result in Result if result.final)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence store, as its own files name it.
+
+    :param store: where the files lie now.
+    :param root: URI of the store when they were written; the URIs in them begin with it.
+    :param listed: the files that count; None: all. What came after a certificate does not belong to it.
+    """
+
+    store: Store
+    root: str
+    listed: Set[str] | None = None
+
+    def name(self, uri: str) -> str:
+        """Return the name of a URI that one of the files holds.
+
+        :raises EvidenceError: it does not lie in the store.
+        """
+        name = uri.removeprefix(self.root + "/")
+        if name == uri or ".." in name.split("/"):
+            raise EvidenceError(f"{uri} does not lie in the evidence store {self.root}.")
+        return name
+
+
+@dataclass
+class List:
+    """What is needed of a manifest: its keys in order, and its lines to find others in."""
+
+    keys: list[str] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    selection: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass
+class Account:
+    """The part of a certificate that follows from the files.
+
+    :param facts: its fields.
+    :param names: every file that it rests on.
+    """
+
+    facts: dict[str, Any]
+    names: list[str]
+
+
+def fingerprint(store: Store, name: str) -> dict[str, Any]:
+    """Return name, SHA-256 and size of a file.
+
+    :raises EvidenceError: it is missing or cannot be read.
+    """
+    digest, size = hashlib.sha256(), 0
+    with store.open(name) as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+            size += len(piece)
+    return {"name": name, "sha256": digest.hexdigest(), "size": size}
+
+
+def disposal_bytes(fields: Mapping[str, Any]) -> bytes:
+    """Return the bytes of the ``disposal.json`` that holds these fields."""
+    return canonical({"type": "disposal", **fields}) + b"\n"
+
+
+def take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
+    """Read everything that these disposals rest on and sum it up.
+
+    :param disposals: by the name of their file.
+    :raises EvidenceError: a file is missing, was changed, or does not fit the others.
+    :raises JournalError: the same, of a journal.
+    :raises ApprovalError: the same, of an approval; or an approval is missing.
+    """
+    try:
+        return _take(evidence, disposals)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        if isinstance(error, RecordsError):
+            raise
+        raise EvidenceError(f"A file of the evidence is not of its form ({type(error).__name__}: {error}).") from error
+
+
+def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
+    lists: dict[str, List] = {}
+
+    def read(digest: str) -> List:
+        if digest not in lists:
+            lists[digest] = _read_list(evidence.store, digest)
+        return lists[digest]
+
+    approvals: dict[str, Approval] = {}
+    names: set[str] = set()
+    entries = []
+    counts: dict[str, dict[str, int]] = {}
+    for file, disposal in disposals.items():
+        for uri in disposal.approvals:
+            _take_approval(evidence, uri, read, approvals)
+        _check_approved(file, disposal, read, [approvals[evidence.name(uri)] for uri in disposal.approvals])
+        allowed = {key for digest in disposal.approved for key in read(digest).keys}
+        entry, used = _examine(evidence, file, disposal, read(disposal.digest).keys, allowed)
+        entries.append(entry)
+        names |= used
+        total = counts.setdefault(disposal.system, dict.fromkeys(map(str, Result), 0))
+        for result, number in disposal.counts.items():
+            total[result] += number
+    facts = {
+        "scope": {
+            "systems": sorted(counts),
+            "selection": [
+                {"connector_id": connector, "due_before": due}
+                for connector, due in sorted({pair for listed in lists.values() for pair in listed.selection})
+            ],
+            "time_zone": "UTC",
+        },
+        "counts": counts,
+        "manifests": [
+            {"file": _list_name(digest), "digest": digest, "count": len(lists[digest].keys)} for digest in sorted(lists)
+        ],
+        "approvals": [{"file": name, **approvals[name].fields()} for name in sorted(approvals)],
+        "disposals": entries,
+        "complete": all(disposal.complete and not disposal.dry_run for disposal in disposals.values()),
+    }
+    return Account(facts, sorted({*names, *approvals, *map(_list_name, lists)}))
+
+
+def _list_name(digest: str) -> str:
+    return f"manifests/{digest.removeprefix('sha256:')}.jsonl"
+
+
+def _read_list(store: Store, digest: str) -> List:
+    name, found, hashed = _list_name(digest), List(), hashlib.sha256()
+    with store.open(name) as file:
+        for line in file:
+            hashed.update(line)
+            record = json.loads(line)
+            found.keys.append(record["key"])
+            found.lines.append(hashlib.blake2b(line, digest_size=16).digest())
+            if attributes := record.get("attributes"):
+                connector, due = attributes.get("connector_id"), attributes.get("due_before")
+                if isinstance(connector, str) and isinstance(due, str):
+                    found.selection[connector, due] += 1
+    if f"sha256:{hashed.hexdigest()}" != digest:
+        raise EvidenceError(f"The list {name} was changed: its bytes do not match its digest.")
+    if len(set(found.keys)) != len(found.keys):
+        raise EvidenceError(f"The list {name} names a record twice.")
+    return found
+
+
+def _check_within(digest: str, part: List, wholes: Iterable[List]) -> None:
+    known = {line for whole in wholes for line in whole.lines}
+    for key, line in zip(part.keys, part.lines, strict=True):
+        if line not in known:
+            raise ApprovalError(f"Record {key!r} of the list {digest} is not on the list that was approved.")
+
+
+def _take_approval(evidence: Evidence, uri: str, read: Callable[[str], List], approvals: dict[str, Approval]) -> None:
+    """Read an approval and, if its list was cut out of a longer one, the approval of that one."""
+    name = evidence.name(uri)
+    if name in approvals:
+        return
+    approval = Approval.read(evidence.store, evidence.store.uri(name))
+    approvals[name] = approval
+    if not approval.part_of:
+        return
+    original_uri = str(approval.source.get("approval"))
+    _take_approval(evidence, original_uri, read, approvals)
+    original = approvals[evidence.name(original_uri)]
+    if (original.digest, original.approver) != (approval.part_of, approval.approver) or original.part_of:
+        raise ApprovalError(f"The approval {name} does not fit the one that it rests on ({original_uri}).")
+    _check_within(approval.digest, read(approval.digest), [read(approval.part_of)])
+
+
+def _check_approved(file: str, disposal: Disposal, read: Callable[[str], List], approvals: Sequence[Approval]) -> None:
+    """Check that every record stands on an approved list, or on one that the DAG says needs no approval."""
+    given = {approval.digest for approval in approvals}
+    if foreign := sorted(given - set(disposal.approved)):
+        raise ApprovalError(f"{file} names an approval for another list ({foreign[0]}).")
+    listed = read(disposal.digest)
+    if disposal.approval_required and not disposal.dry_run and listed.keys:
+        if not disposal.approved:
+            raise ApprovalError(f"{file} names no approved list, though approval was required.")
+        if missing := [digest for digest in disposal.approved if digest not in given]:
+            raise ApprovalError(f"Nobody approved the list {missing[0]}, though approval was required.")
+    if list(disposal.approved) != [disposal.digest]:
+        _check_within(disposal.digest, listed, [read(digest) for digest in disposal.approved])
+
+
+def _examine(
+    evidence: Evidence, file: str, disposal: Disposal, keys: Sequence[str], allowed: Set[str]
+) -> tuple[dict[str, Any], set[str]]:
+    """Hold the outcomes of one disposal against its list and its journal."""
+    folder = file.removesuffix("/disposal.json")
+    own = [name for name in evidence.store.names(folder) if evidence.listed is None or name in evidence.listed]
+    segments = [s for s in load(evidence.store, f"{folder}/journal") if evidence.listed is None or s.name in own]
+    stood, late = _view(file, disposal, segments)
+    answers, intended = _replay(stood)
+    if outside := (intended | answers.keys()) - allowed:
+        raise JournalError(f"The journal of {file} holds {min(outside)!r}, which is on no approved list.")
+    results: dict[str, str] = {}
+    counts = dict.fromkeys(map(str, Result), 0)
+    proofs = dict.fromkeys(map(str, Proof), 0)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for key, line in _each_outcome(evidence, disposal, keys):
+        result, proof = line["result"], line.get("proof")
+        if stood:
+            _check_journal(file, line, answers.get(key), key in intended)
+        elif result != Result.NOT_ATTEMPTED:
+            raise JournalError(f"{file} says that {key!r} is {result}, but there is no journal of it.")
+        counts[result] += 1
+        if proof is not None:
+            proofs[proof] += 1
+        if result != Result.DESTROYED:
+            groups.setdefault((result, line.get("reason", "")), []).append(key)
+        results[key] = result
+    if counts != dict(disposal.counts):
+        raise EvidenceError(f"The outcomes of {file} do not add up to the counts that it states.")
+    severity = {str(result): place for place, result in enumerate(reversed(Result))}
+    entry = {
+        "file": file,
+        "record": {name: value for name, value in vars(disposal).items() if name != "uri"},
+        "complete": disposal.complete and not disposal.dry_run,
+        "proofs": proofs,
+        "not_destroyed": [
+            {"result": result, "reason": reason, "count": len(keys), "keys": keys}
+            for (result, reason), keys in sorted(groups.items(), key=lambda item: (severity[item[0][0]], item[0][1]))
+        ],
+        "journal": _sessions(segments),
+        "uncounted": [
+            {"key": line["key"], "result": line["result"]}
+            for line in (*(answers[key] for key in answers if key not in results), *_outcome_lines(late))
+            if line["result"] != results.get(line["key"])
+        ],
+    }
+    return entry, {file, *own}
+
+
+def _each_outcome(evidence: Evidence, disposal: Disposal, keys: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read the outcomes, which must be one for each record of the list, in its order."""
+    name, hashed, number = evidence.name(disposal.outcomes), hashlib.sha256(), 0
+    with evidence.store.open(name) as file:
+        for number, line in enumerate(file, 1):
+            hashed.update(line)
+            outcome = json.loads(line)
+            if number > len(keys) or outcome["key"] != keys[number - 1]:
+                expected = repr(keys[number - 1]) if number <= len(keys) else "no more records"
+                raise EvidenceError(
+                    f"The outcomes {name} do not follow the list: line {number} is about {outcome['key']!r}, "
+                    f"the list has {expected} there."
+                )
+            yield outcome["key"], outcome
+    if number != len(keys):
+        raise EvidenceError(f"{name} holds {number} outcomes for {len(keys)} records.")
+    if name.rpartition("/")[2] != f"{hashed.hexdigest()}.jsonl":
+        raise EvidenceError(f"The outcomes {name} were changed: their bytes do not match their name.")
+
+
+def _view(file: str, disposal: Disposal, segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
+    """Part a journal into what the try that wrote the summary knew, and what an older one added behind its back."""
+    if not segments or disposal.dry_run or not sum(disposal.counts.values()):
+        return [], list(segments)
+    opened = {segment.header["session"]: segment.header for segment in segments if segment.header["kind"] == OPEN}
+    digests = sorted(set(disposal.approved))
+    binding = digests[0] if len(digests) == 1 else f"sha256:{hashlib.sha256(canonical(digests)).hexdigest()}"
+    if foreign := [session for session, header in opened.items() if header["manifest"] != binding]:
+        raise JournalError(f"Session {foreign[0]} of the journal of {file} belongs to another list.")
+    newest, header = list(opened.items())[-1]
+    if (header["started"], header["try"]) != (disposal.made["run_started_at"], disposal.made["try_number"]):
+        raise JournalError(
+            f"The journal of {file} ends with session {newest} (try {header['try']}), but the summary is "
+            f"of try {disposal.made['try_number']}. Let the task end, or clear it, so that its newest try sums up all."
+        )
+    stood: list[Segment] = []
+    late: list[Segment] = []
+    passed: set[str] = set()
+    for segment in segments:
+        session = segment.header["session"]
+        if session == newest or (session in header["read"] and session not in passed):
+            stood.append(segment)
+        else:
+            late.append(segment)
+        if segment.digest == header["read"].get(session):
+            passed.add(session)
+    return stood, late
+
+
+def _replay(segments: Sequence[Segment]) -> tuple[dict[str, Mapping[str, Any]], set[str]]:
+    """Return the outcome of each key (the first final one stands) and the keys that were about to be called."""
+    answers: dict[str, Mapping[str, Any]] = {}
+    for line in _outcome_lines(segments):
+        known = answers.get(line["key"])
+        if known is None or known["result"] not in _FINAL:
+            answers[line["key"]] = line
+    return answers, {line["key"] for segment in segments if segment.header["kind"] == INTENTS for line in segment.lines}
+
+
+def _outcome_lines(segments: Iterable[Segment]) -> Iterator[Mapping[str, Any]]:
+    return (line for segment in segments if segment.header["kind"] == OUTCOMES for line in segment.lines)
+
+
+def _check_journal(file: str, line: Mapping[str, Any], answer: Mapping[str, Any] | None, intended: bool) -> None:
+    key, result = line["key"], line["result"]
+    if answer is None and result == Result.NOT_ATTEMPTED and not line.get("proof"):
+        return
+    if answer is None:
+        raise JournalError(f"{file} says that {key!r} is {result}; its journal does not know that.")
+    if answer != line:
+        raise JournalError(
+            f"{file} says that {key!r} is {result}; its journal says {answer['result']}, "
+            "or says it with another proof, reason or time."
+        )
+    if not intended:
+        raise JournalError(f"The journal of {file} holds an outcome of {key!r} without the intent before it.")
+
+
+def _sessions(segments: Sequence[Segment]) -> list[dict[str, Any]]:
+    """Return the head of every session."""
+    heads: dict[str, dict[str, Any]] = {}
+    for segment in segments:
+        session = segment.header["session"]
+        entry = heads.setdefault(session, {"session": session, "try": segment.header["try"], "segments": 0})
+        entry["segments"] += 1
+        entry["head"] = segment.digest
+    return list(heads.values())

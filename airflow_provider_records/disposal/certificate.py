@@ -1,0 +1,210 @@
+"""The certificate: one document over the manifests, approvals and disposals of one DAG run.
+
+It is canonical JSON, so that each of its bytes counts, and names every file that it rests on by hash. Of these
+only ``disposal.json`` is rewritten by a later try of its task; the certificate therefore holds the fields of each
+one, from which its bytes can be made again, while outcomes and journals lie in files that never change.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from airflow_provider_records.disposal import account, words
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.outcome import Result, now
+from airflow_provider_records.disposal.record import canonical
+from airflow_provider_records.disposal.store import Store, safe_name
+from airflow_provider_records.exceptions import ConfigurationError, EvidenceError
+
+TYPE, VERSION = "certificate", 1
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate in the store.
+
+    :param uri: URI of the JSON.
+    :param html: URI of the page.
+    :param document: what it says.
+    """
+
+    uri: str
+    html: str
+    document: Mapping[str, Any]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that it covers is left for another try, and nothing was a dry run."""
+        return bool(self.document["complete"])
+
+    @property
+    def left(self) -> str:
+        """What is left, by system and outcome, in words."""
+        return left(self.document)
+
+    def reference(self) -> dict[str, Any]:
+        """Return what goes into XCom."""
+        return {
+            "certificate": self.uri,
+            "html": self.html,
+            "digest": self.document["digest"],
+            "complete": self.complete,
+        }
+
+
+def write(
+    store: Store,
+    disposals: Sequence[Disposal],
+    made: Mapping[str, Any],
+    key: Ed25519PrivateKey | None = None,
+) -> Certificate:
+    """Look at all the evidence again and write the certificate of a DAG run, as JSON and as a page.
+
+    An older certificate of the run is kept beside the new one, which names it.
+
+    :param store: the evidence store.
+    :param disposals: all of this run.
+    :param made: who writes it: DAG, run, task, try, versions.
+    :param key: signs it.
+    :raises EvidenceError: a file is missing, was changed or does not fit the others; no certificate is written.
+    :raises JournalError: the same, of a journal.
+    :raises ApprovalError: the same, of an approval.
+    """
+    from airflow_provider_records.disposal import page
+
+    name = file_name(made["dag_id"], made["run_id"])
+    found = account.take(account.Evidence(store, store.root), {store.name(each.uri): each for each in disposals})
+    body = {
+        "type": TYPE,
+        "version": VERSION,
+        "id": str(uuid.uuid4()),
+        "written_at": now(),
+        "store": store.root,
+        "run": {
+            "dag_id": made["dag_id"],
+            "run_id": made["run_id"],
+            "started_at": made["run_started_at"],
+            "disposals_started_at": min(disposal.started_at for disposal in disposals),
+            "disposals_ended_at": max(disposal.ended_at for disposal in disposals),
+        },
+        "made": made,
+        **found.facts,
+        "statements": words.statements(found.facts["disposals"]),
+    }
+    for entry in found.facts["disposals"]:
+        entry["method"] = words.method(entry["record"])
+    names = found.names
+    if (older := _keep_older(store, name)) is not None:
+        body["supersedes"] = older
+        names = sorted([*names, older["file"]])
+    body["files"] = [account.fingerprint(store, each) for each in names]
+    document = seal(body, key)
+    html = store.write_pieces(name.removesuffix(".json") + ".html", page.pieces(store, document, disposals))
+    return Certificate(store.write(name, canonical(document) + b"\n"), html, document)
+
+
+def file_name(dag_id: str, run_id: str) -> str:
+    """Return the name of a run's certificate in the store."""
+    return f"certificates/{safe_name(dag_id)}/{safe_name(run_id)}.json"
+
+
+def superseded_name(name: str, digest: str) -> str:
+    """Return the name under which an older certificate is kept."""
+    return f"{name.removesuffix('.json')}.superseded-{digest.removeprefix('sha256:')[:12]}.json"
+
+
+def body_bytes(document: Mapping[str, Any]) -> bytes:
+    """Return what digest and signature are over: the canonical JSON without these two."""
+    return canonical({name: value for name, value in document.items() if name not in {"digest", "signature"}})
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """Return a certificate's digest."""
+    return f"sha256:{hashlib.sha256(body_bytes(document)).hexdigest()}"
+
+
+def seal(body: Mapping[str, Any], key: Ed25519PrivateKey | None) -> dict[str, Any]:
+    """Return the body with its digest and, if there is a key, its signature."""
+    document = {**body, "digest": digest(body)}
+    if key is not None:
+        document["signature"] = {
+            "algorithm": "Ed25519",
+            "key_id": key_id(key.public_key()),
+            "public_key": base64.b64encode(key.public_key().public_bytes_raw()).decode(),
+            "value": base64.b64encode(key.sign(body_bytes(body))).decode(),
+        }
+    return document
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """Return what a key is called: the hash of its raw bytes."""
+    return f"sha256:{hashlib.sha256(key.public_bytes_raw()).hexdigest()}"
+
+
+def signing_key(pem: bytes) -> Ed25519PrivateKey:
+    """Read a signing key.
+
+    :param pem: PKCS #8 in PEM, not encrypted.
+    :raises ConfigurationError: it is something else.
+    """
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigurationError(
+            "The signing key is no unencrypted private key in PEM; "
+            "make one with: openssl genpkey -algorithm ed25519 -out signing_key.pem"
+        ) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigurationError("The signing key is no Ed25519 key; certificates are signed with Ed25519 only.")
+    return key
+
+
+def left(document: Mapping[str, Any]) -> str:
+    """Say what is left for another try, by system and outcome."""
+    found = []
+    for entry in document["disposals"]:
+        if entry["complete"]:
+            continue
+        record = entry["record"]
+        system = words.system_name(record["system"])
+        if record["dry_run"]:
+            found.append(f"{system}: dry run, nothing was sent")
+            continue
+        counts = [
+            f"{record['counts'][result]} {words.RESULTS[result]}"
+            for result in Result
+            if not result.final and record["counts"][result]
+        ]
+        found.append(f"{system}: {', '.join(counts)}" + (f" ({record['stopped']})" if record["stopped"] else ""))
+    return "; ".join(found)
+
+
+def _keep_older(store: Store, name: str) -> dict[str, str] | None:
+    if not store.exists(name):
+        return None
+    content = store.read(name)
+    try:
+        document = json.loads(content)
+        if document["digest"] != digest(document):
+            raise ValueError
+        older = str(document["digest"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        older = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    kept = superseded_name(name, older)
+    if store.exists(kept) and store.read(kept) != content:
+        raise EvidenceError(f"{store.uri(kept)} was changed: it is not the certificate {older} any more.")
+    store.write(kept, content)
+    page = name.removesuffix(".json") + ".html"
+    if store.exists(page):
+        store.write(kept.removesuffix(".json") + ".html", store.read(page))
+    return {"file": kept, "digest": older}

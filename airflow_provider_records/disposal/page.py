@@ -1,0 +1,137 @@
+"""The certificate as a page to read, print and sign; it holds every record, row by row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from airflow_provider_records.disposal import words
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import Outcome, Result
+from airflow_provider_records.disposal.record import Record
+from airflow_provider_records.disposal.store import Store
+
+ORDER = (
+    Result.FAILED,
+    Result.UNKNOWN,
+    Result.NOT_ATTEMPTED,
+    Result.BLOCKED,
+    Result.ABSENT,
+    Result.RECYCLED,
+    Result.DESTROYED,
+)
+"""What a reader must see first comes first."""
+
+# Signs that do not show, or that make the text around them read otherwise than it is stored.
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_BAR, _GAP, _LEAST = 1000.0, 3.0, 8.0
+
+
+class Piece(NamedTuple):
+    """One piece of a bar: where it lies and what it stands for."""
+
+    result: Result
+    records: int
+    start: float
+    width: float
+
+
+class Verdict(NamedTuple):
+    """What a reader sees first."""
+
+    level: str
+    title: str
+    text: str
+
+
+def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Disposal]) -> Iterator[bytes]:
+    """Render the page piece by piece; memory does not grow with the number of records.
+
+    :param document: the sealed certificate.
+    :param disposals: those of the certificate, in its order.
+    :raises EvidenceError: a list or its outcomes cannot be read.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"time": _time, "number": lambda number: f"{number:,}"}
+    stream = environment.get_template("certificate.html").stream(
+        document=document,
+        verdict=verdict(document),
+        bar=bar,
+        order=ORDER,
+        words=words,
+        rows=lambda place, result: _rows(store, disposals[place], result),
+    )
+    stream.enable_buffering(200)
+    return (text.encode() for text in stream)
+
+
+def verdict(document: Mapping[str, Any]) -> Verdict:
+    """Say in a line how the run ended."""
+    from airflow_provider_records.disposal.certificate import left
+
+    records = [entry["record"] for entry in document["disposals"]]
+    if all(record["dry_run"] for record in records):
+        return Verdict("rehearsal", "Rehearsal only", "A dry run: records were looked up, nothing was destroyed.")
+    if not document["complete"]:
+        return Verdict("open", "Not complete", f"Left to do: {left(document)}.")
+    if not any(sum(record["counts"].values()) for record in records):
+        return Verdict("done", "Nothing to destroy", "The lists of this run were empty.")
+    blocked = [
+        f"{record['counts']['blocked']:,} in {words.system_name(record['system'])}"
+        for record in records
+        if record["counts"]["blocked"]
+    ]
+    if blocked:
+        text = f"Every record has a final outcome. The systems refused {' and '.join(blocked)}: these are still there."
+        return Verdict("partly", "Complete, with refusals", text)
+    return Verdict("done", "Complete", "Every record on the approved lists has a final outcome; none is left.")
+
+
+def bar(counts: Mapping[str, int]) -> list[Piece]:
+    """Lay out the outcomes of a disposal along a bar 1000 wide; what is few stays visible."""
+    shown = [result for result in reversed(ORDER) if counts[result]]
+    total = sum(counts.values())
+    room = _BAR - _GAP * (len(shown) - 1)
+    least = {result: max(_LEAST, room * counts[result] / total) for result in shown}
+    # What the small ones take beyond their share, the large ones give, each by its share.
+    spare = sum(width for width in least.values() if width > _LEAST)
+    excess = sum(least.values()) - room
+    found, start = [], 0.0
+    for result in shown:
+        width = least[result] - (excess * least[result] / spare if least[result] > _LEAST else 0.0)
+        found.append(Piece(result, counts[result], round(start, 1), round(width, 1)))
+        start += width + _GAP
+    return found
+
+
+def _rows(store: Store, disposal: Disposal, result: Result) -> Iterator[tuple[int, Record, Outcome]]:
+    """Read the records with one outcome, each with its place on the list."""
+    manifest = Manifest(store, disposal.manifest, disposal.digest, sum(disposal.counts.values()))
+    outcomes = disposal.each_outcome(store)
+    for place, (record, outcome) in enumerate(zip(manifest, outcomes, strict=True), 1):
+        if outcome.result is result:
+            yield place, record, outcome
+
+
+def _visible(value: object) -> object:
+    """Show signs that hide or turn text round as their code."""
+    if type(value) is not str or _HIDDEN.search(value) is None:
+        return value
+    return _HIDDEN.sub(lambda match: f"[U+{ord(match.group()):04X}]", value)
+
+
+def _time(text: str) -> str:
+    """Shorten an ISO 8601 time in UTC for reading."""
+    return text.replace("T", " ").replace("Z", "").split(".", 1)[0].removesuffix("+00:00")

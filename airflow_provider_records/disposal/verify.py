@@ -1,0 +1,329 @@
+"""Check a certificate and everything that it rests on: offline, without Airflow, from the evidence folder alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from airflow_provider_records.disposal import account, certificate, words
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.journal import OPEN, Segment, load
+from airflow_provider_records.disposal.record import canonical
+from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, RecordsError
+
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
+
+
+@dataclass
+class Report:
+    """What a verification found.
+
+    :param path: the certificate.
+    :param problem: the first thing that does not fit, in words; None if everything fits.
+    :param checked: what was found to fit, in the order it was looked at.
+    :param notes: what fits but must be known: no signature, a key that was not checked, later tries.
+    :param document: the certificate, once its bytes are known to be unchanged.
+    """
+
+    path: Path
+    problem: str | None = None
+    checked: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    document: Mapping[str, Any] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything fits."""
+        return self.problem is None
+
+
+def verify(path: str | Path, public_key: str | Path | None = None) -> Report:
+    """Verify a certificate where it lies, in its evidence folder, wherever that was moved to.
+
+    :param path: ``…/certificates/<dag>/<run>.json``.
+    :param public_key: PEM file of the key that must have signed it; None: the key that it names itself.
+    :raises ConfigurationError: the key file is no Ed25519 public key.
+    """
+    key = None if public_key is None else _public_key(Path(public_key))
+    report = Report(Path(path).absolute())
+    try:
+        _verify(report, key)
+    except ConfigurationError:
+        raise
+    except RecordsError as error:
+        report.problem = str(error)
+    except _MALFORMED as error:
+        report.problem = (
+            f"The certificate is not of the form that this version reads ({type(error).__name__}: {error})."
+        )
+    return report
+
+
+def _verify(report: Report, key: Ed25519PublicKey | None) -> None:
+    folders = report.path.parents
+    if len(folders) < 3 or folders[1].name != "certificates":
+        raise EvidenceError(
+            f"{report.path} does not lie in certificates/<DAG>/ of an evidence folder. A certificate is verified "
+            "where it lies, together with the files that it names."
+        )
+    store = Store(str(folders[2]))
+    name = report.path.relative_to(folders[2]).as_posix()
+    document = _read(store, name)
+    _check_digest(document)
+    report.checked.append(f"the certificate is unchanged: {document['digest']}")
+    _check_signature(document, key, report)
+    report.document = document
+    _check_name(name, document, report)
+    listed = _check_files(store, document, report)
+    _check_account(store, document, listed, report)
+    for entry in document["disposals"]:
+        report.notes += _later(store, name, document, entry, listed)
+    if not document["complete"]:
+        report.notes.append(f"The certificate says that it is not complete: {certificate.left(document)}.")
+
+
+def _read(store: Store, name: str) -> dict[str, Any]:
+    content = store.read(name)
+    try:
+        document = json.loads(content)
+        if not isinstance(document, dict):
+            raise TypeError
+    except _MALFORMED:
+        raise EvidenceError("The certificate was changed or cut off: it is no JSON document any more.") from None
+    if document.get("type") != certificate.TYPE:
+        raise EvidenceError("This is no certificate: it does not call itself one.")
+    if document.get("version") != certificate.VERSION:
+        raise EvidenceError(
+            f"The certificate has format version {document.get('version')!r}, this program reads version "
+            f"{certificate.VERSION}; verify it with the release that wrote it or a later one."
+        )
+    if canonical(document) + b"\n" != content:
+        raise EvidenceError("The certificate was changed: its bytes are not in the one form that it is written in.")
+    return document
+
+
+def _check_digest(document: Mapping[str, Any]) -> None:
+    stated = document.get("digest")
+    if stated != certificate.digest(document):
+        raise EvidenceError(f"The certificate was changed: its content does not match its digest {stated}.")
+
+
+def _check_signature(document: Mapping[str, Any], key: Ed25519PublicKey | None, report: Report) -> None:
+    signature = document.get("signature")
+    if signature is None:
+        if key is not None:
+            raise EvidenceError("The certificate is not signed, though a public key was given to check it with.")
+        report.notes.append(
+            "It is not signed: its digests show that nothing was changed by accident; whoever can write to the "
+            "evidence folder could still have written all of it anew."
+        )
+        return
+    try:
+        raw, value = (base64.b64decode(signature[name], validate=True) for name in ("public_key", "value"))
+        own = Ed25519PublicKey.from_public_bytes(raw)
+        whole = {
+            "algorithm": "Ed25519",
+            "key_id": certificate.key_id(own),
+            "public_key": base64.b64encode(raw).decode(),
+            "value": base64.b64encode(value).decode(),
+        }
+        if signature != whole:
+            raise ValueError
+    except (*_MALFORMED, binascii.Error):
+        raise EvidenceError("The signature was changed: it does not describe itself correctly any more.") from None
+    if key is not None and certificate.key_id(key) != whole["key_id"]:
+        raise EvidenceError(
+            f"The certificate was signed with the key {whole['key_id']}, not with the one given "
+            f"({certificate.key_id(key)})."
+        )
+    try:
+        own.verify(value, certificate.body_bytes(document))
+    except InvalidSignature:
+        raise EvidenceError("The signature does not belong to this certificate: one of the two was changed.") from None
+    report.checked.append(f"signed with the key {whole['key_id']}")
+    if key is None:
+        report.notes.append(
+            f"The signature was checked with the key that the certificate names itself, {whole['key_id']}. Compare "
+            "it with the one that your organisation published, or give that one with --public-key."
+        )
+
+
+def _check_name(name: str, document: Mapping[str, Any], report: Report) -> None:
+    run = document["run"]
+    own = certificate.file_name(run["dag_id"], run["run_id"])
+    if name == certificate.superseded_name(own, document["digest"]):
+        report.notes.append(f"It was superseded: a newer certificate of this run lies at {own}.")
+    elif name != own:
+        raise EvidenceError(
+            f"The certificate is about DAG {run['dag_id']!r}, run {run['run_id']!r}, and belongs at {own}; "
+            f"it was found at {name}."
+        )
+    for entry in document["disposals"]:
+        made = entry["record"]["made"]
+        if (made["dag_id"], made["run_id"]) != (run["dag_id"], run["run_id"]):
+            raise EvidenceError(f"{entry['file']} belongs to another run than the certificate.")
+    if older := document.get("supersedes"):
+        report.notes.append(f"It replaces an earlier certificate of this run, {older['digest']} at {older['file']}.")
+
+
+def _check_files(store: Store, document: Mapping[str, Any], report: Report) -> set[str]:
+    """Hold every file against its hash; ``disposal.json`` may be that of a later try, see :func:`_later`."""
+    summaries = {entry["file"]: entry for entry in document["disposals"]}
+    listed: set[str] = set()
+    for stated in document["files"]:
+        name = stated["name"]
+        if name in listed or name.startswith("/") or ".." in name.split("/"):
+            raise EvidenceError(f"The certificate lists {name} twice, or it lies outside of the evidence folder.")
+        listed.add(name)
+        if not store.exists(name):
+            raise EvidenceError(f"{name} is missing: the certificate rests on it.")
+        if (entry := summaries.get(name)) is not None:
+            if _described(name, account.disposal_bytes(entry["record"])) != stated:
+                raise EvidenceError(f"What the certificate says about {name} does not match the hash that it gives.")
+            if account.fingerprint(store, name) == stated:
+                continue
+            _check_replaced(store, name, document, entry)
+            report.notes.append(f"{name} was rewritten by a later try; the certificate holds it as it was.")
+        elif account.fingerprint(store, name) != stated:
+            raise EvidenceError(f"{name} was changed: its bytes are not those that the certificate was made from.")
+    report.checked.append(
+        f"{len(listed)} files are unchanged, {sum(each['size'] for each in document['files']):,} bytes"
+    )
+    return listed
+
+
+def _described(name: str, content: bytes) -> dict[str, Any]:
+    return {"name": name, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+
+
+def _check_account(store: Store, document: Mapping[str, Any], listed: set[str], report: Report) -> None:
+    """Sum up the files again and hold that against the certificate."""
+    evidence = account.Evidence(store, document["store"], frozenset(listed))
+    disposals = {entry["file"]: Disposal(**entry["record"]) for entry in document["disposals"]}
+    found = account.take(evidence, disposals)
+    expected = {*found.names, *([document["supersedes"]["file"]] if "supersedes" in document else [])}
+    if odd := sorted(listed ^ expected):
+        raise EvidenceError(f"The certificate's list of files does not fit what it rests on: {odd[0]}.")
+    for entry, again in zip(document["disposals"], found.facts["disposals"], strict=True):
+        again["method"] = entry["method"]
+        for part, value in again.items():
+            if entry[part] != value:
+                raise EvidenceError(
+                    f"What the certificate says of {entry['file']} ({part}) does not follow from the files."
+                )
+    for part, value in found.facts.items():
+        if document[part] != value:
+            raise EvidenceError(f"What the certificate says about {part} does not follow from the files.")
+    report.checked += _accounts(document)
+
+
+def _accounts(document: Mapping[str, Any]) -> Iterator[str]:
+    approvers = {approval["approver"] for approval in document["approvals"]}
+    yield f"{len(document['approvals'])} approvals by {len(approvers)} persons, each for the list that it names"
+    for entry in document["disposals"]:
+        record = entry["record"]
+        parts = [f"{number:,} {words.RESULTS[name]}" for name, number in record["counts"].items() if number]
+        yield (
+            f"{words.system_name(record['system'])}: {sum(record['counts'].values()):,} records on the list, as many "
+            f"outcomes, in its order, as the journal has them ({', '.join(parts) or 'nothing to do'})"
+        )
+
+
+def _later(
+    store: Store, name: str, document: Mapping[str, Any], entry: Mapping[str, Any], listed: set[str]
+) -> Iterator[str]:
+    """Account for files that are there and not in the certificate: a later try may have added them, nobody else."""
+    folder = entry["file"].removesuffix("/disposal.json")
+    if not (added := [each for each in store.names(folder) if each not in listed]):
+        return
+    segments = load(store, f"{folder}/journal")
+    later = _later_sessions(segments, entry, listed)
+    chained = {segment.name for segment in segments}
+    accounted = bool(later) or account.fingerprint(store, entry["file"])["sha256"] != _stated(document, entry["file"])
+    for each in added:
+        inside = each.removeprefix(f"{folder}/")
+        content_named = each.endswith(f"/{account.fingerprint(store, each)['sha256']}.jsonl")
+        if each in chained or (inside.startswith("outcomes/") and accounted and content_named):
+            continue
+        if inside.startswith("journal/") and inside.count("/") == 2:
+            yield f"{each} is cut off: a later try ended while it wrote."
+            continue
+        raise EvidenceError(f"{each} is not in the certificate, and no later try accounts for it.")
+    yield (
+        f"{len(added)} files were added to {folder} after {name.rpartition('/')[2]} was written, by later tries; "
+        "the certificate does not cover them."
+    )
+
+
+def _later_sessions(segments: Sequence[Segment], entry: Mapping[str, Any], listed: set[str]) -> list[Mapping[str, Any]]:
+    """Return the first lines of the sessions that came after the certificate; each must have read all before it."""
+    known = {session["session"] for session in entry["journal"]}
+    later = [each.header for each in segments if each.header["kind"] == OPEN and each.name not in listed]
+    for header in later:
+        if header["session"] in known or not known <= header["read"].keys():
+            raise EvidenceError(
+                f"Session {header['session']} was added to the journal of {entry['file']} without having read the "
+                "sessions that the certificate names: no try does that."
+            )
+    return later
+
+
+def _check_replaced(store: Store, name: str, document: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
+    """Tell a ``disposal.json`` that a later try wrote from one that was changed."""
+    changed = f"{name} was changed after the certificate was written, and no later try accounts for it"
+    content = store.read(name)
+    try:
+        fields = json.loads(content)
+        if fields.pop("type") != "disposal" or account.disposal_bytes(fields) != content:
+            raise ValueError
+        disposal = Disposal(**fields)
+        made = (disposal.made["run_started_at"], disposal.made["try_number"])
+        idle = disposal.dry_run or not sum(disposal.counts.values())
+    except _MALFORMED:
+        raise EvidenceError(f"{changed}: it is no summary any more.") from None
+    if idle:
+        if _covered_by_newer(store, name, document):
+            return
+        raise EvidenceError(f"{changed}: no newer certificate of the run covers it.")
+    segments = load(store, f"{name.removesuffix('/disposal.json')}/journal")
+    listed = {each["name"] for each in document["files"]}
+    if not any((each["started"], each["try"]) == made for each in _later_sessions(segments, entry, listed)):
+        raise EvidenceError(f"{changed}.")
+    account.take(account.Evidence(store, document["store"]), {name: disposal})
+
+
+def _covered_by_newer(store: Store, name: str, document: Mapping[str, Any]) -> bool:
+    """Whether the run's newest certificate is another one and names the file as it is now."""
+    newest = certificate.file_name(document["run"]["dag_id"], document["run"]["run_id"])
+    if not store.exists(newest):
+        return False
+    newer = _read(store, newest)
+    _check_digest(newer)
+    return newer["digest"] != document["digest"] and account.fingerprint(store, name) in newer["files"]
+
+
+def _stated(document: Mapping[str, Any], name: str) -> str:
+    return next(str(each["sha256"]) for each in document["files"] if each["name"] == name)
+
+
+def _public_key(path: Path) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"The public key {path} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigurationError(f"{path} is no public key in PEM.") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigurationError(f"{path} is no Ed25519 key.")
+    return key

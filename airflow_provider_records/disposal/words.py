@@ -1,0 +1,110 @@
+"""What a certificate says in words: how a record was disposed of, and what the certificate does not cover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_provider_records.disposal.outcome import Proof, Result
+
+RESULTS = {
+    Result.DESTROYED: "destroyed",
+    Result.RECYCLED: "in the recycle bin",
+    Result.ABSENT: "already gone",
+    Result.BLOCKED: "blocked",
+    Result.FAILED: "failed",
+    Result.UNKNOWN: "unknown",
+    Result.NOT_ATTEMPTED: "not attempted",
+}
+MEANINGS = {
+    Result.DESTROYED: "permanently gone from the system; in Opus: the status Destroyed is set",
+    Result.RECYCLED: "moved to a recycle bin, from which it can be restored",
+    Result.ABSENT: "was not there any more before anything was sent",
+    Result.BLOCKED: "still there: the system refuses for a business reason (linked, locked, held, no right)",
+    Result.FAILED: "still there, as far as known: an error that another try may cure",
+    Result.UNKNOWN: "the answer was lost and could not be settled",
+    Result.NOT_ATTEMPTED: "still there: nothing was sent for it",
+}
+PROOFS = {
+    Proof.RESPONSE: "the system said so",
+    Proof.PROBE: "looked at afterwards",
+    Proof.INFERRED: "our call went unanswered, then the record was found gone",
+}
+_SYSTEMS = {"enaio": "enaio", "unifier": "Unifier", "opus": "Opus"}
+_COPIES = (
+    "Covered is only what the named systems hold under the listed ids. Backups, replicas, exports, e-mail and other "
+    "copies are not covered; they end under rules of their own."
+)
+_HOLDS = (
+    "Holds were not looked up separately: a hold takes effect where a system refuses, and such a record is listed "
+    "as blocked."
+)
+
+
+def system_name(system: str) -> str:
+    """Return what people call a system."""
+    return _SYSTEMS.get(system, system)
+
+
+def method(disposal: Mapping[str, Any]) -> str:
+    """Say how the records of a disposal were disposed of."""
+    if disposal["dry_run"]:
+        return "Dry run: records were looked up, nothing was sent that changes anything"
+    system, options = disposal["system"], disposal["options"]
+    if system == "opus":
+        return "Status set to Destroyed in Opus; deletes no content"
+    if system == "unifier":
+        return "Moved to the recycle bin of Unifier, whose interface knows no permanent deletion"
+    if system == "enaio" and options.get("hard_delete"):
+        return "Deleted permanently from enaio (hard delete)"
+    if system == "enaio":
+        return "Moved to the recycle bin of enaio (soft delete)"
+    return f"Disposed of in {system_name(system)}"
+
+
+def statements(disposals: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Say what the certificate does not cover, and what weakens it.
+
+    :param disposals: the certificate's entries.
+    """
+    found = {_COPIES: None, _HOLDS: None}
+    for entry in disposals:
+        found |= dict.fromkeys(_about(entry))
+    return list(found)
+
+
+def _about(entry: Mapping[str, Any]) -> Iterable[str]:
+    record, counts = entry["record"], entry["record"]["counts"]
+    system = system_name(record["system"])
+    task = record["made"].get("task_id", "")
+    if record["dry_run"]:
+        yield f"Dry run: task {task} only looked at its records in {system}. Nothing was destroyed by it."
+        return
+    if not record["approval_required"] and sum(counts.values()):
+        yield f"The DAG says that task {task} needs no approval (require_approval=False)."
+    if counts["recycled"]:
+        yield (
+            f"Records in the recycle bin of {system} can be restored until the bin is emptied; they are not "
+            "called destroyed."
+        )
+    if record["system"] == "enaio" and counts["destroyed"]:
+        yield (
+            "Destroyed in enaio means removed from enaio. Whether an archive medium still holds the content depends on "
+            "the server's settings; there is no proof about media."
+        )
+    if record["system"] == "opus":
+        yield (
+            "Destroyed in Opus is a status. It deletes no content, and Opus offers no way to read the status of a "
+            "single record back."
+        )
+    if entry["proofs"]["inferred"]:
+        yield (
+            f"{entry['proofs']['inferred']} outcomes in {system} (task {task}) are inferred: our own call went "
+            "unanswered, and the record was found gone afterwards."
+        )
+    if entry["uncounted"]:
+        yield (
+            f"The journal of task {task} holds {len(entry['uncounted'])} answers that its summary does not count "
+            "(they are listed as uncounted): an older try went on beside a newer one, or the task was run again "
+            "with another list or as a dry run."
+        )
