@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -181,14 +181,10 @@ def _child(command: list[str], env: Mapping[str, str], log: Any) -> Iterator[sub
     try:
         yield child
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            if child.poll() is not None:
-                break
-            try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
                 os.killpg(child.pid, number)
                 child.wait(20)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
 
 
 def _ready(child: subprocess.Popen[bytes], url: str) -> bool:
@@ -251,6 +247,7 @@ def _watch(night: subprocess.Popen[bytes], made: Stage, url: str, home: Path, sh
 
 def _approve(url: str, digest: str, count: int) -> None:
     request = {
+        "action": "open",
         "project_number": PROJECT,
         "record_no": f"{PREFIX}{datetime.now(UTC):%Y%m%d}",
         "title": f"Disposal of {count} records",

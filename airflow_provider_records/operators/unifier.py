@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result
 from airflow_provider_records.disposal.record import Record
@@ -22,6 +23,8 @@ from airflow_provider_records.exceptions import (
 )
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_answers import NODE_ID, Node
+from airflow_provider_records.operators.base import DisposeOperator
+from airflow_provider_records.operators.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -272,3 +275,30 @@ def _outcome(
     return Outcome(
         record.key, result, proof, reason, request_id=error.request_id, detail=error.detail, unanswered=unanswered
     )
+
+
+class UnifierDeleteDocumentOperator(DisposeOperator):
+    """Move Unifier documents to the recycle bin.
+
+    Unifier's REST interface cannot destroy: the outcome is ``recycled``, and a person empties the bin in Unifier.
+
+    :param records: see :class:`~airflow_provider_records.operators.base.DisposeOperator`; ``target_id`` is the
+        node id (not the file id). Where a record names its folder (``parent_id``, or ``location`` and the attribute
+        ``project_number``), the folder's listing is checked before and after; else the answer is all there is.
+    :param unifier_conn_id: connection of type ``unifier``.
+    """
+
+    system_name = "unifier"
+
+    def __init__(self, *, unifier_conn_id: str = UnifierHook.default_conn_name, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self.unifier_conn_id = unifier_conn_id
+
+    @cached_property
+    def hook(self) -> UnifierHook:
+        """The client."""
+        return UnifierHook(self.unifier_conn_id)
+
+    def system(self, selection: Selection) -> UnifierSystem:
+        """Return how Unifier deletes a document."""
+        return UnifierSystem(self.hook)

@@ -1,0 +1,40 @@
+"""The whole sandbox, connections to it, and an evidence store of this test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_records.demo import connection_variables
+from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.operators.base import evidence_store
+from airflow_provider_records.sandbox.core import Fault, Server, Stage
+from airflow_provider_records.sandbox.world import build, connections
+
+
+@dataclass
+class World:
+    """A served sandbox and the evidence store."""
+
+    stage: Stage
+    url: str
+    store: Store
+
+    def fault(self, **fields: object) -> None:
+        self.stage.faults.append(Fault(**fields))  # type: ignore[arg-type]
+
+    def calls(self, vendor: str, call: str) -> int:
+        return sum(1 for entry in self.stage.log if (entry.vendor, entry.call) == (vendor, call))
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", f"file://{tmp_path}/evidence")
+    stage = build(60)
+    with Server(stage) as server:
+        for name, value in connection_variables(connections(stage, server.url)).items():
+            monkeypatch.setenv(name, value)
+        yield World(stage, server.url, evidence_store())

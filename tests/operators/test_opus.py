@@ -1,0 +1,193 @@
+"""Listing what is due, and marking it: one disposal across content system and authority."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import now
+from airflow_provider_records.exceptions import DisposalIncompleteError
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from tests.operators.conftest import World
+from tests.operators.desk import context, run
+
+DUE = "2026-11-01T00:00:00"
+
+
+def due(**more: Any) -> Any:
+    return run(OpusDueRecordsOperator(task_id="due", due_before=DUE, target_id_pattern=r"enaio-(\d+)", **more))
+
+
+def approved(world: World, reference: dict[str, Any], *approvers: str) -> dict[str, Any]:
+    """Approve a list as the named people."""
+    uris = [
+        Approval(reference["digest"], approver, now(), {"kind": "test"}).write(world.store)
+        for approver in approvers or ("anna",)
+    ]
+    return {**reference, "approvals": uris}
+
+
+def free(world: World, reference: dict[str, Any]) -> Any:
+    """Release in Opus whatever is on the list, so that only the fault under test stands in the way."""
+    manifest = Manifest.open(world.store, reference["digest"])
+    part: Any = world.stage.parts["opus"]
+    for record in manifest:
+        part.decide(record.key, "approve")
+        part.decide(record.key, "release")
+    return manifest
+
+
+def outcomes(world: World, reference: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the outcomes of a disposal by key."""
+    disposal = json.loads(world.store.read(world.store.name(reference["disposal"])))
+    lines = world.store.read(world.store.name(disposal["outcomes"])).splitlines()
+    return {item["key"]: item for item in map(json.loads, lines)}
+
+
+def mark(reference: Any, **more: Any) -> Any:
+    return run(OpusDestroyRecordsOperator(task_id="mark", records=reference, **more))
+
+
+def test_the_due_list_becomes_a_manifest(world: World) -> None:
+    reference = due(page_size=7)
+    manifest = Manifest.open(world.store, reference["digest"], reference["manifest"])
+    assert reference == {"manifest": manifest.uri, "digest": manifest.digest, "count": 60, "approvals": []}
+    assert world.calls("opus", "due_records") == 9
+    for record in manifest:
+        assert record.key == f"enaio-{record.target_id}"
+        assert record.title
+        assert record.attributes["due_before"] == DUE
+
+
+def test_an_error_on_any_page_leaves_no_manifest(world: World) -> None:
+    world.fault(vendor="opus", call="due_records", skip=3, times=None, status=500)
+    with pytest.raises(Exception, match="500"):
+        due(page_size=7)
+    assert world.store.names("manifests") == []
+
+
+def test_a_key_that_does_not_match_the_pattern_leaves_no_manifest(world: World) -> None:
+    with pytest.raises(AirflowFailException, match="target_id_pattern"):
+        run(OpusDueRecordsOperator(task_id="due", due_before=DUE, target_id_pattern=r"sharepoint-(\d+)"))
+    assert world.store.names("manifests") == []
+
+
+@pytest.mark.parametrize("pattern", [r"enaio-\d+", r"(enaio)-(\d+)", "("])
+def test_a_wrong_pattern_is_refused_before_any_request(world: World, pattern: str) -> None:
+    with pytest.raises(AirflowFailException, match="target_id_pattern"):
+        run(OpusDueRecordsOperator(task_id="due", due_before=DUE, target_id_pattern=pattern))
+    assert not world.stage.log
+
+
+def test_nothing_is_marked_without_approval(world: World) -> None:
+    with pytest.raises(AirflowFailException, match="distinct approvers"):
+        mark(due())
+    assert world.calls("opus", "destroy_records") == 0
+
+
+def test_batches_of_fifteen_each_once(world: World) -> None:
+    reference = approved(world, due())
+    manifest = free(world, reference)
+    result = mark(reference)
+    assert result["complete"]
+    assert result["counts"]["destroyed"] == 60
+    assert world.calls("opus", "destroy_records") == 4
+    assert sorted(world.stage.effects("opus", "marked")) == sorted(record.key for record in manifest)
+
+
+def test_what_opus_refuses_is_blocked_and_the_others_are_marked(world: World) -> None:
+    reference = approved(world, due())
+    result = mark(reference)
+    blocked = {key for key, item in outcomes(world, result).items() if item["result"] == "blocked"}
+    assert result["complete"]
+    assert blocked
+    marked = set(world.stage.effects("opus", "marked"))
+    assert len(marked) == result["counts"]["destroyed"] == 60 - len(blocked)
+    assert not marked & blocked
+
+
+@pytest.mark.parametrize("act", [True, False])
+def test_a_lost_answer_is_settled_by_the_due_list(world: World, act: bool) -> None:
+    reference = approved(world, due())
+    free(world, reference)
+    world.fault(vendor="opus", call="destroy_records", skip=1, drop=True, act=act)
+    result = mark(reference, concurrency=1)
+    assert result["counts"]["destroyed"] == 60
+    proofs = [item["proof"] for item in outcomes(world, result).values()]
+    assert proofs.count("inferred") == (15 if act else 0)
+    assert len(world.stage.effects("opus", "marked")) == 60
+    assert not world.stage.effects("opus", "marked_again")
+
+
+def test_a_lost_answer_without_a_due_list_is_unknown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [record.key for record in free(world, due())][:15]
+    conn = json.loads(__import__("os").environ["AIRFLOW_CONN_OPUS_DEFAULT"])
+    del conn["extra"]["connector_id"]
+    monkeypatch.setenv("AIRFLOW_CONN_OPUS_DEFAULT", json.dumps(conn))
+    world.fault(vendor="opus", call="destroy_records", drop=True)
+    operator = OpusDestroyRecordsOperator(task_id="mark", records=keys, require_approval=False)
+    with pytest.raises(DisposalIncompleteError, match="15 unknown"):
+        run(operator)
+
+
+def test_a_mark_in_doubt_after_a_crash_is_settled_by_the_next_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = approved(world, due())
+    free(world, reference)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("airflow_provider_records.disposal.journal.Journal.record", crash)
+        with pytest.raises(KeyboardInterrupt):
+            mark(reference)
+    assert len(world.stage.effects("opus", "marked")) > 0
+    result = run(OpusDestroyRecordsOperator(task_id="mark", records=reference), try_number=2)
+    assert result["counts"]["destroyed"] == 60
+    assert not world.stage.effects("opus", "marked_again")
+
+
+def test_only_accepted_outcomes_are_marked(world: World) -> None:
+    reference = approved(world, due())
+    deleted = run(EnaioDeleteObjectOperator(task_id="delete", records=reference, hard_delete=True))
+    result = mark(deleted, accept=("destroyed",))
+    gone = {key for key, item in outcomes(world, deleted).items() if item["result"] == "destroyed"}
+    assert set(outcomes(world, result)) == gone
+    assert set(world.stage.effects("opus", "marked")) <= gone
+    with_absent = run(OpusDestroyRecordsOperator(task_id="mark2", records=deleted, accept=("destroyed", "absent")))
+    assert sum(with_absent["counts"].values()) == len(gone) + deleted["counts"]["absent"]
+
+
+@pytest.mark.parametrize("accept", [(), ("blocked",), "destroyed", ("destroyed", "nonsense")])
+def test_accept_takes_only_what_is_gone(world: World, accept: Any) -> None:
+    with pytest.raises(AirflowFailException, match="accept"):
+        mark([], accept=accept)
+
+
+def test_an_empty_list_sends_no_request(world: World) -> None:
+    result = mark([])
+    assert result["complete"]
+    assert set(result["counts"].values()) == {0}
+    assert not world.stage.log
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refused_account_stops_and_is_not_retried(world: World, status: int) -> None:
+    reference = approved(world, due())
+    world.fault(vendor="opus", call="destroy_records", times=None, status=status, act=False)
+    operator = OpusDestroyRecordsOperator(task_id="mark", records=reference, concurrency=1)
+    task = context(operator)
+    with pytest.raises(AirflowFailException, match=str(status)):
+        operator.execute(task)
+    pushed = task["ti"].pushed["return_value"]
+    assert pushed["counts"]["failed"] == 15
+    assert pushed["counts"]["not_attempted"] == 45
+    assert sum(pushed["counts"].values()) == 60

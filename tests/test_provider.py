@@ -1,0 +1,137 @@
+"""What Airflow reads about this provider, checked against the installed Airflow's own schemas."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator, conf
+from airflow.triggers.base import BaseTrigger
+
+import airflow_provider_records
+from airflow_provider_records.get_provider_info import get_provider_info
+
+INFO: dict[str, Any] = get_provider_info()
+SCHEMAS = Path(airflow.__file__).parent
+PACKAGE = Path(airflow_provider_records.__file__).parent
+KINDS = {"hooks": BaseHook, "operators": BaseOperator, "sensors": BaseSensorOperator, "triggers": BaseTrigger}
+
+
+def schema(name: str) -> Any:
+    return json.loads((SCHEMAS / name).read_text())
+
+
+def test_runtime_schema() -> None:
+    jsonschema.validate(INFO, schema("provider_info.schema.json"))
+
+
+def test_form_schema() -> None:
+    # The runtime does not check these blocks; the schema for provider.yaml does.
+    whole = schema("provider.yaml.schema.json")
+    for block in ("connection-types", "config"):
+        part = {"definitions": whole["definitions"], **whole["properties"][block]}
+        jsonschema.validate(INFO[block], part)
+
+
+def test_the_name_is_the_distribution() -> None:
+    assert importlib.metadata.metadata(INFO["package-name"])["Name"] == INFO["package-name"]
+    points = importlib.metadata.entry_points(group="apache_airflow_provider")
+    (ours,) = (point for point in points if point.dist and point.dist.name == INFO["package-name"])
+    assert ours.load() is get_provider_info
+
+
+def test_provider_info_imports_nothing() -> None:
+    tree = ast.parse((PACKAGE / "get_provider_info.py").read_text())
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [node.module for node in imported if isinstance(node, ast.ImportFrom)] == ["__future__"]
+    assert len(imported) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_modules_are_listed_and_hold_what_they_say(kind: str) -> None:
+    listed = {module for block in INFO[kind] for module in block["python-modules"]}
+    known = {block["integration-name"] for block in INFO["integrations"]}
+    assert {block["integration-name"] for block in INFO[kind]} <= known
+    for module in listed:
+        members = vars(importlib.import_module(module)).values()
+        ours = [item for item in members if inspect.isclass(item) and item.__module__ == module]
+        assert any(issubclass(item, KINDS[kind]) for item in ours), module
+
+
+@pytest.mark.parametrize("block", INFO["connection-types"], ids=lambda block: block["connection-type"])
+def test_connection_types(block: dict[str, Any]) -> None:
+    module, name = block["hook-class-name"].rsplit(".", 1)
+    hook = getattr(importlib.import_module(module), name)
+    assert hook.conn_type == block["connection-type"]
+    assert hook.hook_name == block["hook-name"]
+    assert hook.default_conn_name == f"{hook.conn_type}_default"
+    assert next(iter(inspect.signature(hook).parameters)) == hook.conn_name_attr
+    for field, about in block["conn-fields"].items():
+        assert "null" in about["schema"]["type"], f"the form would insist on {field}"
+        assert about["description"]
+
+
+def test_secrets_are_masked_by_their_names() -> None:
+    from airflow.sdk._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS
+
+    opus = next(block for block in INFO["connection-types"] if block["connection-type"] == "opus")
+    masked = {name for name in opus["conn-fields"] if any(word in name for word in DEFAULT_SENSITIVE_FIELDS)}
+    assert masked == {"private_key"}
+
+
+@pytest.mark.parametrize("name", INFO["config"]["records"]["options"])
+def test_options_are_visible(name: str) -> None:
+    option = INFO["config"]["records"]["options"][name]
+    assert conf.get("records", name, fallback="missing") != "missing"
+    assert {"description", "version_added", "type", "example", "default"} <= set(option)
+
+
+def test_the_package_root_and_the_heart_need_no_airflow() -> None:
+    code = (
+        "import sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] in {'airflow', 'requests', 'starlette', 'uvicorn'}:\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "import airflow_provider_records, airflow_provider_records.get_provider_info, airflow_provider_records.cli\n"
+        "import pkgutil, importlib, airflow_provider_records.disposal as heart\n"
+        "for item in pkgutil.iter_modules(heart.__path__, heart.__name__ + '.'):\n"
+        "    importlib.import_module(item.name)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+ROOMS = {
+    "exceptions": set(),
+    "disposal": {"exceptions", "disposal"},
+    "hooks": {"exceptions", "hooks"},
+    "triggers": {"exceptions", "hooks", "triggers"},
+    "operators": {"__init__", "exceptions", "disposal", "hooks", "operators"},
+    "sensors": {"exceptions", "disposal", "hooks", "operators", "triggers", "sensors"},
+    "sandbox": {"sandbox"},
+}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_who_may_import_whom(room: str) -> None:
+    files = [PACKAGE / f"{room}.py"] if (PACKAGE / f"{room}.py").exists() else sorted((PACKAGE / room).rglob("*.py"))
+    assert files
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                if name.split(".")[0] == airflow_provider_records.__name__:
+                    target = name.split(".")[1] if "." in name else "__init__"
+                    assert target in ROOMS[room], f"{path.name} imports {name}"
