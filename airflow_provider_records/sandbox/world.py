@@ -63,19 +63,32 @@ def connections(stage: Stage, url: str) -> dict[str, dict[str, Any]]:
     :param url: where it is served, e.g. ``http://127.0.0.1:8765``.
     """
     opus, enaio, unifier = _parts(stage)
-    identity = {"identity_url": f"{url}/opus/connect/token", "connector_id": seeds.ENAIO_CONNECTOR}
+    identity = {"identity_url": f"{url}/opus/connect/token"}
     return {
-        f"{name}_default": {
+        conn_id: {
             "conn_type": name,
             "host": f"{url}/{name}",
             "login": login,
             "password": password,
             "extra": extra,
         }
-        for name, login, password, extra in (
-            ("opus", opus.client_id, opus.client_secret, identity),
-            ("enaio", enaio.user, enaio.password, {}),
-            ("unifier", unifier.user, unifier.password, {}),
+        for conn_id, name, login, password, extra in (
+            (
+                "opus_default",
+                "opus",
+                opus.client_id,
+                opus.client_secret,
+                {**identity, "connector_id": seeds.ENAIO_CONNECTOR},
+            ),
+            (
+                "opus_projects",
+                "opus",
+                opus.client_id,
+                opus.client_secret,
+                {**identity, "connector_id": seeds.UNIFIER_CONNECTOR},
+            ),
+            ("enaio_default", "enaio", enaio.user, enaio.password, {}),
+            ("unifier_default", "unifier", unifier.user, unifier.password, {}),
         )
     }
 
