@@ -1,0 +1,141 @@
+"""Real Airflow: one database for the session, the example DAGs, and a sandbox of its own for each test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_records import demo
+from airflow_provider_records.sandbox.core import Fault, Server, Stage
+from airflow_provider_records.sandbox.world import connections
+
+
+@dataclass
+class Night:
+    """An Airflow home, a served sandbox, and what a test asks of both.
+
+    :param home: the Airflow home.
+    :param stage: the sandbox.
+    :param url: where it is served.
+    :param dags: folder of the DAGs.
+    """
+
+    home: Path
+    stage: Stage
+    url: str
+    dags: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def airflow(self, *words: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
+        """Run an Airflow command to its end."""
+        return subprocess.run(
+            demo.airflow(*words), env=self.env, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def test_dag(self, dag_id: str) -> str:
+        """Run a DAG to its end in one process; return its log."""
+        done = self.airflow("dags", "test", dag_id)
+        return done.stdout + done.stderr
+
+    def fault(self, **fields: Any) -> None:
+        """Let a call go wrong."""
+        self.stage.faults.append(Fault(**fields))
+
+    @property
+    def evidence(self) -> Path:
+        return Path(self.env["AIRFLOW__RECORDS__EVIDENCE_PATH"].removeprefix("file://"))
+
+    def manifest(self, digest: str) -> list[dict[str, Any]]:
+        lines = (self.evidence / "manifests" / f"{digest.removeprefix('sha256:')}.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def disposals(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the disposals by task id, in the order of their map index."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for path in sorted(self.evidence.glob("disposals/**/disposal.json")):
+            disposal = json.loads(path.read_text())
+            found.setdefault(disposal["made"]["task_id"], []).append(disposal)
+        return found
+
+    def outcomes(self, disposal: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        lines = Path(disposal["outcomes"].removeprefix("file://")).read_text().splitlines()
+        return {item["key"]: item for item in map(json.loads, lines)}
+
+    def certificate(self) -> dict[str, Any]:
+        (path,) = self.evidence.glob("certificates/*/*.json")
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
+    def decide(self, prefix: str, status: str = "Approved") -> threading.Thread:
+        """As the records manager: open a request for the list as soon as it is there, with its digest."""
+
+        def person() -> None:
+            deadline = time.monotonic() + 300
+            while not (found := list(self.evidence.glob("manifests/*.jsonl"))):
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(0.05)
+            request = {
+                "action": "open",
+                "project_number": demo.PROJECT,
+                "record_no": f"{prefix}{datetime.now(UTC):%Y%m%d}",
+                "disposal_digest": f"sha256:{found[0].stem}",
+                "status": status,
+            }
+            requests.post(f"{self.url}/desk/unifier", json=request, timeout=30).raise_for_status()
+
+        thread = threading.Thread(target=person, daemon=True)
+        thread.start()
+        return thread
+
+
+@pytest.fixture(scope="session")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Airflow home with a migrated database."""
+    home = tmp_path_factory.mktemp("airflow")
+    subprocess.run(demo.airflow("db", "migrate"), env=demo.environment(home), check=True, capture_output=True)
+    return home
+
+
+@pytest.fixture
+def dags(tmp_path: Path) -> Path:
+    """The example DAGs, unchanged but for the pause before a retry and between two questions."""
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    for path in demo.example_dags().glob("*.py"):
+        source = path.read_text()
+        for pause in ("timedelta(minutes=5)", "timedelta(seconds=30)"):
+            source = source.replace(pause, "timedelta(seconds=1)")
+        (folder / path.name).write_text(source)
+    return folder
+
+
+@pytest.fixture
+def begin(airflow_home: Path, dags: Path, tmp_path: Path) -> Iterator[Callable[..., Night]]:
+    """Serve a sandbox and point Airflow to it: ``begin(records=60)``."""
+    servers: list[Server] = []
+
+    def serve(records: int = 60) -> Night:
+        stage = demo.stage(records)
+        server = Server(stage)
+        servers.append(server.__enter__())
+        env = demo.environment(airflow_home, records) | demo.connection_variables(connections(stage, server.url))
+        env["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
+        env["AIRFLOW__RECORDS__EVIDENCE_PATH"] = f"file://{tmp_path}/evidence"
+        made = Night(airflow_home, stage, server.url, dags, env)
+        assert made.airflow("dags", "reserialize").returncode == 0
+        return made
+
+    yield serve
+    for server in servers:
+        server.__exit__(None, None, None)

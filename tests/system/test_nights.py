@@ -1,0 +1,124 @@
+"""Each example DAG in real Airflow, with the sandbox's own log as the truth."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import Night
+
+pytestmark = pytest.mark.system
+Begin = Callable[..., Night]
+
+
+def state(log: str) -> str:
+    """Return the final state of the run."""
+    found = re.findall(r"DagRun Finished.*?state=(\w+)", log)
+    assert found, log[-4000:]
+    return str(found[-1])
+
+
+def target(record: dict[str, Any]) -> str:
+    return str(record["target_id"])
+
+
+def assert_true(night: Night, content: str, effect: str, delete: str = "delete", mark: str = "mark") -> None:
+    """Exactly the approved records were sent, each deleted once; exactly those gone were marked, each once."""
+    disposals = night.disposals()
+    approved = {target(item): item["key"] for part in disposals[delete] for item in night.manifest(part["digest"])}
+    outcomes = {key: item for part in disposals[delete] for key, item in night.outcomes(part).items()}
+    gone = Counter(night.stage.effects(content, effect))
+    assert set(gone) <= set(approved)
+    assert max(gone.values()) == 1
+    claimed = {key for key, item in outcomes.items() if item["result"] == effect}
+    assert {approved[object_id] for object_id in gone} == claimed
+    assert sum(sum(part["counts"].values()) for part in disposals[delete]) == len(approved) == len(outcomes)
+    marked = Counter(night.stage.effects("opus", "marked"))
+    absent = {key for key, item in outcomes.items() if item["result"] == "absent"}
+    assert set(marked) == claimed | absent
+    assert max(marked.values()) == 1
+    assert not night.stage.effects("opus", "marked_again")
+    marks = {key for part in disposals[mark] for key in night.outcomes(part)}
+    assert marks == set(marked)
+
+
+def test_nightly_enaio(begin: Begin) -> None:
+    night = begin()
+    night.decide("DR-ENAIO-")
+    log = night.test_dag("records_nightly_enaio")
+    assert state(log) == "success"
+    assert_true(night, "enaio", "destroyed")
+    (delete,) = night.disposals()["delete"]
+    assert delete["counts"]["blocked"] > 0
+    assert delete["approvals"]
+    assert night.certificate()["complete"] is True
+
+
+def test_nightly_unifier(begin: Begin) -> None:
+    night = begin()
+    night.decide("DR-UNIFIER-")
+    log = night.test_dag("records_nightly_unifier")
+    assert state(log) == "success"
+    assert_true(night, "unifier", "recycled")
+    assert not night.stage.effects("enaio", "destroyed")
+    assert night.disposals()["delete"][0]["counts"]["destroyed"] == 0
+
+
+def test_large_night(begin: Begin) -> None:
+    night = begin()
+    night.decide("DR-LARGE-")
+    log = night.test_dag("records_large_night")
+    assert state(log) == "success"
+    parts = night.disposals()["part.delete"]
+    assert [part["made"]["map_index"] for part in parts] == [0, 1, 2]
+    assert_true(night, "enaio", "destroyed", "part.delete", "part.mark")
+
+
+def test_rehearsal(begin: Begin) -> None:
+    night = begin()
+    log = night.test_dag("records_rehearsal")
+    assert state(log) == "success"
+    assert not [entry for entry in night.stage.log if entry.effects]
+    (look,) = night.disposals()["look"]
+    reasons = Counter(item["reason"] for item in night.outcomes(look).values())
+    assert reasons["dry run: is there and would be sent"] > 50
+    assert night.certificate()["complete"] is False
+
+
+def test_what_cannot_be_deleted_does_not_hold_up_the_others(begin: Begin) -> None:
+    night = begin()
+    broken = sorted(item.id for item in night.stage.parts["enaio"].archive.objects.values() if item.base == "DOCUMENT")  # type: ignore[attr-defined]
+    night.fault(vendor="enaio", call="delete_object", match=f"/{broken[5]}", times=None, status=500, act=False)
+    night.decide("DR-ENAIO-")
+    log = night.test_dag("records_nightly_enaio")
+    assert state(log) == "failed"
+    (delete,) = night.disposals()["delete"]
+    assert delete["counts"]["failed"] == 1
+    assert delete["made"]["try_number"] == 4
+    assert_true(night, "enaio", "destroyed")
+    assert night.certificate()["complete"] is False
+    assert "1 failed" in log
+
+
+@pytest.mark.parametrize("dag_id", ["records_nightly_enaio", "records_large_night"])
+def test_rejected_deletes_nothing_and_the_run_is_red(begin: Begin, dag_id: str) -> None:
+    night = begin()
+    night.decide("DR-ENAIO-" if "nightly" in dag_id else "DR-LARGE-", "Rejected")
+    log = night.test_dag(dag_id)
+    assert state(log) == "failed"
+    assert "was rejected" in log
+    assert not night.stage.effects("enaio", "destroyed")
+    assert not night.stage.effects("opus", "marked")
+
+
+def test_an_empty_night_is_green_and_asks_nobody(begin: Begin) -> None:
+    night = begin(records=0)
+    log = night.test_dag("records_large_night")
+    assert state(log) == "success"
+    assert not [entry for entry in night.stage.log if entry.vendor != "opus"]
+    assert not night.stage.effects("opus", "marked")
+    assert night.certificate()["complete"] is True
