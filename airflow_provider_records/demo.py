@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -81,6 +82,30 @@ def connection_variables(made: Mapping[str, Mapping[str, Any]]) -> dict[str, str
     return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(fields) for conn_id, fields in made.items()}
 
 
+def standalone_variables(port: int) -> dict[str, str]:
+    """Return what ``airflow standalone`` needs to run beside another one on the same machine.
+
+    :param port: port of the UI and the API on 127.0.0.1.
+    """
+    return {
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+    }
+
+
+def free_port() -> int:
+    """Return a port that nobody uses right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def airflow(*words: str) -> list[str]:
     """Return a command line of this Python's Airflow."""
     return [sys.executable, "-m", "airflow", *words]
@@ -104,7 +129,7 @@ def run(records: int, home: Path) -> int:
                 if _call(airflow(*words), env, log):
                     return _broken(console, home, " ".join(words))
             show("Airflow is set up (SQLite)", 1, 1)
-            with _child(airflow("dags", "test", DAG_ID), env, log) as night:
+            with child_process(airflow("dags", "test", DAG_ID), env, log) as night:
                 _watch(night, made, server.url, home, show)
         if not (references := _disposals(home)):
             return _broken(console, home, f"dags test {DAG_ID}")
@@ -131,20 +156,14 @@ def serve_ui(records: int, home: Path, port: int) -> int:
     _empty(home)
     made = stage(records)
     with Server(made) as server, (home / "airflow.log").open("w") as log:
-        env = environment(home, records) | {
-            "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        }
+        env = environment(home, records) | standalone_variables(port)
         (home / "connections.json").write_text(json.dumps(connections(made, server.url)))
         for words in (("db", "migrate"), ("connections", "import", str(home / "connections.json"))):
             if _call(airflow(*words), env, log):
                 return _broken(console, home, " ".join(words))
         console.print("Starting Airflow (about a minute) …")
-        with _child(airflow("standalone"), env, log) as child:
-            if not _ready(child, f"http://127.0.0.1:{port}/api/v2/monitor/health"):
+        with child_process(airflow("standalone"), env, log) as child:
+            if not ready(child, port):
                 return _broken(console, home, "standalone")
             console.print(f"[bold]Open http://127.0.0.1:{port}/dags/{DAG_ID}[/bold] and trigger the DAG.")
             console.print(
@@ -175,7 +194,7 @@ def _call(command: list[str], env: Mapping[str, str], log: Any) -> int:  # noqa:
 
 
 @contextmanager
-def _child(command: list[str], env: Mapping[str, str], log: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ANN401
+def child_process(command: list[str], env: Mapping[str, str], log: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ANN401
     """A child process with all its own children, ended when the block ends."""
     child = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)  # noqa: S603
     try:
@@ -187,7 +206,9 @@ def _child(command: list[str], env: Mapping[str, str], log: Any) -> Iterator[sub
                 child.wait(20)
 
 
-def _ready(child: subprocess.Popen[bytes], url: str) -> bool:
+def ready(child: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until all parts of ``airflow standalone`` are healthy; False if they do not become so."""
+    url = f"http://127.0.0.1:{port}/api/v2/monitor/health"
     deadline = time.monotonic() + 180
     while child.poll() is None and time.monotonic() < deadline:
         try:

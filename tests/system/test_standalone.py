@@ -1,0 +1,110 @@
+"""The night in ``airflow standalone``: scheduler, triggerer, API server, and a worker that is killed half-way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from airflow_provider_records import demo
+from tests.system.conftest import Night
+from tests.system.test_nights import assert_true
+
+pytestmark = pytest.mark.system
+DAG = "records_nightly_enaio"
+
+
+class Api:
+    """Airflow's REST API.
+
+    :param port: where it is served.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.base = f"http://127.0.0.1:{port}"
+        self.session = requests.Session()
+        token = requests.get(f"{self.base}/auth/token", timeout=30).json()["access_token"]
+        self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def call(self, method: str, path: str, **body: Any) -> Any:
+        answer = self.session.request(method, f"{self.base}/api/v2/{path}", json=body or None, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def trigger(self) -> str:
+        """Trigger the DAG as soon as the DAG processor has read it; return the run id."""
+        wait(lambda: self.session.get(f"{self.base}/api/v2/dags/{DAG}", timeout=30).ok, 120)
+        answer = self.session.post(f"{self.base}/api/v2/dags/{DAG}/dagRuns", json={"logical_date": None}, timeout=30)
+        assert answer.ok, answer.text
+        return str(answer.json()["dag_run_id"])
+
+    def states(self, run_id: str) -> dict[str, str]:
+        found = self.call("GET", f"dags/{DAG}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return {item["task_id"]: item["state"] for item in found}
+
+    def run_state(self, run_id: str) -> str:
+        return str(self.call("GET", f"dags/{DAG}/dagRuns/{run_id}")["state"])
+
+
+def wait(done: Callable[[], Any], seconds: float) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+@contextmanager
+def standalone(night: Night, log: Path) -> Iterator[tuple[Api, Any]]:
+    """Run ``airflow standalone`` on a free port."""
+    port = demo.free_port()
+    night.env |= demo.standalone_variables(port)
+    with log.open("wb") as file, demo.child_process(demo.airflow("standalone"), night.env, file) as child:
+        assert demo.ready(child, port), log.read_text()[-5000:]
+        yield Api(port), child
+
+
+def task_process(child: Any, url: str) -> psutil.Process:
+    """Return the process of Airflow's that talks to the sandbox: the task itself."""
+    port = int(url.rsplit(":", 1)[1])
+    found = [
+        process
+        for process in psutil.Process(child.pid).children(recursive=True)
+        for connection in process.net_connections("tcp")
+        if connection.raddr and connection.raddr.port == port and connection.status == "ESTABLISHED"
+    ]
+    assert found
+    return found[0]
+
+
+def test_a_killed_worker_is_taken_over_without_a_double_delete(begin: Callable[..., Night], tmp_path: Path) -> None:
+    night = begin(120)
+    night.fault(vendor="enaio", call="delete_object", times=None, latency_ms=300)
+    with standalone(night, tmp_path / "standalone.log") as (api, child):
+        run_id = api.trigger()
+        # The sensor is deferred in the triggerer by then: the record does not exist yet, and it waits for it.
+        wait(lambda: api.states(run_id).get("approve") == "deferred", 120)
+        night.decide("DR-ENAIO-").join(60)
+        wait(lambda: len(night.stage.effects("enaio", "destroyed")) >= 20, 120)
+        task_process(child, night.url).kill()
+        wait(lambda: api.run_state(run_id) in {"success", "failed"}, 240)
+        assert api.run_state(run_id) == "success", api.states(run_id)
+    assert_true(night, "enaio", "destroyed")
+    (delete,) = night.disposals()["delete"]
+    assert delete["made"]["try_number"] == 2
+    assert night.certificate()["complete"] is True
+    leftover = [process for process in psutil.process_iter() if is_ours(process, night.home)]
+    assert not leftover
+
+
+def is_ours(process: psutil.Process, home: Path) -> bool:
+    try:
+        return process.environ().get("AIRFLOW_HOME") == str(home)
+    except psutil.Error:
+        return False
