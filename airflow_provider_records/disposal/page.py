@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from airflow_provider_records.disposal import words
 from airflow_provider_records.disposal.disposal import Disposal
-from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Outcome, Result
-from airflow_provider_records.disposal.record import Record
+from airflow_provider_records.disposal.record import Record, canonical
 from airflow_provider_records.disposal.store import Store
 
 ORDER = (
@@ -94,7 +94,7 @@ def verdict(document: Mapping[str, Any]) -> Verdict:
         if record["counts"]["blocked"]
     ]
     if blocked:
-        text = f"Every record has a final outcome. The systems refused {' and '.join(blocked)}: these are still there."
+        text = f"Every record has a final outcome. The systems refused {' and '.join(blocked)}."
         return Verdict("partly", "Complete, with refusals", text)
     return Verdict("done", "Complete", "Every record on the approved lists has a final outcome; none is left.")
 
@@ -118,11 +118,12 @@ def bar(counts: Mapping[str, int]) -> list[Piece]:
 
 def _rows(store: Store, disposal: Disposal, result: Result) -> Iterator[tuple[int, Record, Outcome]]:
     """Read the records with one outcome, each with its place on the list."""
-    manifest = Manifest(store, disposal.manifest, disposal.digest, sum(disposal.counts.values()))
-    outcomes = disposal.each_outcome(store)
-    for place, (record, outcome) in enumerate(zip(manifest, outcomes, strict=True), 1):
-        if outcome.result is result:
-            yield place, record, outcome
+    # An unescaped quote cannot lie within a JSON text, so this tells the lines apart before they are parsed.
+    wanted = canonical({"result": result})[1:-1]
+    with store.open(store.name(disposal.manifest)) as records, store.open(store.name(disposal.outcomes)) as outcomes:
+        for place, (record, outcome) in enumerate(zip(records, outcomes, strict=True), 1):
+            if wanted in outcome:
+                yield place, Record(**json.loads(record)), Outcome.of(json.loads(outcome))
 
 
 def _visible(value: object) -> object:

@@ -20,10 +20,10 @@ MEANINGS = {
     Result.DESTROYED: "permanently gone from the system; in Opus: the status Destroyed is set",
     Result.RECYCLED: "moved to a recycle bin, from which it can be restored",
     Result.ABSENT: "was not there any more before anything was sent",
-    Result.BLOCKED: "still there: the system refuses for a business reason (linked, locked, held, no right)",
-    Result.FAILED: "still there, as far as known: an error that another try may cure",
+    Result.BLOCKED: "left as it was: the system refuses for a business reason (linked, locked, held, no right)",
+    Result.FAILED: "left as it was, as far as known: an error that another try may cure",
     Result.UNKNOWN: "the answer was lost and could not be settled",
-    Result.NOT_ATTEMPTED: "still there: nothing was sent for it",
+    Result.NOT_ATTEMPTED: "left as it was: nothing was sent for it",
 }
 PROOFS = {
     Proof.RESPONSE: "the system said so",
