@@ -2,8 +2,17 @@
 
 A journal is a folder of segments. A segment is published whole before anything that depends on it happens: a
 header line, lines, and a trailer with the hash of all before it. Each try of a task opens a *session* with a
-chain of its own, whose first segment names the heads of all sessions it has read. A session ends as soon as it
-sees a newer one (the fence): publish intents, look for the fence, then send.
+chain of its own, whose first segment names the heads of all sessions it has read.
+
+Two tries may run at once: a worker that was given up may still live. What keeps them apart:
+
+- A session publishes its intents, then looks for a newer session, then sends. A newer session publishes its start,
+  then looks for segments that it has not read. In whatever order these steps fall, one of the two sees the other.
+- Calls already in the air must be over before the newer session looks at their records. So a call may be begun
+  only within ``LEASE`` seconds after its session published something and then saw no newer one; and a newer one
+  waits until the last such publication is older than that plus the longest time a call can take.
+
+The second rule compares the clocks of two workers; they must agree within ``_SKEW`` seconds.
 """
 
 from __future__ import annotations
@@ -11,16 +20,22 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence, Set
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_records.disposal.outcome import Outcome, Result, now
+from airflow_provider_records.disposal.outcome import Outcome, Result
 from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store
-from airflow_provider_records.exceptions import EvidenceError, JournalError
+from airflow_provider_records.exceptions import JournalError
 
-OPEN, SEEN, INTENTS, OUTCOMES = "open", "seen", "intents", "outcomes"
+OPEN, SEEN, INTENTS, ALIVE, OUTCOMES = "open", "seen", "intents", "alive", "outcomes"
+
+LEASE = 10.0
+_SKEW = 2.0
+_HEADER = frozenset({"session", "started", "try", "kind", "seq", "prev", "time", "lines"})
 
 
 @dataclass(frozen=True)
@@ -40,10 +55,24 @@ class Segment:
 
 
 @dataclass
+class _Flight:
+    """Calls of another session that may still be in the air.
+
+    :param within: seconds after ``last`` until they are over.
+    :param last: when the session last took the right to begin calls.
+    :param keys: what it intended and has no outcome for.
+    """
+
+    within: float
+    last: float = 0.0
+    keys: set[str] = field(default_factory=set)
+
+
+@dataclass
 class State:
     """What all sessions of a journal know together.
 
-    :param outcomes: the outcome of each key; the first final one stands.
+    :param outcomes: the outcome of each key; the last final one stands.
     :param in_doubt: keys with an intent that has no outcome.
     :param unanswered: keys to which any call of ours went unanswered, settled since or not.
     :param seen: keys that were seen to be there before a try called anything.
@@ -57,75 +86,83 @@ class State:
     def learn(self, outcome: Outcome) -> None:
         """Take in an outcome."""
         known = self.outcomes.get(outcome.key)
-        if known is None or not known.result.final:
+        if known is None or outcome.result.final or not known.result.final:
             self.outcomes[outcome.key] = outcome
         if outcome.unanswered or outcome.result is Result.UNKNOWN:
             self.unanswered.add(outcome.key)
+        self.in_doubt.discard(outcome.key)
 
 
-def render(header: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> bytes:
+def render(header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> bytes:
     """Return the bytes of a segment."""
-    body = b"".join(canonical(line) + b"\n" for line in (header, *lines))
-    return body + canonical({"end": hashlib.sha256(body).hexdigest()}) + b"\n"
+    body = b"".join(canonical(line) + b"\n" for line in ({**header, "lines": len(lines)}, *lines))
+    return body + _trailer(body)
+
+
+def _trailer(body: bytes) -> bytes:
+    return canonical({"end": hashlib.sha256(body).hexdigest()}) + b"\n"
 
 
 def parse(name: str, content: bytes) -> Segment | None:
-    """Read a segment; None if it is torn (its end is missing).
+    """Read a segment; None if it is torn: cut off before its end, so that nothing was ever built on it.
 
-    :raises JournalError: it has an end, but was changed.
+    :raises JournalError: it was changed: it is neither a segment nor the beginning of one.
     """
-    body, _, trailer = content.removesuffix(b"\n").rpartition(b"\n")
-    try:
-        end = json.loads(trailer)["end"] if content.endswith(b"\n") else None
-    except (ValueError, KeyError, TypeError):
-        end = None
-    if end is None:
+    *complete, rest = content.split(b"\n")
+    if not complete:
         return None
-    if hashlib.sha256(body + b"\n").hexdigest() != end:
-        raise JournalError(f"The journal was changed: {name} does not match its own hash.")
-    header, *lines = (json.loads(line) for line in body.split(b"\n"))
-    return Segment(name, header, lines, f"sha256:{hashlib.sha256(content).hexdigest()}")
+    body = content[: len(content) - len(rest)]
+    try:
+        lines = [json.loads(line) for line in complete]
+        missing = lines[0]["lines"] + 2 - len(lines)
+        if missing > 0 and "end" not in lines[-1]:
+            # A file system may fill with zeros what it lost.
+            if missing > 1 or _trailer(body).startswith(rest.rstrip(b"\0")):
+                return None
+            raise ValueError
+        body = body[: -len(complete[-1]) - 1]
+        if missing or rest or complete[-1] + b"\n" != _trailer(body) or not lines[0].keys() >= _HEADER:
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise JournalError(f"The journal was changed: {name} does not match its own hash.") from None
+    return Segment(name, lines[0], lines[1:-1], f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
 def load(store: Store, folder: str) -> list[Segment]:
-    """Read all segments of a journal and check every chain; a torn tail is left out.
+    """Read all segments of a journal and check every chain; what is torn is left out.
+
+    A segment whose publication was not confirmed may be there, torn, or missing; the session then went on from
+    the last one that was.
 
     :return: the segments, session by session in the order of their start.
     :raises JournalError: a segment was changed or is missing.
     """
     sessions: dict[str, list[Segment]] = {}
-    torn: dict[str, str] = {}
+    digests: set[str] = set()
     for name in store.names(folder):
-        session, _, rest = name.removeprefix(f"{folder}/").partition("/")
-        if not rest:
+        session, _, file = name.removeprefix(f"{folder}/").partition("/")
+        if not file or (segment := parse(name, store.read(name))) is None:
             continue
-        if session in torn:
-            raise JournalError(f"The journal was changed: {torn[session]} is cut off, but {name} follows it.")
-        segment = parse(name, store.read(name))
-        chain = sessions.setdefault(session, [])
-        if segment is None:
-            torn[session] = name
-            continue
-        header = segment.header
-        expected = chain[-1].digest if chain else ""
-        if header.get("prev") != expected or header.get("seq") != len(chain) or header.get("session") != session:
+        chain, header = sessions.setdefault(session, []), segment.header
+        follows = header["prev"] in digests if chain else header["kind"] == OPEN
+        if not follows or header["session"] != session or file != _file(header["seq"], header["kind"]):
             raise JournalError(f"The journal was changed: {name} does not follow the segment before it.")
         chain.append(segment)
-    _check_heads(sessions)
-    order = sorted((chain for chain in sessions.values() if chain), key=lambda chain: _order(chain[0].header))
-    return [segment for chain in order for segment in chain]
-
-
-def _check_heads(sessions: Mapping[str, Sequence[Segment]]) -> None:
-    digests = {segment.digest for chain in sessions.values() for segment in chain}
-    for chain in sessions.values():
-        for session, head in (chain[0].header.get("read", {}) if chain else {}).items():
+        digests.add(segment.digest)
+    chains = sorted(sessions.values(), key=lambda chain: (*_order(chain[0].header), chain[0].header["session"]))
+    for chain in chains:
+        for session, head in chain[0].header["read"].items():
             if head not in digests:
                 raise JournalError(f"The journal was changed: session {session} lacks segments that were read before.")
+    return [segment for chain in chains for segment in chain]
 
 
-def _order(header: Mapping[str, Any]) -> tuple[str, int, str]:
-    return (header["started"], header["try"], header["session"])
+def _file(seq: int, kind: str) -> str:
+    return f"{seq:06}-{kind}.jsonl"
+
+
+def _order(header: Mapping[str, Any]) -> tuple[str, int]:
+    return header["started"], header["try"]
 
 
 class Journal:
@@ -136,44 +173,79 @@ class Journal:
     :param manifest: digest of the approved list that the journal belongs to.
     :param started: when the DAG run started, ISO 8601; orders runs that were created anew under the same id.
     :param try_number: number of the try, from 1.
-    :raises JournalError: the journal belongs to another list, or was changed.
+    :param call_seconds: longest time a call can take from its beginning until it has taken effect or never will.
+    :param clock: seconds since the epoch.
+    :raises JournalError: the journal belongs to another list, was changed, or a newer try has opened it.
     """
 
-    def __init__(self, store: Store, folder: str, manifest: str, *, started: str, try_number: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: str,
+        manifest: str,
+        *,
+        started: str,
+        try_number: int,
+        call_seconds: float = 120.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.store = store
         self.folder = f"{folder}/journal"
+        self._clock = clock
+        self._started = {"started": started, "try": try_number}
+        self._calls_end_within = LEASE + call_seconds
+        self._lease_until = 0.0
+        self.resumed = self._open(manifest)
+        while set(store.names(self.folder)) - self._names:  # published after we read and before we started
+            self._open(manifest)
+
+    def _open(self, manifest: str) -> bool:
+        """Read what there is and start a session upon it; tell whether there was anything."""
         self.state = State()
-        self.tries = 0
-        earlier = load(store, self.folder)
+        self._flights: dict[str, _Flight] = {}
+        self._names = set(self.store.names(self.folder))
         heads: dict[str, str] = {}
-        for segment in earlier:
+        for segment in load(self.store, self.folder):
             self._take(segment, manifest)
             heads[segment.header["session"]] = segment.digest
-        self.tries = len(heads)
-        self.resumed = bool(earlier)
-        self._session = f"{self.tries + 1:04}-{try_number:04}-{secrets.token_hex(4)}"
-        self._seq = 0
-        self._prev = ""
+        self._session = f"{len(heads) + 1:04}-{self._started['try']:04}-{secrets.token_hex(4)}"
         self._known = {*heads, self._session}
-        self._header = {"session": self._session, "started": started, "try": try_number}
-        self._publish(OPEN, [], manifest=manifest, read=heads)
+        self._seq, self._prev = 0, ""
+        self._names.add(f"{self.folder}/{self._session}/{_file(0, OPEN)}")
+        begun = self._publish(OPEN, [], manifest=manifest, read=heads, calls_end_within=self._calls_end_within)
+        flights = [flight for flight in self._flights.values() if flight.keys]
+        self._quiet_at = max((min(each.last, begun) + each.within + _SKEW for each in flights), default=0.0)
+        return bool(heads)
 
     def _take(self, segment: Segment, manifest: str) -> None:
-        kind = segment.header["kind"]
-        if kind == OPEN and segment.header["manifest"] != manifest:
-            raise JournalError(
-                f"This task instance has already worked on the list {segment.header['manifest']}; it was now given "
-                f"{manifest}. Nothing was deleted. Start a new DAG run for the new list."
-            )
+        header, state = segment.header, self.state
+        kind, session = header["kind"], header["session"]
+        if kind == OPEN:
+            if header["manifest"] != manifest:
+                raise JournalError(
+                    f"This task instance has already worked on the list {header['manifest']}; it was now given "
+                    f"{manifest}. Nothing was deleted. Start a new DAG run for the new list."
+                )
+            if _order(header) > _order(self._started):
+                raise _taken_over(session)
+            self._flights[session] = _Flight(header["calls_end_within"])
+        flight = self._flights[session]
+        if kind in {INTENTS, ALIVE}:
+            flight.last = datetime.fromisoformat(header["time"]).timestamp()
         if kind == INTENTS:
-            self.state.in_doubt |= {line["key"] for line in segment.lines}
+            keys = {line["key"] for line in segment.lines}
+            state.in_doubt |= keys
+            flight.keys |= keys
         elif kind == SEEN:
-            self.state.seen |= {line["key"] for line in segment.lines}
+            state.seen |= {line["key"] for line in segment.lines}
         elif kind == OUTCOMES:
             for line in segment.lines:
-                outcome = Outcome.of(line)
-                self.state.learn(outcome)
-                self.state.in_doubt.discard(outcome.key)
+                state.learn(Outcome.of(line))
+                flight.keys.discard(line["key"])
+
+    def quiet_in(self) -> float:
+        """Return the seconds until no call of an earlier try can take effect any more."""
+        return max(0.0, self._quiet_at - self._clock())
 
     def see(self, keys: Set[str]) -> None:
         """Publish which records were seen to be there, for a later try that must judge an unanswered call.
@@ -190,8 +262,20 @@ class Journal:
         :raises JournalError: a newer try of this task has taken over, nothing may be sent any more.
         :raises EvidenceError: the store cannot be written.
         """
-        self._publish(INTENTS, [{"key": key} for key in keys])
-        self.check_fence()
+        self._hold(INTENTS, [{"key": key} for key in keys])
+
+    def keep_alive(self) -> None:
+        """Renew the right to begin calls; to be called every ``LEASE / 5`` seconds while there are any.
+
+        :raises JournalError: as :meth:`intend`.
+        :raises EvidenceError: as :meth:`intend`.
+        """
+        if self._clock() > self._lease_until - LEASE / 2:
+            self._hold(ALIVE, [])
+
+    def may_call(self) -> bool:
+        """Tell whether a call may be begun now."""
+        return self._clock() < self._lease_until
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Publish outcomes.
@@ -202,39 +286,44 @@ class Journal:
             self._publish(OUTCOMES, [outcome.fields() for outcome in outcomes])
             for outcome in outcomes:
                 self.state.learn(outcome)
-                self.state.in_doubt.discard(outcome.key)
 
     def check_fence(self) -> None:
         """Stop if a newer try has opened the journal.
 
         :raises JournalError: it has.
         """
-        for name in self.store.names(self.folder):
-            session = name.removeprefix(f"{self.folder}/").partition("/")[0]
-            if session in self._known:
+        for session in set(self.store.children(self.folder)) - self._known:
+            name = f"{self.folder}/{session}/{_file(0, OPEN)}"
+            if not self.store.exists(name) or (segment := parse(name, self.store.read(name))) is None:
                 continue
-            try:
-                segment = parse(name, self.store.read(name))
-            except EvidenceError:
-                segment = None
-            if segment is None or segment.header.get("kind") != OPEN:
-                continue
-            if _order(segment.header) > _order(self._header):
-                raise JournalError(
-                    f"A newer try of this task (session {session}) has taken over the disposal; this one stops."
-                )
+            if (*_order(segment.header), session) > (*_order(self._started), self._session):
+                raise _taken_over(session)
             self._known.add(session)
 
-    def _publish(self, kind: str, lines: Sequence[Mapping[str, Any]], **more: object) -> None:
+    def _hold(self, kind: str, lines: Sequence[Mapping[str, Any]]) -> None:
+        begun = self._publish(kind, lines)
+        self.check_fence()
+        self._lease_until = begun + LEASE
+
+    def _publish(self, kind: str, lines: Sequence[Mapping[str, Any]], **more: object) -> float:
+        """Publish a segment; return when that was begun."""
+        begun, seq = self._clock(), self._seq
+        # Never the same name again: of a segment whose publication failed nobody knows whether it is there.
+        self._seq += 1
         header = {
-            **self._header,
+            **self._started,
             **more,
+            "session": self._session,
             "kind": kind,
-            "seq": self._seq,
+            "seq": seq,
             "prev": self._prev,
-            "time": now(),
+            "time": datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
         content = render(header, lines)
-        self.store.write(f"{self.folder}/{self._session}/{self._seq:06}-{kind}.jsonl", content)
+        self.store.write(f"{self.folder}/{self._session}/{_file(seq, kind)}", content)
         self._prev = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        self._seq += 1
+        return begun
+
+
+def _taken_over(session: str) -> JournalError:
+    return JournalError(f"A newer try of this task (session {session}) has taken over the disposal; this one stops.")

@@ -35,6 +35,7 @@ class FileSystem(Protocol):
     def put_file(self, lpath: str, rpath: str) -> Any: ...  # noqa: ANN401
     def open(self, path: str, mode: str) -> Any: ...  # noqa: ANN401
     def find(self, path: str) -> Any: ...  # noqa: ANN401
+    def ls(self, path: str, detail: bool) -> Any: ...  # noqa: ANN401
     def exists(self, path: str) -> bool: ...
     def invalidate_cache(self, path: str | None = None) -> None: ...
 
@@ -177,6 +178,17 @@ class Store:
             for path in top.rglob("*")
             if path.is_file() and not path.name.startswith(".")
         )
+
+    def children(self, folder: str) -> list[str]:
+        """Return the last parts of the names directly below a folder; empty if there is no such folder."""
+        try:
+            if self._fs is not None:
+                self._fs.invalidate_cache()
+                found = self._fs.ls(f"{self._base}/{folder}", detail=False)
+                return [str(path).rstrip("/").rpartition("/")[2] for path in found]
+            return os.listdir(self._local / folder)
+        except FileNotFoundError:
+            return []
 
     def exists(self, name: str) -> bool:
         """Tell whether there is such a file."""
