@@ -7,28 +7,20 @@ the connection was refused, or the system said so itself (401 once, 429).
 
 from __future__ import annotations
 
-import email.utils
-import json
-import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from datetime import UTC
+from collections.abc import Callable
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
-from typing import Any, ClassVar, NoReturn, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote
 
 import requests
 import tenacity
 import urllib3
-from airflow.sdk import BaseHook, Connection
+from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from requests.cookies import extract_cookies_to_jar
 
 from airflow_provider_records.exceptions import (
@@ -38,261 +30,32 @@ from airflow_provider_records.exceptions import (
     InvalidRecordsError,
     NoAnswerError,
     NotSentError,
-    StopError,
-    UnreadableAnswerError,
-    VendorError,
     WrongAddressError,
 )
+from airflow_provider_records.hooks.answer import Answer, fail
+from airflow_provider_records.hooks.auth import BearerAuth, Sign, Token, mask, no_auth
+from airflow_provider_records.hooks.settings import Settings
+
+__all__ = [
+    "Answer",
+    "BearerAuth",
+    "Pace",
+    "Settings",
+    "Sign",
+    "T",
+    "Token",
+    "VendorHook",
+    "fail",
+    "mask",
+    "no_auth",
+    "quoted",
+]
 
 T = TypeVar("T")
-
-mask: ContextVar[Callable[[str], None]] = ContextVar("mask", default=mask_secret)
-"""How a secret is masked; a trigger must not ask Airflow from a thread and sets another way."""
-Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 ATTEMPTS = 8
 LONGEST_WAIT = 600.0
 LARGEST_ANSWER = 64 * 1024 * 1024
-LARGEST_NUMBER = 86400
-RENEW_BEFORE = 120.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The fields of a connection, converted and checked.
-
-    :param conn_id: Airflow connection id, for messages.
-    :param base_url: scheme, host, port and path, without a trailing slash.
-    :param login: user or client id.
-    :param password: its secret.
-    :param extra: the vendor's own extras, still unchecked.
-    :param timeout: seconds to wait for a connection and for an answer.
-    :param max_concurrency: requests in flight at most; also the size of the connection pool.
-    :param requests_per_second: limit over all threads of the task, or None.
-    :param verify: True, False, or the path of a CA file.
-    """
-
-    conn_id: str
-    base_url: str
-    login: str
-    password: str = field(repr=False)
-    extra: Mapping[str, Any] = field(repr=False)
-    timeout: float = 60.0
-    max_concurrency: int = 8
-    requests_per_second: float | None = None
-    verify: bool | str = True
-
-    @classmethod
-    def of(cls, connection: Connection, extra: Mapping[str, Any]) -> Settings:
-        """Convert a connection; extras arrive as text when the connection was given as a URI.
-
-        :raises ConfigurationError: a field is missing or has a wrong value; the message names it.
-        """
-        conn_id = str(connection.conn_id)
-
-        def wrong(name: str, problem: str) -> ConfigurationError:
-            return ConfigurationError(f"Connection {conn_id!r}: field {name!r} {problem}.")
-
-        def number(name: str, default: float | None, minimum: float) -> float | None:
-            value = extra.get(name)
-            if value is None or value == "":
-                return default
-            try:
-                result = float(value) if not isinstance(value, bool) else float("nan")
-            except (TypeError, ValueError):
-                result = float("nan")
-            if not minimum <= result <= LARGEST_NUMBER:
-                raise wrong(name, f"must be a number from {minimum:g} to {LARGEST_NUMBER}")
-            return result
-
-        concurrency = number("max_concurrency", 8, 1) or 8
-        if concurrency != int(concurrency):
-            raise wrong("max_concurrency", "must be a whole number")
-        return cls(
-            conn_id=conn_id,
-            base_url=_base_url(connection, wrong),
-            login=connection.login or "",
-            password=connection.password or "",
-            extra=extra,
-            timeout=number("timeout", 60.0, 0.001) or 60.0,
-            max_concurrency=int(concurrency),
-            requests_per_second=number("requests_per_second", None, 0.001),
-            verify=_verify(extra.get("verify_tls"), wrong),
-        )
-
-    def text(self, name: str, default: str = "") -> str:
-        """Return a vendor's extra as text.
-
-        :raises ConfigurationError: it is neither text nor empty.
-        """
-        value = self.extra.get(name)
-        if value is None or value == "":
-            return default
-        if not isinstance(value, str):
-            raise ConfigurationError(f"Connection {self.conn_id!r}: field {name!r} must be text.")
-        return value.strip()
-
-
-def _base_url(connection: Connection, wrong: Callable[[str, str], ConfigurationError]) -> str:
-    host = (connection.host or "").strip()
-    if not host:
-        raise wrong("host", "is empty; give the host name or the full URL of the system")
-    if "://" not in host:
-        host = f"{connection.schema if connection.schema in {'http', 'https'} else 'https'}://{host}"
-    try:
-        parts = urlsplit(host)
-        port = parts.port or connection.port
-    except ValueError:
-        raise wrong("host", "is not a valid host name or URL") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise wrong("host", "must be a host name or an http(s) URL")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise wrong("host", "must not hold credentials, a query or a fragment; use login and password")
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path}".rstrip("/")
-
-
-def _verify(value: object, wrong: Callable[[str, str], ConfigurationError]) -> bool | str:
-    if isinstance(value, bool):
-        return value
-    if value is None or value == "":
-        return True
-    if isinstance(value, str):
-        if value.strip().lower() in {"true", "false"}:
-            return value.strip().lower() == "true"
-        if Path(value.strip()).is_file():
-            try:
-                ssl.create_default_context(cafile=value.strip())
-            except (OSError, ValueError):
-                raise wrong("verify_tls", "names a file that holds no CA certificate (PEM)") from None
-            return value.strip()
-    raise wrong("verify_tls", "must be true, false, or the path of an existing CA file")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer of a vendor's system, read to its end.
-
-    :param call: the call's name, for messages (``delete_object``).
-    :param status: HTTP status code.
-    :param headers: header names are looked up without regard to case.
-    :param text: the body; never logged.
-    """
-
-    call: str
-    status: int
-    headers: Mapping[str, str]
-    text: str = field(repr=False)
-
-    @property
-    def is_html(self) -> bool:
-        kind = self.headers.get("Content-Type", "").lower()
-        return "html" in kind or self.text.lstrip()[:15].lower().startswith(("<!doctype", "<html"))
-
-    @property
-    def request_id(self) -> str | None:
-        for name in ("request-id", "x-request-id", "x-ms-request-id", "x-correlation-id"):
-            if value := self.headers.get(name):
-                return value[:200]
-        return None
-
-    def json(self) -> Any:  # noqa: ANN401
-        """Parse the body.
-
-        :raises UnreadableAnswerError: the body is no JSON.
-        """
-        try:
-            return json.loads(self.text)
-        except (ValueError, RecursionError):
-            raise UnreadableAnswerError(
-                f"{self.call}: HTTP {self.status} came with a body that is no JSON.",
-                status=self.status,
-                request_id=self.request_id,
-                detail=self.text,
-            ) from None
-
-    def retry_after(self) -> float | None:
-        """Seconds that the system asks to wait, from either form of ``Retry-After``."""
-        value = (self.headers.get("Retry-After") or "").strip()
-        if value.isdecimal():
-            return float(value)
-        try:
-            moment = email.utils.parsedate_to_datetime(value)
-            # "-0000" is parsed as a local time, but HTTP dates are always in UTC
-            return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time())
-        except (TypeError, ValueError, OverflowError):
-            return None
-
-
-def no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Send a request as it is; without this, ``requests`` would look into ``.netrc``."""
-    return request
-
-
-@dataclass(frozen=True)
-class Token:
-    """A bearer token.
-
-    :param value: the token itself.
-    :param lifetime: seconds it is valid, or None if the system does not say.
-    :param headers: further headers that the system wants with it.
-    """
-
-    value: str = field(repr=False)
-    lifetime: float | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-class BearerAuth(AuthBase):
-    """Fetch one token for all threads, and again shortly before it expires or when it was refused.
-
-    Threads that waited for a fetch share its failure, and refused credentials stay refused: asking again with
-    them from every thread can lock the account.
-
-    :param fetch: asks the system for a new token.
-    """
-
-    def __init__(self, fetch: Callable[[], Token]) -> None:
-        self._fetch = fetch
-        self._lock = threading.Lock()
-        self._token: Token | None = None
-        self._renew_at = float("inf")
-        self._failure: VendorError | None = None
-        self._failed_at = 0.0
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        token = self.token()
-        request.headers.update(token.headers)
-        request.headers["Authorization"] = f"Bearer {token.value}"
-        return request
-
-    def token(self) -> Token:
-        """Return the current token.
-
-        :raises VendorError: none could be had; its ``detail`` is empty, since it may repeat the credentials.
-        """
-        asked = time.monotonic()
-        with self._lock:
-            if self._failure and (isinstance(self._failure, StopError) or self._failed_at >= asked):
-                raise self._failure
-            begin = time.monotonic()
-            if self._token is None or begin >= self._renew_at:
-                try:
-                    self._token = token = self._fetch()
-                except VendorError as error:
-                    error.detail = None
-                    self._failure, self._failed_at = error, time.monotonic()
-                    raise
-                mask.get()(token.value)
-                lead = min(RENEW_BEFORE, (token.lifetime or 0.0) / 4)
-                self._renew_at = float("inf") if token.lifetime is None else begin + token.lifetime - lead
-            return self._token
-
-    def forget(self, authorization: str) -> None:
-        """Drop the token that was refused, unless another thread has already renewed it."""
-        with self._lock:
-            if self._token is not None and authorization == f"Bearer {self._token.value}":
-                self._token = None
 
 
 class Pace:
@@ -586,8 +349,3 @@ def _never_left(error: Exception) -> bool:
     return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)) or (
         isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
     )
-
-
-def fail(kind: type[VendorError], answer: Answer, message: str, code: str | None = None) -> NoReturn:
-    """Raise a typed error with the facts of an answer."""
-    raise kind(message, status=answer.status, code=code, request_id=answer.request_id, detail=answer.text)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
+
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
-from airflow_provider_records.hooks.base import Settings, quoted
+from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError, UnreadableAnswerError
+from airflow_provider_records.hooks.base import Answer, Settings, quoted
 
 
 @pytest.mark.parametrize(
@@ -34,11 +37,13 @@ def test_a_wrong_host_is_named(host: str) -> None:
         ("timeout", "nope"),
         ("timeout", 0),
         ("timeout", True),
+        ("timeout", 1e300),
         ("max_concurrency", 0),
         ("max_concurrency", "2.5"),
         ("requests_per_second", -1),
         ("requests_per_second", "nan"),
         ("verify_tls", "maybe"),
+        ("verify_tls", __file__),
     ],
 )
 def test_a_wrong_extra_is_named(name: str, value: object) -> None:
@@ -53,7 +58,39 @@ def test_extras_given_as_text_are_converted() -> None:
     assert (settings.requests_per_second, settings.verify) == (0.5, False)
 
 
-@pytest.mark.parametrize("part", ["", ".", ".."])
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        (formatdate(time.time() + 60, usegmt=True), 60),
+        (formatdate(time.time() + 60).replace("+0000", "-0000"), 60),
+        (formatdate(time.time() - 60, usegmt=True), 0),
+        ("Wed, 21 Oct 2026 07:28:00 +99999999999999", None),
+        ("\u00b2", None),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_in_both_forms(value: str, seconds: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        waiting = Answer("get", 429, {"Retry-After": value}, "").retry_after()
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert waiting == (seconds if seconds is None else pytest.approx(seconds, abs=5))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5000])
+def test_a_body_that_is_no_json_is_unreadable(text: str) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        Answer("get", 200, {}, text).json()
+
+
+@pytest.mark.parametrize("part", ["", ".", "..", "\ud800"])
 def test_an_id_that_would_change_the_path_is_refused(part: str) -> None:
     with pytest.raises(InvalidRecordsError):
         quoted(part)

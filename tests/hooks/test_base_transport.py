@@ -93,6 +93,13 @@ def test_a_slow_answer_ends(scene: Scene) -> None:
     assert time.monotonic() - begin < 2
 
 
+def test_a_byte_order_mark_is_no_harm() -> None:
+    body = b'\xef\xbb\xbf{"a": 1}'
+    with RawServer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as server:
+        hook = PlainHook("thing_default", settings(server.url))
+        assert hook.send("get", "GET", hook.url("a"), lambda answer: answer.json(), repeatable=False) == {"a": 1}
+
+
 def test_connections_are_reused_after_full_and_empty_answers() -> None:
     with CountingServer() as server:
         hook = PlainHook("thing_default", settings(f"http://127.0.0.1:{server.port}"))

@@ -135,6 +135,15 @@ def test_the_second_refusal_stops(scene: Scene) -> None:
     assert (scene.count("token"), scene.count("delete")) == (2, 2)
 
 
+def test_the_token_is_renewed_once_in_all_attempts(scene: Scene) -> None:
+    scene.fault(call="delete", status=401, act=False)
+    scene.fault(call="delete", status=429, skip=1, act=False)
+    scene.fault(call="delete", status=401, skip=2, act=False)
+    with pytest.raises(AuthenticationError):
+        scene.hook.delete()
+    assert (scene.count("token"), scene.count("delete"), scene.destroyed) == (2, 3, [])
+
+
 def test_a_refused_login_is_asked_for_once_by_all_threads(scene: Scene) -> None:
     scene.fault(call="token", status=401, body={"error": "sent q8Zt-thing"}, times=None, act=False)
     results = in_threads(8, scene.hook.delete)

@@ -1,0 +1,73 @@
+"""One answer of a vendor's system, and how it becomes a typed error."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any, NoReturn
+
+from airflow_provider_records.exceptions import UnreadableAnswerError, VendorError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of a vendor's system, read to its end.
+
+    :param call: the call's name, for messages (``delete_object``).
+    :param status: HTTP status code.
+    :param headers: header names are looked up without regard to case.
+    :param text: the body; never logged.
+    """
+
+    call: str
+    status: int
+    headers: Mapping[str, str]
+    text: str = field(repr=False)
+
+    @property
+    def is_html(self) -> bool:
+        kind = self.headers.get("Content-Type", "").lower()
+        return "html" in kind or self.text.lstrip()[:15].lower().startswith(("<!doctype", "<html"))
+
+    @property
+    def request_id(self) -> str | None:
+        for name in ("request-id", "x-request-id", "x-ms-request-id", "x-correlation-id"):
+            if value := self.headers.get(name):
+                return value[:200]
+        return None
+
+    def json(self) -> Any:  # noqa: ANN401
+        """Parse the body.
+
+        :raises UnreadableAnswerError: the body is no JSON.
+        """
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError):
+            raise UnreadableAnswerError(
+                f"{self.call}: HTTP {self.status} came with a body that is no JSON.",
+                status=self.status,
+                request_id=self.request_id,
+                detail=self.text,
+            ) from None
+
+    def retry_after(self) -> float | None:
+        """Seconds that the system asks to wait, from either form of ``Retry-After``."""
+        value = (self.headers.get("Retry-After") or "").strip()
+        if value.isdecimal():
+            return float(value)
+        try:
+            moment = email.utils.parsedate_to_datetime(value)
+            # "-0000" is parsed as a local time, but HTTP dates are always in UTC
+            return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time())
+        except (TypeError, ValueError, OverflowError):
+            return None
+
+
+def fail(kind: type[VendorError], answer: Answer, message: str, code: str | None = None) -> NoReturn:
+    """Raise a typed error with the facts of an answer."""
+    raise kind(message, status=answer.status, code=code, request_id=answer.request_id, detail=answer.text)

@@ -1,0 +1,92 @@
+"""How requests are signed: one bearer token for all threads of a task."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import requests
+from airflow.sdk.log import mask_secret
+from requests.auth import AuthBase
+
+from airflow_provider_records.exceptions import StopError, VendorError
+
+Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+RENEW_BEFORE = 120.0
+
+mask: ContextVar[Callable[[str], None]] = ContextVar("mask", default=mask_secret)
+"""How a secret is masked; a trigger must not ask Airflow from a thread and sets another way."""
+
+
+def no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Send a request as it is; without this, ``requests`` would look into ``.netrc``."""
+    return request
+
+
+@dataclass(frozen=True)
+class Token:
+    """A bearer token.
+
+    :param value: the token itself.
+    :param lifetime: seconds it is valid, or None if the system does not say.
+    :param headers: further headers that the system wants with it.
+    """
+
+    value: str = field(repr=False)
+    lifetime: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class BearerAuth(AuthBase):
+    """Fetch one token for all threads, and again shortly before it expires or when it was refused.
+
+    Threads that waited for a fetch share its failure, and refused credentials stay refused: asking again with
+    them from every thread can lock the account.
+
+    :param fetch: asks the system for a new token.
+    """
+
+    def __init__(self, fetch: Callable[[], Token]) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._renew_at = float("inf")
+        self._failure: VendorError | None = None
+        self._failed_at = 0.0
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        token = self.token()
+        request.headers.update(token.headers)
+        request.headers["Authorization"] = f"Bearer {token.value}"
+        return request
+
+    def token(self) -> Token:
+        """Return the current token.
+
+        :raises VendorError: none could be had; its ``detail`` is empty, since it may repeat the credentials.
+        """
+        asked = time.monotonic()
+        with self._lock:
+            if self._failure and (isinstance(self._failure, StopError) or self._failed_at >= asked):
+                raise self._failure
+            begin = time.monotonic()
+            if self._token is None or begin >= self._renew_at:
+                try:
+                    self._token = token = self._fetch()
+                except VendorError as error:
+                    error.detail = None
+                    self._failure, self._failed_at = error, time.monotonic()
+                    raise
+                mask.get()(token.value)
+                lead = min(RENEW_BEFORE, (token.lifetime or 0.0) / 4)
+                self._renew_at = float("inf") if token.lifetime is None else begin + token.lifetime - lead
+            return self._token
+
+    def forget(self, authorization: str) -> None:
+        """Drop the token that was refused, unless another thread has already renewed it."""
+        with self._lock:
+            if self._token is not None and authorization == f"Bearer {self._token.value}":
+                self._token = None
