@@ -441,6 +441,16 @@ def test_odd_types_in_a_row_become_empty(house: House) -> None:
     assert house.hook.list_nodes(540) == [Node("5", "", "", "", "7", "")]
 
 
+def test_the_name_comes_from_whichever_label_is_there(house: House) -> None:
+    rows = [
+        {"node_id": 1, "Name": "a.pdf", "node_path": "/x/other.pdf"},
+        {"node_id": 2, "file_name": "b.pdf", "node_path": "/x/other.pdf"},
+        {"node_id": 3, "node_path": "/x/c.pdf"},
+    ]
+    house.fault("list_nodes", body={"data": rows, "message": [], "status": 200})
+    assert [node.name for node in house.hook.list_nodes(540)] == ["a.pdf", "b.pdf", "c.pdf"]
+
+
 @pytest.mark.parametrize("fault", [{"drop": True}, {"status": 503, "body": ""}, {"status": 200, "body": "<html>"}])
 def test_a_read_is_repeated_after_a_lost_answer(house: House, fault: dict[str, Any]) -> None:
     house.fault("list_nodes", times=2, **fault)
