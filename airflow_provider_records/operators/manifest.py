@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, conf
 
-from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.approval import Approval, check
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError
 from airflow_provider_records.operators.base import evidence_store, hard_stops
-from airflow_provider_records.operators.selection import manifest_reference, resolve
+from airflow_provider_records.operators.selection import Selection, manifest_reference, resolve
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,10 +53,7 @@ class SplitManifestOperator(BaseOperator):
                     f"{selection.manifest.count} records in parts of {self.size} make {parts} mapped tasks, more than "
                     f"[core] max_map_length={most}; raise size."
                 )
-            digest = selection.manifest.digest
-            approvals = [
-                approval for basis in selection.bases for approval in basis.approvals if approval.digest == digest
-            ]
+            approvals = own_approvals(selection)
             records = iter(selection.manifest)
             references = []
             for _ in range(parts):
@@ -64,6 +61,17 @@ class SplitManifestOperator(BaseOperator):
                 derived = [_derive(approval, part).write(store) for approval in approvals]
                 references.append(manifest_reference(part, derived))
             return references
+
+
+def own_approvals(selection: Selection) -> list[Approval]:
+    """Return what was given for exactly this list, not for the longer ones that it may come from.
+
+    :raises ApprovalError: one is said to be for this list and is for another.
+    """
+    digest = selection.manifest.digest
+    own = [item for basis in selection.bases if basis.manifest.digest == digest for item in basis.approvals]
+    check(own, digest, 0)
+    return own
 
 
 def _derive(approval: Approval, part: Manifest) -> Approval:

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.outcome import now
 from airflow_provider_records.operators.base import evidence_store
+from airflow_provider_records.operators.manifest import own_approvals
 from airflow_provider_records.operators.selection import Selection, manifest_reference, resolve
 from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.triggers.base import VendorTrigger
@@ -46,9 +47,9 @@ class ApprovalSensor(VendorSensor):
         """Bind the approval to the digest of the list, computed again now."""
         store = evidence_store()
         selection = resolve(self.records, store)
-        digest = selection.manifest.digest
-        given = [approval.uri for basis in selection.bases for approval in basis.approvals if approval.digest == digest]
+        given = [approval.uri for approval in own_approvals(selection)]
         if answer is not None:
             approver, source = self.source()
-            given.append(Approval(digest, approver, now(), source).write(store))
+            approval = Approval(selection.manifest.digest, approver, now(), {**source, "found": answer})
+            given.append(approval.write(store))
         return manifest_reference(selection.manifest, given)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from airflow_provider_records.exceptions import ConfigurationError, TriggerEventError
+from airflow_provider_records.exceptions import ConfigurationError, TriggerEventError, VendorError
 from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.operators.base import hard_stops
-from airflow_provider_records.triggers.base import VendorTrigger
+from airflow_provider_records.triggers.base import VendorTrigger, may_pass
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,12 +25,13 @@ def default_deferrable() -> bool:
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
-def status_texts(name: str, texts: Sequence[str], *, needed: bool) -> tuple[str, ...]:
+def status_texts(name: str, texts: Any, *, needed: bool) -> tuple[str, ...]:  # noqa: ANN401 - what a DAG may say
     """Check a list of status texts.
 
     :raises ConfigurationError: it is one text instead of a list, holds something else, or is empty though needed.
     """
-    if isinstance(texts, str) or not all(isinstance(text, str) and text.strip() for text in texts):
+    is_list = isinstance(texts, Sequence) and not isinstance(texts, (str, bytes))
+    if not is_list or not all(isinstance(text, str) and text.strip() for text in texts):
         raise ConfigurationError(f"{name} must be a list of status texts, not {texts!r}.")
     if needed and not texts:
         raise ConfigurationError(f"{name} is empty, so nothing could ever be approved.")
@@ -40,19 +41,23 @@ def status_texts(name: str, texts: Sequence[str], *, needed: bool) -> tuple[str,
 class VendorSensor(BaseSensorOperator):
     """Wait for a vendor's answer in one of three modes: poke, reschedule, deferrable.
 
-    :param deferrable: wait in the triggerer; None: ``[operators] default_deferrable``.
+    What a system that cannot be reached would say is not known yet: the sensor waits on.
+
+    :param deferrable: wait in the triggerer, asking every ``poke_interval`` (``exponential_backoff`` is for the
+        other modes); None: ``[operators] default_deferrable``.
     :raises ConfigurationError: ``soft_fail``, ``silent_fail`` or ``never_fail`` is set; they would turn a
         refusal into a skip or swallow it.
     """
 
     def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
         for name in ("soft_fail", "silent_fail", "never_fail"):
-            if kwargs.get(name):
+            # Of the sensor, not of kwargs: Airflow fills in default_args on the way up.
+            if getattr(self, name):
                 raise ConfigurationError(
                     f"{type(self).__name__} refuses {name}=True: a rejected or broken approval must fail, not be "
                     "skipped or swallowed."
                 )
-        super().__init__(**kwargs)
         self.deferrable = default_deferrable() if deferrable is None else deferrable
 
     @cached_property
@@ -96,20 +101,18 @@ class VendorSensor(BaseSensorOperator):
         :raises TriggerEventError: the event is none that the trigger sends.
         """
         status = event.get("status") if isinstance(event, Mapping) else None
-        if status == "timeout":
-            raise AirflowSensorTimeout(f"Nothing was decided within {self.timeout:g} s.")
-        if status != "look":
+        if status not in ("look", "timeout"):
             raise TriggerEventError("The sensor was resumed by an event that its trigger does not send; it asks again.")
-        return self._look_or_defer(deadline)
+        return self._look_or_defer(deadline, last=status == "timeout")
 
-    def _look_or_defer(self, deadline: float) -> Any:  # noqa: ANN401
+    def _look_or_defer(self, deadline: float, *, last: bool = False) -> Any:  # noqa: ANN401
         with hard_stops():
             question = self._question(deadline)
             reference = self._look(question)
         if reference is not None or question is None:
             return reference
         left = deadline - time.time()
-        if left <= 0:
+        if last or left <= 0:
             raise AirflowSensorTimeout(f"Nothing was decided within {self.timeout:g} s.")
         self.defer(
             trigger=question,
@@ -125,5 +128,11 @@ class VendorSensor(BaseSensorOperator):
     def _look(self, question: VendorTrigger | None) -> dict[str, Any] | None:
         if question is None:
             return self.result(None)
-        answer = question.look(self.hook)
-        return None if answer is None else self.result(answer)
+        try:
+            answer = question.ask(self.hook)
+            return None if answer is None else self.result(answer)
+        except VendorError as error:
+            if not may_pass(error):
+                raise
+            self.log.warning("%s Still waiting.", error)
+            return None

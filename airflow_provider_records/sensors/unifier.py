@@ -21,7 +21,7 @@ class UnifierApprovalSensor(ApprovalSensor):
     not carry the documents as attachments: an attached document is linked, and Unifier then refuses to delete it.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
-    :param project_number: the record's project or shell; empty: company level.
+    :param project_number: the record's project or shell; empty or None: company level.
     :param bpname: display name of the business process, case-sensitive.
     :param record_no: number of the record.
     :param approved: status texts that approve, matched exactly after stripping blanks.
@@ -39,7 +39,7 @@ class UnifierApprovalSensor(ApprovalSensor):
     def __init__(
         self,
         *,
-        project_number: str,
+        project_number: str | None,
         bpname: str,
         record_no: str,
         approved: Sequence[str] = ("Approved",),
@@ -58,6 +58,9 @@ class UnifierApprovalSensor(ApprovalSensor):
         self.rejected = status_texts("rejected", rejected, needed=False)
         if both := set(self.approved) & set(self.rejected):
             raise ConfigurationError(f"{sorted(both)} cannot both approve and reject.")
+        for name, field in (("status_field", status_field), ("digest_field", digest_field)):
+            if not (isinstance(field, str) and field.strip()) and (name, field) != ("digest_field", None):
+                raise ConfigurationError(f"{name} is the name of a field of the record, not {field!r}.")
         self.status_field = status_field
         self.digest_field = digest_field
         self.wait_for_record = wait_for_record
@@ -71,9 +74,7 @@ class UnifierApprovalSensor(ApprovalSensor):
     def approval_question(self, selection: Selection, common: Mapping[str, Any]) -> UnifierApprovalTrigger:
         """Ask for the status of the record."""
         return UnifierApprovalTrigger(
-            project_number=self.project_number,
-            bpname=self.bpname,
-            record_no=self.record_no,
+            **self._record(),
             approved=self.approved,
             rejected=self.rejected,
             status_field=self.status_field,
@@ -85,14 +86,26 @@ class UnifierApprovalSensor(ApprovalSensor):
 
     def source(self) -> tuple[str, dict[str, Any]]:
         """Return the record; Unifier's answer does not name the person."""
+        names = self._record()
         source = {
             "kind": "unifier",
             "conn_id": self.unifier_conn_id,
-            "project_number": self.project_number,
-            "bpname": self.bpname,
-            "record_no": self.record_no,
+            **names,
             "status_field": self.status_field,
             "approved": list(self.approved),
             "digest_field": self.digest_field,
         }
-        return f"unifier:{self.project_number}/{self.bpname}/{self.record_no}", source
+        return f"unifier:{'/'.join(names.values())}", source
+
+    def _record(self) -> dict[str, str]:
+        """Return what names the record; company level is always "", so that one record cannot be two approvers."""
+        names = {
+            "project_number": self.project_number or "",
+            "bpname": self.bpname,
+            "record_no": self.record_no,
+        }
+        for name, value in names.items():
+            is_text = isinstance(value, str) and value == value.strip() and value != "None"
+            if not is_text or (not value and name != "project_number"):
+                raise ConfigurationError(f"{name} must be text without blanks around it; it was rendered to {value!r}.")
+        return names

@@ -17,10 +17,17 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_records.exceptions import NoAnswerError, NotSentError, RecordsError
+from airflow_provider_records.exceptions import NoAnswerError, NotSentError, RecordsError, ServerError
 from airflow_provider_records.hooks.base import Settings, VendorHook, mask
 
 log = logging.getLogger(__name__)
+
+
+def may_pass(error: RecordsError) -> bool:
+    """Tell whether the same question may be answered later: the system was not reached, or had an error of its own."""
+    if isinstance(error, ServerError):
+        return any(500 <= int(number or 0) < 600 for number in (error.status, error.code))
+    return isinstance(error, (NoAnswerError, NotSentError))
 
 
 class VendorTrigger(BaseTrigger):
@@ -52,14 +59,6 @@ class VendorTrigger(BaseTrigger):
         """
         raise NotImplementedError
 
-    def look(self, hook: VendorHook) -> Any:  # noqa: ANN401
-        """Ask, and take a system that cannot be reached for one that has not decided yet."""
-        try:
-            return self.ask(hook)
-        except (NoAnswerError, NotSentError) as error:
-            log.warning("%s Still waiting.", error)
-            return None
-
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments."""
         common = {"conn_id": self.conn_id, "poke_interval": self.poke_interval, "deadline": self.deadline}
@@ -69,31 +68,42 @@ class VendorTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: ``look`` (the worker shall look for itself) or ``timeout``."""
         hook: VendorHook | None = None
-        while time.time() < self.deadline:
-            if hook is None:
-                hook = await self._hook()
-            secrets: list[str] = []
-            mask.set(secrets.append)
-            decided = await asyncio.to_thread(self._decided, hook)
-            for secret in secrets:
-                await amask_secret(secret)
-            if decided:
-                yield _event("look")
-                return
-            await asyncio.sleep(min(self.poke_interval, max(0.0, self.deadline - time.time())))
-        yield _event("timeout")
+        try:
+            # The worker has just asked, so wait first: if it does not see what is seen here, the two
+            # must not send each other to the vendor without a pause.
+            while (left := self.deadline - time.time()) > 0:
+                await asyncio.sleep(min(self.poke_interval, left))
+                try:
+                    hook = hook or await self._hook()
+                    decided = await self._decided(hook)
+                except RecordsError as error:
+                    decided = not may_pass(error)  # the worker meets the same error and reports it
+                    log.warning("%s %s", error, "The worker looks for itself." if decided else "Still waiting.")
+                if decided:
+                    yield _event("look")
+                    return
+            yield _event("timeout")
+        finally:
+            if hook is not None:
+                hook.stopping = True  # a thread cannot be cancelled: let it end soon
 
     async def _hook(self) -> VendorHook:
         connection = await BaseHook.aget_connection(self.conn_id)
         if connection.password:
             await amask_secret(connection.password)
-        return self.hook_class(self.conn_id, Settings.of(connection, await connection.aextra_dejson()))
+        extra = await connection.aextra_dejson()
+        # In a thread, since a CA file may be read.
+        settings = await asyncio.to_thread(Settings.of, connection, extra)
+        return self.hook_class(self.conn_id, settings)
 
-    def _decided(self, hook: VendorHook) -> bool:
+    async def _decided(self, hook: VendorHook) -> bool:
+        secrets: list[str] = []
+        mask.set(secrets.append)
         try:
-            return self.look(hook) is not None
-        except RecordsError:
-            return True  # the worker meets the same error and reports it
+            return await asyncio.to_thread(self.ask, hook) is not None
+        finally:
+            for secret in secrets:
+                await amask_secret(secret)
 
 
 def _event(status: str) -> TriggerEvent:

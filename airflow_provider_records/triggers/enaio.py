@@ -47,8 +47,8 @@ class EnaioApprovalTrigger(VendorTrigger):
             "rejected": list(self.rejected),
         }
 
-    def ask(self, hook: EnaioHook) -> Mapping[str, str] | None:
-        """Read every object; return the value of each when all are approved.
+    def ask(self, hook: EnaioHook) -> Mapping[str, Any] | None:
+        """Read every object; return the values that were found when all are approved.
 
         :raises ApprovalRejectedError: one is rejected.
         :raises ApprovalError: one does not exist.
@@ -61,7 +61,8 @@ class EnaioApprovalTrigger(VendorTrigger):
                 f"enaio object {rejected[0]} has {self.field} = {values[rejected[0]]!r}: its disposal was rejected "
                 f"({len(rejected)} of {len(values)} objects). Start a new DAG run without them."
             )
-        return values if all(value in self.approved for value in values.values()) else None
+        found = sorted(set(values.values()))
+        return {"values": found} if set(found) <= set(self.approved) else None
 
     def _value(self, hook: EnaioHook, object_id: str, object_type_id: str | None) -> tuple[str, str]:
         try:

@@ -65,33 +65,36 @@ class UnifierApprovalTrigger(VendorTrigger):
             "wait_for_record": self.wait_for_record,
         }
 
-    def ask(self, hook: UnifierHook) -> Mapping[str, object] | None:
-        """Read the record; return it when it is approved.
+    def ask(self, hook: UnifierHook) -> Mapping[str, Any] | None:
+        """Read the record; return its status when it is approved.
 
         :raises ApprovalRejectedError: it is rejected.
-        :raises ApprovalError: it lacks the field, or approves another list.
-        :raises VendorError: Unifier does not know the project, the process or the record, or refuses.
+        :raises ApprovalError: it does not exist, lacks a field, or approves another list.
+        :raises VendorError: Unifier does not know the project or the process, or refuses.
         """
         where = f"record {self.record_no} of {self.bpname!r}"
         try:
             record = hook.get_bp_record(self.project_number, self.bpname, self.record_no)
-        except NotFoundError:
+        except NotFoundError as error:
             if self.wait_for_record:
                 return None
-            raise
+            raise ApprovalError(
+                f"Unifier has no {where}, so nobody can approve it there: {error} Open it first, or write "
+                "wait_for_record=True into the DAG."
+            ) from None
         status = _field(record, self.status_field, where)
         if status in self.rejected:
             raise ApprovalRejectedError(f"Unifier {where} is {status!r}: the disposal of {self.digest} was rejected.")
+        # A field that never comes is said now, not after a week of waiting; a digest may still be entered.
+        found = None if self.digest_field is None else _field(record, self.digest_field, where)
         if status not in self.approved:
             return None
-        if self.digest_field is not None:
-            found = _field(record, self.digest_field, where)
-            if found != self.digest:
-                raise ApprovalError(
-                    f"Unifier {where} approves the list {found!r} (field {self.digest_field!r}), not {self.digest}. "
-                    "Open a new record for this list, or start a new DAG run."
-                )
-        return record
+        if found not in {None, self.digest}:
+            raise ApprovalError(
+                f"Unifier {where} approves the list {found!r} (field {self.digest_field!r}), not {self.digest}. "
+                "Open a new record for this list, or start a new DAG run."
+            )
+        return {"status": status}
 
 
 def _field(record: Mapping[str, object], name: str, where: str) -> str:

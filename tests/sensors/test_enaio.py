@@ -1,0 +1,161 @@
+"""An index field of enaio approves a list: every object has its say, in every mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
+from tests.operators.conftest import World
+from tests.sensors.desk import EVERY_MODE, StillWaitingError, enaio, keys, wait
+
+
+class Desk:
+    """Three live objects and their field ``Disposal``."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.part = enaio(world)
+        objects = self.part.archive.objects.values()
+        self.ids = [item.id for item in objects if item.base == "DOCUMENT"][:3]
+
+    def say(self, *values: str) -> None:
+        for object_id, value in zip(self.ids, values, strict=True):
+            self.part.set_field(object_id, "Disposal", value)
+
+    def sensor(self, **more: Any) -> EnaioApprovalSensor:
+        return EnaioApprovalSensor(
+            **{
+                "task_id": "approve",
+                "records": self.ids,
+                "field": "Disposal",
+                "approved": "approved",
+                "rejected": "rejected",
+                **more,
+            }
+        )
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    return Desk(world)
+
+
+@EVERY_MODE
+def test_approved_for_all(desk: Desk, mode: str) -> None:
+    desk.say("approved", " approved\n", "approved")
+    reference = wait(desk.sensor, mode)
+    assert keys(desk.world, reference) == desk.ids
+    (uri,) = reference["approvals"]
+    approval = Approval.read(desk.world.store, uri)
+    assert (approval.digest, approval.approver) == (reference["digest"], "enaio:Disposal")
+    assert approval.source == {
+        "kind": "enaio",
+        "conn_id": "enaio_default",
+        "field": "Disposal",
+        "approved": ["approved"],
+        "found": {"values": ["approved"]},
+    }
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("value", ["", "  ", "Approved", "in review", "approved?"])
+def test_one_that_is_not_approved_holds_the_list_up(desk: Desk, mode: str, value: str) -> None:
+    desk.say("approved", value, "approved")
+    with pytest.raises(StillWaitingError):
+        wait(desk.sensor, mode)
+    assert not desk.world.store.names("approvals")
+    assert wait(desk.sensor, mode, lambda: desk.say("approved", "approved", "approved"))["count"] == 3
+
+
+@EVERY_MODE
+def test_a_missing_field_waits(desk: Desk, mode: str) -> None:
+    desk.say("approved", "approved", "approved")
+    del desk.part.archive.objects[desk.ids[2]].fields["Disposal"]
+    with pytest.raises(StillWaitingError):
+        wait(desk.sensor, mode)
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("other", ["approved", ""])
+def test_one_rejected_fails_the_list(desk: Desk, mode: str, late: bool, other: str) -> None:
+    def reject() -> None:
+        desk.say(other, other, "rejected ")
+
+    if not late:
+        reject()
+    with pytest.raises(AirflowFailException, match=rf"{desk.ids[2]} has Disposal = 'rejected'.*1 of 3"):
+        wait(desk.sensor, mode, *[reject] * late)
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("how", ["missing", "binned", "binned_400", "unreadable"])
+def test_an_object_that_nobody_can_approve_fails_the_list(desk: Desk, mode: str, how: str) -> None:
+    desk.say("approved", "approved", "approved")
+    item = desk.part.archive.objects[desk.ids[1]]
+    if how == "missing":
+        desk.part.archive.destroy(item)
+    elif how == "unreadable":
+        item.no_read = {desk.part.user}
+    else:
+        desk.part.archive.recycle(item, desk.part.user)
+    if how == "binned_400":
+        desk.part.turn({"binned_get": "400"})
+    with pytest.raises(AirflowFailException, match=f"{item.id}.*(does not exist|HTTP 400)"):
+        wait(desk.sensor, mode)
+
+
+@EVERY_MODE
+def test_several_values_approve(desk: Desk, mode: str) -> None:
+    desk.say("A", "B", "A")
+    reference = wait(lambda **more: desk.sensor(approved=["A", " B "], rejected=(), **more), mode)
+    assert Approval.read(desk.world.store, reference["approvals"][0]).source["found"] == {"values": ["A", "B"]}
+
+
+def test_the_object_type_of_a_record_is_used(desk: Desk) -> None:
+    desk.say("approved", "approved", "approved")
+    item = desk.part.archive.objects[desk.ids[0]]
+    type_id = desk.part.archive.types[item.object_type].id
+    wait(lambda **more: desk.sensor(records=[{"key": item.id, "object_type_id": type_id}], **more), "deferrable")
+    with pytest.raises(AirflowFailException, match="does not exist"):
+        wait(lambda **more: desk.sensor(records=[{"key": item.id, "object_type_id": "1"}], **more), "poke")
+
+
+def test_an_id_that_is_none_is_refused_without_a_request(desk: Desk) -> None:
+    with pytest.raises(AirflowFailException, match="made of digits"):
+        wait(lambda **more: desk.sensor(records=["../session"], **more), "poke")
+    assert not desk.world.stage.log
+
+
+def test_refused_credentials_are_not_tried_for_every_object(desk: Desk) -> None:
+    """Logins can be blocked: a long list must not knock once for each of its objects."""
+    ids = [item.id for item in desk.part.archive.objects.values() if item.base == "DOCUMENT"][:50]
+    desk.part.password = "changed meanwhile"
+    with pytest.raises(AirflowFailException, match="401"):
+        wait(lambda **more: desk.sensor(records=ids, **more), "poke")
+    assert desk.world.calls("enaio", "get_object") <= 16
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"approved": ""}, "approved must be a list of status texts"),
+        ({"approved": []}, "nothing could ever be approved"),
+        ({"approved": None}, "approved must be a list"),
+        ({"approved": [True]}, "approved must be a list"),
+        ({"rejected": [""]}, "rejected must be a list"),
+        ({"rejected": None}, "rejected must be a list"),
+        ({"rejected": "yes "}, "both approve and reject"),
+        ({"field": " "}, "field is the internal name"),
+        ({"field": None}, "field is the internal name"),
+    ],
+)
+def test_wrong_arguments_are_refused_when_the_dag_is_read(wrong: dict[str, Any], words: str) -> None:
+    with DAG("night"), pytest.raises(ConfigurationError, match=words):
+        EnaioApprovalSensor(**{"task_id": "a", "records": [], "field": "Disposal", "approved": "yes", **wrong})

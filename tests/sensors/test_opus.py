@@ -1,0 +1,112 @@
+"""Opus's due list: due is not approved, unless the DAG says so in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.operators.selection import resolve
+from airflow_provider_records.sandbox.seed import UNIFIER_CONNECTOR
+from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
+from tests.operators.conftest import World
+from tests.sensors.desk import DUE, EVERY_MODE, StillWaitingError, due, keys, opus, wait
+
+LONG_AGO = "1990-01-01T00:00:00"
+
+
+def sensor(**more: Any) -> OpusDueRecordsSensor:
+    return OpusDueRecordsSensor(**{"task_id": "due", "due_before": DUE, "target_id_pattern": r"enaio-(\d+)", **more})
+
+
+def make_due(world: World) -> None:
+    for records in opus(world).connections.values():
+        for record in records[:2]:
+            record.due = "1989-12-31T00:00:00"
+
+
+@EVERY_MODE
+def test_due_is_a_list_without_approval(world: World, mode: str) -> None:
+    reference = wait(sensor, mode)
+    assert reference == due()
+    assert reference["approvals"] == []
+    assert not world.store.names("approvals")
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("empty", ["204", "list"])
+def test_nothing_due_waits(world: World, mode: str, empty: str) -> None:
+    opus(world).turn({"none_due": empty})
+
+    def early(**more: Any) -> OpusDueRecordsSensor:
+        return sensor(due_before=LONG_AGO, **more)
+
+    with pytest.raises(StillWaitingError):
+        wait(early, mode)
+    reference = wait(early, mode, lambda: make_due(world))
+    assert reference["count"] == 2
+
+
+@EVERY_MODE
+def test_due_means_approved_where_the_dag_says_so(world: World, mode: str) -> None:
+    reference = wait(lambda **more: sensor(due_means_approved=True, **more), mode)
+    (uri,) = reference["approvals"]
+    approval = Approval.read(world.store, uri)
+    assert (approval.digest, approval.approver) == (reference["digest"], "opus:due_means_approved")
+    assert approval.source == {"kind": "opus", "conn_id": "opus_default", "due_means_approved": True}
+    assert "Opus itself publishes no approval" in approval.comment
+    resolve(reference, world.store).require_approval(1)
+
+
+@EVERY_MODE
+def test_a_wrong_connector_fails_at_once(world: World, mode: str) -> None:
+    with pytest.raises(AirflowFailException, match="connector id"):
+        wait(lambda **more: sensor(connector_id="11111111-2222-3333-4444-555555555555", **more), mode)
+    with pytest.raises(AirflowFailException, match="must be a GUID"):
+        wait(lambda **more: sensor(connector_id="None", **more), mode)
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("wrong", [{"due_before": "None"}, {"target_id_pattern": "("}, {"page_size": 0}])
+def test_wrong_arguments_fail(world: World, mode: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(AirflowFailException, match=next(iter(wrong))):
+        wait(lambda **more: sensor(**{**wrong, **more}), mode)
+    assert not world.store.names("manifests")
+
+
+@EVERY_MODE
+def test_another_connector_and_a_time_with_a_zone(world: World, mode: str) -> None:
+    reference = wait(
+        lambda **more: sensor(
+            connector_id=UNIFIER_CONNECTOR,
+            target_id_pattern=r"unifier-(\d+)",
+            due_before=datetime(2026, 11, 1, tzinfo=UTC),
+            **more,
+        ),
+        mode,
+    )
+    assert all(key.startswith("unifier-") for key in keys(world, reference))
+    (first, *_) = Manifest.open(world.store, reference["digest"])
+    assert first.attributes["due_before"] == DUE
+
+
+@EVERY_MODE
+def test_a_list_that_is_emptied_meanwhile_waits_on(world: World, mode: str) -> None:
+    """The first record is seen, but the whole list, read after it, is empty."""
+    world.fault(vendor="opus", call="due_records", skip=1, status=204)
+    assert wait(sensor, mode, lambda: None)["count"] == 60
+
+
+@EVERY_MODE
+def test_a_page_that_cannot_be_read_waits_and_leaves_no_list(world: World, mode: str) -> None:
+    world.fault(vendor="opus", call="due_records", skip=3, times=None, status=503)
+
+    def mend() -> None:
+        assert not world.store.names("manifests")
+        world.stage.faults.clear()
+
+    assert wait(lambda **more: sensor(page_size=7, **more), mode, mend)["count"] == 60

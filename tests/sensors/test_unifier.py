@@ -1,0 +1,271 @@
+"""A business process record of Unifier approves a list: every state of it, in every mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
+from tests.operators.conftest import World
+from tests.sensors.desk import EVERY_MODE, StillWaitingError, unifier, wait
+
+PROJECT = "P-0001"
+RECORD = "DR-0007"
+NAME = "Disposal Request"
+RECORDS = ["enaio-1", "enaio-2"]
+
+
+def sensor(**more: Any) -> UnifierApprovalSensor:
+    return UnifierApprovalSensor(
+        **{
+            "task_id": "approve",
+            "records": RECORDS,
+            "project_number": PROJECT,
+            "bpname": NAME,
+            "record_no": RECORD,
+            **more,
+        }
+    )
+
+
+class Desk:
+    """The record that the sensor looks at."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.part = unifier(world)
+        self.part.open_request(PROJECT, RECORD)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return self.part.records[PROJECT, NAME, RECORD].fields
+
+    def say(self, status: Any) -> None:
+        self.fields["status"] = status
+
+    def digest(self) -> str:
+        """Return the digest of the list; a sensor that waits has kept the list already."""
+        (name,) = self.world.store.names("manifests")
+        return f"sha256:{name.removeprefix('manifests/').removesuffix('.jsonl')}"
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    return Desk(world)
+
+
+@EVERY_MODE
+def test_approved_at_once(desk: Desk, mode: str) -> None:
+    desk.say("Approved")
+    reference = wait(sensor, mode)
+    assert reference["digest"] == desk.digest()
+    (uri,) = reference["approvals"]
+    approval = Approval.read(desk.world.store, uri)
+    assert (approval.digest, approval.approver) == (desk.digest(), f"unifier:{PROJECT}/{NAME}/{RECORD}")
+    assert approval.source == {
+        "kind": "unifier",
+        "conn_id": "unifier_default",
+        "project_number": PROJECT,
+        "bpname": NAME,
+        "record_no": RECORD,
+        "status_field": "status",
+        "approved": ["Approved"],
+        "digest_field": None,
+        "found": {"status": "Approved"},
+    }
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("state", ["Pending", "approved", "Approved by nobody", "", "  ", None, 7, "Genehmigt"])
+def test_any_other_state_waits_until_it_is_approved(desk: Desk, mode: str, state: Any) -> None:
+    desk.say(state)
+    with pytest.raises(StillWaitingError):
+        wait(sensor, mode)
+    assert wait(sensor, mode, lambda: desk.say(" Approved\n"))["count"] == len(RECORDS)
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("late", [False, True])
+def test_rejected_fails_at_once(desk: Desk, mode: str, late: bool) -> None:
+    desk.say("Pending" if late else "Rejected ")
+    with pytest.raises(AirflowFailException, match=rf"{RECORD}.*rejected"):
+        wait(sensor, mode, *[lambda: desk.say("Rejected ")] * late)
+
+
+@EVERY_MODE
+def test_the_dag_names_the_states(desk: Desk, mode: str) -> None:
+    words = {"approved": [" Freigegeben "], "rejected": ("Abgelehnt",)}
+    desk.say("Approved")
+    with pytest.raises(StillWaitingError):
+        wait(lambda **more: sensor(**words, **more), mode)
+    assert wait(lambda **more: sensor(**words, **more), mode, lambda: desk.say("Freigegeben"))
+    desk.say("Rejected")
+    with pytest.raises(StillWaitingError):
+        wait(lambda **more: sensor(**words, **more), mode)
+    with pytest.raises(AirflowFailException, match="rejected"):
+        wait(lambda **more: sensor(**words, **more), mode, lambda: desk.say("Abgelehnt"))
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("late", [False, True])
+def test_a_missing_status_field_fails_at_once(desk: Desk, mode: str, late: bool) -> None:
+    def hide() -> None:
+        desk.part.turn({"bp_status_missing": True})
+
+    if not late:
+        hide()
+    with pytest.raises(AirflowFailException, match=r"no field 'status'.*Integration interface"):
+        wait(sensor, mode, *[hide] * late)
+
+
+@EVERY_MODE
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"bpname": "disposal request"}, "603"),
+        ({"project_number": "P-9999"}, "602"),
+        ({"record_no": "DR-9999"}, "wait_for_record=True"),
+        ({"status_field": "uuu_status"}, "no field 'uuu_status'"),
+        ({"digest_field": "nowhere"}, "no field 'nowhere'"),
+    ],
+)
+def test_a_wrong_name_fails_at_once(desk: Desk, mode: str, wrong: dict[str, str], words: str) -> None:
+    with pytest.raises(AirflowFailException, match=words):
+        wait(lambda **more: sensor(**wrong, **more), mode)
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("answer", ["657", "empty"])
+def test_a_missing_record_fails_or_is_awaited(world: World, mode: str, answer: str) -> None:
+    part = unifier(world)
+    part.turn({"missing_record": answer})
+    with pytest.raises(AirflowFailException, match=f"no record {RECORD}"):
+        wait(sensor, mode)
+
+    def patient(**more: Any) -> UnifierApprovalSensor:
+        return sensor(wait_for_record=True, **more)
+
+    with pytest.raises(StillWaitingError):
+        wait(patient, mode)
+    assert wait(patient, mode, lambda: part.open_request(PROJECT, RECORD, status="Approved"))["approvals"]
+
+
+@EVERY_MODE
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"record_no": RECORD, "status": "Approved"}] * 2, "2 records"),
+        ([{"record_no": "DR-0008", "status": "Approved"}], "another record"),
+    ],
+)
+def test_not_exactly_this_record_fails(desk: Desk, mode: str, rows: Any, words: str) -> None:
+    body = {"data": rows, "message": [], "status": 200}
+    desk.world.fault(vendor="unifier", call="get_bp_record", times=None, body=body)
+    with pytest.raises(AirflowFailException, match=words):
+        wait(sensor, mode)
+
+
+def bound(**more: Any) -> UnifierApprovalSensor:
+    return sensor(digest_field="disposal_digest", **more)
+
+
+@EVERY_MODE
+def test_the_digest_is_entered_while_it_waits(desk: Desk, mode: str) -> None:
+    def approve() -> None:
+        desk.fields.update(disposal_digest=f" {desk.digest()} ", status="Approved")
+
+    reference = wait(bound, mode, approve)
+    (uri,) = reference["approvals"]
+    assert Approval.read(desk.world.store, uri).source["digest_field"] == "disposal_digest"
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("digest", [f"sha256:{'0' * 64}", None, "", "upper"])
+def test_an_approval_of_another_list_fails(desk: Desk, mode: str, digest: str | None) -> None:
+    def approve() -> None:
+        found = desk.digest().upper() if digest == "upper" else digest
+        desk.fields.update(disposal_digest=found, status="Approved")
+
+    with pytest.raises(AirflowFailException, match=r"approves the list .*disposal_digest.*not sha256"):
+        wait(bound, mode, approve)
+    assert not desk.world.store.names("approvals")
+
+
+@EVERY_MODE
+def test_a_digest_is_not_compared_before_it_is_approved(desk: Desk, mode: str) -> None:
+    desk.fields["disposal_digest"] = "entered tomorrow"
+    with pytest.raises(StillWaitingError):
+        wait(bound, mode)
+
+
+@EVERY_MODE
+def test_a_missing_digest_field_is_said_before_it_is_approved(desk: Desk, mode: str) -> None:
+    desk.part.interfaces[NAME] = ["record_no", "status"]
+    with pytest.raises(AirflowFailException, match="no field 'disposal_digest'"):
+        wait(bound, mode)
+
+
+@EVERY_MODE
+def test_company_level(desk: Desk, mode: str) -> None:
+    desk.part.open_request("", RECORD, status="Approved")
+    for empty in ("", None):
+        reference = wait(lambda project=empty, **more: sensor(project_number=project, **more), mode)
+        approval = Approval.read(desk.world.store, reference["approvals"][0])
+        assert approval.approver == f"unifier:/{NAME}/{RECORD}"
+
+
+def test_record_number_and_names_are_rendered(desk: Desk) -> None:
+    desk.part.open_request("P-0002", "DR-20261122", bpname="Disposal", status="Approved")
+    made = sensor(project_number="{{ project }}", bpname="{{ bp }}", record_no="DR-{{ day }}", records="{{ one }}")
+    made.render_template_fields({"project": "P-0002", "bp": "Disposal", "day": "20261122", "one": "enaio-1"})  # type: ignore[typeddict-unknown-key]
+    reference = wait(lambda **_: made, "poke")
+    approval = Approval.read(desk.world.store, reference["approvals"][0])
+    assert approval.approver == "unifier:P-0002/Disposal/DR-20261122"
+    assert reference["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("bpname", "record_no") for value in ("", " ", "None", "DR-1 ", None, 7)),
+        *(("project_number", value) for value in (" ", "None", " P-0001", 7)),
+    ],
+)
+def test_a_name_that_was_rendered_to_nothing_is_refused(desk: Desk, name: str, value: Any) -> None:
+    with pytest.raises(AirflowFailException, match=f"{name} must be text"):
+        wait(lambda **more: sensor(**{name: value, **more}), "poke")
+    assert not desk.world.stage.log
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"approved": "Approved"}, "approved must be a list of status texts"),
+        ({"approved": None}, "approved must be a list"),
+        ({"approved": {"Approved": 1}}, "approved must be a list"),
+        ({"approved": 7}, "approved must be a list"),
+        ({"approved": ()}, "nothing could ever be approved"),
+        ({"approved": ["Approved", ""]}, "approved must be a list of status texts"),
+        ({"approved": ["Approved", None]}, "approved must be a list of status texts"),
+        ({"rejected": "Rejected"}, "rejected must be a list"),
+        ({"rejected": [1]}, "rejected must be a list"),
+        ({"approved": ["Closed "], "rejected": ["Closed"]}, "both approve and reject"),
+        ({"status_field": ""}, "status_field"),
+        ({"status_field": None}, "status_field"),
+        ({"digest_field": " "}, "digest_field"),
+    ],
+)
+def test_wrong_arguments_are_refused_when_the_dag_is_read(wrong: dict[str, Any], words: str) -> None:
+    with DAG("night"), pytest.raises(ConfigurationError, match=words):
+        sensor(**wrong)
+
+
+def test_rejected_may_be_empty(desk: Desk) -> None:
+    desk.say("Rejected")
+    with pytest.raises(StillWaitingError):
+        wait(lambda **more: sensor(rejected=(), **more), "poke")

@@ -1,0 +1,5 @@
+"""The whole sandbox for the triggers, as the operators have it."""
+
+from tests.operators.conftest import world
+
+__all__ = ["world"]
