@@ -1,0 +1,269 @@
+"""The triggers alone, on an event loop: they never block it, never delete, end after one event, and leave no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from airflow.sdk._shared.secrets_masker import _secrets_masker
+from airflow.sdk.execution_time import task_runner
+
+from airflow_provider_records.exceptions import (
+    ConfigurationError,
+    NoAnswerError,
+    NotFoundError,
+    NotSentError,
+    RecordsError,
+    RefusedError,
+    ServerError,
+    StopError,
+    UnreadableAnswerError,
+)
+from airflow_provider_records.hooks import base as hooks
+from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR
+from airflow_provider_records.triggers.base import VendorTrigger, may_pass
+from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
+from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
+from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
+from tests.operators.conftest import World
+from tests.sensors.desk import enaio, events, fire, opus, rebuilt, unifier
+
+CALLS = {"opus": "due_records", "enaio": "get_object", "unifier": "get_bp_record"}
+EVERY_VENDOR = pytest.mark.parametrize("vendor", CALLS)
+
+
+def trigger(world: World, vendor: str, *, seconds: float = 600.0, poke_interval: float = 0.01) -> VendorTrigger:
+    """Make a question that is undecided until somebody decides."""
+    common: dict[str, Any] = {
+        "conn_id": f"{vendor}_default",
+        "poke_interval": poke_interval,
+        "deadline": time.time() + seconds,
+    }
+    if vendor == "opus":
+        return OpusDueRecordsTrigger(connector_id=ENAIO_CONNECTOR, due_before="1990-01-01T00:00:00", **common)
+    if vendor == "enaio":
+        objects = [[item.id, None] for item in enaio(world).archive.objects.values() if item.base == "DOCUMENT"][:3]
+        return EnaioApprovalTrigger(objects=objects, field="Disposal", approved=["yes"], rejected=["no"], **common)
+    if ("P-0001", "Disposal Request", "DR-1") not in unifier(world).records:
+        unifier(world).open_request("P-0001", "DR-1")
+    return UnifierApprovalTrigger(
+        project_number="P-0001",
+        bpname="Disposal Request",
+        record_no="DR-1",
+        approved=["Approved"],
+        rejected=["Rejected"],
+        status_field="status",
+        digest_field=None,
+        digest="sha256:0",
+        wait_for_record=False,
+        **common,
+    )
+
+
+def decide(world: World) -> None:
+    for item in enaio(world).archive.objects.values():
+        item.fields["Disposal"] = "yes"
+    unifier(world).open_request("P-0001", "DR-1", status="Approved")
+    next(iter(opus(world).connections.values()))[0].due = "1989-01-01T00:00:00"
+
+
+@EVERY_VENDOR
+def test_it_survives_serialization(world: World, vendor: str) -> None:
+    made = trigger(world, vendor)
+    again = rebuilt(made)
+    assert type(again) is type(made)
+    assert again.serialize() == made.serialize()
+    assert again.serialize()[0] == f"{type(made).__module__}.{type(made).__qualname__}"
+
+
+@EVERY_VENDOR
+def test_one_event_and_then_the_end(world: World, vendor: str) -> None:
+    assert fire(trigger(world, vendor), 1) == {"status": "timeout"}
+    assert world.calls(vendor, CALLS[vendor]) > 1
+    made = trigger(world, vendor)
+    decide(world)
+    assert fire(made) == {"status": "look"}
+    assert not [effect for entry in world.stage.log for effect in entry.effects]
+
+
+@EVERY_VENDOR
+def test_a_deadline_that_has_passed_asks_nothing(world: World, vendor: str) -> None:
+    decide(world)
+    assert fire(trigger(world, vendor), -1) == {"status": "timeout"}
+    assert not world.stage.log
+
+
+@EVERY_VENDOR
+def test_it_waits_before_it_asks(world: World, vendor: str) -> None:
+    """If triggerer and worker disagree, they must not chase each other to the vendor."""
+    made = trigger(world, vendor, poke_interval=30)
+    decide(world)
+
+    async def soon() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(events(made), 0.2)
+
+    asyncio.run(soon())
+    assert not world.stage.log
+
+
+def test_a_long_interval_does_not_outlast_the_deadline(world: World) -> None:
+    began = time.monotonic()
+    assert fire(trigger(world, "unifier", poke_interval=3600), 0.2) == {"status": "timeout"}
+    assert time.monotonic() - began < 10
+    assert world.calls("unifier", "get_bp_record") == 1, "it asks once more before it gives up"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "act"),
+    [
+        ("unifier", lambda world: unifier(world).set_status("P-0001", "Disposal Request", "DR-1", "Rejected")),
+        ("unifier", lambda world: unifier(world).records.clear()),
+        ("unifier", lambda world: unifier(world).turn({"bp_status_missing": True})),
+        ("enaio", lambda world: enaio(world).archive.objects.clear()),
+        ("enaio", lambda world: setattr(enaio(world), "password", "other")),
+        ("opus", lambda world: opus(world).connections.clear()),
+    ],
+)
+def test_what_decides_against_it_ends_the_wait_too(world: World, vendor: str, act: Callable[[World], None]) -> None:
+    made = trigger(world, vendor)
+    act(world)
+    assert fire(made) == {"status": "look"}
+
+
+@EVERY_VENDOR
+def test_a_spoilt_connection_is_for_the_worker_to_report(
+    world: World, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trigger(world, vendor)
+    monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", f'{{"conn_type": "{vendor}"}}')
+    assert fire(made) == {"status": "look"}
+
+
+@EVERY_VENDOR
+def test_the_loop_is_never_blocked(world: World, vendor: str) -> None:
+    """The vendor answers slowly; a heart beats on the loop meanwhile."""
+    made = trigger(world, vendor)
+    world.fault(vendor=vendor, times=None, latency_ms=400)
+    gaps: list[float] = []
+
+    async def heart() -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            gaps.append(time.monotonic() - began)
+
+    async def both() -> Any:
+        beating = asyncio.create_task(heart())
+        try:
+            return await events(rebuilt(made, deadline=time.time() + 1.5))
+        finally:
+            beating.cancel()
+
+    asyncio.run(both())
+    assert world.calls(vendor, CALLS[vendor]) >= 1
+    assert len(gaps) > 20
+    assert max(gaps) < 0.35
+
+
+class Comms:
+    """Stands where the triggerer's channel is; its synchronous way must not be used, from any thread."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, object]] = []
+        self.masked: list[object] = []
+
+    def send(self, message: object) -> None:
+        self.sent.append((threading.current_thread().name, message))
+
+    async def asend(self, message: Any) -> None:
+        self.masked.append(message.value)
+
+
+@EVERY_VENDOR
+def test_secrets_are_masked_from_the_loop_only(world: World, vendor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    comms = Comms()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    password = {"opus": opus(world).client_secret, "enaio": enaio(world).password, "unifier": unifier(world).password}
+    tokens: list[str] = []
+    fetch = hooks.BearerAuth.token
+
+    def token(auth: hooks.BearerAuth) -> hooks.Token:
+        found = fetch(auth)
+        tokens.append(found.value)
+        return found
+
+    monkeypatch.setattr(hooks.BearerAuth, "token", token)
+    made = trigger(world, vendor)
+    decide(world)
+    assert fire(made) == {"status": "look"}
+    assert comms.sent == []
+    assert password[vendor] in comms.masked
+    assert bool(tokens) is (vendor != "enaio")
+    assert all(secret in comms.masked for secret in tokens)
+    assert all("***" in str(_secrets_masker().redact(f"got {secret}")) for secret in tokens)
+
+
+@EVERY_VENDOR
+def test_a_thread_ends_soon_after_its_trigger_was_cancelled(
+    world: World, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow vendor keeps a thread busy with repeats; the triggerer has few of them."""
+    monkeypatch.setattr(hooks.VendorHook, "backoff", lambda *_: 20.0)
+    made = trigger(world, vendor)
+    world.fault(vendor=vendor, call=CALLS[vendor], times=None, status=503)
+
+    async def cancelled() -> None:
+        running = asyncio.create_task(events(made))
+        while not world.calls(vendor, CALLS[vendor]):
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    began = time.monotonic()
+    asyncio.run(cancelled())  # waits for the threads at its end
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (NoAnswerError("x"), True),
+        (UnreadableAnswerError("x"), True),
+        (NotSentError("x"), True),
+        (ServerError("x", status=500), True),
+        (ServerError("x", status=500, code="3003"), True),
+        (ServerError("x", status=200, code="500"), True),
+        (ServerError("x", status=200, code="9999"), False),
+        (RefusedError("x"), False),
+        (NotFoundError("x"), False),
+        (StopError("x"), False),
+        (ConfigurationError("x"), False),
+    ],
+)
+def test_what_may_pass(error: RecordsError, passes: bool) -> None:
+    assert may_pass(error) is passes
+
+
+def test_an_unexpected_error_is_not_swallowed(world: World) -> None:
+    class Broken(UnifierApprovalTrigger):
+        def ask(self, hook: object) -> Any:
+            raise ZeroDivisionError
+
+    arguments = trigger(world, "unifier").serialize()[1]
+
+    async def first() -> AsyncIterator[object]:
+        return Broken(**arguments).run()
+
+    async def run() -> None:
+        async for _ in await first():
+            pytest.fail("no event is expected")
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())
