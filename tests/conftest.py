@@ -16,6 +16,7 @@ os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 import pytest  # noqa: E402
 import tenacity  # noqa: E402
 
+from airflow_provider_records.disposal.journal import Journal  # noqa: E402
 from airflow_provider_records.hooks.base import VendorHook  # noqa: E402
 from airflow_provider_records.sandbox.core import Part, Server, Stage  # noqa: E402
 
@@ -26,6 +27,11 @@ Connect = Callable[..., str]
 @pytest.fixture(autouse=True)
 def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_none())
+
+
+@pytest.fixture(autouse=True)
+def _killed_tries_left_no_call_in_the_air(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Journal, "quiet_in", lambda _: 0.0)
 
 
 @pytest.fixture

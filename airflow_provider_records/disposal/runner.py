@@ -1,7 +1,7 @@
 """Carries out a list against one system: chunk by chunk, resumable, and never beyond what is known.
 
-The rule of repeating lives here and nowhere else: a call whose answer was lost is followed by a look
-(:meth:`System.settle`); only a record that is still there is sent again, once.
+The rule of repeating lives here and nowhere else: a call that may have been carried out without our knowing is
+followed by a look (:meth:`System.settle`); only a record that is still there is sent again, once.
 """
 
 from __future__ import annotations
@@ -9,23 +9,34 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
-from airflow_provider_records.disposal.journal import Journal
+from airflow_provider_records.disposal.journal import LEASE, Journal
 from airflow_provider_records.disposal.limits import FAILURES, Limits
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, now
 from airflow_provider_records.disposal.record import Record
-from airflow_provider_records.exceptions import EvidenceError, NoAnswerError, RecordsError, StopError, VendorError
+from airflow_provider_records.exceptions import (
+    EvidenceError,
+    NotFoundError,
+    NotSentError,
+    RecordsError,
+    RefusedError,
+    StopError,
+    VendorError,
+)
 
 log = logging.getLogger(__name__)
 
 _PROGRESS_EVERY = 5.0
 _BATCHES_PER_THREAD = 8
+_NAP = 0.1
+_NOT_DONE = (NotSentError, NotFoundError, RefusedError, StopError)
+"""What says that a call did nothing."""
 
 
 class System(Protocol):
@@ -50,8 +61,8 @@ class System(Protocol):
         """Send one call for the batch.
 
         :param unanswered: keys to which an earlier call of ours went unanswered.
-        :return: outcomes; None where the answer leaves open whether it happened. Raising NoAnswerError says
-            that of the whole batch; any other VendorError makes the whole batch ``failed``.
+        :return: outcomes; None where the answer leaves open whether it happened. Raising a VendorError says that
+            of the whole batch; one that says that nothing was done makes the whole batch ``failed``.
         """
 
     def settle(self, batch: Sequence[Record]) -> Sequence[Outcome | None]:
@@ -125,10 +136,24 @@ class Runner:
         self.stop_reason: str | None = None
         self.fatal = False
         self._error: BaseException | None = None
+        self._thread = threading.local()
 
     def stop(self, reason: str) -> None:
         """Send nothing more; may be called from a signal handler."""
         self.stop_reason = self.stop_reason or reason
+
+    def may_send(self) -> bool:
+        """Tell whether this thread may begin a request that changes something; asked before each by the client.
+
+        It waits while the journal cannot be reached, and says no once the sending has stopped.
+        """
+        if not getattr(self._thread, "disposing", False):
+            return True
+        while self.stop_reason is None:
+            if self.journal.may_call():
+                return True
+            time.sleep(_NAP)
+        return False
 
     def run(self, records: Sequence[Record], *, doubt_all: bool = False) -> list[Outcome]:
         """Carry out the list, continuing where earlier tries stopped.
@@ -137,7 +162,10 @@ class Runner:
         :param doubt_all: the journal of earlier tries is lost: look at every record before it is called.
         :return: one outcome a record, in the order of the list.
         :raises JournalError: a newer try has taken over.
+        :raises EvidenceError: the list names a record twice, or the store cannot be written.
         """
+        if len(keys := Counter(record.key for record in records)) != len(records):
+            raise EvidenceError(f"The list names {keys.most_common(1)[0][0]!r} twice; nothing was sent.")
         state = self.journal.state
         todo = [
             record for record in records if (known := state.outcomes.get(record.key)) is None or not known.result.final
@@ -145,18 +173,44 @@ class Runner:
         doubtful = (
             {record.key for record in todo}
             if doubt_all
-            else state.in_doubt | {key for key, known in state.outcomes.items() if known.result is Result.UNKNOWN}
+            else state.in_doubt
+            | {key for key, known in state.outcomes.items() if known.unanswered or known.result is Result.UNKNOWN}
         )
         if todo:
+            self._wait_until_quiet()
             self.journal.see(self.system.prepare(todo, state.seen))
             self._send(todo, doubtful)
+        self._admit_doubt(todo)
         return [state.outcomes.get(record.key) or self._not_attempted(record) for record in records]
+
+    def _wait_until_quiet(self) -> None:
+        """Let the calls of an earlier try come to their end, lest they take effect after we have looked."""
+        if (seconds := self.journal.quiet_in()) > 0:
+            log.info("Calls of an earlier try may still be in the air; waiting %.0f s before looking", seconds)
+        while self.stop_reason is None and (left := self.journal.quiet_in()) > 0:
+            time.sleep(min(left, _NAP))
+
+    def _admit_doubt(self, todo: Sequence[Record]) -> None:
+        """Say ``unknown`` of what an earlier try was about to call, and this one stopped before looking at."""
+        reason = f"an earlier call may have gone unanswered, and it was not looked up: {self.stop_reason}"
+        self.journal.record(
+            [
+                Outcome(record.key, Result.UNKNOWN, reason=reason, time=now())
+                for record in todo
+                if record.key in self.journal.state.in_doubt
+            ]
+        )
 
     def _send(self, todo: Sequence[Record], doubtful: set[str]) -> None:
         size = self.system.batch_size
         batches = iter([todo[start : start + size] for start in range(0, len(todo), size)])
         progress = _Progress(len(todo), self.limits)
         flying: deque[list[Future[list[Outcome]]]] = deque()
+
+        def land() -> None:
+            self._land(flying[0], progress)
+            flying.popleft()
+
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
             try:
                 for chunk in _chunks(batches, self.concurrency * _BATCHES_PER_THREAD):
@@ -164,28 +218,31 @@ class Runner:
                         break
                     # Intents of this chunk are written while the one before is still in the air.
                     self.journal.intend(record.key for batch in chunk for record in batch)
-                    flying.append([pool.submit(self._carry_out, batch, doubtful, progress) for batch in chunk])
+                    flying.append([])
+                    for batch in chunk:
+                        flying[-1].append(pool.submit(self._carry_out, batch, doubtful, progress))
                     if len(flying) > 1:
-                        self._land(flying[0], progress)
-                        flying.popleft()
-            except BaseException:
-                self.stop("the task was interrupted")
-                raise
-            finally:
+                        land()
                 while flying:
-                    self._land(flying[0], progress)
-                    flying.popleft()
+                    land()
+            except BaseException as error:
+                self.stop(
+                    str(error)
+                    if isinstance(error, RecordsError)
+                    else f"the task was interrupted ({type(error).__name__})"
+                )
+                while flying:
+                    land()
+                raise
         if self._error is not None:
             raise self._error
 
-    def _land(self, futures: Iterable[Future[list[Outcome]]], progress: _Progress) -> None:
+    def _land(self, futures: Sequence[Future[list[Outcome]]], progress: _Progress) -> None:
         """Wait for a chunk and publish its outcomes."""
-        outcomes = [outcome for future in futures for outcome in future.result()]
-        try:
-            self.journal.record(outcomes)
-        except EvidenceError:
-            self.stop("the evidence store cannot be written")
-            raise
+        while wait(futures, timeout=LEASE / 5).not_done:
+            if self.stop_reason is None:
+                self.journal.keep_alive()
+        self.journal.record([outcome for future in futures for outcome in future.result()])
         progress.say()
 
     def _carry_out(self, batch: Sequence[Record], doubtful: set[str], progress: _Progress) -> list[Outcome]:
@@ -197,6 +254,8 @@ class Runner:
             self.stop(f"an unexpected error ({type(error).__name__})")
             reason = f"unexpected {type(error).__name__} while it was carried out"
             found = {record.key: Outcome(record.key, Result.UNKNOWN, reason=reason) for record in batch}
+        finally:
+            self._thread.disposing = False
         time_ = now()
         outcomes = [replace(found[record.key], time=found[record.key].time or time_) for record in batch]
         if progress.add(outcomes):
@@ -218,38 +277,43 @@ class Runner:
         for last in (False, True):
             if not send:
                 break
-            if self.stop_reason is not None:
+            self._thread.disposing = True
+            if not self.may_send():
                 found |= {record.key: self._not_attempted(record, record.key in unanswered) for record in send}
                 break
-            lost = self._dispose(send, frozenset(unanswered), found)
+            lost, cause = self._dispose(send, frozenset(unanswered), found)
             unanswered |= {record.key for record in lost}
             send = self._settle(lost, found) if lost else []
             if last:
-                reason = "its call went unanswered twice and it is still there"
+                reason = f"two calls did not do it, and it is still there; the last one: {cause}"
                 found |= {record.key: Outcome(record.key, Result.FAILED, reason=reason) for record in send}
+        if confused := [key for key, outcome in found.items() if key != outcome.key]:
+            raise ValueError(f"{self.system.name} answered for another record than {confused[0]!r}")
         return {
             key: replace(outcome, unanswered=True) if key in unanswered and not outcome.result.final else outcome
             for key, outcome in found.items()
         }
 
-    def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> list[Record]:
-        """Send one call; return the records whose answer was lost."""
+    def _dispose(
+        self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]
+    ) -> tuple[list[Record], str]:
+        """Send one call; return the records of which it is open whether it was carried out, and why."""
         try:
             answers = self.system.dispose(batch, unanswered)
-        except NoAnswerError as error:
-            log.warning("%s; looking what became of it", error)
-            return list(batch)
-        except VendorError as error:
+        except _NOT_DONE as error:
             self._heed(error)
             found |= {record.key: _failed(record, error) for record in batch}
-            return []
+            return [], ""
+        except VendorError as error:
+            log.warning("%s; looking what became of it", error)
+            return list(batch), str(error)
         lost = []
         for record, answer in zip(batch, answers, strict=True):
             if answer is None:
                 lost.append(record)
             else:
                 found[record.key] = self._verified(record, answer)
-        return lost
+        return lost, "its answer left open what became of it"
 
     def _heed(self, error: VendorError) -> None:
         """Stop sending where no further request makes sense until somebody changes something."""
