@@ -69,6 +69,7 @@ class VendorError(RecordsError):
     :param code: the vendor's own code, e.g. ``12766`` (Unifier) or ``1100`` (enaio).
     :param request_id: the vendor's id of the request, for its support and audit log.
     :param detail: the vendor's raw text, cut to 500 characters; for the evidence, not for logs.
+    :param words: the cause alone, without the id: the same for all records that it hits.
 
     ``retry_after`` is how many seconds the system asked to wait, if it did.
     """
@@ -83,12 +84,14 @@ class VendorError(RecordsError):
         code: str | None = None,
         request_id: str | None = None,
         detail: str | None = None,
+        words: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.request_id = request_id
         self.detail = detail[:500] if detail else None
+        self.words = words or message
         self.retry_after: float | None = None
 
 

@@ -337,7 +337,8 @@ class UnifierHook(VendorHook):
             raise UnreadableAnswerError(f"{where}: HTTP {answer.status} without a status that can be read.", **facts)
         if status != 200:
             kind, words = codes.get(status, (ServerError, "not carried out"))
-            raise kind(f"{where}: {words} (status {status}).", code=str(status), **facts)
+            words = f"{words} (status {status})"
+            raise kind(f"{where}: {words}.", code=str(status), words=words, **facts)
         if answer.status >= 300:
             raise UnreadableAnswerError(f"{where}: HTTP {answer.status} contradicts a body of status 200.", **facts)
         return envelope

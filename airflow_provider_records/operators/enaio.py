@@ -155,7 +155,7 @@ class EnaioSystem:
             return self._after_doubt(record, sight, refused=isinstance(error, RefusedError))
         if isinstance(error, ServerError):
             if sight is Sight.CONTAINER:
-                return self._said(record, Result.BLOCKED, f"{error} It is probably not empty.", error)
+                return self._said(record, Result.BLOCKED, f"it is probably not empty (enaio code {error.code or error.status})", error)
             return self._said(record, Result.FAILED, str(error), error)
         if isinstance(error, NotFoundError):
             if not in_doubt:
@@ -165,10 +165,10 @@ class EnaioSystem:
         if sight is Sight.BINNED and not self.hard_delete:
             return self._recycled(record, "was in the recycle bin before")
         reason = {
-            Sight.CONTAINER: "It is not empty, or the account lacks the right to delete it or what it holds.",
-            Sight.BINNED: "It is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later.",
-        }.get(sight, "The account lacks the right to delete it, or it is locked or in a workflow.")
-        return self._said(record, Result.BLOCKED, f"{error} {reason}", error)
+            Sight.CONTAINER: "it is not empty, or the account lacks the right to delete it or what it holds",
+            Sight.BINNED: "it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later",
+        }.get(sight, "the account lacks the right to delete it, or it is locked or in a workflow")
+        return self._said(record, Result.BLOCKED, f"{reason} (enaio code {error.code or error.status})", error)
 
     def _not_found(self, record: Record, error: VendorError, sight: Sight) -> Outcome:
         """Judge a "not found" that no earlier call of ours explains."""
@@ -178,8 +178,8 @@ class EnaioSystem:
         if sight is Sight.BINNED:
             return self._recycled(record, "was in the recycle bin before")
         if sight is Sight.HIDDEN:
-            reason = "It may be there: the account may not look at it."
-            return self._said(record, Result.BLOCKED, f"{error} {reason}", error)
+            reason = "enaio does not find it, but it may be there: the account may not look at it"
+            return self._said(record, Result.BLOCKED, reason, error)
         wrong = [f"location {self._location(record)}"] if self._location(record) else []
         wrong += [f"object type {self._object_type(record)}"] if self._object_type(record) else []
         reason = f"It can be read, but not deleted{' with ' if wrong else ''}{' and '.join(wrong)}: check these."

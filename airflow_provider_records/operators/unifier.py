@@ -186,7 +186,7 @@ class UnifierSystem:
             reason = "Unifier does not know its node id: it was gone before, or the id is wrong"
             return _outcome(record, Result.ABSENT, Proof.RESPONSE, reason, error)
         except RefusedError as error:
-            return _outcome(record, Result.BLOCKED, Proof.RESPONSE, str(error), error)
+            return _outcome(record, Result.BLOCKED, Proof.RESPONSE, error.words, error)
         except ServerError as error:
             return self._after_error(record, error)
         return Outcome(
@@ -216,7 +216,7 @@ class UnifierSystem:
         except StopError:
             raise
         except RefusedError as error:
-            return _outcome(record, Result.BLOCKED, Proof.RESPONSE, f"nothing was sent: {error}", error)
+            return _outcome(record, Result.BLOCKED, Proof.RESPONSE, f"nothing was sent: {error.words}", error)
         except VendorError as error:
             reason = f"nothing was sent, since its {folder} cannot be listed: {error}"
             return _outcome(record, Result.FAILED, None, reason, error)
