@@ -447,6 +447,29 @@ def test_one_listing_before_serves_the_whole_folder(office: Office) -> None:
     assert office.calls("list_nodes") == 1
 
 
+def test_what_an_earlier_try_saw_is_not_listed_again(office: Office) -> None:
+    system = office.system()
+    assert system.prepare([record(555, BY_ID)], frozenset({"key-555"})) == frozenset()
+    assert office.calls("list_nodes") == 0
+    (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
+    assert outcome is not None
+    assert outcome.result is Result.RECYCLED
+    assert office.calls("list_nodes") == 0
+
+
+def test_a_missing_right_ends_the_listings_at_once(office: Office) -> None:
+    office.fault("list_nodes", act=False, status=403, body="Forbidden", times=None)
+    system = office.system()
+    records = [record(node, {"parent_id": str(node)}) for node in range(1000, 1100)]
+    assert system.prepare(records, frozenset()) == frozenset()
+    assert office.calls("list_nodes") <= 8
+
+
+def test_a_path_may_end_with_a_slash(office: Office) -> None:
+    place = {"location": "/Closed/2014/", "attributes": {"project_number": "P-0001"}}
+    assert told(office.try_(record(555, place))) == [("recycled", "probe")]
+
+
 def test_a_look_is_never_older_than_what_it_proves(office: Office) -> None:
     system = office.system()
     both = [record(555, BY_ID), record(556, BY_ID)]
