@@ -1,0 +1,100 @@
+"""Certify what one DAG run destroyed, and what it did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, conf
+from airflow.sdk.exceptions import AirflowFailException
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from airflow_provider_records.disposal import certificate
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.exceptions import (
+    CertificateIncompleteError,
+    ConfigurationError,
+    EvidenceError,
+    InvalidRecordsError,
+)
+from airflow_provider_records.operators.base import evidence_store, hard_stops, task_facts
+from airflow_provider_records.operators.selection import read_disposal
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class DestructionCertificateOperator(BaseOperator):
+    """Write the certificate of a DAG run: canonical JSON, signed if there is a key, and a page to print.
+
+    :param disposals: disposal references of this DAG run: a list, which may hold the outputs of mapped tasks.
+    :param require_complete: fail, after the certificate is written, if records are left for another try or a
+        disposal was a dry run. Blocked records are final: they stand on the certificate and do not fail it.
+    :return: ``{"certificate": uri, "html": uri, "digest": "sha256:…", "complete": bool}``.
+    :raises AirflowFailException: there is nothing to certify, evidence does not fit, or something is left.
+    """
+
+    template_fields: Sequence[str] = ("disposals",)
+
+    def __init__(self, *, disposals: Any, require_complete: bool = True, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self.disposals = disposals
+        self.require_complete = require_complete
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Write the certificate; see the class."""
+        with hard_stops():
+            store, facts = evidence_store(), task_facts(context)
+            found = [_of_this_run(read_disposal(item, store), facts) for item in _references(self.disposals)]
+            if not found:
+                raise InvalidRecordsError(
+                    "disposals= holds no disposal reference, so there is nothing to certify. Did the disposing tasks "
+                    "run? An upstream failure, such as a rejected approval, leaves none."
+                )
+            written = certificate.write(store, _distinct(found, store), facts, _signing_key())
+        reference = written.reference()
+        self.log.info("Certificate %s (%s)", written.uri, reference["digest"])
+        if self.require_complete and not written.complete:
+            context["ti"].xcom_push(key="return_value", value=reference)
+            raise AirflowFailException(
+                f"The certificate is written, but not everything is done: {written.left}."
+            ) from (CertificateIncompleteError(written.left))
+        return reference
+
+
+def _references(disposals: object) -> Iterator[object]:
+    """Flatten the outputs of mapped tasks."""
+    if isinstance(disposals, Sequence) and not isinstance(disposals, (str, bytes)):
+        for item in disposals:
+            yield from _references(item)
+    else:
+        yield disposals
+
+
+def _of_this_run(disposal: Disposal, facts: Mapping[str, Any]) -> Disposal:
+    """A certificate speaks about one DAG run; another run has its own."""
+    if (disposal.made["dag_id"], disposal.made["run_id"]) != (facts["dag_id"], facts["run_id"]):
+        raise EvidenceError(
+            f"{disposal.uri} is of the run {disposal.made['run_id']} of {disposal.made['dag_id']}; this certificate is "
+            f"of {facts['run_id']} of {facts['dag_id']}."
+        )
+    return disposal
+
+
+def _distinct(disposals: Sequence[Disposal], store: Store) -> list[Disposal]:
+    return list({store.name(disposal.uri): disposal for disposal in disposals}.values())
+
+
+def _signing_key() -> Ed25519PrivateKey | None:
+    path = conf.get("records", "signing_key_file", fallback="")
+    if not path:
+        return None
+    try:
+        pem = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"[records] signing_key_file {path} cannot be read: {error.strerror}. No certificate was written."
+        ) from None
+    return certificate.signing_key(pem)
