@@ -181,6 +181,7 @@ class Runner:
             self.journal.see(self.system.prepare(todo, state.seen))
             self._send(todo, doubtful)
         self._admit_doubt(todo)
+        self.journal.check_fence()  # what is returned now must not replace what a newer try has found
         return [state.outcomes.get(record.key) or self._not_attempted(record) for record in records]
 
     def _wait_until_quiet(self) -> None:

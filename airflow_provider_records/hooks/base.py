@@ -98,6 +98,8 @@ class VendorHook(BaseHook):
 
     :param conn_id: Airflow connection id.
     :param settings: the connection's fields, if the caller has read them already (triggers must).
+
+    ``stopping`` ends all sending and waiting; ``may_send`` is asked before every request that is not repeatable.
     """
 
     vendor: ClassVar[str]
@@ -107,6 +109,7 @@ class VendorHook(BaseHook):
         super().__init__()
         self.conn_id = conn_id
         self.stopping = False
+        self.may_send: Callable[[], bool] = lambda: True
         self._building = threading.RLock()
         if settings is not None:
             self.__dict__["settings"] = settings
@@ -196,11 +199,11 @@ class VendorHook(BaseHook):
         def once() -> T:
             nonlocal renewable
             request = self._signed(call, prepared, sign)
-            answer = self._answer(call, request, settings)
+            answer = self._answer(call, request, settings, repeatable=repeatable)
             status = self.verdict(answer)
             if renewable and status in {401, 403} and self.renew(request, status):
                 renewable = False
-                answer = self._answer(call, self._signed(call, prepared, sign), settings)
+                answer = self._answer(call, self._signed(call, prepared, sign), settings, repeatable=repeatable)
                 status = self.verdict(answer)
             self._refuse(answer, status)
             try:
@@ -234,12 +237,12 @@ class VendorHook(BaseHook):
                 request_id=error.request_id,
             ) from None
 
-    def _answer(self, call: str, request: requests.PreparedRequest, settings: Settings) -> Answer:
+    def _answer(self, call: str, request: requests.PreparedRequest, settings: Settings, *, repeatable: bool) -> Answer:
         where = self._where(call)
         self._sleep(self.pace.slot())
         while self.pace.held and not self.stopping:
             self._sleep(self.pace.slot())
-        if self.stopping:
+        if self.stopping or not (repeatable or self.may_send()):
             raise NotSentError(f"{where}: not sent, the task is being stopped.")
         url = str(request.url)
         options: Any = self.session.merge_environment_settings(url, {}, True, settings.verify, None)

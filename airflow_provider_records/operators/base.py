@@ -210,11 +210,13 @@ class DisposeOperator(BaseOperator):
                     selection.binding,
                     started=facts["run_started_at"],
                     try_number=facts["try_number"],
+                    call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
                 )
                 runner = Runner(
                     self.system(selection), journal, limits, concurrency=self._threads(), verify=self.verify
                 )
                 self._runner = runner
+                self.hook.may_send = runner.may_send
                 outcomes = runner.run(list(manifest))
                 stopped, fatal = runner.stop_reason, runner.fatal
         uri, counts = write_outcomes(store, manifest, outcomes, task_folder(facts))
