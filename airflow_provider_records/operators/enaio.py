@@ -155,7 +155,7 @@ class EnaioSystem:
             return self._after_doubt(record, sight, refused=isinstance(error, RefusedError))
         if isinstance(error, ServerError):
             if sight is Sight.CONTAINER:
-                return self._said(record, Result.BLOCKED, f"it is probably not empty (enaio code {error.code or error.status})", error)
+                return self._said(record, Result.BLOCKED, f"it is probably not empty ({_cause(error)})", error)
             return self._said(record, Result.FAILED, str(error), error)
         if isinstance(error, NotFoundError):
             if not in_doubt:
@@ -168,7 +168,7 @@ class EnaioSystem:
             Sight.CONTAINER: "it is not empty, or the account lacks the right to delete it or what it holds",
             Sight.BINNED: "it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later",
         }.get(sight, "the account lacks the right to delete it, or it is locked or in a workflow")
-        return self._said(record, Result.BLOCKED, f"{reason} (enaio code {error.code or error.status})", error)
+        return self._said(record, Result.BLOCKED, f"{reason} ({_cause(error)})", error)
 
     def _not_found(self, record: Record, error: VendorError, sight: Sight) -> Outcome:
         """Judge a "not found" that no earlier call of ours explains."""
@@ -243,6 +243,10 @@ class EnaioSystem:
 
     def _object_type(self, record: Record) -> str | None:
         return record.object_type_id or self.object_type_id
+
+
+def _cause(error: VendorError) -> str:
+    return f"enaio code {error.code}" if error.code else f"HTTP {error.status}"
 
 
 class EnaioDeleteObjectOperator(DisposeOperator):

@@ -361,6 +361,35 @@ def test_a_not_found_without_a_code_is_believed_once_the_service_was_seen(world:
         world.hook.get_object("99")
 
 
+@pytest.mark.parametrize("status", [400, 404, 409])
+def test_a_page_of_somebody_else_is_no_word_of_enaio(world: World, status: int) -> None:
+    world.fault("*", act=False, status=status, body=HTML, times=None)
+    with pytest.raises(WrongAddressError):
+        world.hook.delete_object("2563")
+
+
+def test_a_version_alone_does_not_make_it_enaio(world: World) -> None:
+    for call in ("get_object", "search"):
+        world.fault(call, act=False, status=404, times=None)
+    with pytest.raises(WrongAddressError):
+        world.hook.get_object("2563")
+
+
+def test_a_page_with_an_internal_error_needs_no_check(world: World) -> None:
+    world.fault("*", act=False, status=500, body=HTML, times=None)
+    with pytest.raises(ServerError):
+        world.hook.delete_object("2563")
+    assert len(world.server.stage.log) == 1
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_the_http_status_is_none_of_the_codes(world: World, status: int) -> None:
+    world.fault(act=False, status=status, body={"code": status})
+    with pytest.raises(VendorError) as caught:
+        world.hook.delete_object("2563")
+    assert caught.value.code is None
+
+
 # GET /objects/{objectId}
 
 
@@ -474,6 +503,13 @@ def test_a_search_reads_all_pages(world: World, size: int) -> None:
         world.part.archive.add(str(number), "Invoice", fields={"Disposal": "approved"})
     assert ids(world, page_size=size) == ["2563", *(str(number) for number in range(3000, 3006))]
     assert len(world.calls("search")) == -(-7 // size)
+
+
+def test_the_next_page_begins_after_what_came(world: World) -> None:
+    world.part.archive.add("3000", "Invoice", fields={"Disposal": "approved"})
+    world.fault("search", status=200, body=envelope(entry("2563"), hasMoreItems=True))
+    assert ids(world, page_size=2) == ["2563", "3000"]
+    assert '"skipCount": 1' in world.server.stage.log[-1].request
 
 
 def test_a_search_in_the_bin(world: World) -> None:

@@ -122,7 +122,9 @@ def test_a_hard_delete_of_a_known_old_service_is_refused_before_the_first_call(d
     desk.part.turn({"version": "4.0.2"})
     with pytest.raises(ConfigurationError, match=r"4\.0\.2"):
         desk.run("101", hard_delete=True)
-    assert desk.deletes() == []
+    with pytest.raises(ConfigurationError, match=r"4\.0\.2"):
+        rehearse(EnaioSystem(EnaioHook(), hard_delete=True), [Record.of("101")], concurrency=1)
+    assert [entry.call for entry in desk.server.stage.log] == ["info", "info"]
     assert desk.says() == ("recycled", "probe")
 
 
@@ -147,6 +149,11 @@ def test_the_only_place_is_the_object(desk: Desk, option: bool) -> None:
     record = "101" if option else {"key": "101", "location": "10"}
     assert desk.says(record, hard_delete=True, **location) == ("destroyed", "probe")
     assert desk.deletes() == ["/enaio/api/dms/objects/101?location=10&hardDelete=true"]
+
+
+def test_a_record_knows_its_place_better_than_the_dag(desk: Desk) -> None:
+    desk.run({"key": "102", "location": "20"}, location="10")
+    assert desk.archive.objects["102"].places == ["10"]
 
 
 def test_a_record_knows_its_type_better_than_the_dag(desk: Desk) -> None:
@@ -525,6 +532,14 @@ def test_what_is_not_on_the_list_keeps_its_folder(desk: Desk, status: str) -> No
     found = desk.run(*listed("101", "10"), cascade_delete=True, hard_delete=True)
     assert [outcome.result.value for outcome in found.values()] == ["destroyed", "blocked"]
     assert desk.live == ["10", "20", "11", "100", "102"]
+
+
+def test_what_failed_keeps_its_folder_for_the_next_try(desk: Desk) -> None:
+    desk.fault(act=False, status=500, match="/100", times=2)
+    found = desk.run(*listed("100", "11"), cascade_delete=True)
+    assert [outcome.result.value for outcome in found.values()] == ["failed", "not_attempted"]
+    found = desk.run(*listed("100", "11"), cascade_delete=True)
+    assert [outcome.result.value for outcome in found.values()] == ["recycled", "recycled"]
 
 
 def test_what_is_blocked_keeps_its_folder(desk: Desk) -> None:
