@@ -22,7 +22,7 @@ _LONGEST_NAME = 180
 
 def safe_name(text: str) -> str:
     """Return one path part for any text (run ids hold colons, slashes and more); distinct for distinct texts."""
-    name = quote(text, safe="+=@,")
+    name = quote(text, safe="+=@,").replace("~", "%7E")
     if name.strip(".") and len(name) <= _LONGEST_NAME:
         return name
     return f"{name[: _LONGEST_NAME - 65].rstrip('.%')}~{hashlib.sha256(text.encode()).hexdigest()}"
@@ -57,6 +57,8 @@ class Store:
         if parts.scheme != "file" and fs is None:
             raise EvidenceError(f"The evidence store {self.root} needs a file system for {parts.scheme}://.")
         self._local = Path(self.root.removeprefix("file://"))
+        if self._fs is None and not self._local.is_absolute():
+            raise EvidenceError(f"The path of the evidence store {root} is not absolute; write file:///...")
         self._base = base.rstrip("/")
 
     def uri(self, name: str) -> str:
@@ -69,7 +71,7 @@ class Store:
         :raises EvidenceError: the URI does not lie in this store.
         """
         name = uri.removeprefix(self.root + "/")
-        if name == uri or ".." in name.split("/"):
+        if name == uri or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
             raise EvidenceError(
                 f"{uri} does not lie in the evidence store {self.root}; was [records] evidence_path changed?"
             )
