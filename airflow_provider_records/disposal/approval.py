@@ -54,10 +54,19 @@ class Approval:
         content = store.read(name)
         if name != f"approvals/{hashlib.sha256(content).hexdigest()}.json":
             raise EvidenceError(f"The approval at {uri} was changed: its bytes no longer match its name.")
-        fields = json.loads(content)
-        if fields.pop("type", None) != "approval":
-            raise EvidenceError(f"{uri} is no approval.")
-        return cls(**fields, uri=uri)
+        try:
+            fields = json.loads(content)
+            if fields.pop("type", None) != "approval":
+                raise ValueError
+            source = fields.pop("source")
+            if not isinstance(source, dict) or not all(isinstance(value, str) for value in fields.values()):
+                raise ValueError
+            approval = cls(**fields, source=source, uri=uri)
+            if not approval.digest or not approval.approver.strip():
+                raise ValueError
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise EvidenceError(f"{uri} is no approval.") from None
+        return approval
 
 
 def check(approvals: Iterable[Approval], digest: str, min_approvals: int) -> list[str]:

@@ -64,9 +64,26 @@ class Manifest:
         return cls(store, store.uri(name), digest, count)
 
     def __iter__(self) -> Iterator[Record]:
+        """Read the records; whoever uses them before the end has to expect an error there.
+
+        :raises EvidenceError: the list was changed since it was opened, or is none.
+        """
+        found = hashlib.sha256()
         with self.store.open(self.store.name(self.uri)) as file:
             for line in file:
-                yield Record(**json.loads(line))
+                found.update(line)
+                yield self._record(line)
+        if f"sha256:{found.hexdigest()}" != self.digest:
+            raise EvidenceError(f"The manifest at {self.uri} was changed: its bytes no longer match {self.digest}.")
+
+    def _record(self, line: bytes) -> Record:
+        try:
+            record = Record.of({"key": None, **json.loads(line)})
+            if record.line() == line:
+                return record
+        except (ValueError, TypeError):
+            pass
+        raise EvidenceError(f"The manifest at {self.uri} was changed, or is no list of records in canonical form.")
 
     def __len__(self) -> int:
         return self.count

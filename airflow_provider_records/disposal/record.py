@@ -12,6 +12,7 @@ from airflow_provider_records.exceptions import InvalidRecordsError
 
 _TEXTS = ("title", "classification", "location", "object_type_id", "parent_id")
 _RENDERED = ("none", "null", "nan", "undefined", "true", "false")
+_LARGEST_NUMBER = 1024  # bits; Python refuses to write much longer ones
 
 
 def canonical(value: object) -> bytes:
@@ -61,16 +62,9 @@ class Record:
             )
         key = _identifier("key", item.get("key"))
         texts = {name: _text(key, name, item.get(name)) for name in _TEXTS}
-        attributes = item.get("attributes") or {}
-        if not isinstance(attributes, Mapping):
-            raise InvalidRecordsError(f"Record {key!r}: attributes must be a mapping.")
         target = item.get("target_id")
-        record = cls(key, key if target is None else _identifier("target_id", target), **texts, attributes=attributes)
-        try:
-            record.line()
-        except (TypeError, ValueError) as error:
-            raise InvalidRecordsError(f"Record {key!r}: attributes must be JSON ({error}).") from None
-        return record
+        target = key if target is None else _identifier("target_id", target)
+        return cls(key, target, **texts, attributes=_attributes(key, item.get("attributes")))
 
     def fields(self) -> dict[str, Any]:
         """Return the record as plain JSON, without what is empty."""
@@ -86,7 +80,7 @@ class Record:
 
 
 def _identifier(name: str, value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _LARGEST_NUMBER:
         return str(value)
     if not isinstance(value, str):
         raise InvalidRecordsError(f"A record's {name} must be text or a whole number, not {type(value).__name__}.")
@@ -98,7 +92,7 @@ def _identifier(name: str, value: object) -> str:
 
 
 def _refuse_rendered(text: str) -> str:
-    if text[0] in "[{(" or text.lower() in _RENDERED:
+    if text[0] in "[{(<" or text.lower() in _RENDERED:
         raise InvalidRecordsError(
             f"{text!r} is a rendered value, not an id. Pass the upstream task's .output instead of a Jinja text."
         )
@@ -108,7 +102,7 @@ def _refuse_rendered(text: str) -> str:
 def _text(key: str, name: str, value: object) -> str | None:
     if value is None or value == "":
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _LARGEST_NUMBER:
         return str(value)
     if not isinstance(value, str):
         raise InvalidRecordsError(f"Record {key!r}: {name} must be text, not {type(value).__name__}.")
@@ -117,3 +111,20 @@ def _text(key: str, name: str, value: object) -> str | None:
     except UnicodeEncodeError:
         raise InvalidRecordsError(f"Record {key!r}: {name} is no valid Unicode text.") from None
     return value
+
+
+def _attributes(key: str, value: object) -> dict[str, Any]:
+    """Return a copy that no one else can change, and that is read back from a list as it is."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidRecordsError(f"Record {key!r}: attributes must be a mapping, not {type(value).__name__}.")
+    try:
+        given = dict(value)
+        copy: dict[str, Any] = json.loads(canonical(given))
+        if copy == given:
+            return copy
+        problem = "names must be text, and lists be lists"
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = str(error)
+    raise InvalidRecordsError(f"Record {key!r}: attributes must be JSON ({problem}).")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -153,20 +153,27 @@ def test_a_full_disk_leaves_neither_a_file_nor_a_draft(tmp_path: Path, monkeypat
 def test_a_file_is_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
     sync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda handle: (events.append("fsync"), sync(handle))[1])
-    monkeypatch.setattr(Path, "replace", lambda self, to: (events.append("rename"), replace(self, to))[1])
+
+    def fsync(handle: int) -> None:
+        events.append("fsync")
+        sync(handle)
+
+    def rename(path: Path, target: Path) -> Path:
+        events.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", rename)
     Store(str(tmp_path)).write("a", b"1")
     assert events == ["fsync", "rename", "fsync"]
 
 
-@pytest.mark.parametrize(
-    "make", [lambda path: path.mkdir(), lambda path: path.write_bytes(b"")], ids=["folder", "file"]
-)
-def test_what_cannot_be_read_is_an_evidence_error(tmp_path: Path, make: Callable[[Path], object]) -> None:
-    make(tmp_path / "a")
-    store = Store(str(tmp_path))
-    with pytest.raises(EvidenceError):
-        store.read("a/b" if (tmp_path / "a").is_file() else "a")
+@pytest.mark.parametrize("name", ["folder", "file/below"])
+def test_what_cannot_be_read_is_an_evidence_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(EvidenceError, match="cannot be read"):
+        Store(str(tmp_path)).read(name)
 
 
 @given(st.text(), st.text())
