@@ -25,6 +25,7 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
 )
 from airflow_provider_records.hooks import base as hooks
+from airflow_provider_records.hooks.settings import Settings
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR
 from airflow_provider_records.triggers.base import VendorTrigger, may_pass
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
@@ -161,7 +162,7 @@ def test_the_loop_is_never_blocked(world: World, vendor: str, monkeypatch: pytes
         return noted
 
     monkeypatch.setattr(hooks.VendorHook, "_answer", noting(hooks.VendorHook._answer))
-    monkeypatch.setattr(hooks, "_verify", noting(hooks._verify))
+    monkeypatch.setattr(Settings, "of", noting(Settings.of))
     assert fire(made) == {"status": "look"}
     assert len(busy) >= 2
     assert loop not in busy
