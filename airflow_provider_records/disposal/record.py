@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import unicodedata
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_records.exceptions import InvalidRecordsError
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _TEXTS = ("title", "classification", "location", "object_type_id", "parent_id")
 _RENDERED = ("none", "null", "nan", "undefined", "true", "false")
 _LARGEST_NUMBER = 1024  # bits; Python refuses to write much longer ones
@@ -17,7 +19,7 @@ _LARGEST_NUMBER = 1024  # bits; Python refuses to write much longer ones
 
 def canonical(value: object) -> bytes:
     """Return the one JSON text of a value: sorted keys, no blanks, UTF-8."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _identifier(name: str, value: object) -> str:
         return str(value)
     if not isinstance(value, str):
         raise InvalidRecordsError(f"A record's {name} must be text or a whole number, not {type(value).__name__}.")
-    if not value or value != value.strip() or any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in value):
+    if not value or value != value.strip() or _CONTROLS.search(value):
         raise InvalidRecordsError(
             f"A record's {name} is empty, or has blanks around it or control characters: {value!r}."
         )
