@@ -161,10 +161,10 @@ def test_the_loop_is_never_blocked(world: World, vendor: str, monkeypatch: pytes
 
         return noted
 
-    monkeypatch.setattr(hooks.VendorHook, "_answer", noting(hooks.VendorHook._answer))
+    monkeypatch.setattr(type(made), "ask", noting(type(made).ask))
     monkeypatch.setattr(Settings, "of", noting(Settings.of))
     assert fire(made) == {"status": "look"}
-    assert len(busy) >= 2
+    assert len(busy) == 2
     assert loop not in busy
 
 
