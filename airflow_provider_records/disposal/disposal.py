@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,23 +86,43 @@ class Disposal:
         """
         try:
             fields = json.loads(store.read(store.name(uri)))
-            if fields.pop("type") != "disposal":
-                raise ValueError
-            return cls(**fields, uri=uri)
+            disposal = cls(**fields, uri=uri) if fields.pop("type") == "disposal" else None
+            if disposal is not None and disposal._well_formed():
+                return disposal
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise EvidenceError(f"{uri} is no disposal, or was changed.") from None
+            pass
+        raise EvidenceError(f"{uri} is no disposal, or was changed.")
+
+    def _well_formed(self) -> bool:
+        texts = [self.system, self.manifest, self.digest, self.outcomes, self.started_at, self.ended_at]
+        lists = [self.approved, self.approvals]
+        return (
+            all(isinstance(each, list) for each in lists)
+            and all(isinstance(text, str) for text in (*texts, *self.approved, *self.approvals))
+            and isinstance(self.made, dict)
+            and isinstance(self.options, dict)
+            and set(self.counts) == set(Result)
+            and all(type(number) is int and number >= 0 for number in self.counts.values())
+        )
 
     def each_outcome(self, store: Store) -> Iterator[Outcome]:
         """Read the outcomes one by one.
 
-        :raises EvidenceError: they are missing or do not add up to the counts.
+        :raises EvidenceError: they are missing, changed, or do not add up to the counts; said at the end at the latest.
         """
         found = dict.fromkeys(self.counts, 0)
+        digest = hashlib.sha256()
         with store.open(store.name(self.outcomes)) as file:
             for line in file:
-                outcome = Outcome.of(json.loads(line))
+                digest.update(line)
+                try:
+                    outcome = Outcome.of(json.loads(line))
+                except (ValueError, TypeError, KeyError, AttributeError):
+                    raise EvidenceError(f"The outcomes at {self.outcomes} were changed, or are none.") from None
                 found[str(outcome.result)] += 1
                 yield outcome
+        if not self.outcomes.endswith(f"/{digest.hexdigest()}.jsonl"):
+            raise EvidenceError(f"The outcomes at {self.outcomes} were changed: their bytes do not match their name.")
         if found != dict(self.counts):
             raise EvidenceError(f"The outcomes at {self.outcomes} do not add up to the counts of {self.uri}.")
 
@@ -114,7 +135,7 @@ def write_outcomes(
     :return: URI and counts.
     :raises EvidenceError: they are not exactly one for each record, in the list's order.
     """
-    if len(outcomes) != manifest.count:
-        raise EvidenceError(f"{len(outcomes)} outcomes for {manifest.count} records: they must add up.")
+    if [outcome.key for outcome in outcomes] != [record.key for record in manifest]:
+        raise EvidenceError(f"{len(outcomes)} outcomes for {manifest.count} records, one for each: they must add up.")
     uri, _, _ = store.write_lines(f"{folder}/outcomes", (canonical(outcome.fields()) + b"\n" for outcome in outcomes))
     return uri, counts(outcomes)

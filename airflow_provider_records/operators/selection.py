@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from airflow_provider_records.disposal.approval import Approval, check
@@ -102,7 +103,7 @@ def resolve(records: object, store: Store, accept: Iterable[str] = (Result.DESTR
         return _referenced(records, store, accepted)
     if isinstance(records, (str, int)) and not isinstance(records, bool):
         records = [Record.of(records)]
-    if not isinstance(records, Sequence) or isinstance(records, (str, bytes, bytearray)):
+    if not isinstance(records, Sequence) or isinstance(records, (str, bytes, bytearray, memoryview)):
         raise InvalidRecordsError(
             f"{_EXPECTED}; it got {type(records).__name__}. "
             + ("Did the upstream task run and return something?" if records is None else "")
@@ -151,17 +152,20 @@ def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[Re
     if not well_formed or not all(isinstance(approval, str) for approval in approvals):
         raise InvalidRecordsError(f"{_EXPECTED}; it got a mapping that is neither.")
     manifest = Manifest.open(store, str(digest), str(uri))
-    if reference.get("count") != manifest.count:
-        raise EvidenceError(f"The reference says {reference.get('count')!r} records, {uri} holds {manifest.count}.")
+    if type(count := reference.get("count")) is not int or count != manifest.count:
+        raise EvidenceError(f"The reference says {count!r} records, {uri} holds {manifest.count}.")
     return Selection(manifest, [Basis(manifest, [Approval.read(store, approval) for approval in approvals])])
 
 
 def _accepted(disposal: Disposal, store: Store, accept: frozenset[Result]) -> Selection:
     whole = Manifest.open(store, disposal.digest, disposal.manifest)
-    wanted = {outcome.key for outcome in disposal.each_outcome(store) if outcome.result in accept}
+    wanted: set[str] = set()
+    for record, outcome in zip_longest(whole, disposal.each_outcome(store)):
+        if record is None or outcome is None or record.key != outcome.key:
+            raise EvidenceError(f"The outcomes of {disposal.uri} do not follow its list.")
+        if outcome.result in accept:
+            wanted.add(record.key)
     manifest = Manifest.write(store, (record for record in whole if record.key in wanted))
-    if manifest.count != len(wanted):
-        raise EvidenceError(f"The outcomes of {disposal.uri} name records that are not on its list.")
     approvals = [Approval.read(store, approval) for approval in disposal.approvals]
     bases = [
         Basis(Manifest.open(store, digest), [approval for approval in approvals if approval.digest == digest])
