@@ -371,21 +371,19 @@ def rehearse(system: System, records: Sequence[Record], *, concurrency: int) -> 
             raise
         except RecordsError as error:
             return [_rehearsed(record, f"cannot be looked up: {error}") for record in batch]
-        return [
-            _rehearsed(
-                record,
-                "is there and would be sent"
-                if answer is None
-                else f"cannot be seen ({answer.reason})"
-                if answer.result is Result.UNKNOWN
-                else "is not there any more",
-            )
-            for record, answer in zip(batch, answers, strict=True)
-        ]
+        return [_rehearsed(record, _sight(answer)) for record, answer in zip(batch, answers, strict=True)]
 
     with ThreadPoolExecutor(concurrency, thread_name_prefix=system.name) as pool:
         batches = [records[start : start + size] for start in range(0, len(records), size)]
         return [outcome for outcomes in pool.map(look, batches) for outcome in outcomes]
+
+
+def _sight(answer: Outcome | None) -> str:
+    if answer is None:
+        return "is there and would be sent"
+    if answer.result.gone:
+        return "is not there any more"
+    return "cannot be looked up" if answer.result is Result.UNKNOWN else f"would be {answer.result}: {answer.reason}"
 
 
 def _rehearsed(record: Record, reason: str) -> Outcome:

@@ -86,6 +86,7 @@ class VendorTrigger(BaseTrigger):
         finally:
             if hook is not None:
                 hook.stopping = True  # a thread cannot be cancelled: let it end soon
+                hook.session.close()
 
     async def _hook(self) -> VendorHook:
         connection = await BaseHook.aget_connection(self.conn_id)
