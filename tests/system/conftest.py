@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 import time
@@ -109,32 +110,36 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dags(tmp_path: Path) -> Path:
-    """The example DAGs, unchanged but for the pause before a retry and between two questions."""
+    """The example DAGs, unchanged but for the schedule and the pauses before a retry and between two questions."""
     folder = tmp_path / "dags"
     folder.mkdir()
     for path in demo.example_dags().glob("*.py"):
         source = path.read_text()
         for pause in ("timedelta(minutes=5)", "timedelta(seconds=30)"):
             source = source.replace(pause, "timedelta(seconds=1)")
+        source = re.sub(r'schedule="[^"]*"', "schedule=None", source)
         (folder / path.name).write_text(source)
     return folder
 
 
 @pytest.fixture
 def begin(airflow_home: Path, dags: Path, tmp_path: Path) -> Iterator[Callable[..., Night]]:
-    """Serve a sandbox and point Airflow to it: ``begin(records=60)``."""
+    """Serve a sandbox and point Airflow to it: ``begin(records=60, timeout=2)``, with extras of the connections."""
     servers: list[Server] = []
 
-    def serve(records: int = 60) -> Night:
+    def serve(records: int = 60, **extra: Any) -> Night:
         stage = demo.stage(records)
         server = Server(stage)
         servers.append(server.__enter__())
-        env = demo.environment(airflow_home, records) | demo.connection_variables(connections(stage, server.url))
+        made = connections(stage, server.url)
+        for connection in made.values():
+            connection["extra"].update(extra)
+        env = demo.environment(airflow_home, records) | demo.connection_variables(made)
         env["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
         env["AIRFLOW__RECORDS__EVIDENCE_PATH"] = f"file://{tmp_path}/evidence"
-        made = Night(airflow_home, stage, server.url, dags, env)
-        assert made.airflow("dags", "reserialize").returncode == 0
-        return made
+        night = Night(airflow_home, stage, server.url, dags, env)
+        assert night.airflow("dags", "reserialize").returncode == 0
+        return night
 
     yield serve
     for server in servers:
