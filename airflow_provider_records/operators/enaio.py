@@ -100,14 +100,14 @@ class EnaioSystem:
     def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
         """Look after an unanswered call."""
         (record,) = batch
-        sight = self._look(record)
+        sight = self.look(record)
         outcome = None if sight.live else self._after_doubt(record, sight)
         self._note(record, outcome)
         return [outcome]
 
     def verify(self, record: Record, outcome: Outcome) -> Outcome:
         """Look after the service said that it has deleted."""
-        sight = self._look(record)
+        sight = self.look(record)
         if sight.live:
             return self._still_there(record, "the service said that it was deleted")
         if sight is Sight.BINNED:
@@ -143,7 +143,7 @@ class EnaioSystem:
         if isinstance(error, ServerError) and not in_doubt:
             return None
         try:
-            sight = self._look(record)
+            sight = self.look(record)
         except StopError:
             raise
         except VendorError as failure:
@@ -209,7 +209,11 @@ class EnaioSystem:
     def _said(self, record: Record, result: Result, reason: str, error: VendorError) -> Outcome:
         return Outcome(record.key, result, Proof.RESPONSE, reason, request_id=error.request_id, detail=error.detail)
 
-    def _look(self, record: Record) -> Sight:
+    def look(self, record: Record) -> Sight:
+        """Look for the object, live and in the recycle bin; changes nothing.
+
+        :raises VendorError: enaio cannot be asked.
+        """
         hidden = False
         for binned in (False, True):
             try:

@@ -50,7 +50,7 @@ class OpusSystem:
 
     def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
         """Read the due list before the first mark: what is on it now proves later that a mark took effect."""
-        self._lists = {due_list for record in records if (due_list := self._due_list(record))}
+        self._lists = {due_list for record in records if (due_list := self.due_list(record))}
         here = self._read({record.key for record in records}) if self._lists else frozenset()
         self._seen = here | seen
         return here
@@ -92,7 +92,7 @@ class OpusSystem:
             key = record.key
             if key in here:
                 outcomes.append(None)
-            elif self._due_list(record) is None:
+            elif self.due_list(record) is None:
                 reason = "the mark went unanswered, and without a connector id Opus cannot be asked about it"
                 outcomes.append(Outcome(key, Result.UNKNOWN, reason=reason, time=now()))
             elif key in self._seen:
@@ -107,7 +107,8 @@ class OpusSystem:
         """Opus cannot be asked about a single record."""
         return outcome
 
-    def _due_list(self, record: Record) -> DueList | None:
+    def due_list(self, record: Record) -> DueList | None:
+        """Return the due list that a record is looked for on, or None if no connector is known."""
         connector = record.attributes.get("connector_id") or self.hook.connector_id
         if not isinstance(connector, str):
             return None

@@ -124,7 +124,7 @@ class UnifierSystem:
     def __init__(self, hook: UnifierHook) -> None:
         self.hook = hook
         self._seen: Set[str] = frozenset()
-        self._listing = lru_cache(maxsize=64)(lambda folder: _Listing(lambda: self._read(folder)))
+        self._listing = lru_cache(maxsize=64)(lambda folder: _Listing(lambda: self.read(folder)))
 
     def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
         """Refuse what is no node id, and list every folder that the records name."""
@@ -142,7 +142,7 @@ class UnifierSystem:
 
         def look(folder: Folder) -> list[str]:
             try:
-                contents = Contents() if stopped.is_set() else self._read(folder)
+                contents = Contents() if stopped.is_set() else self.read(folder)
             except VendorError as error:  # each of its records says so when its turn comes
                 if isinstance(error, StopError):
                     stopped.set()
@@ -254,7 +254,11 @@ class UnifierSystem:
     def _look(self, folder: Folder) -> Contents:
         return self._listing(folder).since(time.monotonic())
 
-    def _read(self, folder: Folder) -> Contents:
+    def read(self, folder: Folder) -> Contents:
+        """List a folder now; changes nothing.
+
+        :raises VendorError: Unifier cannot be asked, or does not know the folder.
+        """
         if folder.node_id is not None:
             nodes = self.hook.list_nodes(folder.node_id, node_type=None)
         else:
