@@ -3,42 +3,154 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_records.disposal.verify import Report
+
+_VERIFY = """\
+Checks a certificate offline, where it lies in its evidence folder: its digest and signature, every file that it
+rests on, the chains of the journals, the approvals, and that all counts follow from the records.
+
+exit code: 0 everything fits, 1 something does not, 2 it could not be checked
+"""
+_REPLAY = """\
+Verifies a certificate, then looks in enaio, Unifier and Opus for every record that it calls gone, and lists those
+that are back, e.g. after a backup was restored. It changes nothing. It asks through the Airflow connections
+that the records were disposed of through, so it runs where Airflow does.
+
+exit code: 0 nothing is back, 1 something is back, 2 the certificate does not verify or a system could not be asked
+"""
 
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; return its exit code."""
     parser = argparse.ArgumentParser(prog="airflow-records", description="Records disposal on Apache Airflow.")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="run one night's disposal on this machine, against the sandbox")
-    demo.add_argument("--records", type=int, default=60, help="due records in enaio (default: 60)")
+    demo.add_argument("--records", type=_count, default=60, help="due records in enaio (default: 60)")
     demo.add_argument("--home", type=Path, default=Path(".demo"), help="folder for Airflow and the evidence")
     demo.add_argument("--ui", action="store_true", help="serve Airflow's UI instead, and run nothing")
-    demo.add_argument("--port", type=int, default=8080, help="port of the UI (default: 8080)")
+    demo.add_argument("--port", type=_port, default=8080, help="port of the UI (default: 8080)")
 
     sandbox = commands.add_parser("sandbox", help="serve the three vendors on one loopback port")
-    sandbox.add_argument("--records", type=int, default=60, help="due records in enaio (default: 60)")
+    sandbox.add_argument("--records", type=_count, default=60, help="due records in enaio (default: 60)")
     sandbox.add_argument("--seed", type=int, default=7, help="chooses names, dates and troubles (default: 7)")
-    sandbox.add_argument("--port", type=int, default=8765, help="port on 127.0.0.1; 0: a free one (default: 8765)")
+    sandbox.add_argument("--port", type=_port, default=8765, help="port on 127.0.0.1; 0: a free one (default: 8765)")
+
+    layout = argparse.RawDescriptionHelpFormatter
+    verify = commands.add_parser(
+        "verify", help="check a certificate offline, years later", description=_VERIFY, formatter_class=layout
+    )
+    verify.add_argument("--public-key", type=Path, metavar="FILE", help="PEM file of the key that must have signed it")
+    replay = commands.add_parser(
+        "replay", help="list which destroyed records are back", description=_REPLAY, formatter_class=layout
+    )
+    for command in (verify, replay):
+        where = "certificates/<DAG>/<run>.json of an evidence folder"
+        command.add_argument("certificate", type=Path, metavar="CERTIFICATE", help=where)
 
     asked = parser.parse_args(words)
-    if asked.command == "sandbox":
-        return _sandbox(asked.records, asked.seed, asked.port)
+    match asked.command:
+        case "verify":
+            report = _verified(asked.certificate, asked.public_key)
+            return 2 if report is None else 0 if report.ok else 1
+        case "replay":
+            return _replay(asked.certificate)
+        case "sandbox":
+            return _sandbox(asked.records, asked.seed, asked.port)
     from airflow_provider_records import demo as nights
 
     home = asked.home.resolve()
     return nights.serve_ui(asked.records, home, asked.port) if asked.ui else nights.run(asked.records, home)
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if (port := _count(text)) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port, which is at most 65535")
+    return port
+
+
+def _say(text: str, *, error: bool = False) -> None:
+    """Print one line, on any terminal: a record's title may hold anything, also what steers a terminal."""
+    stream = sys.stderr if error else sys.stdout
+    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    encoding = stream.encoding or "utf-8"
+    print(plain.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
+def _verified(path: Path, public_key: Path | None = None) -> Report | None:
+    """Verify a certificate and say what was found; None if it could not be checked."""
+    from airflow_provider_records.disposal.verify import verify
+    from airflow_provider_records.exceptions import ConfigurationError
+
+    try:
+        with path.open("rb"):
+            pass
+        report = verify(path, public_key)
+    except OSError as error:
+        _say(f"{path} cannot be read: {error.strerror or error}.", error=True)
+        return None
+    except ConfigurationError as error:
+        _say(str(error), error=True)
+        return None
+    for line in report.checked:
+        _say(f"ok    {line}")
+    for line in report.notes:
+        _say(f"note  {line}")
+    if report.problem is None:
+        _say("Everything fits.")
+    else:
+        _say(f"DOES NOT FIT: {report.problem}")
+    return report
+
+
+def _replay(path: Path) -> int:
+    report = _verified(path)
+    if report is None or not report.ok or report.document is None:
+        if report is not None:
+            _say("Nothing was looked up: a certificate that does not verify says nothing.", error=True)
+        return 2
+    # Also the connections of Airflow's database count, as for the command "airflow connections".
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    try:
+        from airflow_provider_records import replay
+    except ModuleNotFoundError as error:
+        _say(f"Nothing was looked up: {error.name} is not installed, and the connections are Airflow's.", error=True)
+        return 2
+    from airflow_provider_records.disposal.store import Store
+
+    findings = replay.look(replay.claims(report.document, Store(str(report.path.parents[2]))))
+    for line in replay.lines(findings):
+        _say(line)
+    if any(finding.state is replay.State.BACK for finding in findings):
+        return 1
+    return 2 if any(finding.failed for finding in findings) else 0
+
+
 def _sandbox(records: int, seed: int, port: int) -> int:
     from airflow_provider_records.sandbox.core import Server
     from airflow_provider_records.sandbox.world import build
 
-    server = Server(build(records, seed), port)
+    try:
+        server = Server(build(records, seed), port)
+    except OSError as error:
+        _say(f"The sandbox cannot have port {port}: {error.strerror or error}. --port 0 takes a free one.", error=True)
+        return 2
     print(f"Opus, enaio and Unifier on {server.url} - this page lists addresses, credentials and switches", flush=True)
-    server.run()
+    with suppress(KeyboardInterrupt):
+        server.run()
     return 0
 
 
