@@ -95,7 +95,6 @@ def standalone_variables(port: int) -> dict[str, str]:
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     }
 
 
@@ -136,9 +135,10 @@ def run(records: int, home: Path) -> int:
         _report(console, made, references)
         certificates = sorted((home / "records_evidence" / "certificates").rglob("*.*"))
         for path in certificates:
-            console.print(f"Certificate: {path}", soft_wrap=True)
+            console.print(f"Certificate: {os.path.relpath(path)}", soft_wrap=True)
         if jsons := [path for path in certificates if path.suffix == ".json"]:
-            console.print(f"Check it:    airflow-records verify {jsons[0]}", soft_wrap=True)
+            command = os.path.relpath(Path(sys.executable).parent / "airflow-records")
+            console.print(f"Check it:    {command} verify {os.path.relpath(jsons[0])}", soft_wrap=True)
         failed = night.returncode != 0 or "DagRun Finished" not in (home / "airflow.log").read_text()
         if failed:
             return _broken(console, home, f"dags test {DAG_ID}")
@@ -165,11 +165,12 @@ def serve_ui(records: int, home: Path, port: int) -> int:
         with child_process(airflow("standalone"), env, log) as child:
             if not ready(child, port):
                 return _broken(console, home, "standalone")
-            console.print(f"[bold]Open http://127.0.0.1:{port}/dags/{DAG_ID}[/bold] and trigger the DAG.")
+            console.print(
+                f"[bold]Open http://127.0.0.1:{port}/dags/{DAG_ID}[/bold] and switch the DAG on: its night begins."
+            )
             console.print(
                 f"When the task 'approve' waits, decide at the approval desk {server.url}/desk: open a {BPNAME} in "
-                f"project {PROJECT} with number {PREFIX}{datetime.now(UTC):%Y%m%d} and the digest from the log of "
-                "the task 'due', and approve it."
+                f"project {PROJECT} with the number and the digest from the log of the task 'approve', and approve it."
             )
             console.print(f"Evidence: {home}/records_evidence. Stop with Ctrl-C.")
             try:

@@ -40,7 +40,8 @@ class ApprovalSensor(VendorSensor):
         if not selection.manifest.count:
             return None
         question = self.approval_question(selection, common)
-        self.log.info("Waiting for the approval of %s records, %s", selection.manifest.count, selection.manifest.digest)
+        count, digest = selection.manifest.count, selection.manifest.digest
+        self.log.info("%s records, %s, must be approved in %s", count, digest, self.source()[0])
         return question
 
     def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401

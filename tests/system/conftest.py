@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,13 @@ class Night:
     :param home: the Airflow home.
     :param stage: the sandbox.
     :param url: where it is served.
-    :param dags: folder of the DAGs.
+    :param env: environment of Airflow's processes.
     """
 
     home: Path
     stage: Stage
     url: str
-    dags: Path
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str]
 
     def airflow(self, *words: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
         """Run an Airflow command to its end."""
@@ -102,28 +101,26 @@ class Night:
 
 @pytest.fixture(scope="session")
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An Airflow home with a migrated database."""
+    """An Airflow home with a migrated database that knows the example DAGs.
+
+    They are unchanged but for the schedule and the pauses before a retry and between two questions.
+    """
     home = tmp_path_factory.mktemp("airflow")
-    subprocess.run(demo.airflow("db", "migrate"), env=demo.environment(home), check=True, capture_output=True)
-    return home
-
-
-@pytest.fixture
-def dags(tmp_path: Path) -> Path:
-    """The example DAGs, unchanged but for the schedule and the pauses before a retry and between two questions."""
-    folder = tmp_path / "dags"
-    folder.mkdir()
+    env = demo.environment(home) | {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
+    (home / "dags").mkdir()
     for path in demo.example_dags().glob("*.py"):
         source = path.read_text()
         for pause in ("timedelta(minutes=5)", "timedelta(seconds=30)"):
             source = source.replace(pause, "timedelta(seconds=1)")
         source = re.sub(r'schedule="[^"]*"', "schedule=None", source)
-        (folder / path.name).write_text(source)
-    return folder
+        (home / "dags" / path.name).write_text(source)
+    for words in (("db", "migrate"), ("dags", "reserialize")):
+        subprocess.run(demo.airflow(*words), env=env, check=True, capture_output=True)
+    return home
 
 
 @pytest.fixture
-def begin(airflow_home: Path, dags: Path, tmp_path: Path) -> Iterator[Callable[..., Night]]:
+def begin(airflow_home: Path, tmp_path: Path) -> Iterator[Callable[..., Night]]:
     """Serve a sandbox and point Airflow to it: ``begin(records=60, timeout=2)``, with extras of the connections."""
     servers: list[Server] = []
 
@@ -135,11 +132,9 @@ def begin(airflow_home: Path, dags: Path, tmp_path: Path) -> Iterator[Callable[.
         for connection in made.values():
             connection["extra"].update(extra)
         env = demo.environment(airflow_home, records) | demo.connection_variables(made)
-        env["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
+        env["AIRFLOW__CORE__DAGS_FOLDER"] = str(airflow_home / "dags")
         env["AIRFLOW__RECORDS__EVIDENCE_PATH"] = f"file://{tmp_path}/evidence"
-        night = Night(airflow_home, stage, server.url, dags, env)
-        assert night.airflow("dags", "reserialize").returncode == 0
-        return night
+        return Night(airflow_home, stage, server.url, env)
 
     yield serve
     for server in servers:

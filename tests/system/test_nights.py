@@ -35,7 +35,12 @@ def assert_true(night: Night, content: str, effect: str, delete: str = "delete",
     assert set(gone) <= set(approved)
     assert max(gone.values()) == 1
     claimed = {key for key, item in outcomes.items() if item["result"] == effect}
-    assert {approved[object_id] for object_id in gone} == claimed
+    destroyed = {approved[object_id] for object_id in gone}
+    assert destroyed <= claimed
+    # Gone before us, but with an intent of a killed try: nobody can tell, and the proof says so.
+    assert all(outcomes[key]["proof"] == "inferred" for key in claimed - destroyed)
+    living = set(night.stage.parts[content].state()["live"])
+    assert not {object_id for object_id, key in approved.items() if key in claimed} & living
     assert sum(sum(part["counts"].values()) for part in disposals[delete]) == len(approved) == len(outcomes)
     marked = Counter(night.stage.effects("opus", "marked"))
     absent = {key for key, item in outcomes.items() if item["result"] == "absent"}
