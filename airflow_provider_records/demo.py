@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -201,10 +201,20 @@ def child_process(command: list[str], env: Mapping[str, str], log: Any) -> Itera
     try:
         yield child
     finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(child.pid, number)
+        # Some of Airflow's processes leave the group of their parent.
+        with suppress(psutil.Error):
+            family = [*psutil.Process(child.pid).children(recursive=True)]
+            child.terminate()
+            with suppress(subprocess.TimeoutExpired):
                 child.wait(20)
+            for end in (psutil.Process.terminate, psutil.Process.kill):
+                _, family = psutil.wait_procs(family, timeout=5)
+                for process in family:
+                    with suppress(psutil.Error):
+                        end(process)
+            psutil.wait_procs(family, timeout=5)
+            child.kill()
+        child.wait()
 
 
 def ready(child: subprocess.Popen[bytes], port: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -54,8 +55,19 @@ class EnaioApprovalTrigger(VendorTrigger):
         :raises ApprovalError: one does not exist.
         :raises VendorError: enaio refuses.
         """
+        failed = threading.Event()
+
+        def value(pair: Sequence[str | None]) -> tuple[str, str]:
+            if failed.is_set():  # refused credentials must not knock once for each object
+                return str(pair[0]), ""
+            try:
+                return self._value(hook, str(pair[0]), pair[1])
+            except Exception:
+                failed.set()
+                raise
+
         with ThreadPoolExecutor(hook.settings.max_concurrency) as pool:
-            values = dict(pool.map(lambda pair: self._value(hook, *pair), self.objects))
+            values = dict(pool.map(value, self.objects))
         if rejected := [object_id for object_id, value in values.items() if value in self.rejected]:
             raise ApprovalRejectedError(
                 f"enaio object {rejected[0]} has {self.field} = {values[rejected[0]]!r}: its disposal was rejected "

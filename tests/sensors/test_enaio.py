@@ -139,7 +139,7 @@ def test_refused_credentials_are_not_tried_for_every_object(desk: Desk) -> None:
     desk.part.password = "changed meanwhile"
     with pytest.raises(AirflowFailException, match="401"):
         wait(lambda **more: desk.sensor(records=ids, **more), "poke")
-    assert desk.world.calls("enaio", "get_object") <= 16
+    assert desk.world.calls("enaio", "get_object") <= 8
 
 
 @pytest.mark.parametrize(
