@@ -1,0 +1,254 @@
+"""What a restored backup brings back is found, all of it and nothing else, by looking only."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from airflow_provider_records import cli
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.operators.certificate import DestructionCertificateOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
+from airflow_provider_records.replay import Finding, State, claims, look
+from airflow_provider_records.sandbox.core import Entry
+from tests.operators.conftest import World, world
+from tests.operators.desk import run
+
+__all__ = ["world"]
+
+READS = {"get_object", "search", "info", "due_records", "token", "list_nodes", "login"}
+
+
+class Night:
+    """One certified run: enaio hard and soft, Unifier with and without folders, and the marks in Opus."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.opus = cast(Any, world.stage.parts["opus"])
+        self.enaio = cast(Any, world.stage.parts["enaio"])
+        self.unifier = cast(Any, world.stage.parts["unifier"])
+        due = run(
+            OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00", target_id_pattern=r"enaio-(\d+)")
+        )
+        content = [record.fields() for record in Manifest.open(world.store, due["digest"])]
+        for record in content:
+            self.opus.decide(record["key"], "approve")
+            self.opus.decide(record["key"], "release")
+        self.backup = deepcopy(self.enaio.archive.objects)
+        documents = [
+            {"key": f"unifier-{node}", "target_id": str(node), "parent_id": str(document.parent_id)}
+            for node, document in list(self.unifier.documents.items())[:12]
+        ]
+        for record in documents[8:]:
+            del record["parent_id"]
+        self.blind = {record["key"] for record in documents[8:]}
+        told: dict[str, Any] = {"require_approval": False, "max_failure_rate": 1}
+        hard = run(EnaioDeleteObjectOperator(task_id="hard", records=content[:24], hard_delete=True, **told))
+        soft = run(EnaioDeleteObjectOperator(task_id="soft", records=content[24:32], **told))
+        bin_ = run(UnifierDeleteDocumentOperator(task_id="bin", records=documents, **told))
+        mark = run(OpusDestroyRecordsOperator(task_id="mark", records=hard, require_approval=False))
+        rehearsed = run(EnaioDeleteObjectOperator(task_id="look", records=content[:24], dry_run=True))
+        made = run(
+            DestructionCertificateOperator(
+                task_id="certificate", disposals=[hard, soft, bin_, mark, rehearsed], require_complete=False
+            )
+        )
+        self.certificate = Path(made["certificate"].removeprefix("file://"))
+        self.keys = {name: self._gone(reference) for name, reference in (
+            ("hard", hard), ("soft", soft), ("bin", bin_), ("mark", mark),
+        )}  # fmt: skip
+        world.stage.log.clear()
+
+    def _gone(self, reference: dict[str, Any]) -> list[str]:
+        disposal = json.loads(self.world.store.read(self.world.store.name(reference["disposal"])))
+        outcomes = map(json.loads, self.world.store.read(self.world.store.name(disposal["outcomes"])).splitlines())
+        return [item["key"] for item in outcomes if Result(item["result"]).gone]
+
+    def restore(self, key: str) -> None:
+        """Put a destroyed or recycled enaio object, or a recycled document, back where it was."""
+        system, _, number = key.partition("-")
+        if system == "unifier":
+            self.unifier.documents[int(number)].binned = False
+        elif number in self.enaio.archive.objects:
+            self.enaio.archive.objects[number].bin = ""
+        else:
+            old = self.backup[number]
+            self.enaio.archive.add(number, old.object_type, base=old.base, fields=old.fields, places=old.places)
+
+    def unmark(self, key: str) -> None:
+        for record in self.opus.records(key):
+            record.status = "Active"
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return what the three vendors hold."""
+        held = [deepcopy(part.state()) for part in (self.opus, self.enaio, self.unifier)]
+        for state in held:
+            state.pop("logins", None)
+        return held
+
+    def look(self) -> list[Finding]:
+        return look(claims(json.loads(self.certificate.read_bytes()), self.world.store))
+
+    def replay(self, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+        capsys.readouterr()
+        code = cli.main(["replay", str(self.certificate)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+
+@pytest.fixture
+def night(world: World) -> Night:
+    return Night(world)
+
+
+def found(findings: list[Finding], state: State) -> set[tuple[str, str]]:
+    return {(finding.claim.system, finding.claim.record.key) for finding in findings if finding.state is state}
+
+
+def changing(log: list[Entry]) -> list[str]:
+    return [entry.call for entry in log if entry.effects or entry.call not in READS]
+
+
+def test_nothing_is_back(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
+    findings = night.look()
+    assert found(findings, State.BACK) == set()
+    assert sorted((finding.claim.system, finding.claim.record.key) for finding in findings) == sorted(
+        [("enaio", key) for key in (*night.keys["hard"], *night.keys["soft"])]
+        + [("unifier", key) for key in night.keys["bin"]]
+        + [("opus", key) for key in night.keys["mark"]]
+    )
+    blind = {key for key in night.keys["bin"] if key in night.blind}
+    assert found(findings, State.UNSEEN) == {("unifier", key) for key in blind} != set()
+
+    code, said = night.replay(capsys)
+    assert code == 0, said
+    assert "Everything fits." in said
+    assert "Back:" not in said
+    rows = {
+        line.split()[0]: line.split()[1:] for line in said.splitlines() if line.startswith(("enaio ", "Uni", "Opus "))
+    }
+    seen = len(night.keys["bin"]) - len(blind)
+    assert rows["enaio"] == [str(len(night.keys["hard"]) + len(night.keys["soft"]))] * 2 + ["0", "0"]
+    assert rows["Unifier"] == [str(len(night.keys["bin"])), str(seen), "0", str(len(blind))]
+    assert rows["Opus"] == [str(len(night.keys["mark"]))] * 2 + ["0", "0"]
+    assert f"Unifier, {len(blind)} records: the record does not name its folder" in said
+
+
+def test_exactly_what_was_restored_is_back_and_nothing_changes(
+    night: Night, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [key for key in night.keys["bin"] if key not in night.blind]
+    live, binned = night.keys["hard"][:2], night.keys["hard"][5]
+    soft, document = night.keys["soft"][1], folders[2]
+    for key in (*live, binned, soft, document):
+        night.restore(key)
+    night.enaio.archive.objects[binned.partition("-")[2]].bin = night.enaio.user
+    night.unmark(marked := night.keys["mark"][3])
+    before = night.state()
+
+    code, said = night.replay(capsys)
+
+    back = {("enaio", key) for key in (*live, binned, soft)} | {("unifier", document), ("opus", marked)}
+    assert code == 1
+    listed = [line for line in said.splitlines() if " now " in line]
+    assert {(line.split()[0].lower(), line.split()[1]) for line in listed} == back
+    assert len(listed) == len(back)
+    (line,) = (line for line in listed if binned in line)
+    assert "destroyed" in line
+    assert "now in the recycle bin" in line
+    assert f"(id {binned.partition('-')[2]}) " in line
+    assert night.backup[binned.partition("-")[2]].fields["Title"] in line
+    assert changing(night.world.stage.log) == []
+    assert night.state() == before
+
+
+def test_the_evidence_may_have_moved(night: Night, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    night.restore(key := night.keys["hard"][0])
+    kept = tmp_path / "archive" / "evidence"
+    shutil.copytree(tmp_path / "evidence", kept)
+    shutil.rmtree(tmp_path / "evidence")
+    night.certificate = kept / night.certificate.relative_to(tmp_path / "evidence")
+    code, said = night.replay(capsys)
+    assert code == 1
+    assert f"enaio {key} " in said
+
+
+def test_a_broken_certificate_asks_nobody(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
+    content = night.certificate.read_bytes()
+    night.certificate.write_bytes(content.replace(b'"hard"', b'"Hard"', 1))
+    code, said = night.replay(capsys)
+    assert code == 2
+    assert "DOES NOT FIT" in said
+    assert "Nothing was looked up" in said
+    assert night.world.stage.log == []
+
+
+def test_a_system_that_refuses_is_asked_no_more_and_the_others_are(
+    night: Night, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night.unmark(marked := night.keys["mark"][0])
+    night.world.fault(vendor="enaio", times=None, status=401)
+    findings = night.look()
+    ours = len(night.keys["hard"]) + len(night.keys["soft"])
+    assert len([1 for system, _ in found(findings, State.UNSEEN) if system == "enaio"]) == ours
+    assert night.world.calls("enaio", "get_object") <= 2 * 8, "each thread asks once, and once more without cookies"
+    assert found(findings, State.BACK) == {("opus", marked)}
+    code, said = night.replay(capsys)
+    assert code == 1
+    assert f"enaio, {ours} records: enaio get_object (connection 'enaio_default'): the credentials were refused" in said
+
+
+@pytest.mark.parametrize("name", ["enaio", "unifier", "opus"])
+def test_without_its_connection_a_system_cannot_be_asked(
+    night: Night, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv(f"AIRFLOW_CONN_{name.upper()}_DEFAULT")
+    findings = night.look()
+    assert {finding.claim.system for finding in findings if finding.failed} == {name}
+    assert all("_default" in finding.why for finding in findings if finding.failed)
+    assert night.replay(capsys)[0] == 2
+
+
+def test_one_record_that_cannot_be_read_leaves_the_others(night: Night) -> None:
+    odd = night.keys["hard"][4]
+    night.restore(night.keys["hard"][7])
+    night.world.fault(vendor="enaio", call="get_object", match=odd.partition("-")[2], times=None, status=500, body={})
+    findings = night.look()
+    assert {finding.claim.record.key for finding in findings if finding.failed} == {odd}
+    assert found(findings, State.BACK) == {("enaio", night.keys["hard"][7])}
+
+
+def test_what_the_account_may_not_see_is_not_called_gone(night: Night) -> None:
+    night.restore(key := night.keys["hard"][0])
+    night.enaio.archive.objects[key.partition("-")[2]].no_read.add(night.enaio.user)
+    night.enaio.turn({"unreadable": "400"})
+    assert ("enaio", key) in found(night.look(), State.UNSEEN)
+
+
+def test_a_folder_that_lists_its_recycle_bin_tells_nothing(world: World) -> None:
+    world.stage.parts["unifier"].turn({"binned_listed": True})
+    night = Night(world)
+    listed = {("unifier", key) for key in night.keys["bin"]}
+    assert listed <= found(night.look(), State.UNSEEN)
+
+
+def test_opus_without_a_connector_cannot_be_asked(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = claims(json.loads(night.certificate.read_bytes()), night.world.store)
+    opus = [claim for claim in ours if claim.system == "opus"]
+    for claim in opus:
+        del claim.record.attributes["connector_id"]  # type: ignore[attr-defined]
+    connection = json.loads(os.environ["AIRFLOW_CONN_OPUS_DEFAULT"])
+    del connection["extra"]["connector_id"]
+    monkeypatch.setenv("AIRFLOW_CONN_OPUS_DEFAULT", json.dumps(connection))
+    findings = look(opus)
+    assert {finding.state for finding in findings} == {State.UNSEEN}
+    assert len(findings) == len(opus) == len(night.keys["mark"])
