@@ -157,7 +157,11 @@ def serve_ui(records: int, home: Path, port: int) -> int:
     made = stage(records)
     with Server(made) as server, (home / "airflow.log").open("w") as log:
         env = environment(home, records) | standalone_variables(port)
-        (home / "connections.json").write_text(json.dumps(connections(made, server.url)))
+        stored = {
+            conn_id: {**fields, "extra": json.dumps(fields["extra"])}
+            for conn_id, fields in connections(made, server.url).items()
+        }
+        (home / "connections.json").write_text(json.dumps(stored))
         for words in (("db", "migrate"), ("connections", "import", str(home / "connections.json"))):
             if _call(airflow(*words), env, log):
                 return _broken(console, home, " ".join(words))
