@@ -98,12 +98,12 @@ class _Progress:
             return self.limits.too_many_failures(self.attempted, self.failures)
 
     def say(self) -> None:
-        with self.lock:
-            if time.monotonic() - self.said < _PROGRESS_EVERY:
-                return
-            self.said = time.monotonic()
-            rate = self.attempted / (self.said - self.begun)
-            left = (self.total - self.attempted) / rate if rate else 0.0
+        # Without the lock: a timeout that Airflow raises in the main thread could leave it locked for ever.
+        if time.monotonic() - self.said < _PROGRESS_EVERY:
+            return
+        self.said = time.monotonic()
+        rate = self.attempted / (self.said - self.begun)
+        left = (self.total - self.attempted) / rate if rate else 0.0
         log.info("%s of %s records, %.1f a second, %.0f s left", self.attempted, self.total, rate, left)
 
 
