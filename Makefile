@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-ui test unit clean
+.PHONY: demo demo-ui test unit bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/airflow-records demo --records $(RECORDS)
@@ -21,6 +21,10 @@ test: $(VENV)/installed-test
 # What needs no Airflow processes; for the minutes between two edits.
 unit: $(VENV)/installed-test
 	$(BIN)/pytest -q -m "not system"
+
+# What the evidence costs; BENCH_RECORDS=10000 for less.
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/bench_evidence.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,205 @@
+"""What evidence costs, beside a plain alternative in the same run: ``make bench``.
+
+The journal beside a loop that appends JSON lines and flushes them to disk once a chunk; the verification of a
+certificate beside ``sha256sum`` and JSON parsing of the same bytes.
+"""
+
+# ruff: noqa: T201 - it is there to print
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from airflow_provider_records import __version__
+from airflow_provider_records.disposal import certificate, verify
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.disposal import Disposal, write_outcomes
+from airflow_provider_records.disposal.journal import Journal
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, now
+from airflow_provider_records.disposal.store import Store
+
+CHUNK = 8 * 8
+"""Records between two flushes: the runner's chunk with the default ``max_concurrency`` and one record a call."""
+STARTED = "2026-11-22T02:00:00+00:00"
+RUN = {"dag_id": "bench", "run_id": "manual__2026-11-22", "run_started_at": STARTED, "try_number": 1}
+
+T = TypeVar("T")
+
+
+def main() -> None:
+    """Run all of it and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    count = int(os.environ.get("BENCH_RECORDS", "100000"))
+    parser.add_argument("--records", type=int, default=count, help="records on the list (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, help="where to write; on the disk to measure (default: a new one)")
+    asked = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bench-evidence-", dir=asked.folder))
+    try:
+        bench(asked.records, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def bench(count: int, folder: Path) -> None:
+    """Measure.
+
+    :param count: records on the list.
+    :param folder: an empty folder on the disk to measure.
+    """
+    print(f"{count:,} records; {machine(folder)}")
+    store = Store(str(folder / "evidence"))
+    seconds, manifest = timed(lambda: Manifest.write(store, made_up(count)))
+    each("list written", seconds, count)
+    seconds, records = timed(lambda: list(manifest))
+    each("list read and checked", seconds, count)
+
+    print(f"\nJournal: intents, then outcomes, in chunks of {CHUNK}")
+    outcomes = [Outcome(record.key, Result.DESTROYED, Proof.PROBE, time=now()) for record in records]
+    plain, _ = timed(lambda: append_lines(folder / "plain.jsonl", outcomes))
+    each("JSON lines appended and flushed to disk", plain, count)
+    ours, task = timed(lambda: write_journal(store, manifest, outcomes))
+    each("journal", ours, count, f"{ours / plain:.1f} times the plain one; goal: at most 1 ms")
+
+    print("\nCertificate")
+    seconds, path = timed(lambda: certify(store, manifest, outcomes, task))
+    each("outcomes, summary, certificate and page written", seconds, count)
+    files = [each for each in (folder / "evidence").rglob("*") if each.suffix in {".json", ".jsonl"}]
+    size = sum(file.stat().st_size for file in files)
+    print(f"  {'evidence without the page':48} {size / count:9.0f} bytes a record ({size:,} in {len(files):,} files)")
+    names = sorted(map(str, files))
+    plain, _ = timed(lambda: sha256sum_and_parse(names))
+    each("sha256sum and JSON parsing of these files", plain, count)
+    ours, report = timed(lambda: verify.verify(path))
+    if not report.ok:
+        sys.exit(f"The certificate does not verify: {report.problem}")
+    goal = "; goal: under 5 s" if count >= 100_000 else ""
+    each("verify", ours, count, f"{ours / plain:.1f} times the plain one{goal}")
+
+
+def made_up(count: int) -> Iterator[dict[str, Any]]:
+    """Make records as the due list of Opus gives them."""
+    for number in range(count):
+        yield {
+            "key": f"enaio-{109490 + number}",
+            "target_id": str(109490 + number),
+            "title": f"Arbeitsvertrag Größmann, Ute {number:06}.pdf",
+            "classification": "Personnel/Contracts",
+            "attributes": {
+                "connector_id": "3f0c6a52-8d1e-4b7a-9c35-5e2a71d04b68",
+                "due_before": "2026-11-01T00:00:00",
+                "created": "2014-12-19 18:15:00",
+                "created_by": "u.größmann",
+                "modified": "2015-01-12 09:02:11",
+                "modified_by": "scan-service",
+            },
+        }
+
+
+def append_lines(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """Do the least that a log on disk can do: no chain, no fence, one file."""
+    with path.open("ab") as file:
+        for chunk in chunks(outcomes):
+            for lines in ([{"key": each.key} for each in chunk], [each.fields() for each in chunk]):
+                file.writelines(json.dumps(line).encode() + b"\n" for line in lines)
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def write_journal(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> str:
+    """Write what the runner writes; return the task's folder."""
+    task = "disposals/bench/manual__2026-11-22/delete/-1"
+    journal = Journal(store, task, manifest.digest, started=STARTED, try_number=1)
+    for chunk in chunks(outcomes):
+        journal.intend(each.key for each in chunk)
+        journal.record(chunk)
+    return task
+
+
+def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome], task: str) -> Path:
+    """Sum a journal up and certify it; return the certificate's path."""
+    approval = Approval(manifest.digest, "anna", now(), {"kind": "bench"}).write(store)
+    uri, counts = write_outcomes(store, manifest, outcomes, task)
+    disposal = Disposal(
+        system="enaio",
+        manifest=manifest.uri,
+        digest=manifest.digest,
+        approved=[manifest.digest],
+        approvals=[approval],
+        approval_required=True,
+        dry_run=False,
+        counts=counts,
+        outcomes=uri,
+        started_at=now(),
+        ended_at=now(),
+        made={**RUN, "task_id": "delete", "map_index": -1},
+        options={"hard_delete": True},
+    ).write(store, task)
+    made = {**RUN, "task_id": "certificate", "map_index": -1}
+    written = certificate.write(store, [disposal], made, Ed25519PrivateKey.generate())
+    return Path(written.uri.removeprefix("file://"))
+
+
+def sha256sum_and_parse(names: Sequence[str]) -> None:
+    """Hash with the system's own tool and parse with Python's own parser; look at nothing."""
+    tool = shutil.which("sha256sum")
+    hasher = [tool] if tool else [str(shutil.which("shasum")), "-a", "256"]
+    for start in range(0, len(names), 1000):
+        subprocess.run([*hasher, *names[start : start + 1000]], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    for name in names:
+        with Path(name).open("rb") as file:
+            for line in file:
+                json.loads(line)
+
+
+def chunks(outcomes: Sequence[Outcome]) -> Iterator[Sequence[Outcome]]:
+    """Part outcomes as the runner does."""
+    return (outcomes[start : start + CHUNK] for start in range(0, len(outcomes), CHUNK))
+
+
+def timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Return how many seconds some work took, and what it returned."""
+    begun = time.perf_counter()
+    done = work()
+    return time.perf_counter() - begun, done
+
+
+def each(what: str, seconds: float, count: int, more: str = "") -> None:
+    """Print one line."""
+    print(f"  {what:48} {seconds * 1000 / count:9.4f} ms a record, {seconds:8.2f} s{f'  ({more})' if more else ''}")
+
+
+def machine(folder: Path) -> str:
+    """Name what the figures depend on."""
+    probe = folder / "probe"
+    with probe.open("wb") as file:
+        begun = time.perf_counter()
+        for _ in range(20):
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+        flush = (time.perf_counter() - begun) / 20
+    probe.unlink()
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, "
+        f"a flush to disk {flush * 1000:.2f} ms; "
+        f"Python {platform.python_version()}, cryptography {version('cryptography')}, provider {__version__}"
+    )
+
+
+if __name__ == "__main__":
+    main()
