@@ -145,6 +145,7 @@ def _sandbox(records: int, seed: int, port: int) -> int:
 
     try:
         server = Server(build(records, seed), port)
+        server.socket.listen()  # whoever reads the line below may call at once
     except OSError as error:
         _say(f"The sandbox cannot have port {port}: {error.strerror or error}. --port 0 takes a free one.", error=True)
         return 2
