@@ -307,11 +307,11 @@ def _view(file: str, disposal: Disposal, segments: Sequence[Segment]) -> tuple[l
 
 
 def _replay(segments: Sequence[Segment]) -> tuple[dict[str, Mapping[str, Any]], set[str]]:
-    """Return the outcome of each key (the first final one stands) and the keys that were about to be called."""
+    """Return the outcome of each key (the last final one stands) and the keys that were about to be called."""
     answers: dict[str, Mapping[str, Any]] = {}
     for line in _outcome_lines(segments):
         known = answers.get(line["key"])
-        if known is None or known["result"] not in _FINAL:
+        if known is None or line["result"] in _FINAL or known["result"] not in _FINAL:
             answers[line["key"]] = line
     return answers, {line["key"] for segment in segments if segment.header["kind"] == INTENTS for line in segment.lines}
 
