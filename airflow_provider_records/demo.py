@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -184,6 +185,10 @@ def serve_ui(records: int, home: Path, port: int) -> int:
     return 0
 
 
+def _ended(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def _empty(home: Path) -> None:
     """Remove what an earlier demo left; refuses a folder that no demo has made."""
     mark = home / ".records-demo"
@@ -202,9 +207,11 @@ def _call(command: list[str], env: Mapping[str, str], log: Any) -> int:  # noqa:
 def child_process(command: list[str], env: Mapping[str, str], log: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ANN401
     """A child process with all its own children, ended when the block ends."""
     child = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)  # noqa: S603
+    before = signal.signal(signal.SIGTERM, _ended)  # so that whoever ends the demo ends Airflow with it
     try:
         yield child
     finally:
+        signal.signal(signal.SIGTERM, before)
         # Some of Airflow's processes leave the group of their parent.
         with suppress(psutil.Error):
             family = [*psutil.Process(child.pid).children(recursive=True)]
@@ -277,7 +284,7 @@ def _watch(night: subprocess.Popen[bytes], made: Stage, url: str, home: Path, sh
             show("enaio: content is destroyed", min(calls["delete_object"], count), count)
         if marked := len(made.effects("opus", "marked")):
             show("Opus: records are marked", marked, max(marked, len(made.effects("enaio", "destroyed"))))
-        time.sleep(0.3)
+        time.sleep(0.05)
     show("The run has ended", 1)
 
 

@@ -92,18 +92,19 @@ class VendorSensor(BaseSensorOperator):
             return super().execute(context)
         return self._look_or_defer(time.time() + self.timeout)
 
-    def execute_complete(self, context: Context, event: Any, deadline: float) -> Any:  # noqa: ANN401
+    def execute_complete(self, context: Context, event: Any, deadline: float | None = None) -> Any:  # noqa: ANN401
         """Look again on the worker; wait on if it is undecided after all.
 
         :param event: what the trigger sent.
-        :param deadline: when to give up, in seconds since the epoch.
+        :param deadline: when to give up, in seconds since the epoch; None: ``dag.test()`` hands over the event alone.
         :raises AirflowSensorTimeout: the deadline has passed.
         :raises TriggerEventError: the event is none that the trigger sends.
         """
         status = event.get("status") if isinstance(event, Mapping) else None
         if status not in ("look", "timeout"):
             raise TriggerEventError("The sensor was resumed by an event that its trigger does not send; it asks again.")
-        return self._look_or_defer(deadline, last=status == "timeout")
+        until = time.time() + self.timeout if deadline is None else deadline
+        return self._look_or_defer(until, last=status == "timeout")
 
     def _look_or_defer(self, deadline: float, *, last: bool = False) -> Any:  # noqa: ANN401
         with hard_stops():

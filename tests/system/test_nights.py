@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -61,6 +63,24 @@ def test_nightly_enaio(begin: Begin) -> None:
     assert delete["counts"]["blocked"] > 0
     assert delete["approvals"]
     assert night.certificate()["complete"] is True
+
+
+def test_an_approval_that_comes_late_is_waited_for(begin: Begin) -> None:
+    night = begin(30)
+    asked = threading.Event()
+
+    def person() -> None:
+        while not any(entry.call == "get_bp_record" for entry in list(night.stage.log)):
+            time.sleep(0.05)
+        asked.set()
+        night.decide("DR-ENAIO-")
+
+    threading.Thread(target=person, daemon=True).start()
+    log = night.test_dag("records_nightly_enaio")
+    assert asked.is_set()
+    assert state(log) == "success"
+    assert "up_for_retry" not in log
+    assert_true(night, "enaio", "destroyed")
 
 
 def test_nightly_unifier(begin: Begin) -> None:
