@@ -196,6 +196,7 @@ class DisposeOperator(BaseOperator):
         stopped: str | None = None
         fatal = False
         outcomes: list[Outcome] = []
+        journal: Journal | None = None
         if manifest.count:
             if self.rehearse_only:
                 outcomes = rehearse(self.system(selection), list(manifest), concurrency=self._threads())
@@ -236,6 +237,8 @@ class DisposeOperator(BaseOperator):
             options=self.options() if manifest.count else {},
             stopped=stopped,
         )
+        if journal is not None:
+            journal.check_fence()  # the summary of a newer try must stay
         return disposal.write(store, task_folder(facts)), fatal
 
     def _threads(self) -> int:

@@ -16,7 +16,7 @@ from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, now
 from airflow_provider_records.disposal.record import Record
 from airflow_provider_records.disposal.store import Store
-from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
+from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError, VendorError
 from airflow_provider_records.hooks.opus import OpusHook, due_text
 from airflow_provider_records.operators.base import DisposeOperator, evidence_store, hard_stops
 from airflow_provider_records.operators.selection import Selection, manifest_reference
@@ -59,10 +59,11 @@ class OpusSystem:
         """Mark up to 15 records."""
         with self._mark():
             answer = self.hook.destroy_records([record.key for record in batch])
+        listed = self._still_listed(answer.refused.keys() & unanswered)
         outcomes: list[Outcome | None] = []
         for record in batch:
             key = record.key
-            if key in answer.refused and key in unanswered:
+            if key in answer.refused and key in unanswered and key not in listed:
                 reason = "Opus refuses it after an unanswered call of ours, which may have marked it"
                 outcomes.append(Outcome(key, Result.UNKNOWN, reason=reason, detail=answer.refused[key]))
             elif key in answer.refused:
@@ -122,6 +123,13 @@ class OpusSystem:
             for row in self.hook.iter_due_records(connector_id, due_before)
             if row.row_key in wanted
         }
+
+    def _still_listed(self, refused: Set[str]) -> Set[str]:
+        """Return what is refused though an earlier call of ours did not mark it: it is due even now."""
+        try:
+            return self._read_quietly(refused) if refused and self._lists else frozenset()
+        except VendorError:
+            return frozenset()
 
     def _read_quietly(self, keys: Set[str]) -> Set[str]:
         """Read the due list while no mark of ours is in the air.

@@ -1,0 +1,134 @@
+"""A disposal whose process is killed: at every file it writes, at any request, beside its own retry.
+
+The processes are real, and so are the signals; the sandbox's own log is the truth.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_records.disposal.outcome import Result
+from tests.operators.mortal import REQUEST, VENDORS, WRITE, Death, Scene, scene
+
+each_vendor = pytest.mark.parametrize("vendor", list(VENDORS))
+MIDST = {
+    "enaio": Death(REQUEST, 8, after=True),
+    "unifier": Death(REQUEST, 12, after=True),
+    "opus": Death(REQUEST, 4, after=True),
+}
+"""Right after an answer, while no outcome of its chunk is written."""
+
+
+def survive(made: Scene, deaths: list[Death], unknown: int = 0) -> int:
+    """Let one try after another die, and others go on to the end; return how many did die."""
+    try:
+        died = sum(made.die(death) for death in deaths)
+        made.check_log()
+        said = made.finish()
+        assert isinstance(said, dict) or unknown, said
+        made.check(unknown)
+    except BaseException as error:
+        error.add_note(f"killed: {', '.join(map(str, deaths))}")
+        raise
+    return died
+
+
+@each_vendor
+@pytest.mark.parametrize("earlier", [False, True], ids=["first try", "while it settles"])
+def test_killed_before_and_after_every_file_it_writes(vendor: str, earlier: bool, tmp_path: Path) -> None:
+    before = [MIDST[vendor]] if earlier else []
+    for number in count(1):
+        for after in (False, True):
+            with scene(vendor, tmp_path / f"{number}-{after}") as made:
+                if survive(made, [*before, Death(WRITE, number, after)]) == len(before):
+                    assert number > 6, "it should have been killed"
+                    return
+
+
+@each_vendor
+def test_killed_at_random(vendor: str, tmp_path: Path) -> None:
+    dice = random.Random(f"crash-{vendor}")
+    for number in range(4):
+        deaths = [Death(dice.choice((REQUEST, WRITE)), dice.randint(2, 6), dice.random() < 0.5) for _ in range(4)]
+        with scene(vendor, tmp_path / str(number), blind=3, concurrency=3) as made:
+            assert survive(made, deaths, unknown=3 if vendor == "unifier" else 0) > 0
+
+
+@each_vendor
+def test_sigterm_stops_the_sending_and_leaves_nothing_undecided(vendor: str, tmp_path: Path) -> None:
+    with scene(vendor, tmp_path, concurrency=2) as made:
+        made.fault(call=VENDORS[vendor].call, latency_ms=300)
+        task = made.begin()
+        wait(lambda: made.sent())
+        asked = time.time()
+        task.signal(signal.SIGTERM)
+        ended = task.end(5)  # seconds after which Airflow kills
+        assert ended is not None
+        assert ended[0].startswith("DisposalIncompleteError")
+        sent = made.sent()
+        assert max(entry.time for entry in sent) < asked + 1
+        made.check_log()
+        results = {key: outcome.result for key, outcome in made.outcomes().items()}
+        # Failed: what the system refused, and was not looked at any more to find out why.
+        assert {result for result in results.values() if not result.final} <= {Result.NOT_ATTEMPTED, Result.FAILED}
+        called = {key for entry in sent for key in made.asked(entry)}
+        assert not called & {key for key, result in results.items() if result is Result.NOT_ATTEMPTED}
+        assert isinstance(made.finish(), dict)
+        made.check()
+
+
+def wait(done: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+ZOMBIES = [
+    *((vendor, Death(**vars(death) | {"signal": signal.SIGSTOP})) for vendor, death in MIDST.items()),
+    *(("enaio", Death(WRITE, number, after, signal.SIGSTOP)) for number in (3, 6) for after in (False, True)),
+]
+
+
+@pytest.mark.parametrize(("vendor", "stop"), ZOMBIES, ids=str)
+def test_a_zombie_beside_its_retry_sends_nothing_and_overwrites_nothing(
+    vendor: str, stop: Death, tmp_path: Path
+) -> None:
+    with scene(vendor, tmp_path, timeout=0.5) as made:
+        made.fault(call=VENDORS[vendor].call, latency_ms=150, times=1)
+        zombie = made.begin(stop, lease=0.3)
+        zombie.wait_stopped()
+        ended = made.begin(lease=0.3).end()
+        assert ended is not None
+        assert isinstance(ended[0], dict), ended
+        summary, sent = made.disposal(), len(made.sent())
+        zombie.signal(signal.SIGCONT)
+        woken = zombie.end()
+        assert woken is not None
+        assert "newer try" in woken[0]
+        assert len(made.sent()) == sent
+        assert made.disposal() == summary
+        assert summary.made["try_number"] == 2
+        made.check()
+
+
+def test_a_retry_waits_for_calls_of_the_dead_that_take_effect_late(tmp_path: Path) -> None:
+    with scene("enaio", tmp_path, timeout=1.0, concurrency=3) as made:
+        made.fault(call="delete_object", latency_ms=900, times=3)
+        task = made.begin(lease=0.3)
+        wait(lambda: len(made.sent()) == 3)
+        task.signal(signal.SIGKILL)
+        assert task.end() is None
+        assert not made.effects
+        ended = made.begin(lease=0.3).end()
+        assert ended is not None
+        assert isinstance(ended[0], dict), ended
+        made.check()
