@@ -16,14 +16,20 @@ RESULTS = {
     Result.UNKNOWN: "unknown",
     Result.NOT_ATTEMPTED: "not attempted",
 }
-MEANINGS = {
-    Result.DESTROYED: "permanently gone from the system; in Opus: the status Destroyed is set",
+_MEANINGS = {
+    Result.DESTROYED: "permanently gone from the system",
     Result.RECYCLED: "moved to a recycle bin, from which it can be restored",
     Result.ABSENT: "was not there any more before anything was sent",
     Result.BLOCKED: "left as it was: the system refuses for a business reason (linked, locked, held, no right)",
     Result.FAILED: "left as it was, as far as known: an error that another try may cure",
     Result.UNKNOWN: "the answer was lost and could not be settled",
     Result.NOT_ATTEMPTED: "left as it was: nothing was sent for it",
+}
+_IN_OPUS = {
+    Result.DESTROYED: "the status Destroyed is set",
+    Result.BLOCKED: "not marked: Opus refuses it (not approved there, on hold, or not to be destroyed)",
+    Result.FAILED: "not marked, as far as known: an error that another try may cure",
+    Result.NOT_ATTEMPTED: "not marked: nothing was sent for it",
 }
 PROOFS = {
     Proof.RESPONSE: "the system said so",
@@ -46,10 +52,17 @@ def system_name(system: str) -> str:
     return _SYSTEMS.get(system, system)
 
 
+def meaning(system: str, result: Result) -> str:
+    """Say what an outcome means in a system."""
+    return (_IN_OPUS if system == "opus" else _MEANINGS).get(result, _MEANINGS[result])
+
+
 def method(disposal: Mapping[str, Any]) -> str:
     """Say how the records of a disposal were disposed of."""
     if disposal["dry_run"]:
         return "Dry run: records were looked up, nothing was sent that changes anything"
+    if not any(disposal["counts"].values()):
+        return "The list was empty; nothing was sent"
     system, options = disposal["system"], disposal["options"]
     if system == "opus":
         return "Status set to Destroyed in Opus; deletes no content"

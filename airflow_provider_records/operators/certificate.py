@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, conf
-from airflow.sdk.exceptions import AirflowFailException
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records.disposal import certificate
@@ -57,10 +56,13 @@ class DestructionCertificateOperator(BaseOperator):
         reference = written.reference()
         self.log.info("Certificate %s (%s)", written.uri, reference["digest"])
         if self.require_complete and not written.complete:
+            # Pushed before the failure: a certificate of what was not done is worth as much.
             context["ti"].xcom_push(key="return_value", value=reference)
-            raise AirflowFailException(
-                f"The certificate is written, but not everything is done: {written.left}."
-            ) from (CertificateIncompleteError(written.left))
+            with hard_stops():
+                raise CertificateIncompleteError(
+                    f"The certificate {written.uri} is written, but not everything is done: {written.left}. Clear the "
+                    "disposing task, then this one; or write require_complete=False into the DAG."
+                )
         return reference
 
 
@@ -69,6 +71,11 @@ def _references(disposals: object) -> Iterator[object]:
     if isinstance(disposals, Sequence) and not isinstance(disposals, (str, bytes)):
         for item in disposals:
             yield from _references(item)
+    elif disposals is None:
+        raise InvalidRecordsError(
+            "disposals= holds None: an upstream task pushed no disposal. It was skipped, failed before it began, or "
+            "was marked as success by hand; a certificate that passes over it would say too much. Clear that task."
+        )
     else:
         yield disposals
 
