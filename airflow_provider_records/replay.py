@@ -1,7 +1,9 @@
 """Whether what a certificate calls gone is still gone: a restored backup brings destroyed records back.
 
 The systems are only looked at; nothing is sent that changes anything. Records are looked for under the ids that
-they had: what was restored under another id, or into another folder of Unifier, is not found.
+they had: what was restored under another id, or into another folder of Unifier, is not found, and neither is what the
+account may not see where a system then answers "not found". In Opus a record is back if it is due again; a tenant
+whose due list goes on showing records that are Destroyed makes all of them look so.
 """
 
 from __future__ import annotations
@@ -156,7 +158,9 @@ def _enaio(hook: EnaioHook, claims: Sequence[Claim]) -> Iterator[Question]:
         if sight is Sight.HIDDEN:
             return [Finding(claim, State.UNSEEN, sight.value)]
         back = sight.live or (sight is Sight.BINNED and claim.outcome.result is not Result.RECYCLED)
-        return [Finding(claim, State.BACK if back else State.GONE, sight.value)]
+        return [
+            Finding(claim, State.BACK, "live" if sight.live else sight.value) if back else Finding(claim, State.GONE)
+        ]
 
     return (([claim], partial(answer, claim)) for claim in claims)
 

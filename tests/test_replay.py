@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +27,7 @@ from tests.operators.desk import run
 
 __all__ = ["world"]
 
+CONNECTIONS = ("enaio_default", "opus_default", "unifier_default")
 READS = {"get_object", "search", "info", "due_records", "token", "list_nodes", "login"}
 
 
@@ -103,6 +106,12 @@ class Night:
         code = cli.main(["replay", str(self.certificate)])
         said = capsys.readouterr()
         return code, said.out + said.err
+
+
+@pytest.fixture(autouse=True)
+def _no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says "server", to this process and all its later tests, unless another word is there."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
 
 
 @pytest.fixture
@@ -252,3 +261,28 @@ def test_opus_without_a_connector_cannot_be_asked(night: Night, monkeypatch: pyt
     findings = look(opus)
     assert {finding.state for finding in findings} == {State.UNSEEN}
     assert len(findings) == len(opus) == len(night.keys["mark"])
+
+
+@pytest.mark.system
+def test_the_connections_of_airflows_database_count(night: Night, tmp_path: Path) -> None:
+    night.restore(key := night.keys["hard"][0])
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
+    env |= {"AIRFLOW_HOME": str(tmp_path / "home"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    made = {conn_id: json.loads(os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"]) for conn_id in CONNECTIONS}
+    # Only what a connection needs: the whole database takes a minute.
+    code = (
+        "import json, sys\n"
+        "from airflow import settings\n"
+        "from airflow.models import Connection\n"
+        "from airflow.utils.session import create_session\n"
+        "tables = [Connection.metadata.tables[name] for name in ('team', 'connection')]\n"
+        "Connection.metadata.create_all(settings.engine, tables)\n"
+        "with create_session() as session:\n"
+        "    for conn_id, fields in json.loads(sys.argv[1]).items():\n"
+        "        session.add(Connection.from_json(json.dumps(fields), conn_id=conn_id))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, json.dumps(made)], env=env, check=True, timeout=300)
+    command = [sys.executable, "-m", "airflow_provider_records.cli", "replay", str(night.certificate)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"  enaio {key} (id {key.partition('-')[2]}) " in done.stdout
