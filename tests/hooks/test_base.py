@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 
 import pytest
@@ -63,9 +64,9 @@ def test_extras_given_as_text_are_converted() -> None:
     [
         ("120", 120),
         (" 0 ", 0),
-        (formatdate(time.time() + 60, usegmt=True), 60),
-        (formatdate(time.time() + 60).replace("+0000", "-0000"), 60),
-        (formatdate(time.time() - 60, usegmt=True), 0),
+        (lambda: formatdate(time.time() + 60, usegmt=True), 60),
+        (lambda: formatdate(time.time() + 60).replace("+0000", "-0000"), 60),
+        (lambda: formatdate(time.time() - 60, usegmt=True), 0),
         ("Wed, 21 Oct 2026 07:28:00 +99999999999999", None),
         ("\u00b2", None),
         ("-5", None),
@@ -73,11 +74,14 @@ def test_extras_given_as_text_are_converted() -> None:
         ("", None),
     ],
 )
-def test_retry_after_in_both_forms(value: str, seconds: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_in_both_forms(
+    value: str | Callable[[], str], seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
     try:
-        waiting = Answer("get", 429, {"Retry-After": value}, "").retry_after()
+        text = value if isinstance(value, str) else value()
+        waiting = Answer("get", 429, {"Retry-After": text}, "").retry_after()
     finally:
         monkeypatch.delenv("TZ")
         time.tzset()
