@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records import __version__
-from airflow_provider_records.disposal import certificate, verify
+from airflow_provider_records.disposal import certificate
 from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.disposal import Disposal, write_outcomes
 from airflow_provider_records.disposal.journal import Journal
@@ -84,10 +84,11 @@ def bench(count: int, folder: Path) -> None:
     names = sorted(map(str, files))
     plain, _ = timed(lambda: sha256sum_and_parse(names))
     line("sha256sum and JSON parsing of these files", plain, count)
-    ours, report = timed(lambda: verify.verify(path))
-    if not report.ok:
-        sys.exit(f"The certificate does not verify: {report.problem}")
-    line("verify", ours, count, plain, "under 5 s for 100,000 records")
+    command = [sys.executable, "-m", "airflow_provider_records.cli", "verify", str(path)]
+    ours, done = timed(lambda: subprocess.run(command, capture_output=True, text=True, check=False))  # noqa: S603
+    if done.returncode:
+        sys.exit(done.stdout + done.stderr)
+    line("airflow-records verify", ours, count, plain, "under 5 s for 100,000 records")
 
 
 def made_up(count: int) -> Iterator[dict[str, Any]]:

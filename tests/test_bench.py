@@ -20,7 +20,7 @@ def test_the_benchmark_runs(words: list[str], env: dict[str, str], tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("130 records; ")
     measured = set(re.findall(r"^  (\S.*?)  +[\d.]+ ms a record", done.stdout, re.MULTILINE))
-    assert {"list written", "journal", "JSON lines appended and flushed to disk", "verify"} <= measured
+    assert {"list written", "journal", "JSON lines appended and flushed to disk", "airflow-records verify"} <= measured
     assert len(re.findall(r"[\d.]+ times the plain one, goal: ", done.stdout)) == 2
     # 3 chunks, each with intents and outcomes, and the journal's start; list, outcomes, summary, approval, certificate.
     assert re.search(r"\(\d[\d,]+ in 12 files\)", done.stdout)
