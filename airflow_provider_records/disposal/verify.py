@@ -186,16 +186,20 @@ def _check_files(store: Store, document: Mapping[str, Any], report: Report) -> s
         if name in listed or name.startswith("/") or ".." in name.split("/"):
             raise EvidenceError(f"The certificate lists {name} twice, or it lies outside of the evidence folder.")
         listed.add(name)
-        if not store.exists(name):
-            raise EvidenceError(f"{name} is missing: the certificate rests on it.")
+        try:
+            unchanged = account.fingerprint(store, name) == stated
+        except EvidenceError:
+            if store.exists(name):
+                raise
+            raise EvidenceError(f"{name} is missing: the certificate rests on it.") from None
         if (entry := summaries.get(name)) is not None:
             if _described(name, account.disposal_bytes(entry["record"])) != stated:
                 raise EvidenceError(f"What the certificate says about {name} does not match the hash that it gives.")
-            if account.fingerprint(store, name) == stated:
+            if unchanged:
                 continue
             _check_replaced(store, name, document, entry)
             report.notes.append(f"{name} was rewritten by a later try; the certificate holds it as it was.")
-        elif account.fingerprint(store, name) != stated:
+        elif not unchanged:
             raise EvidenceError(f"{name} was changed: its bytes are not those that the certificate was made from.")
     report.checked.append(
         f"{len(listed)} files are unchanged, {sum(each['size'] for each in document['files']):,} bytes"
