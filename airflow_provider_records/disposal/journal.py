@@ -76,12 +76,14 @@ class State:
     :param in_doubt: keys with an intent that has no outcome.
     :param unanswered: keys to which any call of ours went unanswered, settled since or not.
     :param seen: keys that were seen to be there before a try called anything.
+    :param lost: URI of an earlier try's journal that is not there any more; empty: none is missing.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     in_doubt: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
+    lost: str = ""
 
     def learn(self, outcome: Outcome) -> None:
         """Take in an outcome."""
@@ -176,6 +178,7 @@ class Journal:
     :param started: when the DAG run started, ISO 8601; orders runs that were created anew under the same id.
     :param try_number: number of the try, from 1.
     :param call_seconds: longest time a call can take from its beginning until it has taken effect or never will.
+    :param expected: URI of the journal that an earlier try opened, where that is known from elsewhere.
     :param clock: seconds since the epoch.
     :raises JournalError: the journal belongs to another list, was changed, or a newer try has opened it.
     """
@@ -189,10 +192,13 @@ class Journal:
         started: str,
         try_number: int,
         call_seconds: float = 120.0,
+        expected: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self.folder = f"{folder}/journal"
+        self.uri = store.uri(self.folder)
+        self._expected = expected
         self._clock = clock
         self._started = {"started": started, "try": try_number}
         self._calls_end_within = LEASE + call_seconds
@@ -214,8 +220,14 @@ class Journal:
         self._known = {*heads, self._session}
         self._seq, self._prev = 0, ""
         self._names.add(f"{self.folder}/{self._session}/{_file(0, OPEN)}")
-        begun = self._publish(OPEN, [], manifest=manifest, read=heads, calls_end_within=self._calls_end_within)
+        missing = bool(self._expected) and (self._expected != self.uri or not heads)
+        if missing:
+            self.state.lost = self._expected
+        more = {"lost": self.state.lost} if self.state.lost else {}
+        begun = self._publish(OPEN, [], manifest=manifest, read=heads, calls_end_within=self._calls_end_within, **more)
         flights = [flight for flight in self._flights.values() if flight.keys]
+        if missing:  # nobody knows what it says, so the last call is taken to have begun just now
+            flights.append(_Flight(self._calls_end_within, begun))
         self._quiet_at = max((min(each.last, begun) + each.within + _SKEW for each in flights), default=0.0)
         return bool(heads)
 
@@ -231,6 +243,7 @@ class Journal:
             if _order(header) > _order(self._started):
                 raise _taken_over(session)
             self._flights[session] = _Flight(header["calls_end_within"])
+            state.lost = header.get("lost", state.lost)
         flight = self._flights[session]
         if kind in {INTENTS, ALIVE}:
             flight.last = datetime.fromisoformat(header["time"]).timestamp()

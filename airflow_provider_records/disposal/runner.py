@@ -155,11 +155,10 @@ class Runner:
             time.sleep(_NAP)
         return False
 
-    def run(self, records: Sequence[Record], *, doubt_all: bool = False) -> list[Outcome]:
+    def run(self, records: Sequence[Record]) -> list[Outcome]:
         """Carry out the list, continuing where earlier tries stopped.
 
         :param records: the whole list.
-        :param doubt_all: the journal of earlier tries is lost: look at every record before it is called.
         :return: one outcome a record, in the order of the list.
         :raises JournalError: a newer try has taken over.
         :raises EvidenceError: the list names a record twice, or the store cannot be written.
@@ -170,12 +169,9 @@ class Runner:
         todo = [
             record for record in records if (known := state.outcomes.get(record.key)) is None or not known.result.final
         ]
-        doubtful = (
-            {record.key for record in todo}
-            if doubt_all
-            else state.in_doubt
-            | {key for key, known in state.outcomes.items() if known.unanswered or known.result is Result.UNKNOWN}
-        )
+        doubtful = state.in_doubt | {
+            key for key, known in state.outcomes.items() if known.unanswered or known.result is Result.UNKNOWN
+        }
         if todo:
             self._wait_until_quiet()
             self.journal.see(self.system.prepare(todo, state.seen))
@@ -272,8 +268,11 @@ class Runner:
             record.key for record in batch if record.key in doubtful or record.key in self.journal.state.unanswered
         }
         send = list(batch)
-        if look := [record for record in batch if record.key in doubtful]:
+        journal_lost = bool(self.journal.state.lost)
+        if look := [record for record in batch if journal_lost or record.key in doubtful]:
             there = self._settle(look, found)
+            if journal_lost:
+                found |= {key: _unclaimed(outcome) for key, outcome in found.items()}
             send = [record for record in batch if record.key not in found or record in there]
         for last in (False, True):
             if not send:
@@ -388,6 +387,17 @@ def _sight(answer: Outcome | None) -> str:
 
 def _rehearsed(record: Record, reason: str) -> Outcome:
     return Outcome(record.key, Result.NOT_ATTEMPTED, reason=f"dry run: {reason}", time=now())
+
+
+def _unclaimed(outcome: Outcome) -> Outcome:
+    """Judge what a look shows where the journal is lost that would say whether we ever called for the record."""
+    if outcome.proof is Proof.INFERRED:
+        reason = "it is gone; the journal that would say whether by us is lost"
+        return replace(outcome, result=Result.ABSENT, proof=Proof.PROBE, reason=reason)
+    if outcome.result.gone:
+        return outcome
+    reason = f"the journal that would say whether it was sent is lost; a look says: {outcome.reason}"
+    return replace(outcome, result=Result.UNKNOWN, proof=None, reason=reason)
 
 
 def _failed(record: Record, error: VendorError) -> Outcome:

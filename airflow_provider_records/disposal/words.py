@@ -115,6 +115,11 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
             f"{entry['proofs']['inferred']} outcomes in {system} (task {task}) are inferred: our own call went "
             "unanswered, and the record was found gone afterwards."
         )
+    if lost := {session["lost"]: None for session in entry["journal"] if "lost" in session}:
+        yield (
+            f"The journal of an earlier try of task {task} is lost ({', '.join(lost)}). Every record was looked at "
+            "before anything was sent; what was found gone then is listed as already gone, whoever did it."
+        )
     if entry["uncounted"]:
         yield (
             f"The journal of task {task} holds {len(entry['uncounted'])} answers that its summary does not count "

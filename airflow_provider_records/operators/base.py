@@ -25,6 +25,8 @@ from airflow_provider_records.operators.selection import Selection, accepted_res
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_JOURNAL = "records_journal"
+
 
 def evidence_store() -> Store:
     """Return the evidence store that ``[records] evidence_path`` names.
@@ -205,6 +207,8 @@ class DisposeOperator(BaseOperator):
                 if self.require_approval:
                     selection.require_approval(min_approvals)
                 limits.refuse_too_many(manifest.count)
+                # What Airflow keeps of a task instance through kills and clears; at most a hint, and none before 3.3.
+                hints: Any = context.get("task_state_store")
                 journal = Journal(
                     store,
                     task_folder(facts),
@@ -212,7 +216,17 @@ class DisposeOperator(BaseOperator):
                     started=facts["run_started_at"],
                     try_number=facts["try_number"],
                     call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
+                    expected=str(hints.get(_JOURNAL) or "") if hints is not None else "",
                 )
+                if journal.state.lost:
+                    self.log.warning(
+                        "The journal of an earlier try (%s) is not there; do all workers reach the same [records] "
+                        "evidence_path? Every record is looked at before it is sent, and what is found gone is not "
+                        "claimed as our deed",
+                        journal.state.lost,
+                    )
+                if hints is not None:
+                    hints.set(_JOURNAL, journal.uri)
                 runner = Runner(
                     self.system(selection), journal, limits, concurrency=self._threads(), verify=self.verify
                 )

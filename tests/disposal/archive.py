@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any
 
 from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.limits import Limits
@@ -176,7 +177,7 @@ def one_try(
     started: str = STARTED,
 ) -> list[Outcome]:
     """Run one try as an operator does."""
-    options = {} if clock is None else {"clock": clock}
+    options: dict[str, Any] = {} if clock is None else {"clock": clock}
     journal = Journal(store, FOLDER, DIGEST, started=started, try_number=number, call_seconds=0, **options)
     return Runner(system, journal, limits or Limits(10**6, 1.0), concurrency=concurrency).run(records)
 

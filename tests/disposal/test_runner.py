@@ -268,13 +268,22 @@ def test_a_look_afterwards_corrects_a_false_answer() -> None:
     assert outcome.result is Result.FAILED
 
 
-def test_a_lost_journal_is_made_up_for_by_looking_first() -> None:
-    archive = Archive(names(3))
+def test_of_what_a_lost_journal_held_nothing_is_claimed() -> None:
+    archive, store = Archive(names(3)), in_memory()
     one_try(in_memory(), Told(archive), listed(2), 1)
-    runner = Runner(Told(archive), opened(in_memory(), 2), NO_LIMITS, concurrency=2)
-    outcomes = runner.run(listed(3), doubt_all=True)
-    check(archive, listed(3), outcomes, set(names(3)))
+    runner = Runner(Told(archive), opened(store, 2, expected="memory://gone"), NO_LIMITS, concurrency=2)
+    found = [outcome.result for outcome in runner.run(listed(3))]
+    assert found == [Result.ABSENT, Result.ABSENT, Result.DESTROYED]
     assert sorted(archive.looked) == names(3)
+    assert opened(store, 3).state.lost == "memory://gone"
+
+
+def test_a_journal_that_is_there_is_not_lost_and_a_lost_one_may_still_have_calls_in_the_air() -> None:
+    store = in_memory()
+    first = opened(store, 1)
+    assert not opened(store, 2, expected=first.uri).state.lost
+    assert opened(in_memory(), 1, call_seconds=30.0)._quiet_at == 0
+    assert opened(in_memory(), 2, call_seconds=30.0, expected=first.uri)._quiet_at > time.time() + 25
 
 
 def test_a_rehearsal_sends_nothing() -> None:

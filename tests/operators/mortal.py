@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -36,7 +37,7 @@ from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOper
 from airflow_provider_records.sandbox import seed
 from airflow_provider_records.sandbox.core import Entry, Fault, Server, Stage
 from airflow_provider_records.sandbox.world import RECORDS, SEED, build, connections
-from tests.operators.desk import run
+from tests.operators.desk import context
 
 WRITE, REQUEST = "write", "request"
 """The steps of a try: publishing a file of the evidence, and a request with its answer."""
@@ -87,11 +88,20 @@ VENDORS = {
 }
 
 
-class Hint(dict[str, Any]):
-    """Airflow's task state store, as far as operators use it."""
+class Hints:
+    """Airflow's task state store, as far as operators use it; it outlives processes.
 
-    def set(self, key: str, value: Any, **_: Any) -> None:
-        self[key] = value
+    :param file: where it is kept.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = Path(file)
+
+    def get(self, key: str) -> Any:
+        return json.loads(self.file.read_text()).get(key) if self.file.exists() else None
+
+    def set(self, key: str, value: Any) -> None:
+        self.file.write_text(json.dumps({key: value}))
 
 
 def _live(
@@ -142,7 +152,7 @@ def _live(
     # As Airflow does: on SIGTERM on_kill in the main thread, then execute goes on.
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     try:
-        said: Any = run(operator, try_number)
+        said: Any = operator.execute(context(operator, try_number) | {"task_state_store": Hints(env["HINTS"])})
     except Exception as error:  # noqa: BLE001 - whatever it is, the test must see it
         said = f"{type(error).__name__}: {error}"
     pipe.send((said, dict(told)))
@@ -266,10 +276,18 @@ class Scene:
         assert sum(disposal.counts.values()) == self.manifest.count == len(outcomes)
         return {self.id_of(record): outcome for record, outcome in zip(self.manifest, outcomes, strict=True)}
 
-    def check_evidence(self) -> None:
-        """All files of the evidence fit together, as a certificate demands."""
+    def move(self, folder: Path) -> None:
+        """Let the next tries find their evidence elsewhere."""
+        store = Store(str(folder))
+        self.manifest = Manifest.open(store, self.manifest.digest)
+        self.env["AIRFLOW__RECORDS__EVIDENCE_PATH"] = store.root
+
+    def check_evidence(self) -> list[dict[str, Any]]:
+        """All files of the evidence fit together, as a certificate demands; return the journal's sessions."""
         store, disposal = self.manifest.store, self.disposal()
-        take(Evidence(store, store.root), {store.name(disposal.uri): disposal})
+        account = take(Evidence(store, store.root), {store.name(disposal.uri): disposal})
+        sessions: list[dict[str, Any]] = account.facts["disposals"][0]["journal"]
+        return sessions
 
     def check_log(self) -> None:
         """Nothing outside of the list, nothing again that was done, at any time."""
@@ -358,7 +376,10 @@ def scene(vendor: str, folder: Any, *, blind: int = 0, timeout: float = 5.0, **o
         known = connections(stage, server.url)
         for connection in known.values():
             connection["extra"] |= {"timeout": timeout}
-        env = connection_variables(known) | {"AIRFLOW__RECORDS__EVIDENCE_PATH": f"file://{folder}"}
+        env = connection_variables(known) | {
+            "AIRFLOW__RECORDS__EVIDENCE_PATH": f"file://{folder}",
+            "HINTS": f"{folder}.hints",
+        }
         made = Scene(vendor, stage, server.url, manifest, env, {"concurrency": 1, **options})
         made.there = {made.id_of(record) for record, there in listed if there}
         yield made

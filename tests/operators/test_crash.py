@@ -6,6 +6,7 @@ The processes are real, and so are the signals; the sandbox's own log is the tru
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -132,3 +133,42 @@ def test_a_retry_waits_for_calls_of_the_dead_that_take_effect_late(tmp_path: Pat
         assert ended is not None
         assert isinstance(ended[0], dict), ended
         made.check()
+
+
+@each_vendor
+@pytest.mark.parametrize("again", [False, True], ids=["once", "killed again"])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["wiped", "another path"])
+def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
+    vendor: str, again: bool, elsewhere: bool, tmp_path: Path
+) -> None:
+    evidence = tmp_path / "evidence"
+    with scene(vendor, evidence) as made:
+        assert made.die(MIDST[vendor])
+        before = set(made.effects)
+        assert before
+        journal = next(evidence.glob("disposals/*/*/*/*/journal"))
+        if elsewhere:
+            shutil.copytree(evidence / "manifests", tmp_path / "other" / "manifests")
+            made.move(tmp_path / "other")
+        else:
+            shutil.rmtree(journal)
+        if again:
+            assert made.die(Death(WRITE, 3, after=True))
+        made.finish()
+        made.check_log()
+        made.check_evidence()
+        outcomes = made.outcomes()
+        gone = Result.ABSENT if vendor == "enaio" else Result.UNKNOWN
+        assert {outcomes[key].result for key in before} == {gone}
+        assert all("lost" in str(outcomes[key].reason) for key in before)
+        claimed = {key for key, each in outcomes.items() if each.result in {Result.DESTROYED, Result.RECYCLED}}
+        assert claimed
+        assert claimed == set(made.effects) - before
+        assert f"file://{journal}" in {entry.get("lost") for entry in made.check_evidence()}
+
+
+def test_a_journal_that_is_where_it_was_is_not_called_lost(tmp_path: Path) -> None:
+    with scene("enaio", tmp_path / "evidence") as made:
+        assert made.die(MIDST["enaio"])
+        made.finish()
+        assert not any("lost" in entry for entry in made.check_evidence())
