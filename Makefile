@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-ui test unit bench clean
+.PHONY: chaos demo demo-ui test unit bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/airflow-records demo --records $(RECORDS)
@@ -25,6 +25,10 @@ unit: $(VENV)/installed-test
 # What the evidence costs; BENCH_RECORDS=10000 for less.
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/bench_evidence.py
+
+# Kills the processes of a running Airflow, and a disposal at each of its requests; takes half an hour.
+chaos: $(VENV)/installed-test
+	$(BIN)/pytest -q tests/chaos/test_*.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

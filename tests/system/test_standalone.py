@@ -38,18 +38,18 @@ class Api:
         assert answer.ok, answer.text
         return answer.json()
 
-    def trigger(self) -> str:
-        """Trigger the DAG as soon as the DAG processor has read it; return the run id."""
-        wait(lambda: self.session.get(f"{self.base}/api/v2/dags/{DAG}", timeout=30).ok, 120)
-        self.call("PATCH", f"dags/{DAG}", is_paused=False)
-        return str(self.call("POST", f"dags/{DAG}/dagRuns", logical_date=None)["dag_run_id"])
+    def trigger(self, dag: str = DAG) -> str:
+        """Trigger a DAG as soon as the DAG processor has read it; return the run id."""
+        wait(lambda: self.session.get(f"{self.base}/api/v2/dags/{dag}", timeout=30).ok, 120)
+        self.call("PATCH", f"dags/{dag}", is_paused=False)
+        return str(self.call("POST", f"dags/{dag}/dagRuns", logical_date=None)["dag_run_id"])
 
-    def states(self, run_id: str) -> dict[str, str]:
-        found = self.call("GET", f"dags/{DAG}/dagRuns/{run_id}/taskInstances")["task_instances"]
+    def states(self, run_id: str, dag: str = DAG) -> dict[str, str]:
+        found = self.call("GET", f"dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
         return {item["task_id"]: item["state"] for item in found}
 
-    def run_state(self, run_id: str) -> str:
-        return str(self.call("GET", f"dags/{DAG}/dagRuns/{run_id}")["state"])
+    def run_state(self, run_id: str, dag: str = DAG) -> str:
+        return str(self.call("GET", f"dags/{dag}/dagRuns/{run_id}")["state"])
 
 
 def wait(done: Callable[[], Any], seconds: float) -> None:

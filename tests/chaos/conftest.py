@@ -1,0 +1,5 @@
+"""The same Airflow as for the system tests."""
+
+from tests.system.conftest import airflow_home, begin
+
+__all__ = ["airflow_home", "begin"]
