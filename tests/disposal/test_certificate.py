@@ -1,0 +1,494 @@
+"""What a certificate says, how it is sealed, and what it refuses to certify."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_records.disposal import certificate, page, words
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.journal import Journal
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, now
+from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, EvidenceError, JournalError
+from tests.disposal import scene
+
+KEY = Ed25519PrivateKey.generate()
+PKCS8 = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "evidence"))
+
+
+@pytest.fixture
+def listed(store: Store) -> Manifest:
+    return Manifest.write(store, scene.records(40))
+
+
+def keys(manifest: Manifest) -> list[str]:
+    return [record.key for record in manifest]
+
+
+def certify(store: Store, *disposals: Disposal, key: Ed25519PrivateKey | None = None) -> dict[str, Any]:
+    """Write the certificate and read back what lies in the store."""
+    written = certificate.write(store, disposals, scene.facts("certificate"), key)
+    content: dict[str, Any] = json.loads(store.read(store.name(written.uri)))
+    assert content == written.document
+    return content
+
+
+def html(store: Store) -> str:
+    """Return the page of the run."""
+    return store.read(certificate.file_name(scene.DAG, scene.RUN).replace(".json", ".html")).decode()
+
+
+def night(store: Store, listed: Manifest) -> list[Disposal]:
+    """A delete with refusals, then the mark of what went."""
+    approvals = scene.approve(store, listed, "j.weber@example.org", "u.groessmann@example.org", comment="checked")
+    told = {keys(listed)[3]: Result.BLOCKED, keys(listed)[7]: Result.ABSENT}
+    deleted = scene.carry_out(store, listed, approvals, system=scene.Told(told))
+    gone = Manifest.write(store, (record for record in listed if record.key not in told))
+    marked = scene.carry_out(store, gone, approvals, name="opus", approved=listed, made=scene.facts("mark"))
+    return [deleted, marked]
+
+
+def test_a_night(store: Store, listed: Manifest) -> None:
+    document = certify(store, *night(store, listed), key=KEY)
+    assert (document["type"], document["version"], document["complete"]) == ("certificate", 1, True)
+    assert (document["run"]["dag_id"], document["run"]["run_id"]) == (scene.DAG, scene.RUN)
+    assert document["made"] == scene.facts("certificate")
+    assert document["scope"] == {
+        "systems": ["enaio", "opus"],
+        "selection": [
+            {"connector_id": "3f0c6a52-8d1e-4b7a-9c35-5e2a71d04b68", "due_before": "2026-11-21T12:00:00"},
+        ],
+        "time_zone": "UTC",
+    }
+    none = dict.fromkeys(map(str, Result), 0)
+    assert document["counts"] == {
+        "enaio": none | {"destroyed": 38, "absent": 1, "blocked": 1},
+        "opus": none | {"destroyed": 38},
+    }
+    assert {(each["digest"], each["count"]) for each in document["manifests"]} == {
+        (listed.digest, 40),
+        (document["disposals"][1]["record"]["digest"], 38),
+    }
+    approvals = sorted(document["approvals"], key=lambda each: str(each["approver"]))
+    assert [(each["approver"], each["digest"], each["comment"]) for each in approvals] == [
+        ("j.weber@example.org", listed.digest, "checked"),
+        ("u.groessmann@example.org", listed.digest, "checked"),
+    ]
+    deleted, marked = document["disposals"]
+    assert deleted["method"] == "Deleted permanently from enaio (hard delete)"
+    assert marked["method"] == "Status set to Destroyed in Opus; deletes no content"
+    assert deleted["proofs"] == {"response": 40, "probe": 0, "inferred": 0}
+    assert [(each["result"], each["count"], each["keys"]) for each in deleted["not_destroyed"]] == [
+        ("blocked", 1, [keys(listed)[3]]),
+        ("absent", 1, [keys(listed)[7]]),
+    ]
+    assert deleted["not_destroyed"][0]["reason"] == scene.REASONS[Result.BLOCKED]
+    assert marked["not_destroyed"] == []
+    assert [(each["try"], each["segments"] > 2) for each in deleted["journal"]] == [(1, True)]
+
+
+def test_names_every_file_by_its_hash(store: Store, listed: Manifest) -> None:
+    disposals = night(store, listed)
+    names = [name for folder in ("manifests", "approvals", "disposals") for name in store.names(folder)]
+    assert certify(store, *disposals)["files"] == [
+        {"name": name, "sha256": hashlib.sha256(store.read(name)).hexdigest(), "size": len(store.read(name))}
+        for name in sorted(names)
+    ]
+
+
+def test_anyone_can_recompute_digest_and_signature(store: Store, listed: Manifest) -> None:
+    """With nothing of ours: sorted keys, no blanks, UTF-8, without digest and signature."""
+    certify(store, *night(store, listed), key=KEY)
+    content = store.read(certificate.file_name(scene.DAG, scene.RUN))
+    document = json.loads(content)
+    signature, stated = document["signature"], document["digest"]
+    form: dict[str, Any] = {"ensure_ascii": False, "sort_keys": True, "separators": (",", ":")}
+    assert json.dumps(document, **form).encode() + b"\n" == content
+    del document["signature"], document["digest"]
+    body = json.dumps(document, **form).encode()
+    assert f"sha256:{hashlib.sha256(body).hexdigest()}" == stated
+    raw = base64.b64decode(signature["public_key"])
+    assert raw == KEY.public_key().public_bytes_raw()
+    assert signature["key_id"] == f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    key, value = Ed25519PublicKey.from_public_bytes(raw), base64.b64decode(signature["value"])
+    key.verify(value, body)
+    with pytest.raises(InvalidSignature):
+        key.verify(value, body + b" ")
+
+
+def test_without_a_key_there_is_no_signature(store: Store, listed: Manifest) -> None:
+    assert "signature" not in certify(store, *night(store, listed))
+    assert "carries no electronic signature" in html(store)
+
+
+@pytest.mark.parametrize(
+    ("pem", "words_"),
+    [
+        (b"", "no unencrypted private key"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no unencrypted private key"),
+        (KEY.private_bytes(*PKCS8, serialization.BestAvailableEncryption(b"p")), "no unencrypted private key"),
+        (
+            KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
+            "no unencrypted private key",
+        ),
+        (rsa.generate_private_key(65537, 2048).private_bytes(*PKCS8, serialization.NoEncryption()), "no Ed25519 key"),
+    ],
+)
+def test_wrong_signing_keys(pem: bytes, words_: str) -> None:
+    with pytest.raises(ConfigurationError, match=words_):
+        certificate.signing_key(pem)
+
+
+def test_signing_key() -> None:
+    key = certificate.signing_key(KEY.private_bytes(*PKCS8, serialization.NoEncryption()))
+    assert key.public_key() == KEY.public_key()
+
+
+@pytest.mark.parametrize(
+    ("result", "complete"),
+    [
+        (Result.DESTROYED, True),
+        (Result.RECYCLED, True),
+        (Result.ABSENT, True),
+        (Result.BLOCKED, True),
+        (Result.FAILED, False),
+        (Result.UNKNOWN, False),
+    ],
+)
+def test_complete_means_nothing_left_for_another_try(
+    store: Store, listed: Manifest, result: Result, complete: bool
+) -> None:
+    told = scene.Told({keys(listed)[0]: result})
+    document = certify(store, scene.carry_out(store, listed, scene.approve(store, listed, "a"), system=told))
+    assert document["complete"] is complete
+    assert certificate.left(document) == ("" if complete else f"enaio: 1 {result}")
+
+
+def test_a_dry_run_is_not_complete(store: Store, listed: Manifest) -> None:
+    document = certify(store, scene.carry_out(store, listed, dry_run=True))
+    assert document["complete"] is False
+    assert certificate.left(document) == "enaio: dry run, nothing was sent"
+    assert document["disposals"][0]["method"].startswith("Dry run")
+    assert any(each.startswith("Dry run: task delete_enaio") for each in document["statements"])
+    assert [len(each["keys"]) for each in document["disposals"][0]["not_destroyed"]] == [40]
+
+
+def test_an_empty_list_is_complete(store: Store) -> None:
+    document = certify(store, scene.carry_out(store, Manifest.write(store, [])))
+    assert document["complete"] is True
+    assert document["disposals"][0]["method"] == "The list was empty; nothing was sent"
+    assert "Nothing to destroy" in html(store)
+
+
+def test_says_what_it_does_not_cover(store: Store, listed: Manifest) -> None:
+    def said(**options: Any) -> str:
+        return "\n".join(certify(store, scene.carry_out(store, listed, **options))["statements"])
+
+    approvals = scene.approve(store, listed, "a")
+    first = said(approvals=approvals)
+    assert "Backups, replicas, exports" in first
+    assert "Holds were not looked up separately" in first
+    assert "no proof about media" in first
+    assert "needs no approval" not in first
+    soft = said(approvals=approvals, made=scene.facts("soft"), system=scene.Told(usual=Result.RECYCLED))
+    assert "can be restored until the bin is emptied" in soft
+    assert "no proof about media" not in soft
+    assert "needs no approval (require_approval=False)" in said(made=scene.facts("bold"))
+    assert "Destroyed in Opus is a status" in said(name="opus", made=scene.facts("mark"))
+
+
+class Inferring(scene.Told):
+    """Every outcome is inferred."""
+
+    def _outcome(self, record: Any) -> Outcome:
+        return Outcome(record.key, Result.DESTROYED, Proof.INFERRED, "not found after our own unanswered call")
+
+
+def test_says_what_is_only_inferred(store: Store, listed: Manifest) -> None:
+    document = certify(store, scene.carry_out(store, listed, system=Inferring()))
+    assert document["disposals"][0]["proofs"] == {"response": 0, "probe": 0, "inferred": 40}
+    assert any(
+        each.startswith("40 outcomes in enaio (task delete_enaio) are inferred") for each in document["statements"]
+    )
+
+
+def test_part_of_a_longer_approved_list(store: Store, listed: Manifest) -> None:
+    (whole,) = scene.approve(store, listed, "a")
+    part = Manifest.write(store, list(listed)[:15])
+    source = {"kind": "part", "approval": whole}
+    approval = Approval(part.digest, "a", "2026-11-22T07:00:00Z", source, part_of=listed.digest).write(store)
+    document = certify(store, scene.carry_out(store, part, [approval]))
+    assert {store.uri(each["file"]) for each in document["approvals"]} == {whole, approval}
+    assert {each["digest"] for each in document["manifests"]} == {listed.digest, part.digest}
+
+
+def test_parts_of_mapped_tasks_add_up(store: Store, listed: Manifest) -> None:
+    parts = [Manifest.write(store, list(listed)[:15]), Manifest.write(store, list(listed)[15:])]
+    disposals = [
+        scene.carry_out(store, part, made=scene.facts("delete", map_index=place)) for place, part in enumerate(parts)
+    ]
+    assert certify(store, *disposals)["counts"]["enaio"]["destroyed"] == 40
+
+
+def test_an_older_certificate_is_kept_and_named(store: Store, listed: Manifest) -> None:
+    disposals = night(store, listed)
+    name = certificate.file_name(scene.DAG, scene.RUN)
+    first = certify(store, *disposals)
+    content, first_page = store.read(name), html(store)
+    second = certify(store, *disposals)
+    kept = name.replace(".json", f".superseded-{first['digest'][7:19]}.json")
+    assert second["supersedes"] == {"file": kept, "digest": first["digest"]}
+    assert store.read(kept) == content
+    assert store.read(kept.replace(".json", ".html")).decode() == first_page
+    assert kept in {each["name"] for each in second["files"]}
+    assert first["digest"] in html(store)
+    third = certify(store, *disposals)
+    assert third["supersedes"]["digest"] == second["digest"]
+    assert len(store.names("certificates")) == 6
+
+
+def test_a_broken_older_certificate_is_kept_too(store: Store, listed: Manifest) -> None:
+    disposals = night(store, listed)
+    store.write(certificate.file_name(scene.DAG, scene.RUN), b'{"digest": "sha256:')
+    document = certify(store, *disposals)
+    assert store.read(document["supersedes"]["file"]) == b'{"digest": "sha256:'
+
+
+def test_refuses_what_does_not_add_up(store: Store, listed: Manifest) -> None:
+    disposal, _ = night(store, listed)
+    wrong = dict(disposal.counts) | {"destroyed": 39, "blocked": 0}
+    changed = Disposal(**{**vars(disposal), "counts": wrong})
+    with pytest.raises(EvidenceError, match="do not add up to the counts"):
+        certify(store, changed)
+    assert store.names("certificates") == []
+
+
+def forge_outcomes(store: Store, disposal: Disposal, lines: list[bytes]) -> Disposal:
+    """Replace the outcomes of a disposal by others that fit their own name."""
+    uri, _, _ = store.write_lines(store.name(disposal.outcomes).rpartition("/")[0], lines)
+    found = dict.fromkeys(map(str, Result), 0)
+    for line in lines:
+        found[json.loads(line)["result"]] += 1
+    forged = Disposal(**{**vars(disposal), "outcomes": uri, "counts": found})
+    return forged.write(store, store.name(disposal.uri).rpartition("/")[0])
+
+
+def test_refuses_outcomes_that_the_journal_does_not_know(store: Store, listed: Manifest) -> None:
+    disposal, _ = night(store, listed)
+    lines = store.read(store.name(disposal.outcomes)).splitlines(keepends=True)
+    forged = forge_outcomes(store, disposal, [line.replace(b'"blocked"', b'"destroyed"') for line in lines])
+    with pytest.raises(JournalError, match="is destroyed; its journal says blocked"):
+        certify(store, forged)
+    swapped = forge_outcomes(store, disposal, [lines[1], lines[0], *lines[2:]])
+    with pytest.raises(EvidenceError, match="line 1 is about"):
+        certify(store, swapped)
+    short = forge_outcomes(store, disposal, lines[:-1])
+    with pytest.raises(EvidenceError, match="39 outcomes for 40 records"):
+        certify(store, short)
+    long = forge_outcomes(store, disposal, [*lines, lines[0]])
+    with pytest.raises(EvidenceError, match="no more records"):
+        certify(store, long)
+
+
+def test_refuses_outcomes_without_a_journal(store: Store, listed: Manifest) -> None:
+    disposal, _ = night(store, listed)
+    for name in store.names(scene.folder(disposal.made) + "/journal"):
+        Path(store.uri(name).removeprefix("file://")).unlink()
+    with pytest.raises(JournalError, match="there is no journal of it"):
+        certify(store, disposal)
+
+
+def test_refuses_what_a_newer_try_has_begun(store: Store, listed: Manifest) -> None:
+    disposal, _ = night(store, listed)
+    scene.journal(store, listed, scene.facts("delete_enaio", 2))
+    with pytest.raises(JournalError, match=r"ends with session .* \(try 2\), but the summary is of try 1"):
+        certify(store, disposal)
+
+
+def test_refuses_records_outside_the_approved_list(store: Store, listed: Manifest) -> None:
+    approvals = scene.approve(store, listed, "a")
+    more = Manifest.write(store, [*listed, {"key": "not-approved"}])
+    disposal = scene.carry_out(store, more, approvals, approved=listed)
+    with pytest.raises(ApprovalError, match=r"'not-approved' of the list .* is not on the list that was approved"):
+        certify(store, disposal)
+
+
+def test_refuses_a_journal_outside_the_approved_list(store: Store, listed: Manifest) -> None:
+    """A call for a record that nobody approved is found even if no summary speaks of it."""
+    opened = scene.journal(store, listed, scene.facts("delete_enaio"))
+    opened.intend(["smuggled"])
+    opened.record([Outcome("smuggled", Result.DESTROYED, Proof.RESPONSE, time=now())])
+    disposal = scene.carry_out(store, listed, scene.approve(store, listed, "a"), made=scene.facts("delete_enaio", 2))
+    with pytest.raises(JournalError, match="'smuggled', which is on no approved list"):
+        certify(store, disposal)
+
+
+def test_refuses_missing_and_foreign_approvals(store: Store, listed: Manifest) -> None:
+    approvals = scene.approve(store, listed, "a")
+    disposal = scene.carry_out(store, listed, approvals)
+    with pytest.raises(ApprovalError, match=f"Nobody approved the list {listed.digest}"):
+        certify(store, Disposal(**{**vars(disposal), "approvals": []}))
+    other = scene.approve(store, Manifest.write(store, ["other"]), "a")
+    with pytest.raises(ApprovalError, match="names an approval for another list"):
+        certify(store, Disposal(**{**vars(disposal), "approvals": [*approvals, *other]}))
+
+
+def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: Manifest) -> None:
+    """An older try publishes an answer after the newer one has read its journal."""
+    made, key = scene.facts("delete_enaio"), keys(listed)[0]
+    hour_ago: dict[str, Any] = {"clock": lambda: time.time() - 3600}
+    old = Journal(store, scene.folder(made), listed.digest, started=scene.STARTED, try_number=1, **hour_ago)
+    old.intend([key])
+    newer = scene.carry_out(
+        store, listed, system=scene.Told({key: Result.BLOCKED}), made=scene.facts("delete_enaio", 2)
+    )
+    old.record([Outcome(key, Result.DESTROYED, Proof.RESPONSE, time=now())])
+    document = certify(store, newer)
+    assert document["counts"]["enaio"]["blocked"] == 1
+    assert document["disposals"][0]["uncounted"] == [{"key": key, "result": "destroyed"}]
+    assert any("holds 1 answers that its summary does not count" in each for each in document["statements"])
+    assert "answers that are not counted above, 1" in html(store)
+
+
+def test_a_list_emptied_by_a_clear_does_not_hide_what_went(store: Store, listed: Manifest) -> None:
+    """Clearing a whole run after its night lists nothing any more; the journal still knows what was destroyed."""
+    scene.carry_out(store, listed, scene.approve(store, listed, "a"))
+    again = scene.carry_out(store, Manifest.write(store, []), made=scene.facts("delete_enaio", 2))
+    document = certify(store, again)
+    assert len(document["disposals"][0]["uncounted"]) == 40
+
+
+class Page(HTMLParser):
+    """Collects what a browser would act on."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "</title></style><svg onload=alert(3)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(4)",
+    "invoice \u202efdp.exe",
+    "\u200bzero width",
+)
+
+
+def test_hostile_titles_stay_text(store: Store) -> None:
+    listed = Manifest.write(
+        store,
+        [
+            {"key": f"k{place}", "title": title, "classification": title, "attributes": {"x": title}}
+            for place, title in enumerate(HOSTILE)
+        ],
+    )
+    source = {"kind": HOSTILE[0], HOSTILE[1]: HOSTILE[2]}
+    approval = Approval(listed.digest, HOSTILE[0], "2026-11-22T07:00:00Z", source, HOSTILE[1], HOSTILE[2]).write(store)
+    certify(store, scene.carry_out(store, listed, [approval], options={"location": HOSTILE[2]}))
+    text = html(store)
+    parsed = Page(text)
+    assert {tag for tag, _ in parsed.tags} & {"script", "img", "iframe", "object", "link", "a", "form"} == set()
+    assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
+    assert not [name for _, attributes in parsed.tags for name in attributes if name in {"src", "href", "style"}]
+    policy = [attributes["content"] for tag, attributes in parsed.tags if "http-equiv" in attributes]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"]
+    shown = "".join(parsed.text)
+    for title in HOSTILE[:5]:
+        assert title in shown
+    assert "invoice [U+202E]fdp.exe" in shown
+    assert "[U+200B]zero width" in shown
+    assert "49" not in [part.strip() for part in parsed.text]
+
+
+def test_the_page_holds_every_record_and_the_left_ones_first(store: Store, listed: Manifest) -> None:
+    told = {keys(listed)[30]: Result.FAILED, keys(listed)[31]: Result.BLOCKED}
+    approvals = scene.approve(store, listed, "j.weber@example.org", comment="no open cases")
+    document = certify(store, scene.carry_out(store, listed, approvals, system=scene.Told(told)), key=KEY)
+    text = html(store)
+    annex = text[text.index("Every record") :]
+    places = {record.key: annex.index(f">{record.key}<") for record in listed}
+    order = sorted(places, key=places.__getitem__)
+    assert order == [keys(listed)[30], keys(listed)[31], *(key for key in keys(listed) if key not in told)]
+    for part in (document["digest"], document["signature"]["key_id"], "no open cases", "j.weber@example.org"):
+        assert part in text
+    assert "Not complete" in text
+    assert scene.REASONS[Result.FAILED] in text
+
+
+def test_a_large_page_is_written_in_pieces(store: Store) -> None:
+    listed = Manifest.write(store, (f"k{number}" for number in range(3000)))
+    disposal = scene.carry_out(store, listed)
+    document = certify(store, disposal)
+    sizes = [len(piece) for piece in page.pieces(store, document, [disposal])]
+    assert len(sizes) > 20
+    assert max(sizes) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("results", "level", "title"),
+    [
+        ({}, "done", "Complete"),
+        ({0: Result.BLOCKED}, "partly", "Complete, with refusals"),
+        ({0: Result.UNKNOWN}, "open", "Not complete"),
+    ],
+)
+def test_verdicts(store: Store, listed: Manifest, results: dict[int, Result], level: str, title: str) -> None:
+    told = scene.Told({keys(listed)[place]: result for place, result in results.items()})
+    verdict = page.verdict(certify(store, scene.carry_out(store, listed, system=told)))
+    assert (verdict.level, verdict.title) == (level, title)
+
+
+def test_verdict_of_a_rehearsal(store: Store, listed: Manifest) -> None:
+    assert page.verdict(certify(store, scene.carry_out(store, listed, dry_run=True))).level == "rehearsal"
+
+
+@given(st.lists(st.integers(0, 10**7), min_size=7, max_size=7).filter(any))
+def test_a_bar_shows_every_outcome_within_its_width(numbers: list[int]) -> None:
+    counts = dict(zip(map(str, Result), numbers, strict=True))
+    pieces = page.bar(counts)
+    assert [piece.result for piece in pieces] == [each for each in reversed(page.ORDER) if counts[each]]
+    assert all(piece.width >= 7.9 for piece in pieces)
+    assert all(here.start + here.width < there.start for here, there in pairwise(pieces))
+    assert abs(pieces[-1].start + pieces[-1].width - 1000) < 0.5
+    larger = [piece for piece in pieces if piece.width > 8]
+    assert sorted(larger, key=lambda piece: piece.records) == sorted(larger, key=lambda piece: piece.width)
+
+
+def test_every_outcome_and_proof_has_words() -> None:
+    assert set(words.RESULTS) == set(Result) == set(page.ORDER)
+    assert set(words.PROOFS) == set(Proof)
+    assert all(words.meaning(system, result) for system in ("enaio", "opus", "unifier") for result in Result)
+    assert "permanently" not in words.meaning("opus", Result.DESTROYED)
