@@ -261,7 +261,7 @@ def _examine(
         "journal": _sessions(segments),
         "uncounted": [
             {"key": line["key"], "result": line["result"]}
-            for line in (*(answers[key] for key in answers if key not in results), *_outcome_lines(late))
+            for line in (*(answers[key] for key in answers if key not in results), *_replay(late)[0].values())
             if line["result"] != results.get(line["key"])
         ],
     }

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from airflow_provider_records.disposal import account, certificate, words
 from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.journal import OPEN, Segment, load
+from airflow_provider_records.disposal.outcome import Result
 from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, RecordsError
@@ -234,12 +235,14 @@ def _check_account(store: Store, document: Mapping[str, Any], listed: set[str], 
 
 def _accounts(document: Mapping[str, Any]) -> Iterator[str]:
     approvers = {approval["approver"] for approval in document["approvals"]}
-    yield f"{len(document['approvals'])} approvals by {len(approvers)} persons, each for the list that it names"
+    people = "1 person" if len(approvers) == 1 else f"{len(approvers)} persons"
+    yield f"{len(document['approvals'])} approvals by {people}, each for the list that it names"
     for entry in document["disposals"]:
         record = entry["record"]
-        parts = [f"{number:,} {words.RESULTS[name]}" for name, number in record["counts"].items() if number]
+        counts = record["counts"]
+        parts = [f"{counts[result]:,} {words.RESULTS[result]}" for result in Result if counts[result]]
         yield (
-            f"{words.system_name(record['system'])}: {sum(record['counts'].values()):,} records on the list, as many "
+            f"{words.system_name(record['system'])}: {sum(counts.values()):,} records on the list, as many "
             f"outcomes, in its order, as the journal has them ({', '.join(parts) or 'nothing to do'})"
         )
 
