@@ -1,0 +1,248 @@
+"""The certificate's operator: what ``disposals=`` may be, the key, and what an incomplete night means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from airflow_provider_records.disposal.certificate import key_id
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.disposal.verify import verify
+from airflow_provider_records.exceptions import CertificateIncompleteError, InvalidRecordsError
+from airflow_provider_records.operators.base import evidence_store
+from airflow_provider_records.operators.certificate import DestructionCertificateOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from tests.disposal import scene
+from tests.operators.conftest import World
+from tests.operators.desk import context
+
+RUN: dict[str, Any] = {"dag_id": scene.DAG, "run_id": scene.RUN}
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", f"file://{tmp_path}/evidence")
+    return evidence_store()
+
+
+@pytest.fixture
+def key_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    path = tmp_path / "signing_key.pem"
+    monkeypatch.setenv("AIRFLOW__RECORDS__SIGNING_KEY_FILE", str(path))
+    return path
+
+
+def disposed(store: Store, count: int = 5, **told: Any) -> Disposal:
+    """One approved list, carried out."""
+    place = told.pop("place", -1)
+    listed = Manifest.write(store, (f"{place}-{number}" for number in range(count)))
+    results = {f"{place}-{number}": result for number, result in enumerate(told.pop("results", []))}
+    made = scene.facts("delete", map_index=place, **told)
+    return scene.carry_out(store, listed, scene.approve(store, listed, "a"), system=scene.Told(results), made=made)
+
+
+def certify(disposals: Any, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run the operator; return what it returned and what it pushed."""
+    operator = DestructionCertificateOperator(task_id="certificate", disposals=disposals, **options)
+    task = context(operator, **RUN)
+    return operator.execute(task), task["ti"].pushed
+
+
+def document(reference: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(Path(reference["certificate"].removeprefix("file://")).read_bytes())
+    return content
+
+
+def refused(disposals: Any, words: str, **options: Any) -> AirflowFailException:
+    with pytest.raises(AirflowFailException, match=words) as caught:
+        certify(disposals, **options)
+    return caught.value
+
+
+def test_returns_a_small_reference(store: Store) -> None:
+    reference, pushed = certify([disposed(store).reference()])
+    assert set(reference) == {"certificate", "html", "digest", "complete"}
+    assert reference["complete"] is True
+    assert reference["digest"] == document(reference)["digest"]
+    assert json.loads(json.dumps(reference)) == reference
+    assert pushed == {}
+    for name in ("certificate", "html"):
+        assert Path(reference[name].removeprefix("file://")).is_file()
+
+
+def lazy(items: Sequence[Any]) -> LazyXComSequence[Any]:
+    """The output of a mapped task as ``execute`` receives it, without an API server behind it."""
+
+    class Pulled(LazyXComSequence[Any]):
+        def __init__(self) -> None: ...
+
+        def __len__(self) -> int:
+            return len(items)
+
+        def __getitem__(self, place: Any) -> Any:
+            return items[place]
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter(items)
+
+    return Pulled()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda a, b: [a, b],
+        lambda a, b: (a, b),
+        lambda a, b: lazy([a, b]),
+        lambda a, b: [lazy([a, b])],
+        lambda a, b: [[a], lazy([b])],
+        lambda a, b: [a, lazy([]), b],
+        lambda a, b: [a, b, a],
+    ],
+)
+def test_takes_outputs_in_every_shape(store: Store, shape: Callable[[Any, Any], Any]) -> None:
+    first, second = (disposed(store, place=place).reference() for place in (0, 1))
+    reference, _ = certify(shape(first, second))
+    assert [each["record"]["made"]["map_index"] for each in document(reference)["disposals"]] == [0, 1]
+    assert document(reference)["counts"]["enaio"]["destroyed"] == 10
+
+
+def test_takes_a_single_reference(store: Store) -> None:
+    assert certify(disposed(store).reference())[0]["complete"] is True
+
+
+@pytest.mark.parametrize("given", [[], [[]], lazy([]), ()])
+def test_nothing_to_certify(store: Store, given: Any) -> None:
+    assert isinstance(refused(given, "nothing to certify").__cause__, InvalidRecordsError)
+    assert store.names("certificates") == []
+
+
+@pytest.mark.parametrize("wrap", [lambda good: None, lambda good: [good, None], lambda good: [good, lazy([None])]])
+def test_a_task_that_pushed_nothing_is_named_as_such(store: Store, wrap: Callable[[Any], Any]) -> None:
+    error = refused(wrap(disposed(store).reference()), "an upstream task pushed no disposal")
+    assert isinstance(error.__cause__, InvalidRecordsError)
+    assert store.names("certificates") == []
+
+
+@pytest.mark.parametrize(
+    "given", ["None", "[{'disposal': 'file:///x'}]", 7, {"manifest": "file:///x"}, {"disposal": None}, [b"x"], {}]
+)
+def test_refuses_what_is_no_reference(store: Store, given: Any) -> None:
+    refused(given, "A disposal reference is what a disposing task returns")
+
+
+def test_refuses_a_reference_that_does_not_fit(store: Store) -> None:
+    reference = disposed(store).reference()
+    refused([reference | {"digest": "sha256:" + "0" * 64}], "about another list")
+    refused([reference | {"disposal": "file:///elsewhere/disposal.json"}], "does not lie in the evidence store")
+    refused([reference | {"disposal": store.uri("disposals/none/disposal.json")}], "is missing")
+
+
+def test_refuses_another_runs_disposal(store: Store) -> None:
+    other = disposed(store, run="scheduled__2026-11-21T02:00:00+00:00")
+    refused([disposed(store).reference(), other.reference()], r"is of the run scheduled__2026-11-21")
+    assert store.names("certificates") == []
+
+
+def test_evidence_that_does_not_fit_is_not_certified(store: Store) -> None:
+    disposal = disposed(store)
+    journal = Path(store.uri(store.names(scene.folder(disposal.made) + "/journal")[1]).removeprefix("file://"))
+    journal.write_bytes(journal.read_bytes().replace(b"-1-0", b"-1-9"))
+    refused([disposal.reference()], "The journal was changed")
+    assert store.names("certificates") == []
+
+
+def test_what_is_left_fails_the_task_after_the_certificate(store: Store) -> None:
+    disposal = disposed(store, count=30, results=[Result.FAILED, Result.FAILED, Result.UNKNOWN, Result.BLOCKED])
+    operator = DestructionCertificateOperator(task_id="certificate", disposals=[disposal.reference()])
+    task = context(operator, **RUN)
+    with pytest.raises(AirflowFailException, match="not everything is done: enaio: 2 failed, 1 unknown") as caught:
+        operator.execute(task)
+    assert isinstance(caught.value.__cause__, CertificateIncompleteError)
+    pushed = task["ti"].pushed["return_value"]
+    assert pushed["complete"] is False
+    assert pushed["certificate"] in str(caught.value)
+    assert document(pushed)["digest"] == pushed["digest"]
+
+
+def test_what_is_left_may_be_accepted(store: Store) -> None:
+    reference, _ = certify([disposed(store, results=[Result.UNKNOWN]).reference()], require_complete=False)
+    assert reference["complete"] is False
+
+
+def test_blocked_records_are_final(store: Store) -> None:
+    assert certify([disposed(store, results=[Result.BLOCKED]).reference()])[0]["complete"] is True
+
+
+def test_a_dry_run_is_never_complete(store: Store) -> None:
+    disposal = scene.carry_out(store, Manifest.write(store, ["a"]), dry_run=True)
+    refused([disposal.reference()], "enaio: dry run, nothing was sent")
+    assert certify([disposal.reference()], require_complete=False)[0]["complete"] is False
+
+
+def test_signs_with_the_configured_key(store: Store, key_file: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key_file.write_bytes(key.private_bytes(*form))
+    reference, _ = certify([disposed(store).reference()])
+    assert document(reference)["signature"]["key_id"] == key_id(key.public_key())
+
+
+def test_without_a_configured_key_it_is_unsigned(store: Store) -> None:
+    assert "signature" not in document(certify([disposed(store).reference()])[0])
+
+
+def test_a_missing_or_wrong_key_stops_before_anything_is_written(store: Store, key_file: Path) -> None:
+    reference = disposed(store).reference()
+    refused([reference], f"signing_key_file {key_file} cannot be read: No such file")
+    key_file.write_text("secret words")
+    error = refused([reference], "no unencrypted private key in PEM")
+    assert "secret words" not in str(error)
+    key_file.unlink()
+    key_file.mkdir()
+    refused([reference], "cannot be read: Is a directory")
+    assert store.names("certificates") == []
+
+
+def test_values_are_checked_when_the_task_runs_only() -> None:
+    operator = DestructionCertificateOperator(task_id="certificate", disposals="{{ later }}")
+    assert operator.template_fields == ("disposals",)
+    assert operator.disposals == "{{ later }}"
+
+
+def test_a_night_against_the_sandbox(world: World) -> None:
+    """Due list, delete, mark and certificate as a DAG runs them, over HTTP; what it says is what the sandbox saw."""
+
+    def run(operator: Any) -> Any:
+        return operator.execute(context(operator, **RUN))
+
+    due = run(OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00", target_id_pattern=r"enaio-(\d+)"))
+    deleted = run(EnaioDeleteObjectOperator(task_id="delete", records=due, hard_delete=True, require_approval=False))
+    marked = run(
+        OpusDestroyRecordsOperator(
+            task_id="mark", records=deleted, accept=("destroyed", "absent"), require_approval=False
+        )
+    )
+    reference = run(DestructionCertificateOperator(task_id="certificate", disposals=[deleted, marked]))
+    report = verify(reference["certificate"].removeprefix("file://"))
+    assert report.ok, report.problem
+    said = document(reference)
+    assert said["counts"] == {"enaio": deleted["counts"], "opus": marked["counts"]}
+    assert deleted["counts"]["blocked"] > 0
+    assert deleted["counts"]["destroyed"] > 40
+    gone = set(world.stage.parts["enaio"].archive.destroyed)  # type: ignore[attr-defined]
+    listed = {record.key: record.target_id for record in Manifest.open(world.store, due["digest"])}
+    left = {key for group in said["disposals"][0]["not_destroyed"] for key in group["keys"]}
+    assert {target for key, target in listed.items() if key not in left} == gone
