@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from typing import IO, Any
 
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
@@ -15,8 +17,15 @@ class Killed(BaseException):
 
 def in_memory(kind: type[Store] = Store) -> Store:
     """Return an empty store in fsspec's memory, which can neither append nor rename."""
-    alone = type("Memory", (MemoryFileSystem,), {"store": {}, "pseudo_dirs": [""], "cachable": False})
+    alone = type("Alone", (_Memory,), {"store": {}, "pseudo_dirs": [""], "cachable": False})
     return kind("memory://bucket/Beweise ü#%41", alone(), "/bucket/Beweise ü#%41")
+
+
+class _Memory(MemoryFileSystem):  # type: ignore[misc]
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> IO[bytes]:
+        file: io.BytesIO = super()._open(path, mode, **options)
+        # Several threads may read: fsspec gives all of them the same file, with one position.
+        return io.BytesIO(file.getvalue()) if mode == "rb" else file
 
 
 class Whim(Store):

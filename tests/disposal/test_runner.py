@@ -353,6 +353,49 @@ def test_a_stop_is_heeded_within_a_second_and_what_is_known_is_written() -> None
     check(archive, listed(500), one_try(store, Told(archive), listed(500), 2), set(names(500)))
 
 
+def test_no_call_leaves_before_its_intent_is_on_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
+    archive, store = Archive(names(12)), in_memory()
+
+    def intended(key: str) -> None:
+        segments = [each for each in load(store, f"{FOLDER}/journal") if each.header["kind"] == "intents"]
+        assert {"key": key} in [line for each in segments for line in each.lines]
+
+    check(archive, listed(12), one_try(store, Told(archive, at_call=intended), listed(12), 1), set(names(12)))
+
+
+def test_an_interruption_loses_no_outcome_of_what_is_in_the_air(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
+    archive = Archive(names(12))
+
+    def interrupt(number: int, done: bool) -> None:
+        if (number, done) == (4, False):  # after the start, what was seen, and the first intents
+            raise _Timeout
+
+    store = whimsical(interrupt)
+    system = Told(archive, at_call=lambda _: time.sleep(0.02))
+    with pytest.raises(_Timeout):
+        one_try(store, system, listed(12), 1, concurrency=3)
+    state = opened(store, 2).state
+    assert state.in_doubt == set()
+    assert set(archive.sent) == {key for key, outcome in state.outcomes.items() if outcome.result is Result.DESTROYED}
+    assert set(state.outcomes) == set(names(3))
+
+
+def test_a_try_that_was_overtaken_at_its_very_end_sums_nothing_up() -> None:
+    archive, store = Archive(names(2)), whimsical(lambda *_: None)
+
+    def overtaken(number: int, done: bool) -> None:
+        if (number, done) == (4, True):  # the start, what was seen, intents, outcomes
+            store.whim = lambda *_: None
+            opened(store, 2)
+
+    store.whim = overtaken
+    with pytest.raises(JournalError, match="has taken over"):
+        one_try(store, Told(archive), listed(2), 1)
+    assert len(archive.sent) == 2
+
+
 def test_memory_of_the_journal_is_never_more_than_a_chunk_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 2)
     archive, store = Archive(names(60)), in_memory()
