@@ -39,8 +39,8 @@ from airflow_provider_records.sandbox.core import Entry, Fault, Server, Stage
 from airflow_provider_records.sandbox.world import RECORDS, SEED, build, connections
 from tests.operators.desk import context
 
-WRITE, REQUEST = "write", "request"
-"""The steps of a try: publishing a file of the evidence, and a request with its answer."""
+WRITE, SUMMARY, REQUEST = "write", "summary", "request"
+"""The steps of a try: publishing a file of the evidence, the outcomes at the end among them; a request, answered."""
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
@@ -50,7 +50,7 @@ PROCESSES.set_forkserver_preload([__name__])
 class Death:
     """Where a process ends.
 
-    :param step: ``write`` or ``request``.
+    :param step: ``write``, ``summary`` or ``request``.
     :param number: at which of these steps, from 1.
     :param after: right after the step; False: right before it.
     :param signal: SIGKILL, or SIGSTOP for one that comes back.
@@ -143,8 +143,8 @@ def _live(
 
         return acted
 
-    for name in ("write", "write_lines"):
-        setattr(Store, name, dying(WRITE, getattr(Store, name)))
+    for name, act in (("write", Store.write), ("write_lines", dying(SUMMARY, Store.write_lines))):
+        setattr(Store, name, dying(WRITE, act))
     HTTPAdapter.send = dying(REQUEST, HTTPAdapter.send)  # type: ignore[method-assign]
     operator = VENDORS[vendor].operator(
         task_id="dispose", records=records, require_approval=False, **{**VENDORS[vendor].options, **options}

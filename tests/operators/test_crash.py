@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.disposal.outcome import Result
-from tests.operators.mortal import REQUEST, VENDORS, WRITE, Death, Scene, scene
+from tests.operators.mortal import REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
 
 each_vendor = pytest.mark.parametrize("vendor", list(VENDORS))
 MIDST = {
@@ -95,7 +95,11 @@ def wait(done: Callable[[], Any]) -> None:
 
 ZOMBIES = [
     *((vendor, Death(**vars(death) | {"signal": signal.SIGSTOP})) for vendor, death in MIDST.items()),
-    *(("enaio", Death(WRITE, number, after, signal.SIGSTOP)) for number in (3, 6) for after in (False, True)),
+    *(
+        ("enaio", Death(step, number, after, signal.SIGSTOP))
+        for step, number in ((WRITE, 3), (SUMMARY, 1))
+        for after in (False, True)
+    ),
 ]
 
 
@@ -129,10 +133,12 @@ def test_a_retry_waits_for_calls_of_the_dead_that_take_effect_late(tmp_path: Pat
         task.signal(signal.SIGKILL)
         assert task.end() is None
         assert not made.effects
+        in_the_air = {key for entry in made.sent() for key in made.asked(entry)}
         ended = made.begin(lease=0.3).end()
         assert ended is not None
         assert isinstance(ended[0], dict), ended
         made.check()
+        assert not {key for entry in made.sent()[3:] for key in made.asked(entry)} & in_the_air
 
 
 @each_vendor
