@@ -9,7 +9,7 @@ its own for enaio.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, task_group
 
@@ -23,7 +23,7 @@ with DAG(
     dag_id="records_large_night",
     description="One approved list, destroyed in parts by mapped tasks",
     schedule=None,
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},

@@ -7,7 +7,7 @@ task ``due``) into its field, and sends it through the workflow.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
@@ -20,7 +20,7 @@ with DAG(
     dag_id="records_nightly_enaio",
     description="Destroy due enaio content after approval in Unifier, mark it in Opus, certify",
     schedule="30 4 * * *",  # Opus moves due records into review between 22:00 and 04:00
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},

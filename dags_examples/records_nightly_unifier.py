@@ -7,7 +7,7 @@ Unifier's REST interface cannot destroy: a document goes to the recycle bin, whi
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
@@ -20,7 +20,7 @@ with DAG(
     dag_id="records_nightly_unifier",
     description="Recycle due Unifier documents after approval in Unifier, mark them in Opus, certify",
     schedule="0 5 * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},

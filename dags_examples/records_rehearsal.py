@@ -5,7 +5,7 @@ Connections: ``opus_default``, ``enaio_default``. The certificate of a rehearsal
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
@@ -17,7 +17,7 @@ with DAG(
     dag_id="records_rehearsal",
     description="Look at every due record, send nothing that changes anything",
     schedule=None,
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     tags=["records"],
     doc_md=__doc__,
