@@ -127,7 +127,7 @@ def parse(name: str, content: bytes) -> Segment | None:
         body = body[: -len(complete[-1]) - 1]
         if missing or rest or complete[-1] + b"\n" != _trailer(body) or not lines[0].keys() >= _HEADER:
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise JournalError(f"The journal was changed: {name} does not match its own hash.") from None
     return Segment(name, lines[0], lines[1:-1], f"sha256:{hashlib.sha256(content).hexdigest()}")
 

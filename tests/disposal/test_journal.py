@@ -151,6 +151,7 @@ def test_every_changed_byte_of_every_segment_is_told_from_a_torn_end() -> None:
         lambda content: b"null\n" + content,
         lambda content: b"[]\n",
         lambda content: b'{"end":"x"}\n',
+        lambda content: b"[" * 100_000 + b"\n" + content,
     ],
 )
 def test_what_is_added_or_moved_is_found(change: Callable[[bytes], bytes]) -> None:
