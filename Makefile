@@ -16,11 +16,11 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q --numprocesses 4 --dist loadfile
 
 # What needs no Airflow processes; for the minutes between two edits.
 unit: $(VENV)/installed-test
-	$(BIN)/pytest -q -m "not system"
+	$(BIN)/pytest -q --numprocesses 4 --dist loadfile -m "not system"
 
 # What the evidence costs; BENCH_RECORDS=10000 for less.
 bench: $(VENV)/installed

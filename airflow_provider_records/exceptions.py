@@ -29,6 +29,12 @@ class EvidenceError(RecordsError):
     """A file of the evidence store is missing, changed, or belongs to something else."""
 
 
+class StoreUnavailableError(EvidenceError):
+    """The evidence store cannot be reached or written right now; nothing was lost."""
+
+    retry = True
+
+
 class ApprovalError(RecordsError):
     """The approval is missing, is for another list, or has too few distinct approvers."""
 

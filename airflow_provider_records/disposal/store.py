@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_records.exceptions import EvidenceError
+from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
 
 _LONGEST_NAME = 180
 
@@ -161,7 +161,7 @@ class Store:
                 f"{self.uri(name)} is missing; do all workers reach the same [records] evidence_path?"
             ) from None
         except OSError as error:
-            raise EvidenceError(f"{self.uri(name)} cannot be read: {error.strerror or error}.") from error
+            raise StoreUnavailableError(f"{self.uri(name)} cannot be read: {error.strerror or error}.") from error
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all files below a folder, sorted; empty if there is no such folder."""
@@ -197,7 +197,7 @@ class Store:
         return self._fs.exists(f"{self._base}/{name}") if self._fs is not None else (self._local / name).exists()
 
     def _unwritable(self, name: str, error: OSError) -> EvidenceError:
-        return EvidenceError(f"{self.uri(name)} cannot be written: {error.strerror or error}.")
+        return StoreUnavailableError(f"{self.uri(name)} cannot be written: {error.strerror or error}.")
 
     @contextlib.contextmanager
     def _draft(self, name: str) -> Iterator[IO[bytes]]:

@@ -31,13 +31,19 @@ _JOURNAL = "records_journal"
 def evidence_store() -> Store:
     """Return the evidence store that ``[records] evidence_path`` names.
 
-    :raises EvidenceError: it names no usable folder or object storage.
+    :raises ConfigurationError: no installed provider serves its kind of storage.
+    :raises EvidenceError: it names no usable folder.
     """
     path = conf.get("records", "evidence_path", fallback="") or f"file://{conf.get('core', 'airflow_home')}"
     if path.startswith("file://") or "://" not in path:
         return Store(path)
-    root = ObjectStoragePath(path, conn_id=conf.get("records", "evidence_conn_id", fallback="") or None)
-    return Store(path, root.fs, root.path)
+    try:
+        root = ObjectStoragePath(path, conn_id=conf.get("records", "evidence_conn_id", fallback="") or None)
+        return Store(path, root.fs, root.path)
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(
+            f"[records] evidence_path {path!r} cannot be used: {error}. Is the provider for this storage installed?"
+        ) from None
 
 
 @contextmanager

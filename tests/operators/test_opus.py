@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import now
-from airflow_provider_records.exceptions import DisposalIncompleteError
+from airflow_provider_records.exceptions import DisposalIncompleteError, StoreUnavailableError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
 from tests.operators.conftest import World
@@ -191,3 +191,19 @@ def test_a_refused_account_stops_and_is_not_retried(world: World, status: int) -
     assert pushed["counts"]["failed"] == 15
     assert pushed["counts"]["not_attempted"] == 45
     assert sum(pushed["counts"].values()) == 60
+
+
+def test_an_evidence_path_that_nothing_serves_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", "nowhere://bucket/evidence")
+    with pytest.raises(AirflowFailException, match="nowhere://bucket/evidence"):
+        due()
+
+
+def test_a_store_that_cannot_be_written_is_retried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("airflow_provider_records.disposal.store.os.fsync", full)
+    with pytest.raises(StoreUnavailableError, match="No space left") as caught:
+        due()
+    assert caught.value.retry
