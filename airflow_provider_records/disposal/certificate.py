@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from airflow_provider_records.disposal import account, words
 from airflow_provider_records.disposal.disposal import Disposal
-from airflow_provider_records.disposal.outcome import Result, now
+from airflow_provider_records.disposal.outcome import now
 from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store, safe_name
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError
@@ -50,7 +50,7 @@ class Certificate:
     @property
     def left(self) -> str:
         """What is left, by system and outcome, in words."""
-        return left(self.document)
+        return words.left(self.document)
 
     def reference(self) -> dict[str, Any]:
         """Return what goes into XCom."""
@@ -167,26 +167,6 @@ def signing_key(pem: bytes) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigurationError("The signing key is no Ed25519 key; certificates are signed with Ed25519 only.")
     return key
-
-
-def left(document: Mapping[str, Any]) -> str:
-    """Say what is left for another try, by system and outcome."""
-    found = []
-    for entry in document["disposals"]:
-        if entry["complete"]:
-            continue
-        record = entry["record"]
-        system = words.system_name(record["system"])
-        if record["dry_run"]:
-            found.append(f"{system}: dry run, nothing was sent")
-            continue
-        counts = [
-            f"{record['counts'][result]} {words.RESULTS[result]}"
-            for result in Result
-            if not result.final and record["counts"][result]
-        ]
-        found.append(f"{system}: {', '.join(counts)}" + (f" ({record['stopped']})" if record["stopped"] else ""))
-    return "; ".join(found)
 
 
 def _keep_older(store: Store, name: str) -> dict[str, str] | None:

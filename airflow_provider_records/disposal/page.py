@@ -79,13 +79,11 @@ def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Dispos
 
 def verdict(document: Mapping[str, Any]) -> Verdict:
     """Say in a line how the run ended."""
-    from airflow_provider_records.disposal.certificate import left
-
     records = [entry["record"] for entry in document["disposals"]]
     if all(record["dry_run"] for record in records):
         return Verdict("rehearsal", "Rehearsal only", "A dry run: records were looked up, nothing was destroyed.")
     if not document["complete"]:
-        return Verdict("open", "Not complete", f"Left to do: {left(document)}.")
+        return Verdict("open", "Not complete", f"Left to do: {words.left(document)}.")
     if not any(sum(record["counts"].values()) for record in records):
         return Verdict("done", "Nothing to destroy", "The lists of this run were empty.")
     blocked = [

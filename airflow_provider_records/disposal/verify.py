@@ -91,7 +91,7 @@ def _verify(report: Report, key: Ed25519PublicKey | None) -> None:
     for entry in document["disposals"]:
         report.notes += _later(store, name, document, entry, listed)
     if not document["complete"]:
-        report.notes.append(f"The certificate says that it is not complete: {certificate.left(document)}.")
+        report.notes.append(f"The certificate says that it is not complete: {words.left(document)}.")
 
 
 def _read(store: Store, name: str) -> dict[str, Any]:

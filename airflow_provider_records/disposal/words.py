@@ -126,3 +126,23 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
             "(they are listed as uncounted): an older try went on beside a newer one, or the task was run again "
             "with another list or as a dry run."
         )
+
+
+def left(document: Mapping[str, Any]) -> str:
+    """Say what is left for another try, by system and outcome."""
+    found = []
+    for entry in document["disposals"]:
+        if entry["complete"]:
+            continue
+        record = entry["record"]
+        system = system_name(record["system"])
+        if record["dry_run"]:
+            found.append(f"{system}: dry run, nothing was sent")
+            continue
+        counts = [
+            f"{record['counts'][result]} {RESULTS[result]}"
+            for result in Result
+            if not result.final and record["counts"][result]
+        ]
+        found.append(f"{system}: {', '.join(counts)}" + (f" ({record['stopped']})" if record["stopped"] else ""))
+    return "; ".join(found)

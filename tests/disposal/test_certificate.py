@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_records.disposal import certificate, page, words
@@ -183,13 +183,13 @@ def test_complete_means_nothing_left_for_another_try(
     told = scene.Told({keys(listed)[0]: result})
     document = certify(store, scene.carry_out(store, listed, scene.approve(store, listed, "a"), system=told))
     assert document["complete"] is complete
-    assert certificate.left(document) == ("" if complete else f"enaio: 1 {result}")
+    assert words.left(document) == ("" if complete else f"enaio: 1 {result}")
 
 
 def test_a_dry_run_is_not_complete(store: Store, listed: Manifest) -> None:
     document = certify(store, scene.carry_out(store, listed, dry_run=True))
     assert document["complete"] is False
-    assert certificate.left(document) == "enaio: dry run, nothing was sent"
+    assert words.left(document) == "enaio: dry run, nothing was sent"
     assert document["disposals"][0]["method"].startswith("Dry run")
     assert any(each.startswith("Dry run: task delete_enaio") for each in document["statements"])
     assert [len(each["keys"]) for each in document["disposals"][0]["not_destroyed"]] == [40]
@@ -355,6 +355,66 @@ def test_refuses_missing_and_foreign_approvals(store: Store, listed: Manifest) -
         certify(store, Disposal(**{**vars(disposal), "approvals": [*approvals, *other]}))
 
 
+@pytest.mark.parametrize("field", ["approver", "part_of"])
+def test_refuses_a_part_that_does_not_fit_its_whole(store: Store, listed: Manifest, field: str) -> None:
+    (whole,) = scene.approve(store, listed, "a")
+    part = Manifest.write(store, list(listed)[:15])
+    fields: dict[str, Any] = {"approver": "a", "part_of": listed.digest, field: part.digest}
+    source = {"kind": "part", "approval": whole}
+    approval = Approval(digest=part.digest, approved_at="2026-11-22T07:00:00Z", source=source, **fields).write(store)
+    with pytest.raises(ApprovalError, match="does not fit the one that it rests on"):
+        certify(store, scene.carry_out(store, part, [approval]))
+
+
+def test_refuses_a_part_with_records_that_the_whole_does_not_have(store: Store, listed: Manifest) -> None:
+    (whole,) = scene.approve(store, listed, "a")
+    part = Manifest.write(store, [*listed, {"key": "added"}])
+    source = {"kind": "part", "approval": whole}
+    approval = Approval(part.digest, "a", "2026-11-22T07:00:00Z", source, part_of=listed.digest).write(store)
+    with pytest.raises(ApprovalError, match="'added' of the list"):
+        certify(store, scene.carry_out(store, part, [approval]))
+
+
+def test_refuses_a_journal_of_another_list(store: Store, listed: Manifest) -> None:
+    disposal = scene.carry_out(store, listed, scene.approve(store, listed, "a"))
+    longer = Manifest.write(store, [*listed, {"key": "added"}])
+    moved = Disposal(**{**vars(disposal), "approved": [longer.digest], "approvals": scene.approve(store, longer, "a")})
+    with pytest.raises(JournalError, match="belongs to another list"):
+        certify(store, moved)
+
+
+def test_refuses_an_outcome_without_an_intent(store: Store, listed: Manifest) -> None:
+    key = keys(listed)[0]
+    opened = scene.journal(store, listed, scene.facts("delete_enaio"))
+    opened.record([Outcome(key, Result.DESTROYED, Proof.RESPONSE, time=now())])
+    disposal = scene.carry_out(store, listed, made=scene.facts("delete_enaio", 2))
+    with pytest.raises(JournalError, match="without the intent before it"):
+        certify(store, disposal)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words_"),
+    [
+        (b'{"key":"a","target_id":"a"}\n{"key":"a","target_id":"b"}\n', "names a record twice"),
+        (b'{"key":"a","target_id":"a"},{"key":"b","target_id":"b"}\n', "not of its form"),
+        (b'{"key":"a","target_id":"a"}\nnull\n', "not of its form"),
+        (b"no list\n", "not of its form"),
+    ],
+)
+def test_refuses_what_is_no_list(store: Store, listed: Manifest, lines: bytes, words_: str) -> None:
+    disposal = scene.carry_out(store, listed)
+    uri, digest, _ = store.write_lines("manifests", [lines])
+    with pytest.raises(EvidenceError, match=words_):
+        certify(store, Disposal(**{**vars(disposal), "manifest": uri, "digest": digest, "approved": [digest]}))
+
+
+def test_refuses_approvals_that_lie_elsewhere(store: Store, listed: Manifest) -> None:
+    disposal = scene.carry_out(store, listed, scene.approve(store, listed, "a"))
+    for uri in ("file:///elsewhere/approvals/a.json", store.uri("approvals/../../a.json")):
+        with pytest.raises(EvidenceError, match="does not lie in the evidence store"):
+            certify(store, Disposal(**{**vars(disposal), "approvals": [uri]}))
+
+
 def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: Manifest) -> None:
     """An older try publishes an answer after the newer one has read its journal."""
     made, key = scene.facts("delete_enaio"), keys(listed)[0]
@@ -475,6 +535,7 @@ def test_verdict_of_a_rehearsal(store: Store, listed: Manifest) -> None:
     assert page.verdict(certify(store, scene.carry_out(store, listed, dry_run=True))).level == "rehearsal"
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**7), min_size=7, max_size=7).filter(any))
 def test_a_bar_shows_every_outcome_within_its_width(numbers: list[int]) -> None:
     counts = dict(zip(map(str, Result), numbers, strict=True))
