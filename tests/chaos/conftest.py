@@ -1,4 +1,4 @@
-"""The same Airflow as for the system tests."""
+"""The Airflow of the system tests."""
 
 from tests.system.conftest import airflow_home, begin
 
