@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -174,7 +175,7 @@ def generator() -> Iterator[str]:
         Lazy([], ["1"]),
         [{"manifest": "file:///x"}, "1"],
     ],
-    ids=repr,
+    ids=lambda value: re.sub(r" at 0x\w+", "", repr(value)),
 )
 def test_what_records_may_not_be(store: Store, records: object) -> None:
     with pytest.raises(InvalidRecordsError):
