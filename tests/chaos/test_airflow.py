@@ -28,14 +28,15 @@ class Storm:
         self.vendor, self.call, self.effect, self.prefix = CONTENT[dag]
         self.dag, self.folder = dag, folder
         self.dice = random.Random(dag)
-        self.night = begin(60, timeout=2)
+        # One call at a time: the first chunk has its outcomes while the second is still being sent.
+        self.night = begin(60, timeout=2, max_concurrency=1)
         # A task whose supervisor is gone too is given up after this time, not after five minutes.
         self.night.env |= {
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
         }
         # Well below the timeout: what kills here is the test, not a slow system.
-        for call, latency in ((self.call, 400), ("destroy_records", 800)):
+        for call, latency in ((self.call, 200), ("destroy_records", 800)):
             self.night.fault(vendor="*", call=call, times=None, latency_ms=latency)
 
     def start(self, api: Api) -> str:
@@ -93,14 +94,15 @@ def test_killed_again_and_again(begin: Callable[..., Night], dag: str, tmp_path:
     storm = Storm(begin, dag, tmp_path)
     with standalone(storm.night, tmp_path / "standalone.log") as (api, child):
         run_id = storm.start(api)
-        for _ in range(2):
-            storm.catch(child, storm.dice.randint(1, 6)).kill()
+        storm.catch(child, 10).kill()
+        if storm.vendor == "enaio":  # of Unifier all that is left was intended, and is unknown from now on
+            storm.catch(child, storm.dice.randint(1, 15)).kill()
         # Once: its few calls are all in the air by then, and the next try may have none left to send.
         storm.catch_at(child, "destroy_records", 1).kill()
         wait(lambda: storm.over(api, run_id), 240)
     storm.check()
     tries = {task: made["made"]["try_number"] for task, (made,) in storm.night.disposals().items()}
-    assert tries["delete"] >= 3
+    assert tries["delete"] >= (3 if storm.vendor == "enaio" else 2)
     assert tries["mark"] >= 2
 
 
@@ -110,15 +112,14 @@ def test_a_zombie_beside_its_retry(begin: Callable[..., Night], dag: str, frozen
     storm = Storm(begin, dag, tmp_path)
     with standalone(storm.night, tmp_path / "standalone.log") as (api, child):
         run_id = storm.start(api)
-        task = storm.catch(child, 5)
+        task = storm.catch(child, 10)
         if frozen:
             supervisor = task.parent()
             assert supervisor is not None
             both = [task, supervisor]
             for process in both:
                 process.suspend()
-            before = storm.sent(storm.call)
-            wait(lambda: storm.sent(storm.call) > before, 120)
+            wait(lambda: any(storm.night.evidence.glob("disposals/*/*/delete/-1/journal/0002*")), 120)
             for process in both:
                 process.resume()
         else:
@@ -136,7 +137,7 @@ def test_all_of_airflow_is_killed_and_started_again(begin: Callable[..., Night],
     storm = Storm(begin, dag, tmp_path)
     with standalone(storm.night, tmp_path / "standalone.log") as (api, child):
         run_id = storm.start(api)
-        storm.catch(child, 5)
+        storm.catch(child, 10)
         for process in [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]:
             process.kill()
     with standalone(storm.night, tmp_path / "again.log") as (api, _):
