@@ -408,11 +408,12 @@ def test_refuses_what_is_no_list(store: Store, listed: Manifest, lines: bytes, w
         certify(store, Disposal(**{**vars(disposal), "manifest": uri, "digest": digest, "approved": [digest]}))
 
 
-def test_refuses_approvals_that_lie_elsewhere(store: Store, listed: Manifest) -> None:
+def test_refuses_what_lies_elsewhere(store: Store, listed: Manifest) -> None:
     disposal = scene.carry_out(store, listed, scene.approve(store, listed, "a"))
-    for uri in ("file:///elsewhere/approvals/a.json", store.uri("approvals/../../a.json")):
-        with pytest.raises(EvidenceError, match="does not lie in the evidence store"):
-            certify(store, Disposal(**{**vars(disposal), "approvals": [uri]}))
+    for uri in ("file:///elsewhere/a.json", store.uri("approvals/../../a.json")):
+        for changed in ({"approvals": [uri]}, {"outcomes": uri}):
+            with pytest.raises(EvidenceError, match="does not lie in the evidence store"):
+                certify(store, Disposal(**{**vars(disposal), **changed}))
 
 
 def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: Manifest) -> None:
@@ -541,11 +542,11 @@ def test_a_bar_shows_every_outcome_within_its_width(numbers: list[int]) -> None:
     counts = dict(zip(map(str, Result), numbers, strict=True))
     pieces = page.bar(counts)
     assert [piece.result for piece in pieces] == [each for each in reversed(page.ORDER) if counts[each]]
-    assert all(piece.width >= 7.9 for piece in pieces)
+    assert all(piece.width >= 7.5 for piece in pieces)
     assert all(here.start + here.width < there.start for here, there in pairwise(pieces))
     assert abs(pieces[-1].start + pieces[-1].width - 1000) < 0.5
-    larger = [piece for piece in pieces if piece.width > 8]
-    assert sorted(larger, key=lambda piece: piece.records) == sorted(larger, key=lambda piece: piece.width)
+    widths = [piece.width for piece in sorted(pieces, key=lambda piece: piece.records)]
+    assert all(less <= more + 0.5 for less, more in pairwise(widths))
 
 
 def test_every_outcome_and_proof_has_words() -> None:
