@@ -84,7 +84,7 @@ def test_it_survives_serialization(world: World, vendor: str) -> None:
 
 @EVERY_VENDOR
 def test_one_event_and_then_the_end(world: World, vendor: str) -> None:
-    assert fire(trigger(world, vendor), 1) == {"status": "timeout"}
+    assert fire(trigger(world, vendor), 5) == {"status": "timeout"}
     assert world.calls(vendor, CALLS[vendor]) > 1
     made = trigger(world, vendor)
     decide(world)
