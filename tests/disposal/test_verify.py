@@ -326,6 +326,31 @@ def test_a_stripped_or_exchanged_signature_is_found(evidence: Evidence, tmp_path
         assert words in problem(evidence.verify(key)), signature
 
 
+def test_words_changed_without_a_signature_are_found_by_the_digest(tmp_path: Path) -> None:
+    unsigned = Evidence(tmp_path / "evidence", key=None)
+    document = unsigned.document
+    document["statements"].pop()
+    unsigned.path.write_bytes(canonical(document) + b"\n")
+    assert "its content does not match its digest" in problem(unsigned.verify())
+
+
+def test_another_runs_disposal_is_found(evidence: Evidence) -> None:
+    document = evidence.document
+    entry = document["disposals"][0]
+    entry["record"]["made"]["run_id"] = "scheduled__2026-11-21T02:00:00+00:00"
+    (evidence.root / entry["file"]).write_bytes(canonical({"type": "disposal", **entry["record"]}) + b"\n")
+    evidence.relist(document)
+    evidence.reseal(document)
+    assert problem(evidence.verify()) == f"{entry['file']} belongs to another run than the certificate."
+
+
+def test_a_file_that_cannot_be_read_is_not_called_missing(evidence: Evidence) -> None:
+    path = evidence.files[1]
+    path.unlink()
+    path.mkdir()
+    assert "cannot be read: Is a directory" in problem(evidence.verify())
+
+
 def test_forged_outcomes_are_found_though_every_hash_fits(evidence: Evidence) -> None:
     """Whoever changes outcomes, summary and certificate alike still meets the journal."""
     document = evidence.document
@@ -501,7 +526,7 @@ def test_a_certificate_that_lies_elsewhere(evidence: Evidence, tmp_path: Path) -
 @pytest.mark.parametrize("content", [b"", b"\n", b"[]\n", b"null\n", b"{}\n", b"\xff\xfe", b"[" * 100_000])
 def test_no_certificate_at_all(evidence: Evidence, content: bytes) -> None:
     evidence.path.write_bytes(content)
-    assert problem(evidence.verify())
+    assert "no JSON document" in (words := problem(evidence.verify())) or "no certificate" in words
 
 
 def test_what_is_incomplete_is_noted(tmp_path: Path) -> None:
