@@ -201,6 +201,7 @@ class Journal:
         self._expected = expected
         self._clock = clock
         self._started = {"started": started, "try": try_number}
+        self._call_seconds = call_seconds
         self._calls_end_within = LEASE + call_seconds
         self._lease_until = 0.0
         self.resumed = self._open(manifest)
@@ -255,12 +256,18 @@ class Journal:
             state.seen |= {line["key"] for line in segment.lines}
         elif kind == OUTCOMES:
             for line in segment.lines:
-                state.learn(Outcome.of(line))
-                flight.keys.discard(line["key"])
+                outcome = Outcome.of(line)
+                state.learn(outcome)
+                if outcome.key not in state.unanswered or outcome.result.final:
+                    flight.keys.discard(outcome.key)
 
     def quiet_in(self) -> float:
-        """Return the seconds until no call of an earlier try can take effect any more."""
+        """Return the seconds until no call that went unanswered can take effect any more."""
         return max(0.0, self._quiet_at - self._clock())
+
+    def lose(self) -> None:
+        """Take note that a call went unanswered just now."""
+        self._quiet_at = max(self._quiet_at, self._clock() + self._call_seconds)
 
     def see(self, keys: Set[str]) -> None:
         """Publish which records were seen to be there, for a later try that must judge an unanswered call.
@@ -277,7 +284,9 @@ class Journal:
         :raises JournalError: a newer try of this task has taken over, nothing may be sent any more.
         :raises EvidenceError: the store cannot be written.
         """
-        self._hold(INTENTS, [{"key": key} for key in keys])
+        lines = [{"key": key} for key in keys]
+        self.state.in_doubt |= {line["key"] for line in lines}
+        self._hold(INTENTS, lines)
 
     def keep_alive(self) -> None:
         """Renew the right to begin calls; to be called every ``LEASE / 5`` seconds while there are any.

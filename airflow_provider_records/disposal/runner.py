@@ -1,7 +1,9 @@
 """Carries out a list against one system: chunk by chunk, resumable, and never beyond what is known.
 
-The rule of repeating lives here and nowhere else: a call that may have been carried out without our knowing is
-followed by a look (:meth:`System.settle`); only a record that is still there is sent again, once.
+The rule of repeating lives here and nowhere else. A call that may have been carried out without our knowing is
+followed by a look (:meth:`System.settle`), and only a record that is still there is sent again, once. The look comes
+in a later round, when the call cannot take effect any more: sooner, it would take a record for one that is still
+there, and both calls would take effect.
 """
 
 from __future__ import annotations
@@ -35,8 +37,12 @@ log = logging.getLogger(__name__)
 _PROGRESS_EVERY = 5.0
 _BATCHES_PER_THREAD = 8
 _NAP = 0.1
+_ROUNDS = 3
+"""Send; look at what went unanswered and send it again; look once more."""
 _NOT_DONE = (NotSentError, NotFoundError, RefusedError, StopError)
 """What says that a call did nothing."""
+_MAY_STILL_ACT = (None, 502, 503, 504)
+"""Without an answer, or with one from a gateway only, the system may still be at it."""
 
 
 class System(Protocol):
@@ -87,15 +93,25 @@ class _Progress:
     said: float = field(default_factory=time.monotonic)
     attempted: int = 0
     failures: int = 0
+    unanswered: int = 0
 
-    def add(self, outcomes: Iterable[Outcome]) -> bool:
-        """Count; tell whether the failure rate is now too high."""
+    def add(self, outcomes: Iterable[Outcome], unanswered: int) -> bool:
+        """Count; a call without an answer is a failure until a look says more. Tell whether there are too many."""
         with self.lock:
+            self.unanswered += unanswered
+            self.attempted += unanswered
+            self.failures += unanswered
             for outcome in outcomes:
                 if outcome.result is not Result.NOT_ATTEMPTED:
                     self.attempted += 1
                     self.failures += outcome.result in FAILURES
             return self.limits.too_many_failures(self.attempted, self.failures)
+
+    def next_round(self) -> None:
+        """Let what went unanswered be counted again."""
+        self.attempted -= self.unanswered
+        self.failures -= self.unanswered
+        self.unanswered = 0
 
     def say(self) -> None:
         # Without the lock: a timeout that Airflow raises in the main thread could leave it locked for ever.
@@ -135,11 +151,18 @@ class Runner:
         self.verify = verify
         self.stop_reason: str | None = None
         self.fatal = False
+        self._hurried = False
         self._error: BaseException | None = None
+        self._causes: dict[str, str] = {}
         self._thread = threading.local()
 
     def stop(self, reason: str) -> None:
-        """Send nothing more; may be called from a signal handler."""
+        """Send nothing more and end at once; may be called from a signal handler."""
+        self._hurried = True
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        """Send nothing more; what went unanswered is still looked at."""
         self.stop_reason = self.stop_reason or reason
 
     def may_send(self) -> bool:
@@ -175,21 +198,32 @@ class Runner:
         if todo:
             self._wait_until_quiet()
             self.journal.see(self.system.prepare(todo, state.seen))
-            self._send(todo, doubtful)
+            self._send_in_rounds(todo, doubtful)
         self._admit_doubt(todo)
         self.journal.check_fence()  # what is returned now must not replace what a newer try has found
         return [state.outcomes.get(record.key) or self._not_attempted(record) for record in records]
 
     def _wait_until_quiet(self) -> None:
-        """Let the calls of an earlier try come to their end, lest they take effect after we have looked."""
+        """Let unanswered calls come to their end, lest they take effect after we have looked."""
         if (seconds := self.journal.quiet_in()) > 0:
-            log.info("Calls of an earlier try may still be in the air; waiting %.0f s before looking", seconds)
-        while self.stop_reason is None and (left := self.journal.quiet_in()) > 0:
+            log.info("Calls that went unanswered may still take effect; waiting %.0f s before looking", seconds)
+        while not self._hurried and (left := self.journal.quiet_in()) > 0:
             time.sleep(min(left, _NAP))
 
+    def _send_in_rounds(self, todo: Sequence[Record], doubtful: Set[str]) -> None:
+        progress = _Progress(len(todo), self.limits)
+        for round_ in range(_ROUNDS):
+            self._send(todo, doubtful, progress, round_)
+            todo = [record for record in todo if record.key in self.journal.state.in_doubt]
+            if not todo or self._hurried or self.fatal:
+                return
+            doubtful = {record.key for record in todo}
+            progress.next_round()
+            self._wait_until_quiet()
+
     def _admit_doubt(self, todo: Sequence[Record]) -> None:
-        """Say ``unknown`` of what an earlier try was about to call, and this one stopped before looking at."""
-        reason = f"an earlier call may have gone unanswered, and it was not looked up: {self.stop_reason}"
+        """Say ``unknown`` of what this try or an earlier one may have called, and nobody has looked at since."""
+        reason = f"a call may have gone unanswered, and it was not looked up: {self.stop_reason}"
         self.journal.record(
             [
                 Outcome(record.key, Result.UNKNOWN, reason=reason, time=now())
@@ -198,10 +232,9 @@ class Runner:
             ]
         )
 
-    def _send(self, todo: Sequence[Record], doubtful: set[str]) -> None:
+    def _send(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int) -> None:
         size = self.system.batch_size
         batches = iter([todo[start : start + size] for start in range(0, len(todo), size)])
-        progress = _Progress(len(todo), self.limits)
         flying: deque[list[Future[list[Outcome]]]] = deque()
 
         def land() -> None:
@@ -211,13 +244,13 @@ class Runner:
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
             try:
                 for chunk in _chunks(batches, self.concurrency * _BATCHES_PER_THREAD):
-                    if self.stop_reason is not None:
+                    if self._hurried or (self.stop_reason is not None and not round_):
                         break
                     # Intents of this chunk are written while the one before is still in the air.
                     self.journal.intend(record.key for batch in chunk for record in batch)
                     flying.append([])
                     for batch in chunk:
-                        flying[-1].append(pool.submit(self._carry_out, batch, doubtful, progress))
+                        flying[-1].append(pool.submit(self._carry_out, batch, doubtful, progress, round_))
                     if len(flying) > 1:
                         land()
                 while flying:
@@ -242,27 +275,29 @@ class Runner:
         self.journal.record([outcome for future in futures for outcome in future.result()])
         progress.say()
 
-    def _carry_out(self, batch: Sequence[Record], doubtful: set[str], progress: _Progress) -> list[Outcome]:
-        """Bring every record of a batch to an outcome; runs in a thread of the pool."""
+    def _carry_out(
+        self, batch: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int
+    ) -> list[Outcome]:
+        """Bring every record of a batch to an outcome, but for what went unanswered; runs in a thread of the pool."""
         try:
-            found = self._outcomes(batch, doubtful)
+            found = self._outcomes(batch, doubtful, round_)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the outcomes of the others
             self._error = error
-            self.stop(f"an unexpected error ({type(error).__name__})")
+            self._end(f"an unexpected error ({type(error).__name__})")
             reason = f"unexpected {type(error).__name__} while it was carried out"
             found = {record.key: Outcome(record.key, Result.UNKNOWN, reason=reason) for record in batch}
         finally:
             self._thread.disposing = False
         time_ = now()
-        outcomes = [replace(found[record.key], time=found[record.key].time or time_) for record in batch]
-        if progress.add(outcomes):
-            self.stop(
+        outcomes = [replace(outcome, time=outcome.time or time_) for outcome in found.values()]
+        if progress.add(outcomes, len(batch) - len(outcomes)):
+            self._end(
                 f"more than {self.limits.max_failure_rate:.0%} of the calls failed (max_failure_rate); "
                 "look at the reasons before you retry"
             )
         return outcomes
 
-    def _outcomes(self, batch: Sequence[Record], doubtful: set[str]) -> dict[str, Outcome]:
+    def _outcomes(self, batch: Sequence[Record], doubtful: Set[str], round_: int) -> dict[str, Outcome]:
         found: dict[str, Outcome] = {}
         unanswered = {
             record.key for record in batch if record.key in doubtful or record.key in self.journal.state.unanswered
@@ -272,21 +307,20 @@ class Runner:
         if look := [record for record in batch if journal_lost or record.key in doubtful]:
             there = self._settle(look, found)
             if journal_lost:
-                found |= {key: _unclaimed(outcome) for key, outcome in found.items()}
+                found |= {key: _unclaimed(outcome) for key, outcome in found.items() if key not in self._causes}
             send = [record for record in batch if record.key not in found or record in there]
-        for last in (False, True):
-            if not send:
-                break
+        if round_ == _ROUNDS - 1:
+            reason = "two calls did not do it, and it is still there; the last one: "
+            found |= {
+                record.key: Outcome(record.key, Result.FAILED, reason=reason + self._causes[record.key])
+                for record in send
+            }
+        elif send:
             self._thread.disposing = True
-            if not self.may_send():
-                found |= {record.key: self._not_attempted(record, record.key in unanswered) for record in send}
-                break
-            lost, cause = self._dispose(send, frozenset(unanswered), found)
-            unanswered |= {record.key for record in lost}
-            send = self._settle(lost, found) if lost else []
-            if last:
-                reason = f"two calls did not do it, and it is still there; the last one: {cause}"
-                found |= {record.key: Outcome(record.key, Result.FAILED, reason=reason) for record in send}
+            if self.may_send():
+                self._dispose(send, frozenset(unanswered), found)
+            else:
+                found |= {record.key: self._not_attempted(record) for record in send}
         if confused := [key for key, outcome in found.items() if key != outcome.key]:
             raise ValueError(f"{self.system.name} answered for another record than {confused[0]!r}")
         return {
@@ -294,32 +328,31 @@ class Runner:
             for key, outcome in found.items()
         }
 
-    def _dispose(
-        self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]
-    ) -> tuple[list[Record], str]:
-        """Send one call; return the records of which it is open whether it was carried out, and why."""
+    def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> None:
+        """Send one call; what it leaves open gets no outcome."""
         try:
             answers = self.system.dispose(batch, unanswered)
         except _NOT_DONE as error:
             self._heed(error)
             found |= {record.key: _failed(record, error) for record in batch}
-            return [], ""
+            return
         except VendorError as error:
-            log.warning("%s; looking what became of it", error)
-            return list(batch), str(error)
-        lost = []
+            log.warning("%s; it will be looked at later what became of it", error)
+            if error.status in _MAY_STILL_ACT:
+                self.journal.lose()
+            self._causes |= {record.key: str(error) for record in batch}
+            return
         for record, answer in zip(batch, answers, strict=True):
             if answer is None:
-                lost.append(record)
+                self._causes[record.key] = "its answer left open what became of it"
             else:
                 found[record.key] = self._verified(record, answer)
-        return lost, "its answer left open what became of it"
 
     def _heed(self, error: VendorError) -> None:
         """Stop sending where no further request makes sense until somebody changes something."""
         if isinstance(error, StopError):
             self.fatal = True
-            self.stop(str(error))
+            self._end(str(error))
 
     def _verified(self, record: Record, outcome: Outcome) -> Outcome:
         if not self.verify or not outcome.result.gone or outcome.proof is not Proof.RESPONSE:
@@ -350,9 +383,9 @@ class Runner:
                 found[record.key] = answer
         return there
 
-    def _not_attempted(self, record: Record, unanswered: bool = False) -> Outcome:
+    def _not_attempted(self, record: Record) -> Outcome:
         reason = f"not sent: {self.stop_reason}" if self.stop_reason else "not sent"
-        return Outcome(record.key, Result.NOT_ATTEMPTED, reason=reason, time=now(), unanswered=unanswered)
+        return Outcome(record.key, Result.NOT_ATTEMPTED, reason=reason, time=now())
 
 
 def rehearse(system: System, records: Sequence[Record], *, concurrency: int) -> list[Outcome]:

@@ -23,12 +23,29 @@ from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, co
 from airflow_provider_records.disposal.record import Record
 from airflow_provider_records.disposal.runner import Runner, rehearse
 from airflow_provider_records.disposal.store import Store
-from airflow_provider_records.exceptions import EvidenceError, JournalError
+from airflow_provider_records.exceptions import EvidenceError, JournalError, NoAnswerError
 from tests.disposal.archive import DEADLY, DIGEST, FOLDER, LOST, STARTED, SURE, Archive, Told, check, listed, one_try
 from tests.disposal.places import Killed, Whim, in_memory, whimsical
 
 QUIET_IN = Journal.quiet_in
 NO_LIMITS = Limits(10**6, 1.0)
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(Journal, "quiet_in", QUIET_IN)
+    monkeypatch.setattr(runner_module, "_NAP", 0.002)
+    return Clock()
 
 
 def dying_with(archive: Archive) -> Callable[[int, bool], None]:
@@ -197,6 +214,81 @@ def test_a_call_is_repeated_once_and_then_left_to_the_next_try() -> None:
     assert "told to: lost_before" in str(outcome.reason)
 
 
+@pytest.mark.parametrize("status", [None, 502, 503, 504, 500, 200])
+def test_a_look_waits_until_the_lost_call_can_take_effect_no_more(
+    status: int | None, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system slower than the timeout: the call was given up, and takes effect all the same."""
+    may_act = status in {None, 502, 503, 504}
+    archive, waited = Archive(names(2)), list[float]()
+    begun = clock.now
+
+    class Slow(Told):
+        def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+            if batch[0].key == "r001" or unanswered:
+                return super().dispose(batch, unanswered)
+            archive.begin("r000")
+            archive.end("r000", effect=not may_act, known=False)
+            raise NoAnswerError("slower than the timeout", status=status)
+
+        def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+            waited.append(clock.now - begun)
+            if clock.now >= begun + 30:  # only now does it take effect
+                archive.end("r000", effect=True, known=False)
+            return super().settle(batch)
+
+    def pass_time(seconds: float) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr(time, "sleep", pass_time)
+    journal = opened(in_memory(), 1, call_seconds=30.0, clock=clock)
+    outcomes = Runner(Slow(archive), journal, NO_LIMITS, concurrency=1).run(listed(2))
+    check(archive, listed(2), outcomes, set(names(2)))
+    assert archive.sent == ["r000", "r001"]
+    assert outcomes[0].proof is Proof.INFERRED
+    assert len(waited) == 1
+    assert waited[0] == pytest.approx(30.0 if may_act else 0.0, abs=0.1)
+
+
+def test_a_try_after_one_that_ended_with_a_lost_call_waits_for_it(clock: Clock) -> None:
+    archive, store = Archive(names(3)), in_memory()
+    journal = opened(store, 1, call_seconds=30.0, clock=clock)
+
+    def stop(key: str) -> None:
+        if key == "r001":
+            runner.stop("the task was stopped")
+
+    runner = Runner(Told(archive, {"r001": ["lost_before"]}, at_call=stop), journal, NO_LIMITS, concurrency=1)
+    outcomes = runner.run(listed(3))
+    assert [outcome.result for outcome in outcomes] == [Result.DESTROYED, Result.UNKNOWN, Result.NOT_ATTEMPTED]
+    assert "not looked up: the task was stopped" in str(outcomes[1].reason)
+    newer = opened(store, 2, clock=clock)
+    assert newer.quiet_in() == pytest.approx(journal_module.LEASE + 30 + 2, abs=0.01)
+    clock.now += newer.quiet_in()
+    check(archive, listed(3), Runner(Told(archive), newer, NO_LIMITS, concurrency=1).run(listed(3)), set(names(3)))
+
+
+def test_lost_calls_count_as_failures_until_a_look_says_more() -> None:
+    archive = Archive(names(200))
+    plan = {key: ["lost_after"] for key in names(200)}
+    runner = Runner(Told(archive, plan), opened(in_memory(), 1), Limits(200, 0.1), concurrency=2)
+    found = counts(runner.run(listed(200)))
+    assert 20 <= found["destroyed"] <= 22, "they were looked up, though the sending had stopped"
+    assert found["destroyed"] + found["not_attempted"] == 200
+    assert len(archive.sent) == found["destroyed"]
+    assert "max_failure_rate" in str(runner.stop_reason)
+
+
+def test_what_is_lost_again_and_again_counts_once() -> None:
+    archive = Archive(names(20))
+    plan = {"r000": ["lost_after"], "r001": ["lost_before"] * 2, "r002": ["lost_before"] * 2}
+    plan |= {key: ["failed"] for key in ("r003", "r004", "r005")}
+    runner = Runner(Told(archive, plan), opened(in_memory(), 1), Limits(20, 6 / 20), concurrency=1)
+    found = counts(runner.run(listed(20)))
+    assert (found["destroyed"], found["failed"]) == (15, 5)
+    assert runner.stop_reason is None
+
+
 def test_what_cannot_be_looked_up_is_unknown_and_looked_at_by_the_next_try() -> None:
     archive, store = Archive(names(2)), in_memory()
     plan = {"r000": ["lost_after"], "r001": ["lost_before"]}
@@ -269,12 +361,13 @@ def test_a_look_afterwards_corrects_a_false_answer() -> None:
 
 
 def test_of_what_a_lost_journal_held_nothing_is_claimed() -> None:
-    archive, store = Archive(names(3)), in_memory()
+    archive, store = Archive(names(4)), in_memory()
     one_try(in_memory(), Told(archive), listed(2), 1)
-    runner = Runner(Told(archive), opened(store, 2, expected="memory://gone"), NO_LIMITS, concurrency=2)
-    found = [outcome.result for outcome in runner.run(listed(3))]
-    assert found == [Result.ABSENT, Result.ABSENT, Result.DESTROYED]
-    assert sorted(archive.looked) == names(3)
+    system = Told(archive, {"r003": ["lost_after"]})
+    runner = Runner(system, opened(store, 2, expected="memory://gone"), NO_LIMITS, concurrency=2)
+    found = [outcome.result for outcome in runner.run(listed(4))]
+    assert found == [Result.ABSENT, Result.ABSENT, Result.DESTROYED, Result.DESTROYED]
+    assert sorted(archive.looked) == [*names(4), "r003"]
     assert opened(store, 3).state.lost == "memory://gone"
 
 
@@ -413,23 +506,6 @@ def test_memory_of_the_journal_is_never_more_than_a_chunk_ahead(monkeypatch: pyt
 
 
 # A try that was given up, but lives
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr(Journal, "quiet_in", QUIET_IN)
-    monkeypatch.setattr(runner_module, "_NAP", 0.002)
-    return Clock()
 
 
 def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None:
