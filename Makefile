@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: chaos demo demo-ui test unit bench clean
+.PHONY: chaos chromium demo demo-ui test unit bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/airflow-records demo --records $(RECORDS)
@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 demo-ui: $(VENV)/installed
 	$(BIN)/airflow-records demo --ui --records $(RECORDS) --port $(PORT)
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -21,6 +21,13 @@ test: $(VENV)/installed-test
 # What needs no Airflow processes; for the minutes between two edits.
 unit: $(VENV)/installed-test
 	$(BIN)/pytest -q --numprocesses 4 --dist loadfile -m "not system"
+
+# Airflow's pages are tested in Debian's browser.
+chromium:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	{ as_root=$$([ "$$(id -u)" = 0 ] || echo sudo) && $$as_root apt-get update --quiet && \
+	$$as_root apt-get install --quiet --yes --no-install-recommends chromium; } || \
+	{ echo "The browser tests need Chromium; install it so that 'chromium' is on PATH." >&2; exit 1; }
 
 # What the evidence costs; BENCH_RECORDS=10000 for less.
 bench: $(VENV)/installed

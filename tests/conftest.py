@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 HOME = tempfile.mkdtemp(prefix="airflow-records-tests-")
 os.environ["AIRFLOW_HOME"] = HOME
@@ -15,6 +16,7 @@ os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 
 import pytest  # noqa: E402
 import tenacity  # noqa: E402
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # noqa: E402
 
 from airflow_provider_records.disposal.journal import Journal  # noqa: E402
 from airflow_provider_records.hooks.base import VendorHook  # noqa: E402
@@ -22,6 +24,24 @@ from airflow_provider_records.sandbox.core import Part, Server, Stage  # noqa: E
 
 Serve = Callable[..., Server]
 Connect = Callable[..., str]
+BROWSER = "tests/browser/"
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]
+    """Each file goes to one worker, and all browser tests to the same one: they share one running Airflow."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSER if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Take our way to share the tests out."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, else a single worker has it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
 
 
 @pytest.fixture(autouse=True)

@@ -99,21 +99,26 @@ class Night:
         return thread
 
 
-@pytest.fixture(scope="session")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An Airflow home with a migrated database that knows the example DAGs.
+def copy_example_dags(folder: Path) -> None:
+    """Copy the example DAGs, unchanged but for the schedule and the pauses before a retry and between two questions.
 
-    They are unchanged but for the schedule and the pauses before a retry and between two questions.
+    :param folder: where to; made here.
     """
-    home = tmp_path_factory.mktemp("airflow")
-    env = demo.environment(home) | {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
-    (home / "dags").mkdir()
+    folder.mkdir()
     for path in demo.example_dags().glob("*.py"):
         source = path.read_text()
         for pause in ("timedelta(minutes=5)", "timedelta(seconds=30)"):
             source = source.replace(pause, "timedelta(seconds=1)")
         source = re.sub(r'schedule="[^"]*"', "schedule=None", source)
-        (home / "dags" / path.name).write_text(source)
+        (folder / path.name).write_text(source)
+
+
+@pytest.fixture(scope="session")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Airflow home with a migrated database that knows the example DAGs."""
+    home = tmp_path_factory.mktemp("airflow")
+    env = demo.environment(home) | {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
+    copy_example_dags(home / "dags")
     for words in (("db", "migrate"), ("dags", "reserialize")):
         subprocess.run(demo.airflow(*words), env=env, check=True, capture_output=True)
     return home

@@ -25,13 +25,17 @@ class Api:
     """Airflow's REST API.
 
     :param port: where it is served.
+    :param user: username and password; left out where everybody is an admin.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, **user: str) -> None:
         self.base = f"http://127.0.0.1:{port}"
         self.session = requests.Session()
-        token = requests.get(f"{self.base}/auth/token", timeout=30).json()["access_token"]
-        self.session.headers["Authorization"] = f"Bearer {token}"
+        answer = self.session.request(
+            "POST" if user else "GET", f"{self.base}/auth/token", json=user or None, timeout=30
+        )
+        self.token = str(answer.json()["access_token"])
+        self.session.headers["Authorization"] = f"Bearer {self.token}"
 
     def call(self, method: str, path: str, **body: Any) -> Any:
         answer = self.session.request(method, f"{self.base}/api/v2/{path}", json=body or None, timeout=30)
