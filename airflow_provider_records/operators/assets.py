@@ -1,0 +1,37 @@
+"""The assets that change when records are disposed of, for DAGs that follow a disposal.
+
+Events go through one alias, :data:`DISPOSALS`, so that a task that destroyed nothing emits none. A DAG follows all
+disposals with ``schedule=[DISPOSALS]``, or those of one system with ``schedule=[disposed("enaio")]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from airflow.sdk import Asset, AssetAlias
+
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.outcome import Result
+
+DISPOSALS = AssetAlias("records_disposals")
+
+
+def disposed(system: str, result: str = Result.DESTROYED) -> Asset:
+    """Return the asset that changes when records of a system are disposed of.
+
+    :param system: ``enaio``, ``unifier`` or ``opus``.
+    :param result: ``destroyed``; or ``recycled``, which is never called destroyed. In Opus it means: marked.
+    """
+    return Asset(name=f"records_{result}_{system}", uri=f"x-records://{system}/{result}")
+
+
+def events(disposal: Disposal) -> Iterator[tuple[Asset, dict[str, Any]]]:
+    """Return the assets that a disposal has changed, each with what its event says.
+
+    Records of earlier tries are counted too: only the try that ends well emits.
+    """
+    for result in (Result.DESTROYED, Result.RECYCLED):
+        if disposal.counts[result]:
+            extra = {**disposal.reference(), "records": disposal.counts[result], "outcomes": disposal.outcomes}
+            yield disposed(disposal.system, result), extra
