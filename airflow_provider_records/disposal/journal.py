@@ -179,6 +179,7 @@ class Journal:
     :param try_number: number of the try, from 1.
     :param call_seconds: longest time a call can take from its beginning until it has taken effect or never will.
     :param expected: URI of the journal that an earlier try opened, where that is known from elsewhere.
+    :param about: what to say at the start of the session to those who look on, such as the system.
     :param clock: seconds since the epoch.
     :raises JournalError: the journal belongs to another list, was changed, or a newer try has opened it.
     """
@@ -193,12 +194,14 @@ class Journal:
         try_number: int,
         call_seconds: float = 120.0,
         expected: str = "",
+        about: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self.folder = f"{folder}/journal"
         self.uri = store.uri(self.folder)
         self._expected = expected
+        self._about = dict(about or {})
         self._clock = clock
         self._started = {"started": started, "try": try_number}
         self._call_seconds = call_seconds
@@ -224,7 +227,7 @@ class Journal:
         missing = bool(self._expected) and (self._expected != self.uri or not heads)
         if missing:
             self.state.lost = self._expected
-        more = {"lost": self.state.lost} if self.state.lost else {}
+        more = {**self._about, "lost": self.state.lost} if self.state.lost else self._about
         begun = self._publish(OPEN, [], manifest=manifest, read=heads, calls_end_within=self._calls_end_within, **more)
         flights = [flight for flight in self._flights.values() if flight.keys]
         if missing:  # nobody knows what it says, so the last call is taken to have begun just now

@@ -20,6 +20,8 @@ from airflow_provider_records.disposal.runner import Runner, System, rehearse
 from airflow_provider_records.disposal.store import Store, safe_name
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError, RecordsError
 from airflow_provider_records.hooks.base import VendorHook
+from airflow_provider_records.operators.assets import DISPOSALS, events
+from airflow_provider_records.operators.links import DisposalLink
 from airflow_provider_records.operators.selection import Selection, accepted_results, resolve
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ class DisposeOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("records",)
+    operator_extra_links = (DisposalLink(),)
     system_name: str
 
     def __init__(
@@ -124,9 +127,11 @@ class DisposeOperator(BaseOperator):
         concurrency: int | None = None,
         verify: bool = True,
         dry_run: bool = False,
+        outlets: Any = None,  # noqa: ANN401
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(**kwargs)
+        listed = outlets if isinstance(outlets, list | tuple) else [outlets] if outlets is not None else []
+        super().__init__(outlets=[*listed, DISPOSALS], **kwargs)
         self.records = records
         self.accept = accept
         self.require_approval = require_approval
@@ -173,6 +178,8 @@ class DisposeOperator(BaseOperator):
         reference = disposal.reference()
         self.log.info("%s: %s", self.system_name, ", ".join(f"{n} {name}" for name, n in disposal.counts.items() if n))
         if disposal.complete or disposal.dry_run:
+            for asset, extra in events(disposal):
+                context["outlet_events"][DISPOSALS].add(asset, extra)
             return reference
         # Pushed before the failure, so that what did go well can be marked in the same run.
         context["ti"].xcom_push(key="return_value", value=reference)
@@ -223,6 +230,7 @@ class DisposeOperator(BaseOperator):
                     try_number=facts["try_number"],
                     call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
                     expected=str(hints.get(_JOURNAL) or "") if hints is not None else "",
+                    about={"system": self.system_name, "records": manifest.count},
                 )
                 if journal.state.lost:
                     self.log.warning(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 
 @dataclass
@@ -34,7 +35,11 @@ class DagRun:
 
 def context(operator: BaseOperator, try_number: int = 1, **facts: Any) -> Any:
     """Return a context for one try of an operator."""
-    return {"ti": TaskInstance(operator.task_id, try_number, **facts), "dag_run": DagRun()}
+    return {
+        "ti": TaskInstance(operator.task_id, try_number, **facts),
+        "dag_run": DagRun(),
+        "outlet_events": OutletEventAccessors(),
+    }
 
 
 def run(operator: BaseOperator, try_number: int = 1, **facts: Any) -> Any:
