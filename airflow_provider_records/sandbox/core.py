@@ -20,10 +20,13 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from airflow_provider_records.sandbox.fault import Fault, answered
+
+__all__ = ["Call", "Entry", "Fault", "Fuse", "Handler", "Part", "Reply", "Server", "Stage", "Switch"]
 
 
 class Fuse(Exception):  # noqa: N818 - a signal between handlers and the stage, no error
@@ -91,63 +94,6 @@ class Reply:
 
 
 @dataclass
-class Fault:
-    """What goes wrong with the next matching calls.
-
-    :param vendor: ``opus``, ``enaio``, ``unifier`` or ``*``.
-    :param call: the call's name in the log, or ``*``.
-    :param match: only calls whose path or body holds this text.
-    :param skip: how many matching calls pass first.
-    :param times: how many calls are hit; None: all.
-    :param latency_ms: wait before anything else, in milliseconds.
-    :param act: carry out the call before answering wrongly; False: the call has no effect.
-    :param drop: cut the connection instead of answering.
-    :param status: answer with this HTTP status.
-    :param headers: further headers of the wrong answer.
-    :param body: answer with this body (text, or anything that JSON can hold).
-    :param cut: keep only this many bytes of the body.
-    :param drip_ms: send the body byte by byte with this pause, in milliseconds.
-    """
-
-    vendor: str = "*"
-    call: str = "*"
-    match: str = ""
-    skip: int = 0
-    times: int | None = 1
-    latency_ms: float = 0.0
-    act: bool = True
-    drop: bool = False
-    status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    body: Any = None
-    cut: int | None = None
-    drip_ms: float = 0.0
-
-    @property
-    def harmful(self) -> bool:
-        """Whether it is more than latency."""
-        wrong = (self.status, self.body, self.cut)
-        return self.drop or not self.act or self.drip_ms > 0 or any(item is not None for item in wrong)
-
-    def hits(self, vendor: str, name: str, call: Call) -> bool:
-        if self.times == 0 or self.vendor not in {"*", vendor} or self.call not in {"*", name}:
-            return False
-        if self.match and self.match not in call.path and self.match not in call.body.decode("utf-8", "replace"):
-            return False
-        if self.skip:
-            self.skip -= 1
-            return False
-        if self.times is not None:
-            self.times -= 1
-        return True
-
-    def change(self, reply: Reply) -> Reply:
-        if self.status is None and self.body is None:
-            return Reply(reply.status, reply.body, {**reply.headers, **self.headers}, reply.effects)
-        return Reply(self.status or reply.status, self.body, dict(self.headers), reply.effects)
-
-
-@dataclass
 class Entry:
     """One line of the log.
 
@@ -158,7 +104,7 @@ class Entry:
     :param method: HTTP method.
     :param path: path and query as they were sent.
     :param request: the body as text (secrets of token calls left out).
-    :param status: HTTP status answered; 0 if the connection was cut.
+    :param status: HTTP status answered; 0 if the connection was cut or raw bytes were sent.
     :param effects: what the call changed, even if the answer was lost.
     :param fault: whether a fault hit the call.
     """
@@ -287,16 +233,10 @@ class Stage:
                     reply = fuse.reply
             entry.effects = reply.effects
             for fault in hit:
-                reply = fault.change(reply)
-            if any(fault.drop for fault in hit):
-                return _Cut()
-            entry.status = reply.status
-            content, headers = reply.raw()
-            for fault in hit:
-                content = content if fault.cut is None else content[: fault.cut]
-            if drip := sum(fault.drip_ms for fault in hit):
-                return StreamingResponse(_drip(content, drip / 1000), reply.status, headers)
-            return Response(content, reply.status, headers)
+                reply = fault.change(reply, call)
+            gone = any(fault.drop or fault.raw is not None for fault in hit)
+            entry.status = 0 if gone else reply.status
+            return answered(hit, reply.status, *reply.raw())
 
         return endpoint
 
@@ -340,19 +280,6 @@ class Stage:
             except (ValueError, TypeError) as error:
                 return JSONResponse({"error": str(error)}, 400)
         return JSONResponse([asdict(fault) for fault in self.faults])
-
-
-async def _drip(content: bytes, pause: float) -> Any:  # noqa: ANN401 - an async generator of bytes
-    for index in range(len(content)):
-        yield content[index : index + 1]
-        await asyncio.sleep(pause)
-
-
-class _Cut(Response):
-    """Cuts the connection without a byte of an answer."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["transport"].abort()
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]

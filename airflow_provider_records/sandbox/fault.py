@@ -1,0 +1,161 @@
+"""What goes wrong with a call: it is late, without effect, cut off, or answered otherwise than the vendor would."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import socket
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from airflow_provider_records.sandbox.core import Call, Reply
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next matching calls.
+
+    :param vendor: ``opus``, ``enaio``, ``unifier`` or ``*``.
+    :param call: the call's name in the log, or ``*``.
+    :param match: only calls whose path or body holds this text.
+    :param skip: how many matching calls pass first.
+    :param times: how many calls are hit; None: all.
+    :param latency_ms: wait before anything else, in milliseconds.
+    :param act: carry out the call before answering wrongly; False: the call has no effect.
+    :param drop: cut the connection instead of answering, or reset it after ``raw``.
+    :param status: answer with this HTTP status.
+    :param headers: further headers of the wrong answer.
+    :param body: answer with this body (text, or anything that JSON can hold).
+    :param put: write these values into the JSON answer, each at its JSON pointer: ``{"/status": "200"}``.
+    :param lose: take what lies at these JSON pointers out of the JSON answer.
+    :param echo: answer with the request's own headers and body, as debug pages do.
+    :param raw: send these bytes, one a character (Latin-1), instead of an HTTP answer, and hang up.
+    :param cut: keep only this many bytes of the body.
+    :param drip_ms: send the body, or ``raw``, byte by byte with this pause, in milliseconds.
+    """
+
+    vendor: str = "*"
+    call: str = "*"
+    match: str = ""
+    skip: int = 0
+    times: int | None = 1
+    latency_ms: float = 0.0
+    act: bool = True
+    drop: bool = False
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    put: dict[str, Any] = field(default_factory=dict)
+    lose: list[str] = field(default_factory=list)
+    echo: bool = False
+    raw: str | None = None
+    cut: int | None = None
+    drip_ms: float = 0.0
+
+    @property
+    def harmful(self) -> bool:
+        """Whether it is more than latency."""
+        wrong = (self.status, self.body, self.raw, self.cut)
+        bent = self.drop or self.echo or self.put or self.lose or self.drip_ms > 0
+        return bool(bent) or not self.act or any(item is not None for item in wrong)
+
+    def hits(self, vendor: str, name: str, call: Call) -> bool:
+        if self.times == 0 or self.vendor not in {"*", vendor} or self.call not in {"*", name}:
+            return False
+        if self.match and self.match not in call.path and self.match not in call.body.decode("utf-8", "replace"):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+    def change(self, reply: Reply, call: Call) -> Reply:
+        """Return what is answered instead."""
+        if self.status is None and self.body is None and not self.echo:
+            reply = replace(reply, headers={**reply.headers, **self.headers})
+        elif self.put or self.lose:
+            reply = replace(reply, status=self.status or reply.status, headers=dict(self.headers))
+        else:
+            reply = replace(reply, status=self.status or reply.status, body=self.body, headers=dict(self.headers))
+        if self.echo:
+            lines = [f"{call.method} {call.path}", *(f"{name}: {value}" for name, value in call.headers.items())]
+            reply.body = "\n".join([*lines, "", call.body.decode("utf-8", "replace")])
+        if self.put or self.lose:
+            reply.body = copy.deepcopy(reply.body)
+            for pointer, value in self.put.items():
+                _edit(reply.body, pointer, [value])
+            for pointer in self.lose:
+                _edit(reply.body, pointer, [])
+        return reply
+
+
+def _edit(body: Any, pointer: str, values: list[Any]) -> None:  # noqa: ANN401 - any JSON
+    """Put one value, or none, where a pointer shows; an answer that has no such place stays as it is."""
+    *way, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+    try:
+        for step in way:
+            body = body[int(step) if isinstance(body, list) else step]
+        if isinstance(body, list):
+            body[int(last) : int(last) + 1] = values
+        elif values:
+            body[last] = values[0]
+        else:
+            del body[last]
+    except (LookupError, TypeError, ValueError):
+        pass
+
+
+def answered(hit: list[Fault], status: int, content: bytes, headers: dict[str, str]) -> Response:
+    """Return how an answer leaves under all faults that hit its call."""
+    pause = sum(fault.drip_ms for fault in hit) / 1000
+    raw = [fault for fault in hit if fault.raw is not None]
+    if raw:
+        return _Raw(str(raw[-1].raw).encode("latin-1", "replace"), pause, raw[-1].drop)
+    if any(fault.drop for fault in hit):
+        return _Raw(b"")
+    for fault in hit:
+        content = content if fault.cut is None else content[: fault.cut]
+    if pause:
+        return StreamingResponse(_drip(content, pause), status, headers)
+    return Response(content, status, headers)
+
+
+async def _drip(content: bytes, pause: float) -> AsyncIterator[bytes]:
+    for index in range(len(content)):
+        yield content[index : index + 1]
+        await asyncio.sleep(pause)
+
+
+class _Raw(Response):
+    """Bytes instead of an HTTP answer, and the end of the connection."""
+
+    def __init__(self, raw: bytes, pause: float = 0.0, reset: bool = False) -> None:
+        super().__init__()
+        self._raw, self._pause, self._reset = raw, pause, reset
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        transport = scope["state"]["transport"]
+        if self._pause:
+            async for piece in _drip(self._raw, self._pause):
+                if transport.is_closing():
+                    break
+                transport.write(piece)
+        elif self._raw:
+            transport.write(self._raw)
+        if self._reset and not transport.is_closing():
+            with socket.fromfd(transport.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM) as twin:
+                twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if self._reset or not self._raw:
+            transport.abort()
+        else:
+            transport.close()
+        while (await receive())["type"] != "http.disconnect":  # else the server would answer for us
+            pass
