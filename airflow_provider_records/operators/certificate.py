@@ -19,6 +19,7 @@ from airflow_provider_records.exceptions import (
     InvalidRecordsError,
 )
 from airflow_provider_records.operators.base import evidence_store, hard_stops, task_facts
+from airflow_provider_records.operators.links import CertificateLink
 from airflow_provider_records.operators.selection import read_disposal
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class DestructionCertificateOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("disposals",)
+    operator_extra_links = (CertificateLink(),)
 
     def __init__(self, *, disposals: Any, require_complete: bool = True, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
