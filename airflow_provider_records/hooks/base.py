@@ -111,6 +111,7 @@ class VendorHook(BaseHook):
         self.stopping = False
         self.may_send: Callable[[], bool] = lambda: True
         self._building = threading.RLock()
+        self._environments: dict[str, dict[str, Any]] = {}
         if settings is not None:
             self.__dict__["settings"] = settings
 
@@ -189,7 +190,9 @@ class VendorHook(BaseHook):
             sign = auth or self.auth
         try:
             # signed anew at every attempt
-            prepared = session.prepare_request(requests.Request(method, url, auth=no_auth, **request))
+            prepared = requests.PreparedRequest()
+            headers = {**session.headers, **request.pop("headers", {})}
+            prepared.prepare(method, url, headers, auth=no_auth, cookies=session.cookies, **request)
         except (requests.exceptions.InvalidJSONError, TypeError):
             raise InvalidRecordsError(f"{self._where(call)}: a value cannot be written as JSON.") from None
         except ValueError:  # every way in which requests finds a URL or header invalid
@@ -245,13 +248,14 @@ class VendorHook(BaseHook):
         if self.stopping or not (repeatable or self.may_send()):
             raise NotSentError(f"{where}: not sent, the task is being stopped.")
         url = str(request.url)
-        options: Any = self.session.merge_environment_settings(url, {}, True, settings.verify, None)
+        options = self._environment(url, settings)
         try:
             # Straight to the adapter: the session would read the body of a redirect without limit.
             response = self.session.get_adapter(url).send(
                 request, timeout=(settings.timeout, settings.timeout), **options
             )
-            extract_cookies_to_jar(self.session.cookies, request, response.raw)  # type: ignore[no-untyped-call]
+            if "Set-Cookie" in response.headers:
+                extract_cookies_to_jar(self.session.cookies, request, response.raw)  # type: ignore[no-untyped-call]
             with response:
                 deadline = time.monotonic() + settings.timeout
                 body = bytearray()
@@ -270,6 +274,14 @@ class VendorHook(BaseHook):
                 raise NotSentError(f"{where}: no connection could be made ({_cause(error)}).") from None
             raise NoAnswerError(f"{where}: the answer was lost ({_cause(error)}).") from None
         return Answer(call, response.status_code, response.headers, body.decode("utf-8-sig", "replace"))
+
+    def _environment(self, url: str, settings: Settings) -> dict[str, Any]:
+        """Return the proxies and the CA file for a host; read once, since it costs a third of a request."""
+        host = "/".join(url.split("/", 3)[:3])
+        if host not in self._environments:
+            found = self.session.merge_environment_settings(url, {}, True, settings.verify, None)
+            self._environments[host] = dict(found)
+        return self._environments[host]
 
     def _where(self, call: str) -> str:
         return f"{self.vendor} {call} (connection {self.conn_id!r})"
