@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +26,6 @@ ORDER = (
 )
 """What a reader must see first comes first."""
 
-# Signs that do not show, or that make the text around them read otherwise than it is stored.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _BAR, _GAP, _LEAST = 1000.0, 3.0, 8.0
 
 
@@ -56,25 +53,37 @@ def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Dispos
     :param disposals: those of the certificate, in its order.
     :raises EvidenceError: a list or its outcomes cannot be read.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    stream = (
+        environment(Path(__file__).parent / "templates")
+        .get_template("certificate.html")
+        .stream(
+            document=document,
+            verdict=verdict(document),
+            bar=bar,
+            order=ORDER,
+            words=words,
+            rows=lambda place, result: _rows(store, disposals[place], result),
+        )
+    )
+    stream.enable_buffering(200)
+    return (text.encode() for text in stream)
+
+
+def environment(templates: Path) -> Environment:
+    """Return templates that escape whatever they show, and make visible what hides or turns text round.
+
+    :param templates: the folder of the templates.
+    """
+    found = Environment(
+        loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"time": _time, "number": lambda number: f"{number:,}"}
-    stream = environment.get_template("certificate.html").stream(
-        document=document,
-        verdict=verdict(document),
-        bar=bar,
-        order=ORDER,
-        words=words,
-        rows=lambda place, result: _rows(store, disposals[place], result),
-    )
-    stream.enable_buffering(200)
-    return (text.encode() for text in stream)
+    found.filters |= {"time": _time, "number": lambda number: f"{number:,}"}
+    return found
 
 
 def verdict(document: Mapping[str, Any]) -> Verdict:
@@ -125,10 +134,7 @@ def _rows(store: Store, disposal: Disposal, result: Result) -> Iterator[tuple[in
 
 
 def _visible(value: object) -> object:
-    """Show signs that hide or turn text round as their code."""
-    if type(value) is not str or _HIDDEN.search(value) is None:
-        return value
-    return _HIDDEN.sub(lambda match: f"[U+{ord(match.group()):04X}]", value)
+    return words.visible(value) if type(value) is str else value
 
 
 def _time(text: str) -> str:
