@@ -6,6 +6,7 @@ import asyncio
 import copy
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ class Fault:
     :param match: only calls whose path or body holds this text.
     :param skip: how many matching calls pass first.
     :param times: how many calls are hit; None: all.
+    :param per_second: only calls beyond so many a second are hit; the calls of one second may come all at once.
     :param latency_ms: wait before anything else, in milliseconds.
     :param act: carry out the call before answering wrongly; False: the call has no effect.
     :param drop: cut the connection instead of answering, or reset it after ``raw``.
@@ -45,6 +47,7 @@ class Fault:
     match: str = ""
     skip: int = 0
     times: int | None = 1
+    per_second: float | None = None
     latency_ms: float = 0.0
     act: bool = True
     drop: bool = False
@@ -57,6 +60,8 @@ class Fault:
     raw: str | None = None
     cut: int | None = None
     drip_ms: float = 0.0
+
+    _spent_until = 0.0
 
     @property
     def harmful(self) -> bool:
@@ -73,8 +78,18 @@ class Fault:
         if self.skip:
             self.skip -= 1
             return False
+        if self.per_second is not None and self._grants(self.per_second):
+            return False
         if self.times is not None:
             self.times -= 1
+        return True
+
+    def _grants(self, per_second: float) -> bool:
+        now = time.monotonic()
+        spent_until = max(self._spent_until, now)
+        if spent_until - now > max(0.0, 1 - 1 / per_second):
+            return False
+        self._spent_until = spent_until + 1 / per_second
         return True
 
     def change(self, reply: Reply, call: Call) -> Reply:

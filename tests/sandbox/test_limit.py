@@ -1,0 +1,29 @@
+"""A fault that limits the rate: what comes within it passes."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_mock import MockerFixture
+
+from airflow_provider_records.sandbox.core import Call, Fault
+
+
+def test_only_what_is_beyond_the_rate_is_hit(mocker: MockerFixture) -> None:
+    clock = mocker.patch("time.monotonic", return_value=1000.0)
+    limit = Fault(per_second=10, times=None, status=429)
+
+    def hits(calls: int) -> int:
+        return sum(limit.hits("opus", "token", Call("GET", "/", {}, {}, {}, b"")) for _ in range(calls))
+
+    assert hits(25) == 15
+    clock.return_value += 0.5
+    assert hits(25) == 20
+    clock.return_value += 3600
+    assert hits(25) == 15
+
+
+@pytest.mark.parametrize("call", ["delete", "look"])
+def test_it_counts_only_the_calls_that_it_is_for(call: str) -> None:
+    limit = Fault(call="delete", per_second=1, times=None)
+    hits = [limit.hits("opus", call, Call("GET", "/", {}, {}, {}, b"")) for _ in range(3)]
+    assert hits == [False, call == "delete", call == "delete"]
