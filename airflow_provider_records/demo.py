@@ -301,8 +301,9 @@ def _approve(url: str, digest: str, count: int) -> None:
 
 
 def _disposals(home: Path) -> dict[str, dict[str, Any]]:
-    found = (json.loads(path.read_text()) for path in (home / "records_evidence").glob("disposals/**/disposal.json"))
-    return {disposal["system"]: disposal for disposal in found}
+    """Return the newest summary of each system."""
+    paths = sorted((home / "records_evidence").glob("disposals/**/disposal.json"))
+    return {disposal["system"]: disposal for disposal in (json.loads(path.read_text()) for path in paths)}
 
 
 def _report(console: Console, made: Stage, disposals: Mapping[str, Mapping[str, Any]]) -> None:

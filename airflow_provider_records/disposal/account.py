@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.disposal import Disposal, task_folder
 from airflow_provider_records.disposal.journal import INTENTS, OPEN, OUTCOMES, Segment, load
 from airflow_provider_records.disposal.outcome import Proof, Result
 from airflow_provider_records.disposal.record import canonical
@@ -93,11 +93,6 @@ def each_block(file: IO[bytes]) -> Iterator[tuple[list[bytes], list[Any]]]:
         if len(values) != len(lines):
             raise ValueError("a line holds more or less than one value")
         yield lines, values
-
-
-def disposal_bytes(fields: Mapping[str, Any]) -> bytes:
-    """Return the bytes of the ``disposal.json`` that holds these fields."""
-    return canonical({"type": "disposal", **fields}) + b"\n"
 
 
 def take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
@@ -223,7 +218,7 @@ def _examine(
     evidence: Evidence, file: str, disposal: Disposal, keys: Sequence[str], allowed: Set[str]
 ) -> tuple[dict[str, Any], set[str]]:
     """Hold the outcomes of one disposal against its list and its journal."""
-    folder = file.removesuffix("/disposal.json")
+    folder = task_folder(file)
     own = {name for name in evidence.store.names(folder) if evidence.listed is None or name in evidence.listed}
     segments = [segment for segment in load(evidence.store, f"{folder}/journal") if segment.name in own]
     stood, late = _view(file, disposal, segments)
@@ -291,7 +286,7 @@ def _each_outcome(evidence: Evidence, disposal: Disposal, keys: Sequence[str]) -
 
 def _view(file: str, disposal: Disposal, segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
     """Part a journal into what the try that wrote the summary knew, and what an older one added behind its back."""
-    if not segments or disposal.dry_run or not sum(disposal.counts.values()):
+    if not segments or disposal.idle:
         return [], list(segments)
     opened = {segment.header["session"]: segment.header for segment in segments if segment.header["kind"] == OPEN}
     digests = sorted(set(disposal.approved))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_records.disposal.record import canonical
@@ -24,6 +24,8 @@ class Approval:
     :param name: what people call the approver.
     :param comment: what the approver wrote.
     :param part_of: digest of the longer list that was approved, if this list was cut out of it.
+    :param shown: digest of the list that the approver saw, if the approver took records out of it.
+    :param excluded: the records that were taken out: reason by key. Nobody approved them here.
     """
 
     digest: str
@@ -33,6 +35,8 @@ class Approval:
     name: str = ""
     comment: str = ""
     part_of: str = ""
+    shown: str = ""
+    excluded: Mapping[str, str] = field(default_factory=dict)
     uri: str = field(default="", compare=False)
 
     def write(self, store: Store) -> str:
@@ -43,6 +47,33 @@ class Approval:
     def fields(self) -> dict[str, Any]:
         """Return the approval as plain JSON, without what is empty."""
         return {name: value for name, value in vars(self).items() if value and name != "uri"}
+
+    def for_part(self, digest: str, store: Store) -> Approval:
+        """Return this approval for a shorter list: who approved all approved each.
+
+        Whoever relies on it checks that the shorter list lies within the approved one.
+
+        :param digest: digest of the shorter list.
+        """
+        if self.digest == digest:
+            return self
+        given = self.given(store)
+        return replace(
+            given, digest=digest, part_of=given.digest, source={"approval": given.uri}, shown="", excluded={}, uri=""
+        )
+
+    def given(self, store: Store) -> Approval:
+        """Return the approval as a person gave it: this one, or the one for the longer list that it rests on.
+
+        :raises ApprovalError: it does not fit the one that it rests on.
+        :raises EvidenceError: that one is missing, changed, or no approval.
+        """
+        if not self.part_of:
+            return self
+        given = Approval.read(store, str(self.source.get("approval")))
+        if (given.digest, given.approver) != (self.part_of, self.approver) or given.part_of:
+            raise ApprovalError(f"{self.uri} does not fit the approval that it rests on ({given.uri}).")
+        return given
 
     @classmethod
     def read(cls, store: Store, uri: str) -> Approval:
@@ -58,11 +89,17 @@ class Approval:
             fields = json.loads(content)
             if fields.pop("type", None) != "approval":
                 raise ValueError
-            source = fields.pop("source")
-            if not isinstance(source, dict) or not all(isinstance(value, str) for value in fields.values()):
+            source, excluded = fields.pop("source"), fields.pop("excluded", {})
+            if not isinstance(source, dict) or not isinstance(excluded, dict):
                 raise ValueError
-            approval = cls(**fields, source=source, uri=uri)
+            if not all(isinstance(value, str) for value in (*fields.values(), *excluded.values())):
+                raise ValueError
+            approval = cls(**fields, source=source, excluded=excluded, uri=uri)
             if not approval.digest or not approval.approver.strip():
+                raise ValueError
+            if bool(approval.shown) != bool(excluded) or not all(reason.strip() for reason in excluded.values()):
+                raise ValueError
+            if approval.part_of and excluded:
                 raise ValueError
         except (ValueError, TypeError, KeyError, AttributeError):
             raise EvidenceError(f"{uri} is no approval.") from None

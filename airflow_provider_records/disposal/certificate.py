@@ -1,8 +1,7 @@
 """The certificate: one document over the manifests, approvals and disposals of one DAG run.
 
-It is canonical JSON, so that each of its bytes counts, and names every file that it rests on by hash. Of these
-only ``disposal.json`` is rewritten by a later try of its task; the certificate therefore holds the fields of each
-one, from which its bytes can be made again, while outcomes and journals lie in files that never change.
+It is canonical JSON, so that each of its bytes counts, and names every file that it rests on by hash. None of these
+is ever written again: a later try of a task adds files.
 """
 
 from __future__ import annotations

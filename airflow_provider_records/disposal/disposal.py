@@ -1,4 +1,8 @@
-"""One manifest carried out against one system: the summary that a reference in XCom points to."""
+"""One manifest carried out against one system: the summary that a reference in XCom points to.
+
+Each try writes a summary of its own, under the digest of its bytes: one that was given up and lives on can never
+overwrite what its successor found.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +60,11 @@ class Disposal:
         return not any(self.counts[result] for result in Result if not result.final)
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing was to be sent, so that it has no journal."""
+        return self.dry_run or not any(self.counts.values())
+
+    @property
     def left(self) -> str:
         """What is left for another try, in words."""
         left = (f"{self.counts[result]} {result}" for result in Result if not result.final and self.counts[result])
@@ -73,21 +82,24 @@ class Disposal:
         }
 
     def write(self, store: Store, folder: str) -> Disposal:
-        """Write ``disposal.json``; return the disposal with its URI."""
+        """Write ``disposal.json`` into a folder of this try, below the task's; return the disposal with its URI."""
         fields = {name: value for name, value in vars(self).items() if name != "uri"}
-        uri = store.write(f"{folder}/disposal.json", canonical({"type": "disposal", **fields}) + b"\n")
-        return Disposal(**fields, uri=uri)
+        content = canonical({"type": "disposal", **fields}) + b"\n"
+        name = f"try-{self.made['try_number']:04}-{hashlib.sha256(content).hexdigest()}"
+        return Disposal(**fields, uri=store.write(f"{folder}/{name}/disposal.json", content))
 
     @classmethod
     def read(cls, store: Store, uri: str) -> Disposal:
         """Read a disposal.
 
-        :raises EvidenceError: it is missing or no disposal.
+        :raises EvidenceError: it is missing, was changed, or is no disposal.
         """
+        content = store.read(store.name(uri))
         try:
-            fields = json.loads(store.read(store.name(uri)))
+            fields = json.loads(content)
             disposal = cls(**fields, uri=uri) if fields.pop("type") == "disposal" else None
-            if disposal is not None and disposal._well_formed():
+            named = uri.endswith(f"-{hashlib.sha256(content).hexdigest()}/disposal.json")
+            if disposal is not None and named and disposal._well_formed():
                 return disposal
         except (ValueError, TypeError, KeyError, AttributeError):
             pass
@@ -125,6 +137,11 @@ class Disposal:
             raise EvidenceError(f"The outcomes at {self.outcomes} were changed: their bytes do not match their name.")
         if found != dict(self.counts):
             raise EvidenceError(f"The outcomes at {self.outcomes} do not add up to the counts of {self.uri}.")
+
+
+def task_folder(file: str) -> str:
+    """Return the task's folder, in which the summary of one of its tries lies."""
+    return file.rsplit("/", 2)[0]
 
 
 def write_outcomes(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from airflow_provider_records.disposal import account, certificate, words
-from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.disposal import Disposal, task_folder
 from airflow_provider_records.disposal.journal import OPEN, Segment, load
 from airflow_provider_records.disposal.outcome import Result
 from airflow_provider_records.disposal.record import canonical
@@ -179,8 +178,7 @@ def _check_name(name: str, document: Mapping[str, Any], report: Report) -> None:
 
 
 def _check_files(store: Store, document: Mapping[str, Any], report: Report) -> set[str]:
-    """Hold every file against its hash; ``disposal.json`` may be that of a later try, see :func:`_later`."""
-    summaries = {entry["file"]: entry for entry in document["disposals"]}
+    """Hold every file against its hash."""
     listed: set[str] = set()
     for stated in document["files"]:
         name = stated["name"]
@@ -193,14 +191,7 @@ def _check_files(store: Store, document: Mapping[str, Any], report: Report) -> s
             if store.exists(name):
                 raise
             raise EvidenceError(f"{name} is missing: the certificate rests on it.") from None
-        if (entry := summaries.get(name)) is not None:
-            if _described(name, account.disposal_bytes(entry["record"])) != stated:
-                raise EvidenceError(f"What the certificate says about {name} does not match the hash that it gives.")
-            if unchanged:
-                continue
-            _check_replaced(store, name, document, entry)
-            report.notes.append(f"{name} was rewritten by a later try; the certificate holds it as it was.")
-        elif not unchanged:
+        if not unchanged:
             raise EvidenceError(f"{name} was changed: its bytes are not those that the certificate was made from.")
     report.checked.append(
         f"{len(listed)} files are unchanged, {sum(each['size'] for each in document['files']):,} bytes"
@@ -208,14 +199,10 @@ def _check_files(store: Store, document: Mapping[str, Any], report: Report) -> s
     return listed
 
 
-def _described(name: str, content: bytes) -> dict[str, Any]:
-    return {"name": name, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
-
-
 def _check_account(store: Store, document: Mapping[str, Any], listed: set[str], report: Report) -> None:
     """Sum up the files again and hold that against the certificate."""
     evidence = account.Evidence(store, document["store"], frozenset(listed))
-    disposals = {entry["file"]: Disposal(**entry["record"]) for entry in document["disposals"]}
+    disposals = {entry["file"]: Disposal.read(store, store.uri(entry["file"])) for entry in document["disposals"]}
     found = account.take(evidence, disposals)
     expected = {*found.names, *([document["supersedes"]["file"]] if "supersedes" in document else [])}
     if odd := sorted(listed ^ expected):
@@ -235,8 +222,9 @@ def _check_account(store: Store, document: Mapping[str, Any], listed: set[str], 
 
 def _accounts(document: Mapping[str, Any]) -> Iterator[str]:
     approvers = {approval["approver"] for approval in document["approvals"]}
+    number = len(document["approvals"])
     people = "1 person" if len(approvers) == 1 else f"{len(approvers)} persons"
-    yield f"{len(document['approvals'])} approvals by {people}, each for the list that it names"
+    yield f"{number} approval{'s' * (number != 1)} by {people}, each for the list that it names"
     for entry in document["disposals"]:
         record = entry["record"]
         counts = record["counts"]
@@ -251,19 +239,28 @@ def _later(
     store: Store, name: str, document: Mapping[str, Any], entry: Mapping[str, Any], listed: set[str]
 ) -> Iterator[str]:
     """Account for files that are there and not in the certificate: a later try may have added them, nobody else."""
-    folder = entry["file"].removesuffix("/disposal.json")
+    folder = task_folder(entry["file"])
     if not (added := [each for each in store.names(folder) if each not in listed]):
         return
     segments = load(store, f"{folder}/journal")
-    later = _later_sessions(segments, entry, listed)
     chained = {segment.name for segment in segments}
-    accounted = bool(later) or account.fingerprint(store, entry["file"])["sha256"] != _stated(document, entry["file"])
+    _check_later_sessions(segments, entry, listed)
+    tries = {(each.header["started"], each.header["try"]) for each in segments}
+    summaries = [Disposal.read(store, store.uri(each)) for each in added if each.endswith("/disposal.json")]
+    # An older try that lives on may have added its own, which nothing rests on.
+    accounted = {
+        name
+        for each in summaries
+        if each.idle or (each.made["run_started_at"], each.made["try_number"]) in tries
+        for name in (store.name(each.uri), each.outcomes.removeprefix(f"{document['store']}/"))
+    }
+    later = bool(chained - listed)
     for each in added:
-        inside = each.removeprefix(f"{folder}/")
-        content_named = each.endswith(f"/{account.fingerprint(store, each)['sha256']}.jsonl")
-        if each in chained or (inside.startswith("outcomes/") and accounted and content_named):
+        hashed = f"{folder}/outcomes/{account.fingerprint(store, each)['sha256']}.jsonl"
+        # A try that ended early left outcomes without a summary.
+        if each in chained or each in accounted or (later and each == hashed):
             continue
-        if inside.startswith("journal/") and inside.count("/") == 2:
+        if each.startswith(f"{folder}/journal/") and each.count("/") == folder.count("/") + 3:
             yield f"{each} is cut off: a later try ended while it wrote."
             continue
         raise EvidenceError(f"{each} is not in the certificate, and no later try accounts for it.")
@@ -273,55 +270,15 @@ def _later(
     )
 
 
-def _later_sessions(segments: Sequence[Segment], entry: Mapping[str, Any], listed: set[str]) -> list[Mapping[str, Any]]:
-    """Return the first lines of the sessions that came after the certificate; each must have read all before it."""
+def _check_later_sessions(segments: Sequence[Segment], entry: Mapping[str, Any], listed: set[str]) -> None:
+    """Check that each session that came after the certificate has read all before it."""
     known = {session["session"] for session in entry["journal"]}
-    later = [each.header for each in segments if each.header["kind"] == OPEN and each.name not in listed]
-    for header in later:
+    for header in (each.header for each in segments if each.header["kind"] == OPEN and each.name not in listed):
         if header["session"] in known or not known <= header["read"].keys():
             raise EvidenceError(
                 f"Session {header['session']} was added to the journal of {entry['file']} without having read the "
                 "sessions that the certificate names: no try does that."
             )
-    return later
-
-
-def _check_replaced(store: Store, name: str, document: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
-    """Tell a ``disposal.json`` that a later try wrote from one that was changed."""
-    changed = f"{name} was changed after the certificate was written, and no later try accounts for it"
-    content = store.read(name)
-    try:
-        fields = json.loads(content)
-        if fields.pop("type") != "disposal" or account.disposal_bytes(fields) != content:
-            raise ValueError
-        disposal = Disposal(**fields)
-        made = (disposal.made["run_started_at"], disposal.made["try_number"])
-        idle = disposal.dry_run or not sum(disposal.counts.values())
-    except _MALFORMED:
-        raise EvidenceError(f"{changed}: it is no summary any more.") from None
-    if idle:
-        if _covered_by_newer(store, name, document):
-            return
-        raise EvidenceError(f"{changed}: no newer certificate of the run covers it.")
-    segments = load(store, f"{name.removesuffix('/disposal.json')}/journal")
-    listed = {each["name"] for each in document["files"]}
-    if not any((each["started"], each["try"]) == made for each in _later_sessions(segments, entry, listed)):
-        raise EvidenceError(f"{changed}.")
-    account.take(account.Evidence(store, document["store"]), {name: disposal})
-
-
-def _covered_by_newer(store: Store, name: str, document: Mapping[str, Any]) -> bool:
-    """Whether the run's newest certificate is another one and names the file as it is now."""
-    newest = certificate.file_name(document["run"]["dag_id"], document["run"]["run_id"])
-    if not store.exists(newest):
-        return False
-    newer = _read(store, newest)
-    _check_digest(newer)
-    return newer["digest"] != document["digest"] and account.fingerprint(store, name) in newer["files"]
-
-
-def _stated(document: Mapping[str, Any], name: str) -> str:
-    return next(str(each["sha256"]) for each in document["files"] if each["name"] == name)
 
 
 def _public_key(path: Path) -> Ed25519PublicKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -45,6 +46,17 @@ _HOLDS = (
     "Holds were not looked up separately: a hold takes effect where a system refuses, and such a record is listed "
     "as blocked."
 )
+
+# Signs that do not show, or that make the text around them read otherwise than it is stored.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
+    "\uffa0\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """Show signs that hide or turn text round as their code."""
+    return _HIDDEN.sub(lambda sign: f"[U+{ord(sign.group()):04X}]", text)
 
 
 def system_name(system: str) -> str:

@@ -266,7 +266,7 @@ class DisposeOperator(BaseOperator):
             stopped=stopped,
         )
         if journal is not None:
-            journal.check_fence()  # the summary of a newer try must stay
+            journal.check_fence()  # one that was given up has nothing to report
         return disposal.write(store, task_folder(facts)), fatal
 
     def _threads(self) -> int:

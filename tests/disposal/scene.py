@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.disposal import Disposal, write_outcomes
+from airflow_provider_records.disposal.disposal import Disposal, task_folder, write_outcomes
 from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.limits import Limits
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result
-from airflow_provider_records.disposal.record import Record
+from airflow_provider_records.disposal.record import Record, canonical
 from airflow_provider_records.disposal.runner import Runner, rehearse
 from airflow_provider_records.disposal.store import Store, safe_name
 from airflow_provider_records.sandbox.seed import items
@@ -109,6 +112,16 @@ def facts(task: str, try_number: int = 1, *, run: str = RUN, map_index: int = -1
 def folder(made: Mapping[str, Any]) -> str:
     """Return the folder of a task instance."""
     return "/".join(["disposals", *(safe_name(str(made[n])) for n in ("dag_id", "run_id", "task_id", "map_index"))])
+
+
+def forge(store: Store, disposal: str, **change: Any) -> str:
+    """Replace a summary by one with other fields, under the name that its bytes then have; return its URI."""
+    fields = json.loads(store.read(store.name(disposal))) | change
+    content = canonical(fields) + b"\n"
+    own, try_folder = task_folder(store.name(disposal)), disposal.split("/")[-2]
+    Path(disposal.removeprefix("file://")).unlink(missing_ok=True)
+    name = f"{try_folder.rpartition('-')[0]}-{hashlib.sha256(content).hexdigest()}"
+    return store.write(f"{own}/{name}/disposal.json", content)
 
 
 def journal(store: Store, manifest: Manifest, made: Mapping[str, Any]) -> Journal:

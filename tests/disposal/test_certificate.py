@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_records.disposal import certificate, page, words
 from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.disposal import Disposal, task_folder
 from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, now
@@ -292,7 +292,7 @@ def forge_outcomes(store: Store, disposal: Disposal, lines: list[bytes]) -> Disp
     for line in lines:
         found[json.loads(line)["result"]] += 1
     forged = Disposal(**{**vars(disposal), "outcomes": uri, "counts": found})
-    return forged.write(store, store.name(disposal.uri).rpartition("/")[0])
+    return forged.write(store, task_folder(store.name(disposal.uri)))
 
 
 def test_refuses_outcomes_that_the_journal_does_not_know(store: Store, listed: Manifest) -> None:

@@ -264,9 +264,9 @@ class Scene:
         return record.key if self.vendor == "opus" else record.target_id
 
     def disposal(self) -> Disposal:
-        """Return the summary that is in the evidence."""
+        """Return the summary of the newest try."""
         store = self.manifest.store
-        (name,) = [name for name in store.names("disposals") if name.endswith("/disposal.json")]
+        name = max(name for name in store.names("disposals") if name.endswith("/disposal.json"))
         return Disposal.read(store, store.uri(name))
 
     def outcomes(self) -> dict[str, Outcome]:

@@ -32,6 +32,7 @@ from airflow_provider_records.operators.selection import (
     resolve,
 )
 from tests.disposal.places import in_memory
+from tests.disposal.scene import forge
 
 FOLDER = "disposals/night/run/delete/-1"
 D, B, R, A = Result.DESTROYED, Result.BLOCKED, Result.RECYCLED, Result.ABSENT
@@ -76,7 +77,7 @@ def carried_out(
         "outcomes": uri,
         "started_at": "2026-11-22T07:00:00Z",
         "ended_at": "2026-11-22T07:00:00Z",
-        "made": {},
+        "made": {"try_number": 1},
     }
     return Disposal(**{**facts, **change}).write(store, folder).reference()
 
@@ -307,15 +308,21 @@ def test_what_is_no_disposal_reference_is_said(store: Store, reference: object) 
 
 def rewritten(store: Store, reference: dict[str, Any], **change: Any) -> dict[str, Any]:
     """Change the fields of a disposal that lies in the store."""
+    return reference | {"disposal": forge(store, reference["disposal"], **change)}
+
+
+def test_a_disposal_that_was_changed_where_it_lies_is_refused(store: Store) -> None:
+    reference = carried_out(store, approved(store, ["1", "2"]), [D, B])
     name = store.name(reference["disposal"])
-    store.write(name, canonical({**json.loads(store.read(name)), **change}) + b"\n")
-    return reference
+    store.write(name, store.read(name).replace(b'"max_records"', b'"min_records"') + b"\n")
+    with pytest.raises(EvidenceError, match="was changed"):
+        resolve(reference, store)
 
 
 def test_a_disposal_cannot_point_to_another_approved_list(store: Store) -> None:
     reference = carried_out(store, approved(store, ["1", "2"]), [D, D])
     other = approved(store, ["9"])
-    rewritten(store, reference, approved=[other["digest"]], approvals=other["approvals"])
+    reference = rewritten(store, reference, approved=[other["digest"]], approvals=other["approvals"])
     with pytest.raises(ApprovalError, match="'1' is not on the approved list"):
         resolve(reference, store).check_source()
 
@@ -364,8 +371,9 @@ def test_outcomes_planted_under_their_own_digest_must_follow_the_list(store: Sto
         content = b"".join(canonical(Outcome(key, D).fields()) + b"\n" for key in lines)
         uri = store.write(f"{FOLDER}/outcomes/{hashlib.sha256(content).hexdigest()}.jsonl", content)
         counts = {**dict.fromkeys(map(str, Result), 0), "destroyed": len(lines)}
+        reference = rewritten(store, reference, outcomes=uri, counts=counts)
         with pytest.raises(EvidenceError):
-            resolve(rewritten(store, reference, outcomes=uri, counts=counts), store)
+            resolve(reference, store)
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,10 @@ class Night:
         return [json.loads(line) for line in lines]
 
     def disposals(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the disposals by task id, in the order of their map index."""
+        """Return the summary of each task's newest try by task id, in the order of their map index."""
+        newest = {path.parent.parent: path for path in sorted(self.evidence.glob("disposals/**/disposal.json"))}
         found: dict[str, list[dict[str, Any]]] = {}
-        for path in sorted(self.evidence.glob("disposals/**/disposal.json")):
+        for path in newest.values():
             disposal = json.loads(path.read_text())
             found.setdefault(disposal["made"]["task_id"], []).append(disposal)
         return found
