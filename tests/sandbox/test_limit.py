@@ -10,16 +10,16 @@ from airflow_provider_records.sandbox.core import Call, Fault
 
 def test_only_what_is_beyond_the_rate_is_hit(mocker: MockerFixture) -> None:
     clock = mocker.patch("time.monotonic", return_value=1000.0)
-    limit = Fault(per_second=10, times=None, status=429)
+    limit = Fault(per_second=8, times=None, status=429)
 
     def hits(calls: int) -> int:
         return sum(limit.hits("opus", "token", Call("GET", "/", {}, {}, {}, b"")) for _ in range(calls))
 
-    assert hits(25) == 15
+    assert hits(20) == 12
     clock.return_value += 0.5
-    assert hits(25) == 20
+    assert hits(20) == 16
     clock.return_value += 3600
-    assert hits(25) == 15
+    assert hits(20) == 12
 
 
 @pytest.mark.parametrize("call", ["delete", "look"])
