@@ -87,10 +87,11 @@ class Reply:
             return b"", self.headers
         if isinstance(self.body, str):
             return self.body.encode(), {"Content-Type": "text/plain; charset=utf-8", **self.headers}
-        return (
-            json.dumps(self.body, ensure_ascii=False).encode(),
-            {"Content-Type": "application/json", **self.headers},
-        )
+        try:
+            content = json.dumps(self.body, ensure_ascii=False).encode()
+        except UnicodeEncodeError:  # half a character can only be sent escaped
+            content = json.dumps(self.body).encode()
+        return content, {"Content-Type": "application/json", **self.headers}
 
 
 @dataclass

@@ -96,10 +96,9 @@ class Fault:
         """Return what is answered instead."""
         if self.status is None and self.body is None and not self.echo:
             reply = replace(reply, headers={**reply.headers, **self.headers})
-        elif self.put or self.lose:
-            reply = replace(reply, status=self.status or reply.status, headers=dict(self.headers))
         else:
-            reply = replace(reply, status=self.status or reply.status, body=self.body, headers=dict(self.headers))
+            body = reply.body if self.body is None and (self.put or self.lose) else self.body
+            reply = replace(reply, status=self.status or reply.status, body=body, headers=dict(self.headers))
         if self.echo:
             lines = [f"{call.method} {call.path}", *(f"{name}: {value}" for name, value in call.headers.items())]
             reply.body = "\n".join([*lines, "", call.body.decode("utf-8", "replace")])

@@ -64,6 +64,7 @@ def test_bends_the_answer_that_would_have_come(server: Server, fault: dict[str, 
 def test_a_bent_answer_can_come_under_another_status(server: Server) -> None:
     answer = ask(server, status=401, put={"/more": 1})
     assert (answer.status_code, answer.json()) == (401, {**BODY, "more": 1})
+    assert ask(server, body={"own": 0}, put={"/own": "\ud800"}).json() == {"own": "\ud800"}
 
 
 def test_echo(server: Server) -> None:
