@@ -110,6 +110,24 @@ def _live(
 ) -> None:  # fmt: skip
     """Be one try, up to its end or its death."""
     os.environ.update(env)
+    told = arm(vendor, death, lease)
+    operator = VENDORS[vendor].operator(
+        task_id="dispose", records=records, require_approval=False, **{**VENDORS[vendor].options, **options}
+    )
+    # As Airflow does: on SIGTERM on_kill in the main thread, then execute goes on.
+    signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
+    try:
+        said: Any = operator.execute(context(operator, try_number) | {"task_state_store": Hints(env["HINTS"])})
+    except Exception as error:  # noqa: BLE001 - whatever it is, the test must see it
+        said = f"{type(error).__name__}: {error}"
+    pipe.send((said, dict(told)))
+
+
+def arm(vendor: str, death: Death | None, lease: float | None) -> Counter[str]:
+    """Let this process end at a chosen step; return the steps that it has taken, as it takes them.
+
+    :param lease: seconds that a try may begin calls for; None: do not wait for calls of earlier tries at all.
+    """
     VendorHook.backoff = tenacity.wait_none()
     # Several chunks even of a short list: a death between two of them is another than one within.
     runner_module._BATCHES_PER_THREAD = 2 if vendor == "opus" else 6
@@ -146,16 +164,7 @@ def _live(
     for name, act in (("write", Store.write), ("write_lines", dying(SUMMARY, Store.write_lines))):
         setattr(Store, name, dying(WRITE, act))
     HTTPAdapter.send = dying(REQUEST, HTTPAdapter.send)  # type: ignore[method-assign]
-    operator = VENDORS[vendor].operator(
-        task_id="dispose", records=records, require_approval=False, **{**VENDORS[vendor].options, **options}
-    )
-    # As Airflow does: on SIGTERM on_kill in the main thread, then execute goes on.
-    signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
-    try:
-        said: Any = operator.execute(context(operator, try_number) | {"task_state_store": Hints(env["HINTS"])})
-    except Exception as error:  # noqa: BLE001 - whatever it is, the test must see it
-        said = f"{type(error).__name__}: {error}"
-    pipe.send((said, dict(told)))
+    return told
 
 
 class Try:
