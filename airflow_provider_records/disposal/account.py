@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from airflow_provider_records.disposal import exclusion
 from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.disposal import Disposal, task_folder
 from airflow_provider_records.disposal.journal import INTENTS, OPEN, OUTCOMES, Segment, load
@@ -55,6 +56,10 @@ class List:
     keys: list[str] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     selection: set[tuple[str, str]] = field(default_factory=set)
+
+    def each_line(self) -> Iterator[exclusion.Line]:
+        """Return each record's key and line."""
+        return zip(self.keys, self.lines, strict=True)
 
 
 @dataclass
@@ -127,6 +132,8 @@ def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
         for uri in disposal.approvals:
             _take_approval(evidence, uri, read, approvals)
         _check_approved(file, disposal, read, [approvals[evidence.name(uri)] for uri in disposal.approvals])
+        if not disposal.dry_run:
+            _check_taken_out(file, disposal, read(disposal.digest).keys, evidence, approvals)
         allowed = {key for digest in disposal.approved for key in read(digest).keys}
         entry, used = _examine(evidence, file, disposal, read(disposal.digest).keys, allowed)
         entries.append(entry)
@@ -189,6 +196,8 @@ def _take_approval(evidence: Evidence, uri: str, read: Callable[[str], List], ap
         return
     approval = Approval.read(evidence.store, evidence.store.uri(name))
     approvals[name] = approval
+    if approval.shown:
+        exclusion.check(approval, read(approval.shown).each_line(), read(approval.digest).each_line())
     if not approval.part_of:
         return
     original_uri = str(approval.source.get("approval"))
@@ -212,6 +221,21 @@ def _check_approved(file: str, disposal: Disposal, read: Callable[[str], List], 
             raise ApprovalError(f"Nobody approved the list {missing[0]}, though approval was required.")
     if list(disposal.approved) != [disposal.digest]:
         _check_within(disposal.digest, listed, [read(digest) for digest in disposal.approved])
+
+
+def _check_taken_out(
+    file: str, disposal: Disposal, keys: Sequence[str], evidence: Evidence, approvals: Mapping[str, Approval]
+) -> None:
+    """Check that no record was carried out that a person took out of a list which the disposal comes from."""
+    excluded: dict[str, Approval] = {}
+    for uri in disposal.approvals:
+        approval = approvals[evidence.name(uri)]
+        if approval.part_of:
+            approval = approvals[evidence.name(str(approval.source["approval"]))]
+        excluded |= dict.fromkeys(approval.excluded, approval)
+    if excluded and (found := [key for key in keys if key in excluded]):
+        words = exclusion.taken_out(found[0], excluded[found[0]])
+        raise ApprovalError(f"{words}, and is on the list of {file} nevertheless.")
 
 
 def _examine(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from airflow.sdk import BaseOperator, conf
 
 from airflow_provider_records.disposal.approval import Approval, check
 from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.exceptions import ApprovalError, ConfigurationError
+from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.operators.base import evidence_store, hard_stops
 from airflow_provider_records.operators.selection import Selection, manifest_reference, resolve
 
@@ -58,7 +57,7 @@ class SplitManifestOperator(BaseOperator):
             references = []
             for _ in range(parts):
                 part = Manifest.write(store, islice(records, self.size))
-                derived = [_derive(approval, part).write(store) for approval in approvals]
+                derived = [approval.for_part(part.digest, store).write(store) for approval in approvals]
                 references.append(manifest_reference(part, derived))
             return references
 
@@ -72,12 +71,3 @@ def own_approvals(selection: Selection) -> list[Approval]:
     own = [item for basis in selection.bases if basis.manifest.digest == digest for item in basis.approvals]
     check(own, digest, 0)
     return own
-
-
-def _derive(approval: Approval, part: Manifest) -> Approval:
-    """An approval of a part; whoever relies on it checks that the part lies within the approved list."""
-    if approval.digest == part.digest:
-        return approval
-    if approval.part_of:
-        raise ApprovalError(f"{approval.uri} is itself for a part of a longer list; split the longer list instead.")
-    return replace(approval, digest=part.digest, part_of=approval.digest, source={"approval": approval.uri})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from airflow_provider_records.disposal import exclusion
 from airflow_provider_records.disposal.approval import Approval, check
 from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.manifest import Manifest
@@ -69,15 +70,21 @@ class Selection:
         for basis in self.bases:
             check(basis.approvals, basis.manifest.digest, min_approvals)
             for approval in basis.approvals:
-                _check_part(basis.manifest, approval)
+                _check_given(basis.manifest, approval)
 
     def check_source(self) -> None:
         """Check that every record stands, field by field, on one of the lists it is said to come from.
 
-        :raises ApprovalError: one does not.
+        :raises ApprovalError: one does not, or a person took it out of a list.
         """
         if [basis.manifest.digest for basis in self.bases] != [self.manifest.digest]:
             _check_within(self.manifest, [basis.manifest for basis in self.bases])
+        given = [approval.given(self.manifest.store) for basis in self.bases for approval in basis.approvals]
+        excluded = {key: approval for approval in given for key in approval.excluded}
+        for record in self.manifest if excluded else ():
+            if record.key in excluded:
+                words = exclusion.taken_out(record.key, excluded[record.key])
+                raise ApprovalError(f"{words}, and is on another list of this task; nothing was deleted.")
 
 
 def manifest_reference(manifest: Manifest, approvals: Iterable[str] = ()) -> dict[str, Any]:
@@ -187,22 +194,22 @@ def _joined(parts: Sequence[Selection], store: Store) -> Selection:
     return Selection(manifest, list(bases.values()))
 
 
-def _check_part(manifest: Manifest, approval: Approval) -> None:
-    """An approval of a list that was cut out of a longer one rests on the approval of that longer one."""
-    if not approval.part_of:
-        return
-    original = Approval.read(manifest.store, str(approval.source.get("approval")))
-    if (original.digest, original.approver) != (approval.part_of, approval.approver) or original.part_of:
-        raise ApprovalError(f"{approval.uri} does not fit the approval that it rests on ({original.uri}).")
-    _check_within(manifest, [Manifest.open(manifest.store, approval.part_of)])
+def _check_given(manifest: Manifest, approval: Approval) -> None:
+    """Hold an approval against the lists that it speaks of: the longer one, and the one that the person saw."""
+    given = approval.given(manifest.store)
+    if given is not approval:
+        _check_within(manifest, [Manifest.open(manifest.store, given.digest)])
+    if given.shown:
+        shown, left = (Manifest.open(manifest.store, digest) for digest in (given.shown, given.digest))
+        exclusion.check(given, _lines(shown), _lines(left))
 
 
 def _check_within(manifest: Manifest, wholes: Iterable[Manifest]) -> None:
-    known = {digest for whole in wholes for digest in _lines(whole)}
-    for record, digest in zip(manifest, _lines(manifest), strict=True):
+    known = {digest for whole in wholes for _, digest in _lines(whole)}
+    for key, digest in _lines(manifest):
         if digest not in known:
-            raise ApprovalError(f"Record {record.key!r} is not on the approved list; nothing was deleted.")
+            raise ApprovalError(f"Record {key!r} is not on the approved list; nothing was deleted.")
 
 
-def _lines(manifest: Manifest) -> Iterator[bytes]:
-    return (hashlib.blake2b(record.line(), digest_size=16).digest() for record in manifest)
+def _lines(manifest: Manifest) -> Iterator[exclusion.Line]:
+    return ((record.key, hashlib.blake2b(record.line(), digest_size=16).digest()) for record in manifest)

@@ -102,11 +102,16 @@ def test_an_approval_of_another_list_is_refused(world: World) -> None:
     assert len(world.store.names("manifests")) == 2
 
 
-def test_a_part_is_not_split_again(world: World) -> None:
-    first, *_ = split(approved(world), 5)
-    with pytest.raises(AirflowFailException, match="split the longer list"):
-        split(first, 2)
+def test_a_part_that_is_split_again_stands_on_the_approvals_of_the_whole_list(world: World) -> None:
+    whole = approved(world, RECORDS, "anna", "ben")
+    first, *_ = split(whole, 5)
     assert split(first, 5) == [first]
+    for part in split(first, 2):
+        resolve(part, world.store).require_approval(2)
+        for uri in part["approvals"]:
+            approval = Approval.read(world.store, uri)
+            assert approval.part_of == whole["digest"]
+            assert approval.source["approval"] in whole["approvals"]
 
 
 @pytest.mark.parametrize("most", [4, 5])

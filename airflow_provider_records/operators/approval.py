@@ -1,0 +1,302 @@
+"""People approve exactly one list, in Airflow's own UI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.exceptions import HITLRejectException
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
+from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.disposal import exclusion
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.exceptions import ApprovalError, ConfigurationError
+from airflow_provider_records.operators import approval_request
+from airflow_provider_records.operators.base import evidence_store, hard_stops, task_facts
+from airflow_provider_records.operators.links import list_url
+from airflow_provider_records.operators.manifest import own_approvals
+from airflow_provider_records.operators.selection import manifest_reference, resolve
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.execution_time.hitl import HITLUser
+
+_ASKED = "records_asked"
+_FIXED = ("subject", "body", "options", "multiple", "ignore_downstream_trigger_rules")
+_AGAIN = "Clear this task to be asked again."
+
+
+class DisposalApprovalOperator(ApprovalOperator):
+    """Ask people in Airflow whether a list may be disposed of; who approves may take single records out.
+
+    The answer holds for exactly the list that was shown. Silence is never approval: without an answer the task
+    fails. After *Reject* every task downstream is skipped, whatever its trigger rule. Two in a row, the second with
+    the first's output as ``records``, make four eyes: nobody can approve the same list twice.
+
+    :param records: a manifest reference, a list of ids or of record mappings, or one id.
+    :param assigned_users: who may answer: ``{"id": ..., "name": ...}`` or a list of them, with the ids of
+        Airflow's auth manager (simple: the user name; FAB: the number of the user, as text).
+    :param response_timeout: how long to wait for an answer; None: for ever.
+    :param exclude_requester: refuse an approval by the user who triggered the DAG run. A scheduled run has none, and
+        who clears a task is not known.
+    :param notifiers: told when the request is there, as those of ``ApprovalOperator``; ``fail_on_reject`` is taken
+        from there too.
+    :return: a manifest reference with the approval; of a shorter list, if records were taken out.
+    :raises AirflowFailException: nobody answered, or the answer cannot count; a retry would not help.
+    """
+
+    template_fields: Sequence[str] = ("records",)
+
+    def __init__(
+        self,
+        *,
+        records: Any,  # noqa: ANN401 - templated; checked when the task runs
+        assigned_users: HITLUser | list[HITLUser],
+        response_timeout: timedelta | None,
+        exclude_requester: bool = True,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        if fixed := [name for name in _FIXED if name in kwargs]:
+            raise ConfigurationError(f"{type(self).__name__} sets {', '.join(fixed)} itself.")
+        super().__init__(
+            subject="Dispose of records?",
+            assigned_users=assigned_users,
+            response_timeout=response_timeout,
+            ignore_downstream_trigger_rules=True,
+            **kwargs,
+        )
+        # Of the operator, not of kwargs: Airflow fills in default_args on the way up.
+        if self.defaults is not None:
+            raise ConfigurationError(f"{type(self).__name__} refuses defaults: silence would become an answer.")
+        if self.params:
+            raise ConfigurationError(f"{type(self).__name__} makes its own form and takes no params.")
+        if self.response_timeout is not None and not self.response_timeout > timedelta():
+            raise ConfigurationError("response_timeout must be longer than nothing, or None to wait for ever.")
+        _check_users(self.assigned_users)
+        self.records = records
+        self.exclude_requester = exclude_requester
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401
+        """Ask; nobody is asked about an empty list."""
+        with hard_stops():
+            selection = resolve(self.records, evidence_store())
+            manifest, given = selection.manifest, own_approvals(selection)
+            if not manifest.count:
+                return manifest_reference(manifest, [approval.uri for approval in given])
+            self.assigned_users = self._eligible(context, given)
+            _refuse_old_page(context, manifest.digest)
+            facts = task_facts(context)
+            self.subject = approval_request.subject(manifest, self.task_id)
+            self.body = approval_request.body(
+                manifest,
+                [approval.given(manifest.store) for approval in given],
+                list_url(manifest.digest, facts["dag_id"], facts["run_id"]),
+            )
+            self.params = _form(manifest.digest)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Read the answer, on a fresh object; see the class."""
+        with hard_stops():
+            answer = self._answer(event)
+            reference = self._approve(context, answer) if answer.option == self.APPROVE else None
+        self.log.info("%s by %s: %s", answer.option, answer.who, answer.comment or "no comment")
+        try:
+            super().execute_complete(context, event)  # skips what is downstream of a rejection
+        except HITLRejectException:
+            raise AirflowFailException(f"{answer.who} rejected the list.") from None
+        return reference
+
+    def _eligible(self, context: Context, given: Sequence[Approval]) -> list[HITLUser]:
+        """Return who of the assigned users may still approve; the others could only spoil the request."""
+        requester = self._requester(context)
+        before = {approval.approver for approval in given}
+        users = [
+            user
+            for user in self.assigned_users or []
+            if _approver(user["id"]) not in before and requester not in {_folded(user["id"]), _folded(user["name"])}
+        ]
+        if not users:
+            raise ApprovalError(
+                "Nobody is left to ask: each of assigned_users has approved this list already, or has triggered this "
+                "DAG run (exclude_requester). Name more people in assigned_users."
+            )
+        return users
+
+    def _requester(self, context: Context) -> str | None:
+        name = context["dag_run"].triggering_user_name if self.exclude_requester else None
+        return _folded(name) if name else None
+
+    def _answer(self, event: Mapping[str, Any]) -> Answer:
+        """Check that a person has answered."""
+        if "error" in event:
+            if event.get("error_type") == "timeout":
+                raise ApprovalError(f"Nobody answered within {self.response_timeout}: the list is not approved.")
+            raise ApprovalError(f"Airflow reports an error ({event.get('error_type')}) instead of an answer. {_AGAIN}")
+        user, responded_at = event.get("responded_by_user"), event.get("responded_at")
+        options = event.get("chosen_options")
+        if (
+            event.get("timedout") is not False
+            or not isinstance(user, Mapping)
+            or not isinstance(responded_at, datetime)
+        ):
+            raise ApprovalError(f"Nobody answered; Airflow filled in an answer by itself, which is none. {_AGAIN}")
+        if options not in ([self.APPROVE], [self.REJECT]):
+            raise ApprovalError(f"The answer is {options!r}, not one of {self.APPROVE} and {self.REJECT}. {_AGAIN}")
+        if not isinstance(user.get("id"), str) or not user["id"].strip():
+            raise ApprovalError(f"The answer does not say whose it is. {_AGAIN}")
+        inputs = event.get("params_input") or {}
+        return Answer(
+            option=options[0],
+            user_id=user["id"],
+            user_name=str(user.get("name") or ""),
+            responded_at=responded_at,
+            digest=inputs.get("manifest"),
+            exclude=_text(inputs, "exclude"),
+            comment=_text(inputs, "comment"),
+        )
+
+    def _approve(self, context: Context, answer: Answer) -> dict[str, Any]:
+        """Check an approval against the list as it is now, and keep it."""
+        if answer.user_id not in {user["id"] for user in self.assigned_users or []}:
+            raise ApprovalError(
+                f"{answer.who} is not in assigned_users and cannot approve. With [core] simple_auth_manager_all_admins "
+                f"Airflow knows nobody by name, and nobody can. {_AGAIN}"
+            )
+        if self._requester(context) in {_folded(answer.user_id), _folded(answer.user_name)}:
+            raise ApprovalError(
+                f"{answer.who} triggered this DAG run and cannot approve its list (exclude_requester). {_AGAIN}"
+            )
+        selection = resolve(self.records, evidence_store())
+        manifest, given = selection.manifest, own_approvals(selection)
+        if not answer.digest:
+            raise ApprovalError(
+                f"The answer of {answer.who} does not say which list it is for; over the API, send params_input with "
+                f'{{"manifest": "{manifest.digest}"}}. {_AGAIN}'
+            )
+        if answer.digest != manifest.digest:
+            raise ApprovalError(
+                f"{answer.who} answered for the list {answer.digest!r}, and it is {manifest.digest} now. Airflow goes "
+                "on showing what was asked first: start a new DAG run."
+            )
+        approver = _approver(answer.user_id)
+        if approver in {approval.approver for approval in given}:
+            raise ApprovalError(f"{answer.who} has approved this list already; another person must. {_AGAIN}")
+        excluded = exclusion.parse(answer.exclude, manifest)
+        left = exclusion.without(manifest, excluded)
+        facts = task_facts(context)
+        approval = Approval(
+            digest=left.digest,
+            approver=approver,
+            name=answer.user_name,
+            approved_at=answer.responded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            comment=answer.comment,
+            source={
+                "kind": "airflow",
+                "dag": facts["dag_id"],
+                "run": facts["run_id"],
+                "task": facts["task_id"],
+                "map_index": facts["map_index"],
+                "try": facts["try_number"],
+            },
+            shown=manifest.digest if excluded else "",
+            excluded=excluded,
+        )
+        kept = [each.for_part(left.digest, left.store) for each in given]
+        return manifest_reference(left, [each.write(left.store) for each in (*kept, approval)])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person answered.
+
+    :param option: the button.
+    :param user_id: the auth manager's id of the person.
+    :param user_name: what it calls the person.
+    :param responded_at: when, with a time zone.
+    :param digest: the list that is answered for; unchecked, may be anything.
+    :param exclude: what is taken out, unchecked.
+    :param comment: what the person wrote.
+    """
+
+    option: str
+    user_id: str
+    user_name: str
+    responded_at: datetime
+    digest: object
+    exclude: str
+    comment: str
+
+    @property
+    def who(self) -> str:
+        """The person, for messages."""
+        return self.user_id if self.user_name in {"", self.user_id} else f"{self.user_name} ({self.user_id})"
+
+
+def _text(inputs: Mapping[str, Any], name: str) -> str:
+    """Return a field of the form; Airflow's server does not check what is in it."""
+    value = inputs.get(name)
+    if value is None:
+        return ""
+    try:
+        value.encode()
+        return str(value).strip()
+    except (AttributeError, UnicodeEncodeError):
+        raise ApprovalError(f"{name} must be text. {_AGAIN}") from None
+
+
+def _form(digest: str) -> ParamsDict:
+    """Return the form: the digest, which Airflow hides since it is constant, and sends back; and two fields."""
+    taken_out = (
+        "Records that must stay, one a line, as key: reason. The rest is approved; the evidence says who took them "
+        "out and why."
+    )
+    return ParamsDict(
+        {
+            "manifest": Param(digest, "The list that is answered for.", type="string", const=digest),
+            "exclude": Param("", taken_out, title="Take out", type=["string", "null"], format="multiline"),
+            "comment": Param(
+                "", "Kept with the approval.", title="Comment", type=["string", "null"], format="multiline"
+            ),
+        }
+    )
+
+
+def _refuse_old_page(context: Context, digest: str) -> None:
+    """Refuse to ask if the page shows another list, which Airflow never renews: the answer could only be refused."""
+    hints: Any = context.get("task_state_store")  # at most a hint; the answer is checked in any case
+    if hints is None:
+        return
+    asked = str(hints.get(_ASKED) or digest)
+    if asked != digest:
+        raise ApprovalError(
+            f"This task was cleared, and people were asked about another list before: {asked}, now {digest}. Airflow "
+            "goes on showing what was asked first: start a new DAG run."
+        )
+    hints.set(_ASKED, digest)
+
+
+def _check_users(users: object) -> None:
+    if not isinstance(users, list) or not users:
+        raise ConfigurationError(
+            "assigned_users must name who may approve; without it, whoever may answer any request of the DAG could."
+        )
+    for user in users:
+        texts = [user.get("id"), user.get("name")] if isinstance(user, Mapping) else [None]
+        if not all(isinstance(text, str) and text and text == text.strip() for text in texts):
+            raise ConfigurationError(
+                f'assigned_users: {user!r} is no user; write {{"id": "...", "name": "..."}}, both as text.'
+            )
+
+
+def _approver(user_id: str) -> str:
+    return f"airflow:{user_id}"
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()

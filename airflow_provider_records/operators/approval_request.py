@@ -1,0 +1,158 @@
+"""What a reviewer reads before answering: Markdown in which nothing that a record says can do anything.
+
+Airflow shows the text with GitHub's Markdown: HTML is dropped, but links, images and bare addresses would come alive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from airflow_provider_records.disposal import words
+from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.exclusion import taken_out
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.record import Record
+
+_FIRST = 20
+"""Records that are shown at most."""
+_CLASSES = 12
+"""Classifications, and values of each other field, that are shown at most."""
+_ROOM = 20_000
+"""Characters that the records may take: MySQL keeps 65,535 bytes of a request."""
+_DISTINCT = 10_000
+_LONGEST = 120
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_ADDRESS = re.compile(r"(\\:|\\@|www)", re.IGNORECASE)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DATES = {"created": "Created", "modified": "Last modified", "due_before": "Retention ended before"}
+
+
+def plain(text: object, longest: int = _LONGEST) -> str:
+    """Return text as Markdown that shows just this text, on one line.
+
+    :param text: whatever a record or a person says.
+    :param longest: characters that are shown; the rest becomes an ellipsis.
+    """
+    line = " ".join(str(text).split())
+    if len(line) > longest:
+        line = f"{line[:longest]}…"
+    # An address comes alive even if its signs are escaped; an empty comment in it, which is dropped, prevents that.
+    return _ADDRESS.sub(r"\1<!---->", _PUNCTUATION.sub(r"\\\1", words.visible(line)))
+
+
+def subject(manifest: Manifest, task_id: str) -> str:
+    """Return the headline.
+
+    It is another one for each task and list: Airflow's form keeps what was typed for as long as its headline stays.
+    """
+    return f"Dispose of {_count(manifest.count)}? List {manifest.digest[:19]}, {task_id}"
+
+
+def body(manifest: Manifest, earlier: Sequence[Approval], whole_list: str) -> str:
+    """Describe a list.
+
+    :param manifest: the list; it is read once, in constant memory.
+    :param earlier: what other people have approved already, as they gave it.
+    :param whole_list: address of the page that shows all of it.
+    """
+    seen = _Summary(manifest)
+    parts = [
+        f"**{_count(manifest.count)}** would be disposed of. "
+        "Your answer holds for exactly the list with this digest, and for no other.",
+        f"`{manifest.digest}`",
+        f"[Open the whole list]({whole_list}), or read it in the evidence store: {plain(manifest.uri, 1000)}",
+        _table(("Classification", "Records"), _most(seen.classes)),
+        "\n".join(f"- {line}" for line in seen.facts()),
+        *(_earlier(approval) for approval in earlier),
+        "The whole list:"
+        if len(seen.rows) == manifest.count
+        else f"The first {len(seen.rows):,} of {_count(manifest.count)}:",
+        _table(("Key", "Title", "Classification", "Filed under", "Created", "Modified"), seen.rows),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+class _Summary:
+    """One look at a list."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.classes: Counter[str] = Counter()
+        self.places: dict[str, Counter[str]] = {"Connector": Counter(), "Filed under": Counter(), "Type": Counter()}
+        self.days: dict[str, tuple[str, str, int]] = {}
+        self.rows: list[tuple[str, ...]] = []
+        self._room = _ROOM
+        for record in manifest:
+            self._add(record)
+
+    def facts(self) -> Iterator[str]:
+        """Return dates and places, as far as the records say them."""
+        for name, label in _DATES.items():
+            if name in self.days:
+                first, last, number = self.days[name]
+                yield f"{label}: {first if first == last else f'{first} to {last}'}{self._known(number)}"
+        for label, values in self.places.items():
+            if values:
+                found = ", ".join(f"{value} ({number})" for value, number in _most(values))
+                yield f"{label}: {found}{self._known(values.total())}"
+
+    def _known(self, number: int) -> str:
+        total = self.classes.total()
+        return "" if number == total else f" (known of {number:,} of {total:,})"
+
+    def _add(self, record: Record) -> None:
+        self.classes[record.classification or ""] += 1
+        place = record.location or record.parent_id or ""
+        connector = record.attributes.get("connector_id", "")
+        for values, value in zip(self.places.values(), (str(connector), place, record.object_type_id), strict=True):
+            # A list may have as many folders as records; so many are not worth the memory.
+            if value and (value in values or len(values) < _DISTINCT):
+                values[value] += 1
+        for name in _DATES:
+            if day := _day(record.attributes.get(name)):
+                first, last, number = self.days.get(name, (day, day, 0))
+                self.days[name] = min(first, day), max(last, day), number + 1
+        if self._room > 0 and len(self.rows) < _FIRST:
+            row = (
+                plain(record.key, 300),
+                plain(record.title or ""),
+                plain(record.classification or ""),
+                plain(place),
+                _day(record.attributes.get("created")),
+                _day(record.attributes.get("modified")),
+            )
+            self.rows.append(row)
+            self._room -= sum(map(len, row))
+
+
+def _earlier(approval: Approval) -> str:
+    who = plain(approval.name or approval.approver)
+    lines = [f"**Approved already** by {who} on {plain(approval.approved_at[:10])}: {plain(approval.comment, 300)}"]
+    lines += [f"- {plain(taken_out(key, approval), 400)}" for key in list(approval.excluded)[:_FIRST]]
+    if (more := len(approval.excluded) - _FIRST) > 0:
+        lines.append(f"- and {more:,} more")
+    return "\n".join(lines)
+
+
+def _most(values: Counter[str]) -> list[tuple[str, str]]:
+    most = [(plain(value) or "none", f"{number:,}") for value, number in values.most_common(_CLASSES)]
+    if rest := values.total() - sum(number for _, number in values.most_common(_CLASSES)):
+        most.append((f"{len(values) - _CLASSES:,} others", f"{rest:,}"))
+    return most
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [tuple(head), *map(tuple, rows)]
+    lines.insert(1, ("---",) * len(lines[0]))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _day(value: object) -> str:
+    """Return the day of an ISO 8601 time, empty if it is none."""
+    return value[:10] if isinstance(value, str) and _DAY.match(value) else ""
+
+
+def _count(number: int) -> str:
+    return "1 record" if number == 1 else f"{number:,} records"
