@@ -38,7 +38,7 @@ class Api:
         self.session.headers["Authorization"] = f"Bearer {self.token}"
 
     def call(self, method: str, path: str, **body: Any) -> Any:
-        answer = self.session.request(method, f"{self.base}/api/v2/{path}", json=body or None, timeout=30)
+        answer = self.session.request(method, f"{self.base}/api/v2/{path}", json=body or None, timeout=120)
         assert answer.ok, answer.text
         return answer.json()
 
