@@ -1,0 +1,49 @@
+"""The page "Disposals" in Airflow's navigation. Loaded in every component, so it imports no more than it must."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+from airflow.plugins_manager import AirflowPlugin
+
+Message = MutableMapping[str, Any]
+
+
+def _icon(colour: str) -> str:
+    """Return the sign before the page's name: a sheet and a seal, in a colour that fits the theme."""
+    return "data:image/svg+xml," + quote(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke-width="1.8" '
+        f'stroke="{colour}" stroke-linecap="round" stroke-linejoin="round">'
+        '<path d="M18 11V5.5L14 2H6a1.5 1.5 0 0 0-1.5 1.5v17A1.5 1.5 0 0 0 6 22h4M14 2v4h4M8 10h6M8 14h3"/>'
+        '<circle cx="16.5" cy="16.5" r="3.5"/><path d="m14.7 19.6-.7 3 2.5-1.2 2.5 1.2-.7-3"/></svg>'
+    )
+
+
+async def page(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """Serve the page; an ASGI application that is imported where it is first asked, in the API server."""
+    from airflow_provider_records.plugin.app import app
+
+    await app(scope, receive, send)
+
+
+class DisposalsPlugin(AirflowPlugin):
+    """Puts the page into Airflow's navigation; Airflow shows it in a frame of its own origin."""
+
+    name = "records_disposals"
+    fastapi_apps = [{"name": "Disposals", "app": page, "url_prefix": "/records"}]  # noqa: RUF012 - as Airflow has it
+    external_views = [  # noqa: RUF012
+        {
+            "name": "Disposals",
+            # relative, so that it holds below the path of [api] base_url too
+            "href": "records/",
+            "destination": "nav",
+            "category": "browse",
+            "url_route": "disposals",
+            "icon": _icon("#3f3f46"),
+            "icon_dark_mode": _icon("#e4e4e7"),
+        }
+    ]

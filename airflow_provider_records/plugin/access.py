@@ -1,0 +1,88 @@
+"""Who may see which nights: what Airflow's own auth manager says about the runs of their DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.models.hitl import HITLDetail
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from sqlalchemy import Text, cast, or_, select
+from sqlalchemy.orm import Session
+
+from airflow_provider_records.disposal.store import safe_name
+
+_GOING = {"queued", "running"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What Airflow knows of a DAG run.
+
+    :param state: its state.
+    :param due: when it was to run.
+    :param version: changes whenever it goes on; empty while it does.
+    """
+
+    run_id: str
+    state: str
+    due: datetime
+    version: str
+
+    @property
+    def going(self) -> bool:
+        """Whether tasks of it run or will run."""
+        return self.state in _GOING
+
+
+def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[str]:
+    """Return the DAGs whose runs a user may read.
+
+    What Airflow does not know (any more) belongs to no team and to no DAG's rights, so that only those may read it who
+    may read the runs of all DAGs.
+    """
+    wanted = sorted(set(dag_ids))
+    teams = DagModel.get_dag_id_to_team_name_mapping(wanted, session=session)
+    known = set(session.scalars(select(DagModel.dag_id).where(DagModel.dag_id.in_(wanted))))
+
+    def may_read(dag_id: str) -> bool:
+        details = DagDetails(id=dag_id, team_name=teams.get(dag_id)) if dag_id in known else None
+        return get_auth_manager().is_authorized_dag(
+            method="GET", access_entity=DagAccessEntity.RUN, details=details, user=user
+        )
+
+    return {dag_id for dag_id in wanted if may_read(dag_id)}
+
+
+def runs(dag_ids: Iterable[str], session: Session) -> dict[tuple[str, str], Run]:
+    """Return what Airflow knows of the runs of DAGs, by DAG id and the name of the run's folder."""
+    columns = (DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after, DagRun.updated_at)
+    rows = session.execute(select(*columns).where(DagRun.dag_id.in_(sorted(dag_ids))))
+    return {
+        (dag_id, safe_name(run_id)): Run(run_id, state, due, "" if state in _GOING else f"{state} {changed}")
+        for dag_id, run_id, state, due, changed in rows
+    }
+
+
+def mentions(dag_id: str, run_id: str, digest: str, session: Session) -> bool:
+    """Tell whether a run handles a list: one of its tasks returned its digest, or asks people about it."""
+    said = select(XComModel.key).where(
+        XComModel.dag_id == dag_id, XComModel.run_id == run_id, cast(XComModel.value, Text).contains(digest)
+    )
+    asked = (
+        select(HITLDetail.ti_id)
+        .join(TaskInstance, TaskInstance.id == HITLDetail.ti_id)
+        .where(
+            TaskInstance.dag_id == dag_id,
+            TaskInstance.run_id == run_id,
+            or_(cast(HITLDetail.params, Text).contains(digest), HITLDetail.body.contains(digest)),
+        )
+    )
+    return any(session.scalar(query.limit(1)) is not None for query in (said, asked))

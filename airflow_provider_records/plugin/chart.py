@@ -1,0 +1,75 @@
+"""Outcomes over time as columns, one strip a system; laid out here, drawn by the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.disposal.page import ORDER
+
+WIDTH, HEIGHT = 1000.0, 120.0
+_LEAST, _FEWEST = 2.5, 30
+
+
+class Box(NamedTuple):
+    """One outcome of one night."""
+
+    result: Result
+    top: float
+    height: float
+
+
+class Column(NamedTuple):
+    """One night.
+
+    :param night: its place among the nights of the chart.
+    """
+
+    night: int
+    left: float
+    width: float
+    boxes: Sequence[Box]
+
+
+class Strip(NamedTuple):
+    """One system.
+
+    :param most: what the full height stands for.
+    """
+
+    system: str
+    most: int
+    columns: Sequence[Column]
+
+
+def strips(nights: Sequence[Mapping[str, Mapping[str, int]]]) -> list[Strip]:
+    """Lay out nights from left to right.
+
+    :param nights: number of records by system and result; the oldest night first.
+    """
+    slot = WIDTH / max(len(nights), _FEWEST)
+    found = []
+    for system in dict.fromkeys(system for night in nights for system in sorted(night)):
+        most = max(sum(night[system].values()) for night in nights if system in night)
+        columns = [
+            Column(place, round(slot * (place + 0.14), 2), round(slot * 0.72, 2), _boxes(night[system], most))
+            for place, night in enumerate(nights)
+            if sum(night.get(system, {}).values())
+        ]
+        if columns:
+            found.append(Strip(system, most, columns))
+    return found
+
+
+def _boxes(counts: Mapping[str, int], most: int) -> list[Box]:
+    """Stack the outcomes, what went well at the bottom; what is few stays visible, at the cost of what is most."""
+    shown = [result for result in reversed(ORDER) if counts[result]]
+    heights = {result: max(_LEAST, HEIGHT * counts[result] / most) for result in shown}
+    largest = max(shown, key=lambda result: heights[result])
+    heights[largest] -= max(0.0, sum(heights.values()) - HEIGHT)
+    boxes, bottom = [], HEIGHT
+    for result in shown:
+        bottom -= heights[result]
+        boxes.append(Box(result, round(bottom, 2), round(heights[result], 2)))
+    return boxes

@@ -1,0 +1,145 @@
+"""What is said of a night in one line, and of many nights together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC
+from urllib.parse import unquote
+
+from airflow_provider_records.disposal import page
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.disposal.page import Verdict
+from airflow_provider_records.exceptions import RecordsError
+from airflow_provider_records.plugin.access import Run
+from airflow_provider_records.plugin.nights import Group, Night, Nights, added
+
+_LARGEST = 5_000
+"""Records of a disposal whose reasons are counted over many nights; longer ones have it on their night's page."""
+_WHY = (Result.BLOCKED, Result.FAILED, Result.UNKNOWN, Result.NOT_ATTEMPTED)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One night as it is shown.
+
+    :param night: what the evidence says.
+    :param run: what Airflow knows of the run; None: nothing any more.
+    :param when: when it was due, ISO 8601 in UTC; empty if nothing says it.
+    :param verdict: how it ended.
+    :param approvers: names of those who approved.
+    :param certified: whether there is a certificate.
+    """
+
+    night: Night
+    run: Run | None
+    when: str
+    verdict: Verdict
+    approvers: Sequence[str]
+    certified: bool
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes on now."""
+        return self.run is not None and self.run.going
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Records that were left for one reason, over several nights."""
+
+    system: str
+    group: Group
+    nights: int
+
+
+def moment(folder: str, run: Run | None) -> str:
+    """Return when a run was due, ISO 8601 in UTC; by its id if Airflow does not know it, empty if that says nothing."""
+    if run is not None:
+        return run.due.astimezone(UTC).isoformat()[:19]
+    found = _MOMENT.search(unquote(folder))
+    return found.group() if found else ""
+
+
+def row(nights: Nights, night: Night, run: Run | None, when: str, certified: bool) -> Row:
+    """Say of a night what stands in its line."""
+    when = when or min((each.started_at for each in night.disposals), default="")
+    # Mapped parts have approvals of their own, which rest on those of the whole list: the first part names them all.
+    try:
+        approvals = nights.approvals(task.disposals[0] for task in night.tasks if task.disposals)
+    except RecordsError:
+        approvals = []
+    people = dict.fromkeys(approval.name or approval.approver for approval in approvals)
+    return Row(night, run, when, judge(night, run), list(people), certified)
+
+
+def judge(night: Night, run: Run | None) -> Verdict:
+    """Say in a line how a night ended, or how far it is."""
+    if night.problem:
+        return Verdict("open", "Unreadable", night.problem)
+    if run is not None and run.going:
+        return Verdict("going", "Running", "The run goes on; this page follows it.")
+    if night.going:
+        text = "A try ended without summing up; clear the task, so that its next try carries on."
+        return Verdict("open", "Interrupted", text)
+    entries = [
+        {"record": vars(disposal), "complete": disposal.complete and not disposal.dry_run}
+        for disposal in night.disposals
+    ]
+    return page.verdict({"disposals": entries, "complete": all(entry["complete"] for entry in entries)})
+
+
+def totals(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+    """Add up nights: number of records by system and result."""
+    found: dict[str, list[Mapping[str, int]]] = {}
+    for each in rows:
+        for system, counts in each.night.systems.items():
+            found.setdefault(system, []).append(counts)
+    return {system: added(counts) for system, counts in sorted(found.items())}
+
+
+def refusals(nights: Nights, rows: Sequence[Row], pool: Executor) -> tuple[list[Refusal], int]:
+    """Group what was left over several nights by its reason.
+
+    :return: the groups, the largest first, and the number of nights that are not counted since they are too large.
+    """
+    found: dict[tuple[str, Result, str], list[int]] = {}
+    left_out = 0
+    for groups in pool.map(lambda each: _reasons(nights, each.night), rows):
+        if groups is None:
+            left_out += 1
+            continue
+        for key, count in groups.items():
+            counted = found.setdefault(key, [0, 0])
+            counted[0] += count
+            counted[1] += 1
+    most = sorted(found.items(), key=lambda item: -item[1][0])
+    return [
+        Refusal(system, Group(result, reason, count), number) for (system, result, reason), (count, number) in most
+    ], left_out
+
+
+def _reasons(nights: Nights, night: Night) -> dict[tuple[str, Result, str], int] | None:
+    """Count what one night left by system, outcome and reason; None if it is too large to look."""
+    wanted = [each for each in night.disposals if not each.dry_run and any(each.counts[result] for result in _WHY)]
+    if any(_records(each) > _LARGEST for each in wanted):
+        return None
+    found: dict[tuple[str, Result, str], int] = {}
+    for disposal in wanted:
+        try:
+            groups = nights.groups([disposal])
+        except RecordsError:
+            return None
+        for group in groups:
+            if group.result in _WHY:
+                key = (disposal.system, group.result, group.reason)
+                found[key] = found.get(key, 0) + group.count
+    return found
+
+
+def _records(disposal: Disposal) -> int:
+    return sum(disposal.counts.values())

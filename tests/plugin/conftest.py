@@ -1,0 +1,169 @@
+"""Airflow's API server in this process, with its real auth manager, two teams, and an evidence store of many nights."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from airflow_provider_records.disposal import certificate
+from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.disposal.store import Store
+from tests.disposal import scene
+
+DAG, OTHER = "retention_nightly", "foreign_nightly"
+USERS = {"admin": "admin", "anna": "viewer:records", "bert": "viewer:foreign"}
+Client = Callable[[str], TestClient]
+BEGIN = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The application of the API server; its database knows two DAGs, each of a team of its own."""
+    home = tmp_path_factory.mktemp("server")
+    passwords = {user: secrets.token_urlsafe() for user in USERS}
+    (home / "passwords.json").write_text(json.dumps(passwords))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
+            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+            "CORE__MULTI_TEAM": "True",
+            "CORE__EXECUTOR": "LocalExecutor",
+            "API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+        }.items():
+            patch.setenv(f"AIRFLOW__{name}", value)
+        from airflow.api_fastapi.app import create_app, purge_cached_app
+        from airflow.utils.db import initdb
+
+        initdb()
+        _know_dags()
+        purge_cached_app()
+        application = create_app(apps="core")
+        application.state.passwords = passwords
+        yield application
+        purge_cached_app()
+
+
+def _know_dags() -> None:
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.team import Team
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for dag_id, team in ((DAG, "records"), (OTHER, "foreign")):
+            bundle = DagBundleModel(name=f"bundle_{team}")
+            bundle.teams.append(Team(name=team))
+            session.add(bundle)
+            session.flush()
+            session.add(DagModel(dag_id=dag_id, bundle_name=bundle.name))
+
+
+@pytest.fixture
+def sign_in(server: Any) -> Client:
+    """Return a browser in which a user is signed in to Airflow: ``sign_in("anna")``; an empty name: nobody."""
+
+    def enter(user: str) -> TestClient:
+        client = TestClient(server, follow_redirects=False, headers={"Accept": "text/html"})
+        if user:
+            login = {"username": user, "password": server.state.passwords[user]}
+            token = client.post("/auth/token", json=login).json()["access_token"]
+            client.cookies.set("_token", token)
+        return client
+
+    return enter
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
+    """The evidence store of this test."""
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", f"file://{tmp_path}/evidence")
+    return Store(f"file://{tmp_path}/evidence")
+
+
+def run_id(night: int) -> str:
+    """Return the run id of a night, counted from the newest."""
+    return f"scheduled__{(BEGIN - timedelta(days=night)).isoformat()}"
+
+
+def facts(task: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> dict[str, Any]:
+    """Return who carries out a task."""
+    return {**scene.facts(task, run=run or run_id(0)), "dag_id": dag_id, **more}
+
+
+def one_night(
+    store: Store,
+    *,
+    run: str = "",
+    dag_id: str = DAG,
+    records: list[dict[str, Any]] | None = None,
+    people: tuple[str, ...] = ("j.mueller@example.org",),
+    results: Mapping[str, Result] | None = None,
+    certified: bool = True,
+) -> list[Disposal]:
+    """Carry out a night: deleted in enaio, marked in Opus, certified."""
+    manifest = Manifest.write(store, records if records is not None else scene.records(60))
+    approvals = scene.approve(store, manifest, *people) if people else []
+    system = scene.Told(results)
+    deleted = scene.carry_out(store, manifest, approvals, system=system, made=facts("delete", dag_id=dag_id, run=run))
+    gone = Manifest.write(store, (each for each in manifest if each.key not in (results or {})))
+    made = facts("mark", dag_id=dag_id, run=run)
+    marked = scene.carry_out(store, gone, approvals, name="opus", made=made, approved=manifest)
+    found = [deleted, marked]
+    if certified:
+        certificate.write(store, found, facts("certificate", dag_id=dag_id, run=run))
+    return found
+
+
+def many_nights(store: Store, number: int, records: int = 200) -> None:
+    """Make an evidence store of many nights; each is like one of a few that were carried out."""
+    keys = [each["key"] for each in scene.records(records)]
+    patterns = []
+    for place, (blocked, failed) in enumerate(((0, 0), (3, 0), (12, 0), (30, 0), (6, 4))):
+        run = f"pattern{place}"
+        results = {
+            **dict.fromkeys(keys[:blocked], Result.BLOCKED),
+            **dict.fromkeys(keys[blocked : blocked + failed], Result.FAILED),
+            **dict.fromkeys(keys[-place:] if place else [], Result.ABSENT),
+        }
+        patterns.append((run, one_night(store, run=run, records=scene.records(records - 23 * place), results=results)))
+    root = Path(store.root.removeprefix("file://"))
+    for night in range(number):
+        pattern, found = patterns[(night * 7 + night // 11) % len(patterns)]
+        run = run_id(night)
+        begun = BEGIN - timedelta(days=night)
+        for disposal in found:
+            old = root / scene.folder(disposal.made)
+            new = root / scene.folder({**disposal.made, "run_id": run})
+            for path in old.rglob("*"):
+                if path.is_file() and path.name != "disposal.json":
+                    copy = new / path.relative_to(old)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    os.link(path, copy)
+            made = {**disposal.made, "run_id": run}
+            replace(
+                disposal,
+                made=made,
+                outcomes=disposal.outcomes.replace(f"/{pattern}/", f"/{new.parent.parent.name}/"),
+                started_at=begun.isoformat()[:19] + "Z",
+                ended_at=(begun + timedelta(minutes=7)).isoformat()[:19] + "Z",
+            ).write(store, scene.folder(made))
+        for suffix in (".json", ".html"):
+            name = certificate.file_name(DAG, run).removesuffix(".json") + suffix
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            os.link(root / f"certificates/{DAG}/{pattern}{suffix}", root / name)
+    for pattern, _ in patterns:
+        for path in sorted((root / f"disposals/{DAG}/{pattern}").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        (root / f"disposals/{DAG}/{pattern}").rmdir()
