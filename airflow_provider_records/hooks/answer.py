@@ -49,7 +49,8 @@ class Answer:
             return json.loads(self.text)
         except (ValueError, RecursionError):
             raise UnreadableAnswerError(
-                f"{self.call}: HTTP {self.status} came with a body that is no JSON.",
+                f"{self.call}: HTTP {self.status} came with "
+                f"{'a web page, such as a login page, instead of JSON' if self.is_html else 'a body that is no JSON'}.",
                 status=self.status,
                 request_id=self.request_id,
                 detail=self.text,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, ClassVar, TypeVar
@@ -18,7 +18,7 @@ from urllib.parse import quote
 import requests
 import tenacity
 import urllib3
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 from requests.cookies import extract_cookies_to_jar
@@ -30,6 +30,7 @@ from airflow_provider_records.exceptions import (
     InvalidRecordsError,
     NoAnswerError,
     NotSentError,
+    RecordsError,
     WrongAddressError,
 )
 from airflow_provider_records.hooks.answer import Answer, fail
@@ -103,12 +104,14 @@ class VendorHook(BaseHook):
     """
 
     vendor: ClassVar[str]
+    own_extras: ClassVar[frozenset[str]] = frozenset()
     backoff: ClassVar[tenacity.wait.wait_base] = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
     def __init__(self, conn_id: str, settings: Settings | None = None) -> None:
         super().__init__()
         self.conn_id = conn_id
         self.stopping = False
+        self.attempts = ATTEMPTS
         self.may_send: Callable[[], bool] = lambda: True
         self._building = threading.RLock()
         self._environments: dict[str, dict[str, Any]] = {}
@@ -121,7 +124,37 @@ class VendorHook(BaseHook):
         connection = self.get_connection(self.conn_id)
         if connection.password:
             mask_secret(connection.password)
-        return Settings.of(connection, connection.extra_dejson)
+        return self.read_settings(connection, connection.extra_dejson)
+
+    @classmethod
+    def read_settings(cls, connection: Connection, extra: Mapping[str, Any]) -> Settings:
+        """Convert and check the fields of a connection of this type.
+
+        :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
+        """
+        return Settings.of(connection, extra, cls.own_extras)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Sign in and make the smallest read; changes nothing, and asks once only, since somebody waits for it.
+
+        :return: whether it worked, and what was or was not tested, in words for the user.
+        """
+        self.attempts = 1
+        try:
+            return True, self.try_out()
+        except RecordsError as error:
+            words = str(error)
+            # Airflow tests a nameless copy of the connection under a random id.
+            for label in (f" (connection {self.conn_id!r})", f"Connection {self.conn_id!r}: "):
+                words = words.replace(label, "")
+            return False, words
+
+    def try_out(self) -> str:
+        """Sign in, make the smallest read, and say what was tested.
+
+        :raises RecordsError: it did not work; the message says what would change it.
+        """
+        raise NotImplementedError
 
     @cached_property
     def pace(self) -> Pace:
@@ -221,7 +254,7 @@ class VendorHook(BaseHook):
             return isinstance(error, NotSentError) or (repeatable and isinstance(error, NoAnswerError))
 
         return tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            stop=tenacity.stop_after_attempt(self.attempts),
             wait=self._wait,
             retry=tenacity.retry_if_exception(again),
             sleep=self._sleep,
@@ -294,12 +327,16 @@ class VendorHook(BaseHook):
             "detail": answer.text,
         }
         if status == 401:
-            raise AuthenticationError(f"{where}: the credentials were refused (HTTP 401).", **facts)
+            raise AuthenticationError(
+                f"{where}: the credentials were refused (HTTP 401); check login and password, and whether the account "
+                "is locked.",
+                **facts,
+            )
         if status == 403:
             raise AccessDeniedError(f"{where}: the account lacks a right (HTTP 403).", **facts)
         if 300 <= status < 400:
             raise WrongAddressError(
-                f"{where}: the system redirects (HTTP {status}), which is never followed; "
+                f"{where}: the system redirects (HTTP {status}), as to a login page, which is never followed; "
                 "check host, path and login method.",
                 **facts,
             )
@@ -341,6 +378,14 @@ def quoted(part: str) -> str:
     raise InvalidRecordsError(f"{part!r} cannot be used as an id in a URL.")
 
 
+_CAUSES = (
+    (urllib3.exceptions.NameResolutionError, "the host name is unknown; check the host field"),
+    (urllib3.exceptions.NewConnectionError, "nobody listens there; check host and port, and firewalls"),
+    (urllib3.exceptions.ConnectTimeoutError, "no connection within the timeout; check host and port, and firewalls"),
+    (urllib3.exceptions.ReadTimeoutError, "no answer within the timeout"),
+)
+
+
 def _reason(error: Exception) -> object:
     """Return what urllib3 says below the error of requests."""
     return getattr(error.args[0], "reason", error.args[0]) if error.args else None
@@ -349,8 +394,11 @@ def _reason(error: Exception) -> object:
 def _cause(error: Exception) -> str:
     reason = _reason(error)
     if isinstance(reason, urllib3.exceptions.SSLError):
+        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+            return "its TLS certificate is not trusted; name the file of your CA in verify_tls, and check the host name"
         return "TLS failed; check http or https in the host field, the port, and verify_tls"
-    return type(reason if isinstance(reason, Exception) else error).__name__
+    words = next((text for kind, text in _CAUSES if isinstance(reason, kind)), None)
+    return words or type(reason if isinstance(reason, Exception) else error).__name__
 
 
 def _never_left(error: Exception) -> bool:

@@ -23,7 +23,6 @@ from airflow_provider_records.exceptions import (
     NotSentError,
     StopError,
     UnreadableAnswerError,
-    VendorError,
     WrongAddressError,
 )
 from airflow_provider_records.hooks.base import Answer, Settings, VendorHook, fail, quoted
@@ -111,6 +110,7 @@ class EnaioHook(VendorHook):
     default_conn_name = "enaio_default"
     conn_type = "enaio"
     hook_name = "OPTIMAL SYSTEMS enaio"
+    own_extras = frozenset({"api_prefix"})
 
     def __init__(self, enaio_conn_id: str = default_conn_name, settings: Settings | None = None) -> None:
         super().__init__(enaio_conn_id, settings)
@@ -309,20 +309,18 @@ class EnaioHook(VendorHook):
                 "would move objects to the recycle bin; nothing was deleted. Use hard_delete=False, or DMS from 5.0.0."
             )
 
-    def test_connection(self) -> tuple[bool, str]:
-        """Log in and read the service's version; changes nothing."""
-        try:
-            answer = self._info()
-            if answer.status == 404:
-                self.send("session", "GET", self.url("osrest/api/session"), self._mapping, repeatable=True)
-                if not self._is_there():
-                    self._wrong_address(answer, "service")
-            else:
-                self._mapping(answer)
-        except (ConfigurationError, VendorError) as error:
-            return False, str(error)
+    def try_out(self) -> str:
+        """Log in and read the service's version."""
+        answer = self._info()
+        if answer.status == 404:
+            self.send("session", "GET", self.url("osrest/api/session"), self._mapping, repeatable=True)
+            if not self._is_there():
+                self._wrong_address(answer, "service")
+        else:
+            self._mapping(answer)
         version = version_in(answer) if answer.status == 200 else None
-        return True, f"Connected; DMS service {_dotted(version) if version else 'of unknown version'}."
+        known = _dotted(version) if version else "of unknown version"
+        return f"Connected; DMS service {known}. Rights on objects were not tested."
 
     def _info(self) -> Answer:
         def read(answer: Answer) -> Answer:

@@ -9,13 +9,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.sdk import Connection
 
 from airflow_provider_records.exceptions import (
+    AccessDeniedError,
     AuthenticationError,
     ConfigurationError,
     InvalidRecordsError,
-    RecordsError,
     UnreadableAnswerError,
+    VendorError,
 )
 from airflow_provider_records.hooks.base import Answer, BearerAuth, Settings, Token, VendorHook
 from airflow_provider_records.hooks.opus_answers import (
@@ -26,7 +31,7 @@ from airflow_provider_records.hooks.opus_answers import (
     read_page,
     verdict,
 )
-from airflow_provider_records.hooks.opus_login import login, read_token, refused, token_url
+from airflow_provider_records.hooks.opus_login import HOSTS, login, read_token, refused, scope, token_url
 
 MOST_PER_CALL = 15
 MOST_PER_PAGE = 100
@@ -50,9 +55,29 @@ class OpusHook(VendorHook):
     default_conn_name = "opus_default"
     conn_type = "opus"
     hook_name = "AvePoint Opus"
+    own_extras = frozenset({"region", "identity_url", "scope", "private_key", "certificate_thumbprint", "connector_id"})
 
     def __init__(self, opus_conn_id: str = "opus_default", settings: Settings | None = None) -> None:
         super().__init__(opus_conn_id, settings)
+
+    @classmethod
+    def read_settings(cls, connection: Connection, extra: Mapping[str, Any]) -> Settings:
+        """Convert and check the fields; the region stands for the host.
+
+        :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
+        """
+        region = str(extra.get("region") or "") if isinstance(extra, Mapping) else ""
+        if region and region not in HOSTS:
+            raise ConfigurationError(
+                f"Connection {connection.conn_id!r}: field 'region' must be one of {', '.join(HOSTS)}."
+            )
+        settings = Settings.of(connection, extra, cls.own_extras, HOSTS[region] if region else None)
+        if region and urlsplit(settings.base_url).hostname != HOSTS[region]:
+            raise ConfigurationError(
+                f"Connection {connection.conn_id!r}: field 'region' stands for the host {HOSTS[region]}, but field "
+                "'host' names another; keep only one of the two."
+            )
+        return settings
 
     @property
     def connector_id(self) -> str | None:
@@ -161,20 +186,26 @@ class OpusHook(VendorHook):
         body = {"disposalIds": list(ids)}
         return self.send("destroy_records", "DELETE", self._records_url, read, repeatable=False, json=body)
 
-    def test_connection(self) -> tuple[bool, str]:
-        """Fetch a token and, with a connector id, ask for a due list that is certainly empty.
-
-        :return: whether it worked, and what was or was not tested, in words for the user.
-        """
+    def try_out(self) -> str:
+        """Fetch a token and, with a connector id, ask for a due list that is certainly empty."""
+        self.auth.token()
+        if (connector := self.connector_id) is None:
+            return "Token accepted. Only the credentials were tested: the connection has no connector id."
         try:
-            connector = self.connector_id
-            if connector is None:
-                self.auth.token()
-                return True, "Token accepted. Only the credentials were tested: the connection has no connector id."
             self._page(self.due_connector(connector), "1970-01-01T00:00:00", 1, "")
-        except RecordsError as error:
-            return False, str(error)
-        return True, "Token accepted, and Opus showed the due list of the connector."
+        except AccessDeniedError as error:
+            raise AccessDeniedError(
+                f"Token accepted, scope missing: {scope(self.settings)}. Opus refuses the read (HTTP 403); give the "
+                "app registration this permission."
+            ) from error
+        except AuthenticationError as error:
+            raise AuthenticationError(
+                "Token accepted by the identity service, but not by Opus (HTTP 401): host and identity_url belong to "
+                "different clouds or regions."
+            ) from error
+        except VendorError as error:
+            raise type(error)(f"Token accepted, but: {error}") from error
+        return "Token accepted, and Opus showed the due list of the connector."
 
     def verdict(self, answer: Answer) -> int:
         """Let a ``statusCode`` of 400 or more decide under HTTP 2xx."""

@@ -22,7 +22,20 @@ from airflow_provider_records.exceptions import (
 )
 from airflow_provider_records.hooks.base import Answer, Settings, Sign, Token, fail, mask
 
+_COMMERCIAL = ("au", "sg", "ca", "ne", "we", "fr", "de", "jp", "kr", "ch", "uk", "us", "uae", "za", "qa")
+_GOOGLE = ("gcp-au", "gcp-jp", "gcp-kr", "gcp-us", "gcp-we")
+HOSTS = {
+    **{name: f"graph-{name}.avepointonlineservices.com" for name in (*_COMMERCIAL, *_GOOGLE, "gov", "aos2")},
+    "fedramp": "graphusgovapi.online15.net",
+}
+"""Region by region, where the AvePoint Graph API lives; the list grows, so any other host is taken, too."""
 IDENTITY_URL = "https://identity.avepointonlineservices.com/connect/token"
+IDENTITY_URLS = {
+    HOSTS["gov"]: "https://identity-gov.avepointonlineservices.com/connect/token",
+    HOSTS["aos2"]: "https://identity-aos2.avepointonlineservices.com/connect/token",
+    HOSTS["fedramp"]: "https://identity.online15.net/connect/token",
+}
+"""Where tokens are fetched in the clouds that are not the commercial one, by the host of the API."""
 SCOPE = "records.readwrite.all"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFETIME = 300
@@ -30,6 +43,7 @@ LONGEST_LIFETIME = 10**9
 
 _THUMBPRINT = re.compile(r"[0-9A-F]{40}")
 _SEPARATORS = re.compile(r"[\s:-]")
+_PEM = re.compile(r"(-----BEGIN [A-Z ]+-----)([A-Za-z0-9+/=\s]+)(-----END [A-Z ]+-----)")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _ADVICE = {
     "invalid_client": "check client id and client secret, or private key and certificate thumbprint; "
@@ -40,12 +54,18 @@ _ADVICE = {
 _ALL_ADVICE = "check client id, client secret or certificate, scope, and that identity_url belongs to this cloud"
 
 
+def scope(settings: Settings) -> str:
+    """Return the scope that a token is asked for."""
+    return settings.text("scope", SCOPE)
+
+
 def token_url(settings: Settings) -> str:
-    """Return where tokens are fetched.
+    """Return where tokens are fetched: as the connection says, else in the cloud of its host.
 
     :raises ConfigurationError: ``identity_url`` is no plain http(s) URL.
     """
-    url = settings.text("identity_url", IDENTITY_URL)
+    cloud = IDENTITY_URLS.get(urlsplit(settings.base_url).hostname or "", IDENTITY_URL)
+    url = settings.text("identity_url", cloud)
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
@@ -76,7 +96,7 @@ def login(settings: Settings, audience: str) -> Sign:
         _wrong(settings, "password", "is empty; give the client secret, or a private key and its thumbprint")
     form = {
         "grant_type": "client_credentials",
-        "scope": settings.text("scope", SCOPE),
+        "scope": scope(settings),
         "client_id": settings.login,
     }
     if key:
@@ -110,9 +130,10 @@ def _assertion(client_id: str, audience: str, key: RSAPrivateKey, kid: str) -> s
 
 
 def _private_key(settings: Settings, pem: str) -> RSAPrivateKey:
+    # a form's line has no line breaks, and connections given as text often hold them as two characters
+    pem = _PEM.sub(lambda found: "\n".join([found[1], *found[2].split(), found[3]]), pem.replace("\\n", "\n"))
     try:
-        # connections given as text often hold the line breaks as two characters
-        key = serialization.load_pem_private_key(pem.replace("\\n", "\n").encode(), None)
+        key = serialization.load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError):
         _wrong(settings, "private_key", "must be a private key in PEM form without a passphrase")
     if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:

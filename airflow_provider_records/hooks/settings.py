@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from airflow.sdk import Connection
 from airflow_provider_records.exceptions import ConfigurationError
 
 LARGEST_NUMBER = 86400
+COMMON_EXTRAS = frozenset({"timeout", "max_concurrency", "requests_per_second", "verify_tls"})
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,30 @@ class Settings:
     verify: bool | str = True
 
     @classmethod
-    def of(cls, connection: Connection, extra: Mapping[str, Any]) -> Settings:
+    def of(
+        cls, connection: Connection, extra: Mapping[str, Any], own: Collection[str] = (), host: str | None = None
+    ) -> Settings:
         """Convert a connection; extras arrive as text when the connection was given as a URI.
 
-        :raises ConfigurationError: a field is missing or has a wrong value; the message names it.
+        :param connection: the connection.
+        :param extra: its extras; Airflow gives none where they are no JSON.
+        :param own: names of the extras that this vendor has besides the common ones.
+        :param host: what stands for an empty host field.
+        :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
         """
         conn_id = str(connection.conn_id)
 
         def wrong(name: str, problem: str) -> ConfigurationError:
             return ConfigurationError(f"Connection {conn_id!r}: field {name!r} {problem}.")
+
+        if not isinstance(extra, Mapping) or not (extra or _is_object(connection.extra)):
+            raise wrong("extra", "is no JSON object")
+        known = COMMON_EXTRAS.union(own)
+        for name in extra:
+            if name not in known:
+                close = difflib.get_close_matches(str(name), known, 1)
+                advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
+                raise ConfigurationError(f"Connection {conn_id!r}: there is no field {name!r}; {advice}")
 
         def number(name: str, default: float | None, minimum: float) -> float | None:
             value = extra.get(name)
@@ -69,7 +87,7 @@ class Settings:
             raise wrong("max_concurrency", "must be a whole number")
         return cls(
             conn_id=conn_id,
-            base_url=_base_url(connection, wrong),
+            base_url=_base_url(connection, host, wrong),
             login=connection.login or "",
             password=connection.password or "",
             extra=extra,
@@ -92,8 +110,15 @@ class Settings:
         return value.strip()
 
 
-def _base_url(connection: Connection, wrong: Callable[[str, str], ConfigurationError]) -> str:
-    host = (connection.host or "").strip()
+def _is_object(text: str | None) -> bool:
+    try:
+        return isinstance(json.loads(text or "{}"), dict)
+    except ValueError:
+        return False
+
+
+def _base_url(connection: Connection, default: str | None, wrong: Callable[[str, str], ConfigurationError]) -> str:
+    host = (connection.host or "").strip() or default
     if not host:
         raise wrong("host", "is empty; give the host name or the full URL of the system")
     if "://" not in host:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from requests.auth import HTTPBasicAuth
 
 from airflow_provider_records.exceptions import (
+    AccessDeniedError,
     AuthenticationError,
     ConfigurationError,
     InvalidRecordsError,
@@ -26,7 +27,7 @@ from airflow_provider_records.exceptions import (
     VendorError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import Answer, BearerAuth, Settings, Sign, T, Token, VendorHook, fail, quoted
+from airflow_provider_records.hooks.base import Answer, BearerAuth, Settings, T, Token, VendorHook, fail, quoted
 from airflow_provider_records.hooks.unifier_answers import (
     NODE_ID,
     DeletedDocument,
@@ -77,13 +78,14 @@ class UnifierHook(VendorHook):
     conn_type = "unifier"
     hook_name = "Oracle Primavera Unifier"
     vendor = "Unifier"
+    own_extras = frozenset({"login_path"})
 
     def __init__(self, unifier_conn_id: str = "unifier_default", settings: Settings | None = None) -> None:
         super().__init__(unifier_conn_id, settings)
         self.unifier_conn_id = unifier_conn_id
 
     @cached_property
-    def auth(self) -> Sign:
+    def auth(self) -> BearerAuth:
         """A bearer token from the login path, one for all threads, fetched again after a 401."""
         return BearerAuth(self._login)
 
@@ -101,7 +103,8 @@ class UnifierHook(VendorHook):
             return self.send("login", "GET", self.url(path), self._read_login, repeatable=True, auth=basic)
         except AuthenticationError as error:
             raise AuthenticationError(
-                f"{self._where('login')}: refused; login must be an active Integration User, password its password.",
+                f"{self._where('login')}: refused; login must be an active Integration User that is not locked, "
+                "password its password.",
                 status=error.status,
                 code=error.code,
             ) from None
@@ -300,16 +303,22 @@ class UnifierHook(VendorHook):
         options = json.dumps({"filter_condition": f"projectnumber={project_number}"})
         return self._get("shell", ["admin/projectshell"], {"options": options}, read)
 
-    def test_connection(self) -> tuple[bool, str]:
-        """Sign in and list the root of the company's documents; changes nothing."""
+    def try_out(self) -> str:
+        """Sign in and list the root of the company's documents."""
+        self.auth.token()
         try:
             self.list_nodes(parent_path="/", node_type="Folder")
         except (ServerError, RefusedError) as error:
             # Signed in, but not every company keeps documents at company level.
-            return True, f"Signed in. The documents of the company level could not be listed: {error}"
-        except (VendorError, ConfigurationError) as error:
-            return False, str(error)
-        return True, "Signed in, and the documents of the company level can be listed."
+            return f"Signed in. The documents of the company level could not be listed: {error}"
+        except AccessDeniedError as error:
+            raise AccessDeniedError(
+                "Signed in, but no right to read documents (HTTP 403); give the Integration User the rights of the "
+                "Document Services."
+            ) from error
+        except VendorError as error:
+            raise type(error)(f"Signed in, but: {error}") from error
+        return "Signed in, and the documents of the company level can be listed."
 
     def _get(self, call: str, parts: Sequence[str], query: Mapping[str, str], read: Callable[[Answer], T]) -> T:
         url = f"{self.url(_SERVICE, *parts)}?{urlencode(query, quote_via=quote, safe='')}"
@@ -334,7 +343,8 @@ class UnifierHook(VendorHook):
         if status is None and answer.status >= 500:
             raise NoAnswerError(f"{where}: HTTP {answer.status} instead of an answer.", **facts)
         if envelope is None or status is None:
-            raise UnreadableAnswerError(f"{where}: HTTP {answer.status} without a status that can be read.", **facts)
+            what = "with a web page, such as a login page," if answer.is_html else "without a status that can be read"
+            raise UnreadableAnswerError(f"{where}: HTTP {answer.status} {what} instead of an answer.", **facts)
         if status != 200:
             kind, words = codes.get(status, (ServerError, "not carried out"))
             words = f"{words} (status {status})"

@@ -18,7 +18,7 @@ from airflow.sdk.log import amask_secret
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_records.exceptions import NoAnswerError, NotSentError, RecordsError, ServerError
-from airflow_provider_records.hooks.base import Settings, VendorHook, mask
+from airflow_provider_records.hooks.base import VendorHook, mask
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class VendorTrigger(BaseTrigger):
             await amask_secret(connection.password)
         extra = await connection.aextra_dejson()
         # In a thread, since a CA file may be read.
-        settings = await asyncio.to_thread(Settings.of, connection, extra)
+        settings = await asyncio.to_thread(self.hook_class.read_settings, connection, extra)
         return self.hook_class(self.conn_id, settings)
 
     async def _decided(self, hook: VendorHook) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 
 from airflow.sdk import Connection
 
-from airflow_provider_records.hooks.base import Settings
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.sandbox.core import Entry, Fault, Stage
 from airflow_provider_records.sandbox.opus import OpusPart
@@ -53,7 +52,7 @@ class Desk:
     def another(self, login: str = "records-client", password: str = SECRET, **extra: Any) -> OpusHook:
         given = {"identity_url": f"{self.url}/connect/token", "connector_id": CONNECTOR, "timeout": 5, **extra}
         connection = Connection(conn_id="opus_default", host=self.url, login=login, password=password)
-        return OpusHook(settings=Settings.of(connection, given))
+        return OpusHook(settings=OpusHook.read_settings(connection, given))
 
     def fault(self, call: str, **what: Any) -> None:
         self.stage.faults.append(Fault(call=call, **what))

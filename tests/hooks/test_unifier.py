@@ -546,7 +546,7 @@ def test_the_state_of_a_shell(house: House) -> None:
         (lambda house: None, True, "can be listed"),
         (lambda house: house.fault("list_nodes", body={"data": [], "message": [], "status": 1074}), True, "1074"),
         (lambda house: house.part.tokens.disabled.add(USER), False, "Integration User"),
-        (lambda house: house.fault("list_nodes", status=403, body="no"), False, "lacks a right"),
+        (lambda house: house.fault("list_nodes", status=403, body="no"), False, "no right to read"),
         (lambda house: house.fault("login", status=404, body="no"), False, "login_path"),
     ],
 )
