@@ -77,7 +77,7 @@ class VendorError(RecordsError):
     :param detail: the vendor's raw text, cut to 500 characters; for the evidence, not for logs.
     :param words: the cause alone, without the id: the same for all records that it hits.
 
-    ``retry_after`` is how many seconds the system asked to wait, if it did.
+    ``retry_after`` is how many seconds the system asked to wait, if it did; 0: it did not say how long.
     """
 
     retry = True
@@ -103,6 +103,10 @@ class VendorError(RecordsError):
 
 class NotSentError(VendorError):
     """The request provably did not reach the system (connection refused, name unknown, TLS refused)."""
+
+
+class UnavailableError(NotSentError):
+    """Nothing is sent to the system any more in this try, since it is down or asks to wait for too long."""
 
 
 class NoAnswerError(VendorError):

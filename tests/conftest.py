@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  
 
 from airflow_provider_records.disposal.journal import Journal  # noqa: E402
 from airflow_provider_records.hooks.base import VendorHook  # noqa: E402
+from airflow_provider_records.hooks.pace import Pace  # noqa: E402
 from airflow_provider_records.sandbox.core import Part, Server, Stage  # noqa: E402
 
 Serve = Callable[..., Server]
@@ -47,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_none())
+    monkeypatch.setattr(Pace, "longest_wait", 0.0)
+    monkeypatch.setattr(Pace, "slowest", math.inf)
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,7 @@ from airflow_provider_records.exceptions import (
     RecordsError,
     RefusedError,
     StopError,
+    UnavailableError,
     VendorError,
 )
 
@@ -197,8 +198,12 @@ class Runner:
         }
         if todo:
             self._wait_until_quiet()
-            self.journal.see(self.system.prepare(todo, state.seen))
-            self._send_in_rounds(todo, doubtful)
+            try:
+                self.journal.see(self.system.prepare(todo, state.seen))
+            except UnavailableError as error:
+                self._heed(error)
+            else:
+                self._send_in_rounds(todo, doubtful)
         self._admit_doubt(todo)
         self.journal.check_fence()  # what is returned now must not replace what a newer try has found
         return [state.outcomes.get(record.key) or self._not_attempted(record) for record in records]
@@ -334,7 +339,8 @@ class Runner:
             answers = self.system.dispose(batch, unanswered)
         except _NOT_DONE as error:
             self._heed(error)
-            found |= {record.key: _failed(record, error) for record in batch}
+            unsent = isinstance(error, UnavailableError)
+            found |= {record.key: self._not_attempted(record) if unsent else _failed(record, error) for record in batch}
             return
         except VendorError as error:
             log.warning("%s; it will be looked at later what became of it", error)
@@ -349,9 +355,9 @@ class Runner:
                 found[record.key] = self._verified(record, answer)
 
     def _heed(self, error: VendorError) -> None:
-        """Stop sending where no further request makes sense until somebody changes something."""
-        if isinstance(error, StopError):
-            self.fatal = True
+        """Stop sending where no further request makes sense, now or until somebody changes something."""
+        if isinstance(error, (StopError, UnavailableError)):
+            self.fatal = self.fatal or not error.retry
             self._end(str(error))
 
     def _verified(self, record: Record, outcome: Outcome) -> Outcome:
@@ -399,7 +405,7 @@ def rehearse(system: System, records: Sequence[Record], *, concurrency: int) -> 
     def look(batch: Sequence[Record]) -> list[Outcome]:
         try:
             answers = system.settle(batch)
-        except StopError:
+        except (StopError, UnavailableError):
             raise
         except RecordsError as error:
             return [_rehearsed(record, f"cannot be looked up: {error}") for record in batch]

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, NoReturn
 
-from airflow_provider_records.exceptions import UnreadableAnswerError, VendorError
+from airflow_provider_records.exceptions import (
+    NoAnswerError,
+    NotSentError,
+    RecordsError,
+    ServerError,
+    UnreadableAnswerError,
+    VendorError,
+)
 
 
 @dataclass(frozen=True)
@@ -72,3 +79,10 @@ class Answer:
 def fail(kind: type[VendorError], answer: Answer, message: str, code: str | None = None) -> NoReturn:
     """Raise a typed error with the facts of an answer."""
     raise kind(message, status=answer.status, code=code, request_id=answer.request_id, detail=answer.text)
+
+
+def may_pass(error: RecordsError) -> bool:
+    """Tell whether the same call may be answered later: the system was not reached, or had an error of its own."""
+    if isinstance(error, ServerError):
+        return any(500 <= int(number or 0) < 600 for number in (error.status, error.code))
+    return isinstance(error, (NoAnswerError, NotSentError))

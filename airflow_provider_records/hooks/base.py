@@ -31,10 +31,13 @@ from airflow_provider_records.exceptions import (
     NoAnswerError,
     NotSentError,
     RecordsError,
+    UnavailableError,
+    VendorError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.answer import Answer, fail
+from airflow_provider_records.hooks.answer import Answer, fail, may_pass
 from airflow_provider_records.hooks.auth import BearerAuth, Sign, Token, mask, no_auth
+from airflow_provider_records.hooks.pace import Pace
 from airflow_provider_records.hooks.settings import Settings
 
 __all__ = [
@@ -55,43 +58,12 @@ __all__ = [
 T = TypeVar("T")
 
 ATTEMPTS = 8
-LONGEST_WAIT = 600.0
 LARGEST_ANSWER = 64 * 1024 * 1024
+NAP = 0.1
 
 
-class Pace:
-    """When the next request may leave, over all threads of a task.
-
-    :param requests_per_second: limit, or None.
-    """
-
-    def __init__(self, requests_per_second: float | None) -> None:
-        self._gap = 1.0 / requests_per_second if requests_per_second else 0.0
-        self._lock = threading.Lock()
-        self._next = 0.0
-        self._held_until = 0.0
-
-    def slot(self) -> float:
-        """Reserve the next slot; return the seconds until then."""
-        with self._lock:
-            now = time.monotonic()
-            slot = max(now, self._next, self._held_until)
-            self._next = slot + self._gap
-            return slot - now
-
-    def hold(self, seconds: float) -> None:
-        """Let no thread send before ``seconds`` have passed, not even one that has its slot already."""
-        with self._lock:
-            self._held_until = max(self._held_until, time.monotonic() + seconds)
-
-    @property
-    def held(self) -> bool:
-        """Whether a hold has come since, so that another slot must be reserved."""
-        return time.monotonic() < self._held_until
-
-
-class _UnsignedError(NotSentError):
-    """No credentials could be had, after all attempts to get them."""
+class _NotAgainError(NotSentError):
+    """Not sent, and neither is another attempt to."""
 
 
 class VendorHook(BaseHook):
@@ -235,21 +207,29 @@ class VendorHook(BaseHook):
         def once() -> T:
             nonlocal renewable
             request = self._signed(call, prepared, sign)
-            answer = self._answer(call, request, settings, repeatable=repeatable)
-            status = self.verdict(answer)
-            if renewable and status in {401, 403} and self.renew(request, status):
-                renewable = False
-                answer = self._answer(call, self._signed(call, prepared, sign), settings, repeatable=repeatable)
-                status = self.verdict(answer)
-            self._refuse(answer, status)
+            round_ = self._wait_for_turn()
+            if self.stopping or not (repeatable or self.may_send()):
+                raise _NotAgainError(f"{self._where(call)}: not sent, the task is being stopped.")
             try:
-                return read(answer)
-            except NoAnswerError as error:
-                error.retry_after = answer.retry_after()
+                answer = self._answer(call, request, settings)
+                status = self.verdict(answer)
+                renewed = renewable and status in {401, 403} and self.renew(request, status)
+                if not renewed:
+                    result = self._read(answer, status, read)
+            except VendorError as error:
+                if may_pass(error):
+                    self.pace.failed(round_, error)
+                else:
+                    self.pace.answered(round_)
                 raise
+            self.pace.answered(round_)
+            if not renewed:
+                return result
+            renewable = False
+            return once()
 
         def again(error: BaseException) -> bool:
-            if self.stopping or isinstance(error, _UnsignedError):
+            if self.stopping or isinstance(error, (_NotAgainError, UnavailableError)):
                 return False
             return isinstance(error, NotSentError) or (repeatable and isinstance(error, NoAnswerError))
 
@@ -266,20 +246,23 @@ class VendorHook(BaseHook):
             return sign(prepared.copy())
         except (NotSentError, NoAnswerError) as error:
             # that request had its own attempts; whatever became of it, this one was not sent
-            raise _UnsignedError(
+            raise UnavailableError(
                 f"{self._where(call)}: not sent, since there are no credentials for it: {error}",
                 status=error.status,
                 code=error.code,
                 request_id=error.request_id,
             ) from None
 
-    def _answer(self, call: str, request: requests.PreparedRequest, settings: Settings, *, repeatable: bool) -> Answer:
+    def _wait_for_turn(self) -> int:
+        """Wait until this thread may send; return the round of the pace."""
+        while True:
+            seconds, round_ = self.pace.slot()
+            self._sleep(seconds, round_)
+            if self.pace.round == round_ or self.stopping:
+                return round_
+
+    def _answer(self, call: str, request: requests.PreparedRequest, settings: Settings) -> Answer:
         where = self._where(call)
-        self._sleep(self.pace.slot())
-        while self.pace.held and not self.stopping:
-            self._sleep(self.pace.slot())
-        if self.stopping or not (repeatable or self.may_send()):
-            raise NotSentError(f"{where}: not sent, the task is being stopped.")
         url = str(request.url)
         options = self._environment(url, settings)
         try:
@@ -319,6 +302,15 @@ class VendorHook(BaseHook):
     def _where(self, call: str) -> str:
         return f"{self.vendor} {call} (connection {self.conn_id!r})"
 
+    def _read(self, answer: Answer, status: int, read: Callable[[Answer], T]) -> T:
+        try:
+            self._refuse(answer, status)
+            return read(answer)
+        except VendorError as error:
+            if error.retry_after is None:
+                error.retry_after = answer.retry_after()
+            raise
+
     def _refuse(self, answer: Answer, status: int) -> None:
         where = self._where(answer.call)
         facts: dict[str, Any] = {
@@ -342,23 +334,19 @@ class VendorHook(BaseHook):
             )
         if status == 429:
             error = NotSentError(f"{where}: the system asks to slow down (HTTP 429).", **facts)
-            error.retry_after = answer.retry_after()
+            error.retry_after = answer.retry_after() or 0.0
             raise error
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = getattr(error, "retry_after", None)
-        if not asked:
-            return self.backoff(state)
-        if asked > LONGEST_WAIT and error is not None:
-            raise error
-        self.pace.hold(asked)
-        return 0.0
+        # what the system asks for, the pace waits for, with all threads
+        return self.backoff(state) if getattr(error, "retry_after", None) is None else 0.0
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, round_: int | None = None) -> None:
+        """Sleep until the stop flag is set, or another round than ``round_`` begins."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and not self.stopping:
-            time.sleep(min(left, 0.2))
+        while (left := end - time.monotonic()) > 0 and not self.stopping and round_ in {None, self.pace.round}:
+            time.sleep(min(left, NAP))
 
     def url(self, *parts: str) -> str:
         """Append path parts to the base URL; parts are given ready, ids through :func:`quoted`."""

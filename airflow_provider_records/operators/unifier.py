@@ -19,6 +19,7 @@ from airflow_provider_records.exceptions import (
     RefusedError,
     ServerError,
     StopError,
+    UnavailableError,
     VendorError,
 )
 from airflow_provider_records.hooks.unifier import UnifierHook
@@ -143,6 +144,8 @@ class UnifierSystem:
         def look(folder: Folder) -> list[str]:
             try:
                 contents = Contents() if stopped.is_set() else self.read(folder)
+            except UnavailableError:
+                raise
             except VendorError as error:  # each of its records says so when its turn comes
                 if isinstance(error, StopError):
                     stopped.set()
@@ -213,7 +216,7 @@ class UnifierSystem:
     def _not_sent(self, record: Record, folder: Folder) -> Outcome:
         try:
             contents = self._look(folder)
-        except StopError:
+        except (StopError, UnavailableError):
             raise
         except RefusedError as error:
             return _outcome(record, Result.BLOCKED, Proof.RESPONSE, f"nothing was sent: {error.words}", error)

@@ -12,9 +12,10 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_provider_records.exceptions import ConfigurationError, TriggerEventError, VendorError
+from airflow_provider_records.hooks.answer import may_pass
 from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.operators.base import hard_stops
-from airflow_provider_records.triggers.base import VendorTrigger, may_pass
+from airflow_provider_records.triggers.base import VendorTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -17,17 +17,11 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_records.exceptions import NoAnswerError, NotSentError, RecordsError, ServerError
+from airflow_provider_records.exceptions import RecordsError
+from airflow_provider_records.hooks.answer import may_pass
 from airflow_provider_records.hooks.base import VendorHook, mask
 
 log = logging.getLogger(__name__)
-
-
-def may_pass(error: RecordsError) -> bool:
-    """Tell whether the same question may be answered later: the system was not reached, or had an error of its own."""
-    if isinstance(error, ServerError):
-        return any(500 <= int(number or 0) < 600 for number in (error.status, error.code))
-    return isinstance(error, (NoAnswerError, NotSentError))
 
 
 class VendorTrigger(BaseTrigger):

@@ -367,9 +367,14 @@ def test_429_is_waited_out(office: Office) -> None:
     assert office.recycled == ["555"]
 
 
-def test_a_system_that_is_not_there_is_failed(office: Office, connect: Connect) -> None:
+@pytest.mark.parametrize("place", [NOWHERE, BY_ID])
+def test_nothing_is_attempted_of_a_system_that_is_not_there(
+    office: Office, connect: Connect, place: dict[str, Any]
+) -> None:
     connect("unifier", "http://127.0.0.1:9/unifier", "a-user", "a-pass-word")
-    assert told(office.try_(record(555), record(556, BY_ID))) == [("failed", None)] * 2
+    outcomes = office.try_(record(555, place), record(556, place))
+    assert told(outcomes) == [("not_attempted", None)] * 2
+    assert "no connection could be made" in str(outcomes[1].reason)
 
 
 # Traps 4 and 5: whose number it is

@@ -25,9 +25,10 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
 )
 from airflow_provider_records.hooks import base as hooks
+from airflow_provider_records.hooks.answer import may_pass
 from airflow_provider_records.hooks.settings import Settings
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR
-from airflow_provider_records.triggers.base import VendorTrigger, may_pass
+from airflow_provider_records.triggers.base import VendorTrigger
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
 from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
