@@ -27,7 +27,7 @@ def test_every_request_has_a_timeout_and_a_delete_is_not_sent_again() -> None:
     with RawServer(None) as server:
         hook = PlainHook("thing_default", settings(server.url, timeout=0.3))
         begin = time.monotonic()
-        with pytest.raises(NoAnswerError, match="ReadTimeout"):
+        with pytest.raises(NoAnswerError, match="within the timeout"):
             hook.delete()
         assert time.monotonic() - begin < 2
         assert len(server.heads) == 1
