@@ -20,20 +20,59 @@ _COMMON_FIELDS = {
     },
     "verify_tls": {
         "label": "Verify TLS",
-        "schema": {"type": ["string", "null"], "default": "true"},
+        "schema": {"type": ["string", "null"], "default": "true", "examples": ["true", "false"]},
         "description": "true, false, or the path of a CA file on the workers.",
     },
 }
 
+_OPUS_REGIONS = {
+    "au": "Australia",
+    "ca": "Canada",
+    "fr": "France",
+    "de": "Germany",
+    "jp": "Japan",
+    "kr": "Korea",
+    "ne": "North Europe",
+    "qa": "Qatar",
+    "sg": "Singapore",
+    "za": "South Africa",
+    "ch": "Switzerland",
+    "uae": "United Arab Emirates",
+    "uk": "United Kingdom",
+    "us": "United States",
+    "we": "West Europe",
+    "gcp-au": "Google Cloud, Australia",
+    "gcp-jp": "Google Cloud, Japan",
+    "gcp-kr": "Google Cloud, Korea",
+    "gcp-us": "Google Cloud, United States",
+    "gcp-we": "Google Cloud, West Europe",
+    "gov": "US Government",
+    "aos2": "AOS2",
+    "fedramp": "FedRAMP",
+}
+
 _OPUS_FIELDS = {
+    "region": {
+        "label": "Region or cloud",
+        "schema": {
+            "type": ["string", "null"],
+            "enum": [*_OPUS_REGIONS],
+            "values_display": {code: f"{name} ({code})" for code, name in _OPUS_REGIONS.items()},
+        },
+        "description": "AvePoint's data centre; stands for the API host and its identity URL, so leave these empty.",
+    },
     "identity_url": {
         "label": "Identity URL",
-        "schema": {"type": ["string", "null"], "format": "url"},
-        "description": (
-            "Where tokens are fetched; empty: https://identity.avepointonlineservices.com/connect/token "
-            "(commercial). US Gov: identity-gov, AOS2: identity-aos2 as the first label; "
-            "FedRAMP: https://identity.online15.net/connect/token."
-        ),
+        "schema": {
+            "type": ["string", "null"],
+            "examples": [
+                "https://identity.avepointonlineservices.com/connect/token",
+                "https://identity-gov.avepointonlineservices.com/connect/token",
+                "https://identity-aos2.avepointonlineservices.com/connect/token",
+                "https://identity.online15.net/connect/token",
+            ],
+        },
+        "description": "Where tokens are fetched; empty: the identity service of the region's or host's cloud.",
     },
     "scope": {
         "label": "Scope",
@@ -118,7 +157,7 @@ def get_provider_info() -> dict[str, object]:
                 "ui-field-behaviour": {
                     "hidden-fields": ["schema", "port", "extra"],
                     "relabeling": {"host": "API host", "login": "Client id", "password": "Client secret"},
-                    "placeholders": {"host": "graph-we.avepointonlineservices.com"},
+                    "placeholders": {"host": "empty: that of the region below"},
                 },
                 "conn-fields": {**_OPUS_FIELDS, **_COMMON_FIELDS},
             },
@@ -152,8 +191,16 @@ def get_provider_info() -> dict[str, object]:
                 "conn-fields": {
                     "login_path": {
                         "label": "Login path",
-                        "schema": {"type": ["string", "null"], "default": "/ws/rest/service/v1/login"},
-                        "description": "/ws/rest/service/v1/login, or /ws/rest/service/v2/auth/token.",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "default": "/ws/rest/service/v1/login",
+                            "examples": [
+                                "/ws/rest/service/v1/login",
+                                "/ws/rest/service/v2/auth/token",
+                                "/ws/rest/service/v1/oauth/token",
+                            ],
+                        },
+                        "description": "Where the integration user signs in; OAuth users: one of the token paths.",
                     },
                     **_COMMON_FIELDS,
                 },
