@@ -164,7 +164,10 @@ class Store:
             raise StoreUnavailableError(f"{self.uri(name)} cannot be read: {error.strerror or error}.") from error
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of all files below a folder, sorted; empty if there is no such folder."""
+        """Return the names of all files below a folder, sorted; empty if there is no such folder.
+
+        :raises EvidenceError: a folder is there and cannot be read.
+        """
         if self._fs is not None:
             self._fs.invalidate_cache()
             try:
@@ -172,13 +175,17 @@ class Store:
             except FileNotFoundError:
                 return []
             return sorted(str(path).split(f"{self._base.lstrip('/')}/", 1)[-1] for path in found)
-        top = self._local / folder
-        if not top.is_dir():
-            return []
+
+        def fail(error: OSError) -> None:
+            if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                raise StoreUnavailableError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+        skip = len(str(self._local)) + 1
         return sorted(
-            path.relative_to(self._local).as_posix()
-            for path in top.rglob("*")
-            if path.is_file() and not path.name.startswith(".")
+            f"{path}/{name}"[skip:]
+            for path, _, names in os.walk(self._local / folder, onerror=fail)
+            for name in names
+            if not name.startswith(".")
         )
 
     def children(self, folder: str) -> list[str]:

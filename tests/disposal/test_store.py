@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -166,6 +167,20 @@ def test_a_file_is_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Path, "replace", rename)
     Store(str(tmp_path)).write("a", b"1")
     assert events == ["fsync", "rename", "fsync"]
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(str(tmp_path))
+    store.write("journal/one", b"")
+
+    def broken(path: str) -> None:
+        raise OSError(errno.EIO, "Input/output error", path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(EvidenceError, match="journal cannot be read: Input/output error"):
+        store.names("journal")
 
 
 @pytest.mark.parametrize("name", ["folder", "file/below"])
