@@ -10,6 +10,7 @@ from datetime import UTC
 from urllib.parse import unquote
 
 from airflow_provider_records.disposal import page
+from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.outcome import Result
 from airflow_provider_records.disposal.page import Verdict
@@ -74,10 +75,10 @@ def row(nights: Nights, night: Night, run: Run | None, when: str, certified: boo
     except RecordsError:
         approvals = []
     people = dict.fromkeys(approval.name or approval.approver for approval in approvals)
-    return Row(night, run, when, judge(night, run), list(people), certified)
+    return Row(night, run, when, judge(night, run, approvals), list(people), certified)
 
 
-def judge(night: Night, run: Run | None) -> Verdict:
+def judge(night: Night, run: Run | None, approvals: Iterable[Approval] = ()) -> Verdict:
     """Say in a line how a night ended, or how far it is."""
     if night.problem:
         return Verdict("open", "Unreadable", night.problem)
@@ -90,7 +91,13 @@ def judge(night: Night, run: Run | None) -> Verdict:
         {"record": vars(disposal), "complete": disposal.complete and not disposal.dry_run}
         for disposal in night.disposals
     ]
-    return page.verdict({"disposals": entries, "complete": all(entry["complete"] for entry in entries)})
+    return page.verdict(
+        {
+            "disposals": entries,
+            "approvals": [approval.fields() for approval in approvals],
+            "complete": all(entry["complete"] for entry in entries),
+        }
+    )
 
 
 def totals(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
