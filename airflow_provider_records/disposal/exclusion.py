@@ -71,9 +71,10 @@ def check(approval: Approval, shown: Iterable[Line], left: Iterable[Line]) -> No
             continue
         if is_ is not None and is_[0] in approval.excluded:
             raise ApprovalError(f"{taken_out(is_[0], approval)}, and is on the approved list nevertheless.")
-        key = (is_ or should)[0]
+        expected_key, found_key = (repr(line[0]) if line else "its end" for line in (should, is_))
         raise ApprovalError(
-            f"The list {approval.digest} is not what {approval.approver!r} left of {approval.shown}: see {key!r}."
+            f"The list {approval.digest} is not what {approval.approver!r} left of {approval.shown}: it has {found_key} "
+            f"where {expected_key} should be."
         )
     if absent:
         raise ApprovalError(f"{taken_out(min(absent), approval)}, and was not on the list that was shown.")

@@ -63,6 +63,7 @@ def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Dispos
             order=ORDER,
             words=words,
             rows=lambda place, result: _rows(store, disposals[place], result),
+            taken_out=lambda approval: _taken_out(store, approval),
         )
     )
     stream.enable_buffering(200)
@@ -94,7 +95,7 @@ def verdict(document: Mapping[str, Any]) -> Verdict:
     if not document["complete"]:
         return Verdict("open", "Not complete", f"Left to do: {words.left(document)}.")
     if not any(sum(record["counts"].values()) for record in records):
-        return Verdict("done", "Nothing to destroy", "The lists of this run were empty.")
+        return Verdict("done", "Nothing to destroy", f"The lists of this run were empty.{_but_taken_out(document)}")
     blocked = [
         f"{record['counts']['blocked']:,} in {words.system_name(record['system'])}"
         for record in records
@@ -102,8 +103,13 @@ def verdict(document: Mapping[str, Any]) -> Verdict:
     ]
     if blocked:
         text = f"Every record has a final outcome. The systems refused {' and '.join(blocked)}."
-        return Verdict("partly", "Complete, with refusals", text)
-    return Verdict("done", "Complete", "Every record on the approved lists has a final outcome; none is left.")
+        return Verdict("partly", "Complete, with refusals", text + _but_taken_out(document))
+    text = "Every record on the approved lists has a final outcome; none is left."
+    return Verdict("done", "Complete", text + _but_taken_out(document))
+
+
+def _but_taken_out(document: Mapping[str, Any]) -> str:
+    return f" {text}." if (text := words.taken_out(document)) else ""
 
 
 def bar(counts: Mapping[str, int]) -> list[Piece]:
@@ -131,6 +137,14 @@ def _rows(store: Store, disposal: Disposal, result: Result) -> Iterator[tuple[in
         for place, (record, outcome) in enumerate(zip(records, outcomes, strict=True), 1):
             if wanted in outcome:
                 yield place, Record(**json.loads(record)), Outcome.of(json.loads(outcome))
+
+
+def _taken_out(store: Store, approval: Mapping[str, Any]) -> Iterator[tuple[int, Record]]:
+    """Read the records that a person took out, each with its place on the list that was shown."""
+    with store.open(f"manifests/{approval['shown'].removeprefix('sha256:')}.jsonl") as lines:
+        for place, line in enumerate(lines, 1):
+            if (fields := json.loads(line))["key"] in approval["excluded"]:
+                yield place, Record(**fields)
 
 
 def _visible(value: object) -> object:

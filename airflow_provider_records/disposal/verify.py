@@ -225,6 +225,8 @@ def _accounts(document: Mapping[str, Any]) -> Iterator[str]:
     number = len(document["approvals"])
     people = "1 person" if len(approvers) == 1 else f"{len(approvers)} persons"
     yield f"{number} approval{'s' * (number != 1)} by {people}, each for the list that it names"
+    if text := words.taken_out(document):
+        yield f"{text}; none of them is on a list that was left"
     for entry in document["disposals"]:
         record = entry["record"]
         counts = record["counts"]

@@ -140,6 +140,14 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
         )
 
 
+def taken_out(document: Mapping[str, Any]) -> str:
+    """Say how many records reviewers took out of the lists that they were shown; empty if none."""
+    number = sum(len(approval.get("excluded", {})) for approval in document["approvals"])
+    if not number:
+        return ""
+    return f"{number:,} record{' was' if number == 1 else 's were'} taken out before approval, each with a reason"
+
+
 def left(document: Mapping[str, Any]) -> str:
     """Say what is left for another try, by system and outcome."""
     found = []

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _ASKED = "records_asked"
 _FIXED = ("subject", "body", "options", "multiple", "ignore_downstream_trigger_rules")
+_ANYBODY = "Anonymous"  # of the simple auth manager, when it makes everybody an admin
 _AGAIN = "Clear this task to be asked again."
 
 
@@ -181,8 +182,8 @@ class DisposalApprovalOperator(ApprovalOperator):
             )
         if answer.digest != manifest.digest:
             raise ApprovalError(
-                f"{answer.who} answered for the list {answer.digest!r}, and it is {manifest.digest} now. Airflow goes "
-                "on showing what was asked first: start a new DAG run."
+                f"{answer.who} answered for the list {str(answer.digest)[:80]!r}, and it is {manifest.digest} now. "
+                "Airflow goes on showing what was asked first: start a new DAG run."
             )
         approver = _approver(answer.user_id)
         if approver in {approval.approver for approval in given}:
@@ -292,6 +293,8 @@ def _check_users(users: object) -> None:
             raise ConfigurationError(
                 f'assigned_users: {user!r} is no user; write {{"id": "...", "name": "..."}}, both as text.'
             )
+        if user["id"] == _ANYBODY:
+            raise ConfigurationError(f"assigned_users: {_ANYBODY!r} is whoever opens this Airflow, and no person.")
 
 
 def _approver(user_id: str) -> str:

@@ -9,9 +9,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from airflow_provider_records.disposal import words
+from airflow_provider_records.disposal import exclusion, words
 from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.exclusion import taken_out
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.record import Record
 
@@ -19,8 +18,8 @@ _FIRST = 20
 """Records that are shown at most."""
 _CLASSES = 12
 """Classifications, and values of each other field, that are shown at most."""
-_ROOM = 20_000
-"""Characters that the records may take: MySQL keeps 65,535 bytes of a request."""
+_ROOM = 12_000
+"""Bytes for each of four parts, the records twice that: MySQL keeps 65,535 of a request."""
 _DISTINCT = 10_000
 _LONGEST = 120
 
@@ -59,20 +58,22 @@ def body(manifest: Manifest, earlier: Sequence[Approval], whole_list: str) -> st
     :param whole_list: address of the page that shows all of it.
     """
     seen = _Summary(manifest)
-    parts = [
-        f"**{_count(manifest.count)}** would be disposed of. "
-        "Your answer holds for exactly the list with this digest, and for no other.",
-        f"`{manifest.digest}`",
-        f"[Open the whole list]({whole_list}), or read it in the evidence store: {plain(manifest.uri, 1000)}",
-        _table(("Classification", "Records"), _most(seen.classes)),
-        "\n".join(f"- {line}" for line in seen.facts()),
-        *(_earlier(approval) for approval in earlier),
-        "The whole list:"
-        if len(seen.rows) == manifest.count
-        else f"The first {len(seen.rows):,} of {_count(manifest.count)}:",
-        _table(("Key", "Title", "Classification", "Filed under", "Created", "Modified"), seen.rows),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    head, *rows = _table(("Key", "Title", "Classification", "Filed under", "Created", "Modified"), seen.rows)
+    fitting = _fitting(rows, 2 * _ROOM)
+    number = len(fitting) - 1
+    return "\n\n".join(
+        [
+            f"**{_count(manifest.count)}** would be disposed of. "
+            "Your answer holds for exactly the list with this digest, and for no other.",
+            f"`{manifest.digest}`",
+            f"[Open the whole list]({whole_list}), or read it in the evidence store: {plain(manifest.uri, 500)}",
+            "\n".join(_fitting(_table(("Classification", "Records"), _most(seen.classes)), _ROOM)),
+            "\n".join(_fitting([f"- {line}" for line in seen.facts()], _ROOM)),
+            "\n".join(_fitting([line for approval in earlier for line in _earlier(approval)], _ROOM)),
+            "The whole list:" if number == manifest.count else f"The first {number:,} of {_count(manifest.count)}:",
+            "\n".join([head, *fitting]),
+        ]
+    )
 
 
 class _Summary:
@@ -83,7 +84,6 @@ class _Summary:
         self.places: dict[str, Counter[str]] = {"Connector": Counter(), "Filed under": Counter(), "Type": Counter()}
         self.days: dict[str, tuple[str, str, int]] = {}
         self.rows: list[tuple[str, ...]] = []
-        self._room = _ROOM
         for record in manifest:
             self._add(record)
 
@@ -114,7 +114,7 @@ class _Summary:
             if day := _day(record.attributes.get(name)):
                 first, last, number = self.days.get(name, (day, day, 0))
                 self.days[name] = min(first, day), max(last, day), number + 1
-        if self._room > 0 and len(self.rows) < _FIRST:
+        if len(self.rows) < _FIRST:
             row = (
                 plain(record.key, 300),
                 plain(record.title or ""),
@@ -124,16 +124,16 @@ class _Summary:
                 _day(record.attributes.get("modified")),
             )
             self.rows.append(row)
-            self._room -= sum(map(len, row))
 
 
-def _earlier(approval: Approval) -> str:
+def _earlier(approval: Approval) -> Iterator[str]:
     who = plain(approval.name or approval.approver)
-    lines = [f"**Approved already** by {who} on {plain(approval.approved_at[:10])}: {plain(approval.comment, 300)}"]
-    lines += [f"- {plain(taken_out(key, approval), 400)}" for key in list(approval.excluded)[:_FIRST]]
+    said = f": {plain(approval.comment, 300)}" if approval.comment else ""
+    yield f"- **Approved already** by {who}, {plain(approval.approved_at[:10])}{said}"
+    for key in list(approval.excluded)[:_FIRST]:
+        yield f"- {plain(exclusion.taken_out(key, approval), 400)}"
     if (more := len(approval.excluded) - _FIRST) > 0:
-        lines.append(f"- and {more:,} more")
-    return "\n".join(lines)
+        yield f"- and {more:,} more were taken out"
 
 
 def _most(values: Counter[str]) -> list[tuple[str, str]]:
@@ -143,10 +143,21 @@ def _most(values: Counter[str]) -> list[tuple[str, str]]:
     return most
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     lines = [tuple(head), *map(tuple, rows)]
     lines.insert(1, ("---",) * len(lines[0]))
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _fitting(lines: Iterable[str], room: int) -> list[str]:
+    """Return the first lines, as many as there is room for in bytes."""
+    fitting = []
+    for line in lines:
+        room -= len(line.encode()) + 1
+        if room < 0:
+            break
+        fitting.append(line)
+    return fitting
 
 
 def _day(value: object) -> str:

@@ -29,8 +29,15 @@ def planted(store: Store, value: object) -> str:
     return store.write(f"approvals/{hashlib.sha256(content).hexdigest()}.json", content)
 
 
-@pytest.mark.parametrize("fields", [{}, {"name": "Anna Ü", "comment": "ja\n<b>", "part_of": OTHER}])
-def test_an_approval_is_read_as_it_was_written(store: Store, fields: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": "Anna Ü", "comment": "ja\n<b>", "part_of": OTHER},
+        {"shown": OTHER, "excluded": {"enaio-1": "held", "ü": "wird gebraucht"}},
+    ],
+)
+def test_an_approval_is_read_as_it_was_written(store: Store, fields: dict[str, Any]) -> None:
     given = approval(**fields)
     uri = given.write(store)
     read = Approval.read(store, uri)
@@ -76,6 +83,13 @@ def test_an_approval_is_found_nowhere_but_in_its_folder(store: Store) -> None:
         {"part_of": ["x"]},
         {"comment": 1},
         {"name": {}},
+        {"shown": OTHER},
+        {"excluded": {"enaio-1": "held"}},
+        {"shown": OTHER, "excluded": {}},
+        {"shown": OTHER, "excluded": {"enaio-1": ""}},
+        {"shown": OTHER, "excluded": {"enaio-1": None}},
+        {"shown": OTHER, "excluded": ["enaio-1"]},
+        {"shown": OTHER, "excluded": {"enaio-1": "held"}, "part_of": OTHER},
         {"uri": "file:///elsewhere"},
         {"evil": "x"},
     ],
