@@ -1,9 +1,9 @@
 """Carries out a list against one system: chunk by chunk, resumable, and never beyond what is known.
 
 The rule of repeating lives here and nowhere else. A call that may have been carried out without our knowing is
-followed by a look (:meth:`System.settle`), and only a record that is still there is sent again, once. The look comes
-in a later round, when the call cannot take effect any more: sooner, it would take a record for one that is still
-there, and both calls would take effect.
+followed by a look (:meth:`System.settle`), and only a record that is still there is sent again, once. After a call
+without an answer the look comes in a later round, when the call cannot take effect any more: sooner, it would take a
+record for one that is still there, and both calls would take effect.
 """
 
 from __future__ import annotations
@@ -314,18 +314,23 @@ class Runner:
             if journal_lost:
                 found |= {key: _unclaimed(outcome) for key, outcome in found.items() if key not in self._causes}
             send = [record for record in batch if record.key not in found or record in there]
-        if round_ == _ROUNDS - 1:
-            reason = "two calls did not do it, and it is still there; the last one: "
-            found |= {
-                record.key: Outcome(record.key, Result.FAILED, reason=reason + self._causes[record.key])
-                for record in send
-            }
-        elif send:
+        calls = 0 if round_ == _ROUNDS - 1 else 2
+        while send:
+            if not calls:
+                reason = "two calls did not do it, and it is still there; the last one: "
+                found |= {
+                    record.key: Outcome(record.key, Result.FAILED, reason=reason + self._causes[record.key])
+                    for record in send
+                }
+                break
+            calls -= 1
             self._thread.disposing = True
-            if self.may_send():
-                self._dispose(send, frozenset(unanswered), found)
-            else:
+            if not self.may_send():
                 found |= {record.key: self._not_attempted(record) for record in send}
+                break
+            left_open = self._dispose(send, frozenset(unanswered), found)
+            unanswered |= {record.key for record in left_open}
+            send = self._settle(left_open, found) if left_open else []
         if confused := [key for key, outcome in found.items() if key != outcome.key]:
             raise ValueError(f"{self.system.name} answered for another record than {confused[0]!r}")
         return {
@@ -333,26 +338,32 @@ class Runner:
             for key, outcome in found.items()
         }
 
-    def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> None:
-        """Send one call; what it leaves open gets no outcome."""
+    def _dispose(
+        self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]
+    ) -> list[Record]:
+        """Send one call; return what its answer leaves open. What has no answer gets no outcome in this round."""
         try:
             answers = self.system.dispose(batch, unanswered)
         except _NOT_DONE as error:
             self._heed(error)
             unsent = isinstance(error, UnavailableError)
             found |= {record.key: self._not_attempted(record) if unsent else _failed(record, error) for record in batch}
-            return
+            return []
         except VendorError as error:
-            log.warning("%s; it will be looked at later what became of it", error)
-            if error.status in _MAY_STILL_ACT:
-                self.journal.lose()
+            log.warning("%s; it will be looked at what became of it", error)
             self._causes |= {record.key: str(error) for record in batch}
-            return
+            if error.status not in _MAY_STILL_ACT:
+                return list(batch)
+            self.journal.lose()
+            return []
+        left_open = []
         for record, answer in zip(batch, answers, strict=True):
             if answer is None:
                 self._causes[record.key] = "its answer left open what became of it"
+                left_open.append(record)
             else:
                 found[record.key] = self._verified(record, answer)
+        return left_open
 
     def _heed(self, error: VendorError) -> None:
         """Stop sending where no further request makes sense, now or until somebody changes something."""
