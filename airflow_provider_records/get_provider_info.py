@@ -131,6 +131,7 @@ def get_provider_info() -> dict[str, object]:
                 "integration-name": "AvePoint Opus",
                 "python-modules": [
                     f"{package}.operators.opus",
+                    f"{package}.operators.approval",
                     f"{package}.operators.manifest",
                     f"{package}.operators.certificate",
                 ],

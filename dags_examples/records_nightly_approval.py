@@ -1,0 +1,67 @@
+"""Every night: destroy due enaio content after two people have approved the list in Airflow, one after the other.
+
+Connections: ``opus_default`` (with the connector id of the enaio records), ``enaio_default``. The reviewers are users of
+Airflow; they answer under *Required Actions* and may take single records out of the list. With the simple auth manager:
+``[core] simple_auth_manager_users = reviewer_1:user,reviewer_2:user``, ``simple_auth_manager_all_admins = False``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG
+from airflow.sdk.execution_time.hitl import HITLUser
+
+from airflow_provider_records.operators.approval import DisposalApprovalOperator
+from airflow_provider_records.operators.certificate import DestructionCertificateOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+
+REVIEWERS: list[HITLUser] = [{"id": "reviewer_1", "name": "Reviewer 1"}, {"id": "reviewer_2", "name": "Reviewer 2"}]
+
+with DAG(
+    dag_id="records_nightly_approval",
+    description="Destroy due enaio content after two approvals in Airflow, mark it in Opus, certify",
+    schedule="30 4 * * *",  # Opus moves due records into review between 22:00 and 04:00
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    tags=["records"],
+    doc_md=__doc__,
+):
+    due = OpusDueRecordsOperator(
+        task_id="due",
+        # 14 hours back: nothing is listed early, whatever time zone the Opus tenant counts in.
+        due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
+        target_id_pattern=r"enaio-(\d+)",
+    )
+    review = DisposalApprovalOperator(
+        task_id="review",
+        records=due.output,
+        assigned_users=REVIEWERS,
+        response_timeout=timedelta(days=7),
+    )
+    # Given what the first one returns, it refuses the first one's person.
+    confirm = DisposalApprovalOperator(
+        task_id="confirm",
+        records=review.output,
+        assigned_users=REVIEWERS,
+        response_timeout=timedelta(days=7),
+    )
+    delete = EnaioDeleteObjectOperator(task_id="delete", records=confirm.output, hard_delete=True, min_approvals=2)
+    mark = OpusDestroyRecordsOperator(
+        task_id="mark",
+        records=delete.output,
+        # absent: content that went in an abandoned run would else stay due for ever.
+        accept=("destroyed", "absent"),
+        min_approvals=2,
+        # Also when some records could not be deleted: the others are marked in the same run.
+        trigger_rule="one_done",
+    )
+    DestructionCertificateOperator(
+        task_id="certificate",
+        disposals=[delete.output, mark.output],
+        # Always, and red if anything is left. A rejection skips it all the same: there is nothing to certify.
+        trigger_rule="all_done",
+    )
