@@ -1,8 +1,9 @@
 """Every night: destroy due enaio content after two people have approved the list in Airflow, one after the other.
 
-Connections: ``opus_default`` (with the connector id of the enaio records), ``enaio_default``. The reviewers are users of
-Airflow; they answer under *Required Actions* and may take single records out of the list. With the simple auth manager:
-``[core] simple_auth_manager_users = reviewer_1:user,reviewer_2:user``, ``simple_auth_manager_all_admins = False``.
+Connections: ``opus_default`` (with the connector id of the enaio records), ``enaio_default``. The reviewers are users
+of Airflow; they answer under *Required Actions* and may take single records out of the list. The simple auth manager
+has them with ``[core] simple_auth_manager_users = reviewer_1:user,reviewer_2:user`` and
+``simple_auth_manager_all_admins = False``.
 """
 
 from __future__ import annotations
