@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -84,6 +84,23 @@ class System(Protocol):
 
 
 @dataclass
+class Chunk:
+    """Calls whose intents were published together, once the last of them has ended.
+
+    :param begun: when they were published, seconds since the epoch.
+    :param records: how many records they are for.
+    :param found: number of records by outcome; what went unanswered has none yet.
+    :param ended: when the last outcome was published.
+    """
+
+    begun: float
+    records: int
+    found: Counter[Result] = field(default_factory=Counter)
+    ended: float = 0.0
+    flying: int = 0
+
+
+@dataclass
 class _Progress:
     """Counts over all threads of one try."""
 
@@ -92,17 +109,19 @@ class _Progress:
     lock: threading.Lock = field(default_factory=threading.Lock)
     begun: float = field(default_factory=time.monotonic)
     said: float = field(default_factory=time.monotonic)
+    found: Counter[Result] = field(default_factory=Counter)
     attempted: int = 0
     failures: int = 0
     unanswered: int = 0
 
-    def add(self, outcomes: Iterable[Outcome], unanswered: int) -> bool:
+    def add(self, outcomes: Sequence[Outcome], unanswered: int) -> bool:
         """Count; a call without an answer is a failure until a look says more. Tell whether there are too many."""
         with self.lock:
             self.unanswered += unanswered
             self.attempted += unanswered
             self.failures += unanswered
             for outcome in outcomes:
+                self.found[outcome.result] += 1
                 if outcome.result is not Result.NOT_ATTEMPTED:
                     self.attempted += 1
                     self.failures += outcome.result in FAILURES
@@ -120,8 +139,11 @@ class _Progress:
             return
         self.said = time.monotonic()
         rate = self.attempted / (self.said - self.begun)
-        left = (self.total - self.attempted) / rate if rate else 0.0
-        log.info("%s of %s records, %.1f a second, %.0f s left", self.attempted, self.total, rate, left)
+        left = f"{(self.total - self.attempted) / rate:.0f} s left" if rate else "no answer yet"
+        found = [f"{self.found[result]} {result}" for result in Result if self.found[result]]
+        found += [f"{self.unanswered} unanswered"] if self.unanswered else []
+        counts = ", ".join(found) or "none"
+        log.info("%s of %s records (%s), %.1f a second, %s", self.attempted, self.total, counts, rate, left)
 
 
 class Runner:
@@ -132,6 +154,7 @@ class Runner:
     :param limits: the breakers.
     :param concurrency: calls in flight at most.
     :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
+    :param report: told of each chunk in the thread that runs the list, once its outcomes are published.
 
     ``stop_reason`` says why the sending ended early, ``fatal`` whether a retry cannot help.
     """
@@ -144,12 +167,14 @@ class Runner:
         *,
         concurrency: int,
         verify: bool = True,
+        report: Callable[[Chunk], object] = lambda _: None,
     ) -> None:
         self.system = system
         self.journal = journal
         self.limits = limits
         self.concurrency = concurrency
         self.verify = verify
+        self.report = report
         self.stop_reason: str | None = None
         self.fatal = False
         self._hurried = False
@@ -187,8 +212,9 @@ class Runner:
         :raises JournalError: a newer try has taken over.
         :raises EvidenceError: the list names a record twice, or the store cannot be written.
         """
-        if len(keys := Counter(record.key for record in records)) != len(records):
-            raise EvidenceError(f"The list names {keys.most_common(1)[0][0]!r} twice; nothing was sent.")
+        if len({record.key for record in records}) != len(records):
+            ((twice, _),) = Counter(record.key for record in records).most_common(1)
+            raise EvidenceError(f"The list names {twice!r} twice; nothing was sent.")
         state = self.journal.state
         todo = [
             record for record in records if (known := state.outcomes.get(record.key)) is None or not known.result.final
@@ -238,47 +264,70 @@ class Runner:
         )
 
     def _send(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int) -> None:
-        size = self.system.batch_size
-        batches = iter([todo[start : start + size] for start in range(0, len(todo), size)])
-        flying: deque[list[Future[list[Outcome]]]] = deque()
+        """Carry out batches so that no thread waits for the journal, nor for the slowest call of a chunk.
 
-        def land() -> None:
-            self._land(flying[0], progress)
-            flying.popleft()
+        A chunk is intended as soon as no more than another one is in the air: that one keeps the threads busy while
+        outcomes and intents are written. So two chunks at most are intended without a published outcome.
+        """
+        size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
+        batches = (todo[start : start + size] for start in range(0, len(todo), size))
+        flying: dict[Future[list[Outcome]], Chunk] = {}
+        landed: deque[Future[list[Outcome]]] = deque()
+        signal = threading.Event()
+        more = True
+
+        def enough() -> bool:
+            return len(landed) >= width or len(flying) - len(landed) <= (width if more else 0)
+
+        def land(future: Future[list[Outcome]]) -> None:
+            landed.append(future)
+            if enough():
+                signal.set()
 
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
             try:
-                for chunk in _chunks(batches, self.concurrency * _BATCHES_PER_THREAD):
-                    if self._hurried or (self.stop_reason is not None and not round_):
-                        break
-                    # Intents of this chunk are written while the one before is still in the air.
-                    self.journal.intend(record.key for batch in chunk for record in batch)
-                    flying.append([])
-                    for batch in chunk:
-                        flying[-1].append(pool.submit(self._carry_out, batch, doubtful, progress, round_))
-                    if len(flying) > 1:
-                        land()
-                while flying:
-                    land()
+                while more or flying:
+                    more = more and not self._hurried and (self.stop_reason is None or round_ > 0)
+                    if more and len(flying) <= width:
+                        begun, next_ = time.time(), list(islice(batches, width))
+                        more = len(next_) == width
+                        if next_:
+                            self.journal.intend(record.key for batch in next_ for record in batch)
+                        chunk = Chunk(begun, sum(map(len, next_)), flying=len(next_))
+                        for batch in next_:
+                            future = pool.submit(self._carry_out, batch, doubtful, progress, round_)
+                            flying[future] = chunk
+                            future.add_done_callback(land)
+                        continue
+                    signal.clear()
+                    if not enough():
+                        signal.wait(LEASE / 5)
+                    self._publish([landed.popleft() for _ in range(len(landed))], flying)
+                    if flying and self.stop_reason is None:
+                        self.journal.keep_alive()
+                    progress.say()
             except BaseException as error:
                 self.stop(
                     str(error)
                     if isinstance(error, RecordsError)
                     else f"the task was interrupted ({type(error).__name__})"
                 )
-                while flying:
-                    land()
+                wait(flying)
+                self._publish(list(flying), flying)
                 raise
         if self._error is not None:
             raise self._error
 
-    def _land(self, futures: Sequence[Future[list[Outcome]]], progress: _Progress) -> None:
-        """Wait for a chunk and publish its outcomes."""
-        while wait(futures, timeout=LEASE / 5).not_done:
-            if self.stop_reason is None:
-                self.journal.keep_alive()
-        self.journal.record([outcome for future in futures for outcome in future.result()])
-        progress.say()
+    def _publish(self, landed: Sequence[Future[list[Outcome]]], flying: dict[Future[list[Outcome]], Chunk]) -> None:
+        """Publish the outcomes of calls that have ended."""
+        self.journal.record([outcome for future in landed for outcome in future.result()])
+        for future in landed:
+            chunk = flying.pop(future)
+            chunk.flying -= 1
+            chunk.found.update(outcome.result for outcome in future.result())
+            if not chunk.flying:
+                chunk.ended = time.time()
+                self.report(chunk)
 
     def _carry_out(
         self, batch: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int
@@ -452,8 +501,3 @@ def _unclaimed(outcome: Outcome) -> Outcome:
 
 def _failed(record: Record, error: VendorError) -> Outcome:
     return Outcome(record.key, Result.FAILED, reason=str(error), request_id=error.request_id, detail=error.detail)
-
-
-def _chunks(batches: Iterator[Sequence[Record]], size: int) -> Iterator[list[Sequence[Record]]]:
-    while chunk := list(islice(batches, size)):
-        yield chunk

@@ -489,22 +489,6 @@ def test_a_try_that_was_overtaken_at_its_very_end_sums_nothing_up() -> None:
     assert len(archive.sent) == 2
 
 
-def test_memory_of_the_journal_is_never_more_than_a_chunk_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 2)
-    archive, store = Archive(names(60)), in_memory()
-    ahead: list[int] = []
-
-    def count(_: str) -> None:
-        lines = {"intents": 0, "outcomes": 0}
-        for each in load(store, f"{FOLDER}/journal"):
-            if each.header["kind"] in lines:
-                lines[each.header["kind"]] += len(each.lines)
-        ahead.append(lines["intents"] - lines["outcomes"])
-
-    one_try(store, Told(archive, at_call=count), listed(60), 1, concurrency=3)
-    assert 0 < max(ahead) <= 12
-
-
 # A try that was given up, but lives
 
 
