@@ -20,7 +20,6 @@ import tenacity
 import urllib3
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
-from requests.adapters import HTTPAdapter
 from requests.cookies import extract_cookies_to_jar
 
 from airflow_provider_records.exceptions import (
@@ -37,6 +36,7 @@ from airflow_provider_records.exceptions import (
 )
 from airflow_provider_records.hooks.answer import Answer, fail, may_pass
 from airflow_provider_records.hooks.auth import BearerAuth, Sign, Token, mask, no_auth
+from airflow_provider_records.hooks.deadline import DeadlineAdapter
 from airflow_provider_records.hooks.pace import Pace
 from airflow_provider_records.hooks.settings import Settings
 
@@ -140,7 +140,7 @@ class VendorHook(BaseHook):
         """
         session = requests.Session()
         size = self.settings.max_concurrency
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=size, pool_block=True, max_retries=0)
+        adapter = DeadlineAdapter(pool_connections=4, pool_maxsize=size, pool_block=True, max_retries=0)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.headers["Accept"] = "application/json"
@@ -273,12 +273,11 @@ class VendorHook(BaseHook):
             if "Set-Cookie" in response.headers:
                 extract_cookies_to_jar(self.session.cookies, request, response.raw)  # type: ignore[no-untyped-call]
             with response:
-                deadline = time.monotonic() + settings.timeout
                 body = bytearray()
                 while piece := response.raw.read1(65536, decode_content=True):
                     body += piece
-                    if len(body) > LARGEST_ANSWER or time.monotonic() > deadline:
-                        raise NoAnswerError(f"{where}: the answer is too large or too slow to be read.")
+                    if len(body) > LARGEST_ANSWER:
+                        raise NoAnswerError(f"{where}: the answer is too large to be read.")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if isinstance(error, ValueError):
                 raise ConfigurationError(f"{where}: the URL or the proxy's URL is not valid.") from None

@@ -7,6 +7,7 @@ import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
@@ -85,10 +86,19 @@ def test_a_huge_answer_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> No
         scene.hook.delete()
 
 
-def test_a_slow_answer_ends(scene: Scene) -> None:
-    scene.fault(call="delete", status=200, body="x" * 1000, drip_ms=20)
+@pytest.mark.parametrize(
+    "slow",
+    [
+        {"status": 200, "body": "x" * 1000},
+        {"raw": f"HTTP/1.1 200 OK\r\nX-Slow: {'x' * 1000}"},
+        {"raw": "HTTP/1.1 100 Continue\r\n\r\n" * 100},
+    ],
+    ids=["body", "head", "before the head"],
+)
+def test_a_slow_answer_ends(scene: Scene, slow: dict[str, Any]) -> None:
+    scene.fault(call="delete", **slow, drip_ms=20)
     begin = time.monotonic()
-    with pytest.raises(NoAnswerError, match="too slow"):
+    with pytest.raises(NoAnswerError, match="the answer was lost"):
         scene.another(timeout=0.4).delete()
     assert time.monotonic() - begin < 2
 
