@@ -134,8 +134,6 @@ class EnaioSystem:
         try:
             # The service says the same whether it removed the object or only took it out of this one place.
             return self.verify(record, outcome)
-        except StopError:
-            raise
         except VendorError:
             return None
 

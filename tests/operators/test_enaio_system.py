@@ -247,6 +247,14 @@ def test_what_was_gone_before_us_is_absent(desk: Desk, hard: bool, form: str) ->
     assert desk.says("99", hard_delete=hard) == ("absent", "probe")
 
 
+def test_a_login_refused_between_deed_and_look_does_not_make_it_somebody_elses(desk: Desk) -> None:
+    record = {"key": "101", "location": "10"}
+    desk.fault("get_object", status=401, times=None)
+    assert desk.says(record, hard_delete=True) == ("unknown", None)
+    desk.server.stage.faults.clear()
+    assert desk.says(record, hard_delete=True) == ("destroyed", "inferred")
+
+
 @HARD_AND_SOFT
 @pytest.mark.parametrize("wrong", [{"location": "20"}, {"object_type_id": "1"}])
 def test_a_wrong_location_or_type_is_not_absence(desk: Desk, hard: bool, wrong: dict[str, str]) -> None:
