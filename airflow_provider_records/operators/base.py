@@ -23,6 +23,7 @@ from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.operators.assets import DISPOSALS, events
 from airflow_provider_records.operators.links import DisposalLink
 from airflow_provider_records.operators.selection import Selection, accepted_results, resolve
+from airflow_provider_records.operators.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -212,6 +213,7 @@ class DisposeOperator(BaseOperator):
         fatal = False
         outcomes: list[Outcome] = []
         journal: Journal | None = None
+        telemetry = Telemetry(self.system_name)
         if manifest.count:
             if self.rehearse_only:
                 outcomes = rehearse(self.system(selection), list(manifest), concurrency=self._threads())
@@ -242,13 +244,20 @@ class DisposeOperator(BaseOperator):
                 if hints is not None:
                     hints.set(_JOURNAL, journal.uri)
                 runner = Runner(
-                    self.system(selection), journal, limits, concurrency=self._threads(), verify=self.verify
+                    self.system(selection),
+                    journal,
+                    limits,
+                    concurrency=self._threads(),
+                    verify=self.verify,
+                    report=telemetry.chunk,
                 )
                 self._runner = runner
                 self.hook.may_send = runner.may_send
                 outcomes = runner.run(list(manifest))
                 stopped, fatal = runner.stop_reason, runner.fatal
         uri, counts = write_outcomes(store, manifest, outcomes, task_folder(facts))
+        if journal is not None:
+            telemetry.rest(counts)
         disposal = Disposal(
             system=self.system_name,
             manifest=manifest.uri,
