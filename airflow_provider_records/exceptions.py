@@ -106,7 +106,7 @@ class NotSentError(VendorError):
 
 
 class UnavailableError(NotSentError):
-    """Nothing is sent to the system any more in this try, since it is down or asks to wait for too long."""
+    """Nothing more is sent now: the system is down, asks to wait for too long, or the task is being stopped."""
 
 
 class NoAnswerError(VendorError):

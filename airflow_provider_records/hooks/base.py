@@ -62,10 +62,6 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 NAP = 0.1
 
 
-class _NotAgainError(NotSentError):
-    """Not sent, and neither is another attempt to."""
-
-
 class VendorHook(BaseHook):
     """A thin client: one vendor call is one method, with typed answers and typed errors.
 
@@ -209,7 +205,7 @@ class VendorHook(BaseHook):
             request = self._signed(call, prepared, sign)
             round_ = self._wait_for_turn()
             if self.stopping or not (repeatable or self.may_send()):
-                raise _NotAgainError(f"{self._where(call)}: not sent, the task is being stopped.")
+                raise UnavailableError(f"{self._where(call)}: not sent, the task is being stopped.")
             try:
                 answer = self._answer(call, request, settings)
                 status = self.verdict(answer)
@@ -229,7 +225,7 @@ class VendorHook(BaseHook):
             return once()
 
         def again(error: BaseException) -> bool:
-            if self.stopping or isinstance(error, (_NotAgainError, UnavailableError)):
+            if self.stopping or isinstance(error, UnavailableError):
                 return False
             return isinstance(error, NotSentError) or (repeatable and isinstance(error, NoAnswerError))
 

@@ -15,7 +15,6 @@ LONGEST_ASKED = 600.0
 WAITS_IN_VAIN = 3
 CLOSED_FOR = 60.0
 LONGEST_CLOSED = 3600.0
-CALM = 60.0
 
 _ASK = "Let the next try come later (retry_delay), and set requests_per_second if its limit is known."
 _CHECK = "Check that it is up and can be reached from this worker: host field, network, proxy, timeout."
@@ -27,7 +26,7 @@ class Pace:
     * **Asked to slow down** (HTTP 429, or ``Retry-After`` in the answer to a failed call): nobody sends for as long as
       the system asks. Then all threads together go on with nine tenths of the rate that it has accepted since it
       asked before; its own answers are the best measure of its limit. From there the rate grows, slowly at first (by
-      a tenth in 3 s, to the double in 8 s, to the hundredfold in 21 s), until it asks again or nothing is left to ask.
+      a tenth in 3 s, to the double in 8 s, to the hundredfold in 21 s), until it asks again.
     * **Failing**: eight calls in a row without a usable answer, whatever the reason and the thread. All threads wait,
       then a single call tries; the first usable answer lets all of them go on, as fast as before.
     * Each wait that follows another one in vain is longer, up to 30 s, and jittered.
@@ -43,6 +42,8 @@ class Pace:
     first_wait: ClassVar[float] = 0.5
     longest_wait: ClassVar[float] = 30.0
     patience: ClassVar[float] = 120.0
+    growth: ClassVar[float] = 10.0
+    """Seconds until the rate has grown by the factor e."""
     slowest: ClassVar[float] = 1.0
     """Requests a second, where the system has accepted none."""
 
@@ -81,9 +82,9 @@ class Pace:
         if self._row >= IN_A_ROW:
             return self.longest_wait
         calm = slot - self._grows_from
-        if calm > CALM:
+        if calm > 6 * self.growth:
             return 0.0
-        return 1.0 / (self._rate * math.exp((calm / 10.0) ** 2))
+        return 1.0 / (self._rate * math.exp((calm / self.growth) ** 2))
 
     def answered(self, round_: int) -> None:
         """Take note of a usable answer, be it a refusal.
