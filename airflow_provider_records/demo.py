@@ -231,7 +231,7 @@ def child_process(command: list[str], env: Mapping[str, str], log: Any) -> Itera
 def ready(child: subprocess.Popen[bytes], port: int) -> bool:
     """Wait until all parts of ``airflow standalone`` are healthy; False if they do not become so."""
     url = f"http://127.0.0.1:{port}/api/v2/monitor/health"
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 400
     while child.poll() is None and time.monotonic() < deadline:
         try:
             health = requests.get(url, timeout=5).json()
