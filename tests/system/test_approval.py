@@ -1,0 +1,189 @@
+"""People approve in real Airflow, over the API that its page uses too, while ``dags test`` runs the night."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_records import demo
+from airflow_provider_records.disposal.verify import verify
+from tests.system.conftest import Night
+from tests.system.test_nights import assert_true, state
+from tests.system.test_standalone import Api, wait
+
+pytestmark = pytest.mark.system
+DAG = "records_nightly_approval"
+USERS = ("reviewer_1", "reviewer_2", "stranger")
+Begin = Callable[..., Night]
+Offices = dict[str, "Office"]
+
+
+@dataclass
+class Office:
+    """One person at Airflow's API.
+
+    :param api: as this person.
+    """
+
+    api: Api
+
+    def waiting(self, task_id: str) -> dict[str, Any]:
+        """Wait until a task of the running night waits for an answer; return its request."""
+        found: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            path = f"dags/{DAG}/dagRuns/~/hitlDetails?response_received=false&task_id={task_id}&state=awaiting_input"
+            found[:] = self.api.call("GET", path)["hitl_details"]
+            return bool(found)
+
+        wait(look, 180)
+        return found[0]
+
+    def answer(self, request: dict[str, Any], option: str, **inputs: str) -> requests.Response:
+        """Answer as the README's curl line does."""
+        ti = request["task_instance"]
+        return self.api.session.patch(
+            f"{self.api.base}/api/v2/dags/{ti['dag_id']}/dagRuns/{ti['dag_run_id']}/taskInstances/{ti['task_id']}"
+            f"/{ti['map_index']}/hitlDetails",
+            json={"chosen_options": [option], "params_input": inputs},
+            timeout=120,
+        )
+
+    def approve(self, request: dict[str, Any], **inputs: str) -> requests.Response:
+        """Approve the list that the request shows."""
+        return self.answer(request, "Approve", manifest=request["params"]["manifest"]["value"], **inputs)
+
+
+@pytest.fixture(scope="module")
+def offices(airflow_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offices]:
+    """Airflow's API server, with users who are somebody."""
+    folder, port = tmp_path_factory.mktemp("api"), demo.free_port()
+    passwords = {user: secrets.token_urlsafe() for user in USERS}
+    (folder / "passwords.json").write_text(json.dumps(passwords))
+    env = {
+        **demo.environment(airflow_home),
+        **demo.standalone_variables(port),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(airflow_home / "dags"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:op" for user in USERS),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+    }
+
+    def served() -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=30).ok
+        except requests.ConnectionError:
+            return False
+
+    with (folder / "api.log").open("wb") as log, demo.child_process(demo.airflow("api-server"), env, log):
+        wait(served, 180)
+        yield {user: Office(Api(port, username=user, password=passwords[user])) for user in USERS}
+
+
+@dataclass
+class Run:
+    """A night that runs beside the test."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def end(self) -> str:
+        """Wait for its end; return its log."""
+        self.process.wait(300)
+        return self.log.read_text()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[Night], Run]]:
+    """Run a night in a process of its own."""
+    runs: list[Run] = []
+
+    def begin(night: Night) -> Run:
+        log = tmp_path / "night.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                demo.airflow("dags", "test", DAG), env=night.env, stdout=file, stderr=subprocess.STDOUT
+            )
+        runs.append(Run(process, log))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        run.process.kill()
+        run.process.wait(60)
+
+
+def test_four_eyes_and_one_record_taken_out(begin: Begin, start: Callable[[Night], Run], offices: Offices) -> None:
+    night = begin()
+    one, two, stranger = (offices[user] for user in USERS)
+    run = start(night)
+    request = one.waiting("review")
+    digest = request["params"]["manifest"]["value"]
+    live = night.stage.parts["enaio"].state()["live"]
+    kept = next(item for item in night.manifest(digest) if item["target_id"] in live)
+    assert kept["title"].split()[0] in request["body"]
+    assert stranger.approve(request).status_code == 403
+    assert one.approve(request, exclude=f"{kept['key']}: the court wants it", comment="Seen.").ok
+    request = two.waiting("confirm")
+    assert "the court wants it" in request["body"].replace("\\", "")
+    assert one.approve(request).status_code == 403
+    assert two.approve(request).ok
+    assert state(log := run.end()) == "success", log[-3000:]
+    assert_true(night, "enaio", "destroyed")
+    (delete,) = night.disposals()["delete"]
+    assert len(delete["approvals"]) == 2
+    assert kept["key"] not in {item["key"] for item in night.manifest(delete["digest"])}
+    assert kept["target_id"] in night.stage.parts["enaio"].state()["live"]
+    assert kept["key"] not in night.stage.effects("opus", "marked")
+    certificate = night.certificate()
+    people = {each["approver"]: each for each in certificate["approvals"]}
+    assert set(people) == {"airflow:reviewer_1", "airflow:reviewer_2"}
+    assert people["airflow:reviewer_1"]["excluded"] == {kept["key"]: "the court wants it"}
+    assert people["airflow:reviewer_1"]["shown"] == digest
+    (path,) = night.evidence.glob("certificates/*/*.json")
+    report = verify(path)
+    assert report.ok, report.problem
+    assert any("1 record was taken out" in line for line in report.checked)
+
+
+def test_the_old_page_releases_nothing(begin: Begin, start: Callable[[Night], Run], offices: Offices) -> None:
+    """Somebody clears the night while its list waits for an answer, and the list is another one then."""
+    night = begin()
+    one = offices["reviewer_1"]
+    run = start(night)
+    old = one.waiting("review")
+    run_id = old["task_instance"]["dag_run_id"]
+    shown = old["params"]["manifest"]["value"]
+    held = night.manifest(shown)[0]["key"]
+    night.stage.parts["opus"].decide(held, "hold")  # type: ignore[attr-defined]
+    # Without its own note of what was asked first the task would ask again, and Airflow shows the old request.
+    one.api.session.delete(
+        f"{one.api.base}/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances/review/state-store/records_asked", timeout=60
+    ).raise_for_status()
+    one.api.call(
+        "POST",
+        f"dags/{DAG}/clearTaskInstances",
+        dry_run=False,
+        only_failed=False,
+        dag_run_id=run_id,
+        task_ids=["due"],
+        include_downstream=True,
+    )
+    wait(lambda: len(list(night.evidence.glob("manifests/*.jsonl"))) == 2, 180)
+    wait(lambda: one.waiting("review")["task_instance"]["try_number"] > old["task_instance"]["try_number"], 120)
+    again = one.waiting("review")
+    assert again["params"]["manifest"]["value"] == shown
+    assert one.approve(again).ok
+    log = run.end()
+    assert "start a new DAG run" in log
+    assert state(log) == "failed"
+    assert not list(night.evidence.glob("approvals/*"))
+    assert not night.stage.effects("enaio", "destroyed")
