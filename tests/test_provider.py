@@ -68,6 +68,32 @@ def test_modules_are_listed_and_hold_what_they_say(kind: str) -> None:
         assert any(issubclass(item, KINDS[kind]) for item in ours), module
 
 
+def test_links_are_those_of_the_operators() -> None:
+    operators = {module for block in INFO["operators"] for module in block["python-modules"]}
+    members = [item for module in operators for item in vars(importlib.import_module(module)).values()]
+    used = {
+        type(link) for item in members for link in getattr(item, "operator_extra_links", ()) if inspect.isclass(item)
+    }
+    ours = {f"{link.__module__}.{link.__name__}" for link in used if link.__module__.startswith(PACKAGE.name)}
+    assert set(INFO["extra-links"]) == ours
+
+
+def test_the_plugin_loads_without_what_only_the_api_server_needs() -> None:
+    (point,) = (
+        point
+        for point in importlib.metadata.entry_points(group="airflow.plugins")
+        if point.dist and point.dist.name == INFO["package-name"]
+    )
+    code = (
+        "import sys, airflow.plugins_manager\n"
+        "before = set(sys.modules)\n"
+        f"from {point.module} import {point.attr}\n"
+        "print(*(name for name in sys.modules if name not in before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True)
+    assert set(done.stdout.split()) - {"airflow_provider_records"} == {"airflow_provider_records.plugin"}
+
+
 @pytest.mark.parametrize("block", INFO["connection-types"], ids=lambda block: block["connection-type"])
 def test_connection_types(block: dict[str, Any]) -> None:
     module, name = block["hook-class-name"].rsplit(".", 1)
@@ -119,6 +145,7 @@ ROOMS = {
     "triggers": {"exceptions", "hooks", "triggers"},
     "operators": {"__init__", "exceptions", "disposal", "hooks", "operators"},
     "sensors": {"exceptions", "disposal", "hooks", "operators", "triggers", "sensors"},
+    "plugin": {"exceptions", "disposal", "operators", "plugin"},
     "sandbox": {"sandbox"},
 }
 

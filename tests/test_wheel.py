@@ -28,6 +28,8 @@ def test_contents(wheel: zipfile.ZipFile) -> None:
     for needed in (
         "py.typed",
         "disposal/templates/certificate.html",
+        "plugin/templates/overview.html",
+        "plugin/templates/page.css",
         "sandbox/pages/desk.html",
         "dags_examples/records_nightly_enaio.py",
     ):

@@ -13,6 +13,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.team import Team
 from airflow.models.xcom import XComModel
 from sqlalchemy import Text, cast, or_, select
 from sqlalchemy.orm import Session
@@ -45,17 +46,23 @@ class Run:
 def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[str]:
     """Return the DAGs whose runs a user may read.
 
-    What Airflow does not know (any more) belongs to no team and to no DAG's rights, so that only those may read it who
-    may read the runs of all DAGs.
+    A DAG that Airflow does not know (any more) may have been anybody's: only those may read it who may read the runs
+    of all DAGs, of every team.
     """
     wanted = sorted(set(dag_ids))
     teams = DagModel.get_dag_id_to_team_name_mapping(wanted, session=session)
     known = set(session.scalars(select(DagModel.dag_id).where(DagModel.dag_id.in_(wanted))))
+    all_teams = sorted(session.scalars(select(Team.name))) if known != set(wanted) else []
 
     def may_read(dag_id: str) -> bool:
-        details = DagDetails(id=dag_id, team_name=teams.get(dag_id)) if dag_id in known else None
-        return get_auth_manager().is_authorized_dag(
-            method="GET", access_entity=DagAccessEntity.RUN, details=details, user=user
+        asked: list[DagDetails | None] = [DagDetails(id=dag_id, team_name=teams.get(dag_id))]
+        if dag_id not in known:
+            asked = [None, *(DagDetails(id=dag_id, team_name=team) for team in all_teams)]
+        return all(
+            get_auth_manager().is_authorized_dag(
+                method="GET", access_entity=DagAccessEntity.RUN, details=details, user=user
+            )
+            for details in asked
         )
 
     return {dag_id for dag_id in wanted if may_read(dag_id)}

@@ -295,9 +295,10 @@ class Nights:
         newest = max((self._disposal(name) for name in summaries), key=_tries, default=None)
         progress = None
         sessions = sorted({name.split("/")[-2] for name in segments}, reverse=True)
-        opened = next(filter(None, (self._opened(f"{folder}/journal/{session}") for session in sessions)), None)
-        if opened and (newest is None or (opened["started"], opened["try"]) > _tries(newest)[:2]):
-            progress = self._progress(f"{folder}/journal", segments, opened)
+        if sessions and not _summed_up(sessions, summaries):
+            opened = next(filter(None, (self._opened(f"{folder}/journal/{session}") for session in sessions)), None)
+            if opened and (newest is None or (opened["started"], opened["try"]) > _tries(newest)[:2]):
+                progress = self._progress(f"{folder}/journal", segments, opened)
         task_id = str(newest.made.get("task_id", "")) if newest else unquote(task)
         return Part(task_id, int(index) if index.lstrip("-").isdigit() else -1, newest, progress)
 
@@ -349,6 +350,16 @@ def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for result, number in each.items():
             found[result] += number
     return found
+
+
+def _summed_up(sessions: Sequence[str], summaries: Sequence[str]) -> bool:
+    """Tell by the names alone that the newest session's try has summed up; if they do not say it, it is looked up.
+
+    :param sessions: newest first; each is named after its place, its try, and at random.
+    """
+    newest = sessions[0].split("-")[1:2]
+    opened = sum(session.split("-")[1:2] == newest for session in sessions)
+    return sum(name.split("/")[-2].split("-")[1:2] == newest for name in summaries) >= opened
 
 
 def _tries(disposal: Disposal) -> tuple[str, int, str]:

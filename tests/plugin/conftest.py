@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from fastapi.testclient import TestClient
 
 from airflow_provider_records.disposal import certificate
 from airflow_provider_records.disposal.disposal import Disposal
+from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Result
 from airflow_provider_records.disposal.store import Store
@@ -67,7 +69,18 @@ def _know_dags() -> None:
             bundle.teams.append(Team(name=team))
             session.add(bundle)
             session.flush()
-            session.add(DagModel(dag_id=dag_id, bundle_name=bundle.name))
+            session.add(DagModel(dag_id=dag_id, bundle_name=bundle.name))  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(autouse=True)
+def _no_runs(server: Any) -> Iterator[None]:
+    yield
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        session.execute(delete(DagRun))
 
 
 @pytest.fixture
@@ -113,7 +126,7 @@ def one_night(
     certified: bool = True,
 ) -> list[Disposal]:
     """Carry out a night: deleted in enaio, marked in Opus, certified."""
-    manifest = Manifest.write(store, records if records is not None else scene.records(60))
+    manifest = Manifest.write(store, records if records is not None else scene.records(9))
     approvals = scene.approve(store, manifest, *people) if people else []
     system = scene.Told(results)
     deleted = scene.carry_out(store, manifest, approvals, system=system, made=facts("delete", dag_id=dag_id, run=run))
@@ -124,6 +137,64 @@ def one_night(
     if certified:
         certificate.write(store, found, facts("certificate", dag_id=dag_id, run=run))
     return found
+
+
+def know_runs(nights: Iterable[int], state: str = "success", *, run: str = "", dag_id: str = DAG) -> None:
+    """Let Airflow's database know runs."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunType
+
+    with create_session() as session:
+        for night in nights:
+            due = BEGIN - timedelta(days=night)
+            session.add(
+                DagRun(
+                    dag_id=dag_id,
+                    run_id=run or run_id(night),
+                    run_type=DagRunType.MANUAL,
+                    state=DagRunState(state),
+                    run_after=due,
+                    start_date=due,
+                )
+            )
+
+
+def know_run(night: int, state: str = "success", *, run: str = "", dag_id: str = DAG) -> None:
+    """Let Airflow's database know a run."""
+    know_runs([night], state, run=run, dag_id=dag_id)
+
+
+def set_state(state: str, *, run: str = "", dag_id: str = DAG) -> None:
+    """Let a run go on, or end."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalars(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == (run or run_id(0))))
+        found.one().set_state(DagRunState(state))
+
+
+def tree(store: Store) -> dict[str, tuple[int, int, int]]:
+    """Return every file and folder of a store with what would change if it were written."""
+    root = Path(store.root.removeprefix("file://"))
+    found = {str(path): path.stat() for path in (root, *root.rglob("*"))}
+    return {path: (about.st_mtime_ns, about.st_size, about.st_ino) for path, about in found.items()}
+
+
+def begin(store: Store, manifest: Manifest, made: Mapping[str, Any]) -> Journal:
+    """Open the journal of a try, as a disposing task does."""
+    return Journal(
+        store,
+        scene.folder(made),
+        manifest.digest,
+        started=made["run_started_at"],
+        try_number=made["try_number"],
+        about={"system": "enaio", "records": manifest.count},
+    )
 
 
 def many_nights(store: Store, number: int, records: int = 200) -> None:
@@ -139,6 +210,15 @@ def many_nights(store: Store, number: int, records: int = 200) -> None:
         }
         patterns.append((run, one_night(store, run=run, records=scene.records(records - 23 * place), results=results)))
     root = Path(store.root.removeprefix("file://"))
+    # What is made up need not survive a power cut.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        _copy(store, root, patterns, number)
+    for pattern, _ in patterns:
+        shutil.rmtree(root / f"disposals/{DAG}/{pattern}")
+
+
+def _copy(store: Store, root: Path, patterns: list[tuple[str, list[Disposal]]], number: int) -> None:
     for night in range(number):
         pattern, found = patterns[(night * 7 + night // 11) % len(patterns)]
         run = run_id(night)
@@ -146,11 +226,7 @@ def many_nights(store: Store, number: int, records: int = 200) -> None:
         for disposal in found:
             old = root / scene.folder(disposal.made)
             new = root / scene.folder({**disposal.made, "run_id": run})
-            for path in old.rglob("*"):
-                if path.is_file() and path.name != "disposal.json":
-                    copy = new / path.relative_to(old)
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    os.link(path, copy)
+            shutil.copytree(old, new, copy_function=os.link, ignore=shutil.ignore_patterns("try-*"))
             made = {**disposal.made, "run_id": run}
             replace(
                 disposal,
@@ -163,7 +239,3 @@ def many_nights(store: Store, number: int, records: int = 200) -> None:
             name = certificate.file_name(DAG, run).removesuffix(".json") + suffix
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             os.link(root / f"certificates/{DAG}/{pattern}{suffix}", root / name)
-    for pattern, _ in patterns:
-        for path in sorted((root / f"disposals/{DAG}/{pattern}").rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        (root / f"disposals/{DAG}/{pattern}").rmdir()

@@ -1,0 +1,236 @@
+"""Nobody sees more on the page than Airflow's own auth manager lets them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.store import Store
+from tests.disposal import scene
+from tests.plugin.conftest import DAG, OTHER, Client, know_run, one_night, run_id
+
+SECRET = "nobody may read this"
+
+
+def paths(store: Store, dag_id: str = DAG, run: str = "") -> list[str]:
+    """Return every address that shows something of a run."""
+    where = f"dag_id={quote(dag_id)}&run_id={quote(run or run_id(0), safe='')}"
+    digests = sorted(Path(name).stem for name in store.names("manifests"))
+    return [
+        f"/records/run?{where}",
+        f"/records/certificate.html?{where}",
+        f"/records/certificate.json?{where}",
+        *(f"/records/manifests/{digest}{suffix}?{where}" for digest in digests for suffix in ("", ".jsonl")),
+    ]
+
+
+def test_who_may_read_the_dag_sees_everything_of_its_nights(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    for user in ("anna", "admin"):
+        client = sign_in(user)
+        assert run_id(0) in client.get("/records/").text
+        for path in paths(store):
+            assert client.get(path).status_code == 200, path
+
+
+def test_who_may_not_read_the_dag_sees_nothing_of_them(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    bert = sign_in("bert")
+    overview = bert.get("/records/")
+    assert overview.status_code == 200
+    assert "No disposals yet" in overview.text
+    for path in (*paths(store), f"/records/?dag_id={DAG}"):
+        answer = bert.get(path)
+        assert answer.status_code == 404, path
+        assert run_id(0) not in answer.text
+        assert "enaio" not in answer.text
+
+
+def test_who_is_not_signed_in_is_led_to_the_login(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    nobody = sign_in("")
+    for path in ("/records/", *paths(store)):
+        answer = nobody.get(path)
+        assert answer.status_code == 303, path
+        assert answer.headers["location"].startswith("/api/v2/auth/login?next=%2Frecords%2F")
+        assert answer.content == b""
+        assert nobody.get(path, headers={"Accept": "application/json"}).status_code == 401, path
+    login = nobody.get(nobody.get("/records/run?dag_id=a&run_id=b").headers["location"])
+    assert login.headers["location"] == f"/auth/login?next={quote('/records/run?dag_id=a&run_id=b', safe='')}"
+
+
+def test_a_token_that_is_none_opens_nothing(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    for token in ("", "none", "a.b.c"):
+        nobody = sign_in("")
+        nobody.cookies.set("_token", token)
+        for path in ("/records/", *paths(store)):
+            assert nobody.get(path).status_code in {303, 403}, path
+            with_header = nobody.get(path, headers={"Authorization": f"Bearer {token or 'x'}"})
+            assert with_header.status_code in {303, 401, 403}, path
+
+
+def test_a_token_in_the_header_does_as_well_as_the_cookie(store: Store, sign_in: Client, server: Any) -> None:
+    one_night(store)
+    client = sign_in("")
+    login = {"username": "anna", "password": server.state.passwords["anna"]}
+    token = client.post("/auth/token", json=login).json()["access_token"]
+    answer = client.get(paths(store)[2], headers={"Authorization": f"Bearer {token}", "Accept": "*/*"})
+    assert answer.json()["run"]["dag_id"] == DAG
+
+
+def test_a_list_of_another_dag_is_not_shown_as_one_of_mine(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    one_night(store, dag_id=OTHER, records=[{"key": "foreign-1", "title": SECRET}])
+    foreign = Manifest.write(store, [{"key": "foreign-1", "title": SECRET}]).digest.removeprefix("sha256:")
+    anna = sign_in("anna")
+    for where in (f"dag_id={DAG}&run_id={quote(run_id(0), safe='')}", f"dag_id={DAG}", f"dag_id={OTHER}", ""):
+        for suffix in ("", ".jsonl"):
+            answer = anna.get(f"/records/manifests/{foreign}{suffix}?{where}")
+            assert answer.status_code == 404
+            assert SECRET not in answer.text
+    assert (
+        SECRET
+        in sign_in("bert").get(f"/records/manifests/{foreign}?dag_id={OTHER}&run_id={quote(run_id(0), safe='')}").text
+    )
+    assert OTHER not in anna.get("/records/").text
+
+
+def test_a_list_that_waits_for_its_approval_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
+    manifest = Manifest.write(store, scene.records(30))
+    digest = manifest.digest.removeprefix("sha256:")
+    path = f"/records/manifests/{digest}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
+    know_run(0, "running")
+    assert sign_in("anna").get(path).status_code == 404
+    _push({"manifest": manifest.uri, "digest": manifest.digest, "count": 30, "approvals": []})
+    assert "30 records" in sign_in("anna").get(path).text
+    assert sign_in("bert").get(path).status_code == 404
+    assert sign_in("anna").get(path.replace("02%3A00", "03%3A00")).status_code == 404
+
+
+def test_a_list_that_people_are_asked_about_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
+    manifest = Manifest.write(store, scene.records(30))
+    path = f"/records/manifests/{manifest.digest[7:]}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
+    know_run(0, "running")
+    assert sign_in("anna").get(path).status_code == 404
+    _ask(manifest.digest)
+    assert "30 records" in sign_in("anna").get(path).text
+    assert sign_in("bert").get(path).status_code == 404
+
+
+def _task(session: Any, task_id: str) -> tuple[int, uuid.UUID]:
+    """Store a task instance of the newest night; return the number of its run and its id."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import insert, select
+
+    number, task = session.scalars(select(DagRun.id).where(DagRun.run_id == run_id(0))).one(), uuid.uuid4()
+    row = {"id": task, "task_id": task_id, "dag_id": DAG, "run_id": run_id(0), "map_index": -1, "pool": "default_pool"}
+    session.execute(insert(TaskInstance).values(**row, pool_slots=1, try_number=1, max_tries=0))
+    return number, task
+
+
+def _push(value: Any) -> None:
+    """Push what a task returned, as the API server stores it."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        number, _ = _task(session, "due")
+        where = {"dag_run_id": number, "task_id": "due", "dag_id": DAG, "run_id": run_id(0)}
+        session.add(XComModel(**where, key="return_value", value=json.dumps(value)))
+
+
+def _ask(digest: str) -> None:
+    """Ask people about a list, as the approval operator does."""
+    from airflow.models.hitl import HITLDetail
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        _, task = _task(session, "approve")
+        params = {"manifest": {"value": digest, "schema": {"const": digest}}}
+        session.add(HITLDetail(ti_id=task, options=["Approve"], subject="Dispose of 30 records?", params=params))
+
+
+def test_a_dag_that_airflow_does_not_know_any_more_is_for_those_who_may_read_all(store: Store, sign_in: Client) -> None:
+    one_night(store, dag_id="deleted_dag")
+    assert "deleted_dag" in sign_in("admin").get("/records/").text
+    for user in ("anna", "bert"):
+        assert "deleted_dag" not in sign_in(user).get("/records/").text
+        for path in paths(store, "deleted_dag"):
+            assert sign_in(user).get(path).status_code == 404
+
+
+def test_nothing_can_be_changed(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    admin = sign_in("admin")
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        for path in ("/records/", *paths(store)):
+            assert admin.request(method, path).status_code == 405, path
+
+
+def test_no_route_is_without_a_guard(sign_in: Client) -> None:
+    from airflow_provider_records.plugin.app import app
+
+    routes = [getattr(route, "path", "") for route in app.routes]
+    assert routes == ["/", "/run", "/manifests/{digest}", "/certificate.{suffix}"]
+    for path in ("/docs", "/redoc", "/openapi.json", "/static/page.css"):
+        assert sign_in("admin").get(f"/records{path}").status_code == 404
+
+
+ESCAPES = [
+    "../../../../etc/passwd",
+    "..%2f..%2fsecret.json",
+    "%2e%2e/%2e%2e/secret.json",
+    "....//secret.json",
+    "%00",
+    "secret.json",
+    "a" * 63,
+    "a" * 65,
+    "A" * 64,
+    "a" * 64 + ".json",
+    "a" * 64 + ".jsonl.jsonl",
+    "a" * 64 + "/../../secret.json",
+    "a" * 64 + "%0a",
+    "sha256:" + "a" * 64,
+]
+
+
+def test_no_name_leads_out_of_the_lists(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    store.write("secret.json", SECRET.encode())
+    store.write("manifests/secret.json", SECRET.encode())
+    admin = sign_in("admin")
+    for digest in ESCAPES:
+        answer = admin.get(f"/records/manifests/{digest}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}")
+        # What a client resolves before it asks never comes to the page; Airflow answers it with its own.
+        assert answer.status_code == 404 or '<div id="root"' in answer.text, digest
+        assert SECRET not in answer.text
+
+
+IDS = [
+    ("..", ".."),
+    ("../disposals", "x"),
+    ("", ""),
+    (".", "secret"),
+    ("%2e%2e", "secret"),
+    ("a\x00b", "x"),
+    (DAG, "../x"),
+]
+
+
+def test_no_id_leads_out_of_the_certificates(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    for name in ("secret", "x", "certificates/secret", "certificates/x", "disposals/x"):
+        for suffix in ("html", "json"):
+            store.write(f"{name}.{suffix}", SECRET.encode())
+    admin = sign_in("admin")
+    for dag_id, run in IDS:
+        for page in ("certificate.html", "certificate.json", "run"):
+            answer = admin.get(f"/records/{page}", params={"dag_id": dag_id, "run_id": run})
+            assert answer.status_code == 404, (page, dag_id, run)
+            assert SECRET not in answer.text

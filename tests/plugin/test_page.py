@@ -1,0 +1,264 @@
+"""What the page shows, and that nothing it shows can do anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import Outcome, Proof, Result
+from airflow_provider_records.disposal.record import Record
+from airflow_provider_records.disposal.store import Store
+from tests.disposal import scene
+from tests.plugin.conftest import DAG, Client, begin, facts, know_run, one_night, run_id, set_state, tree
+
+EVIL = '<script>alert("x")</script>\'"><img src=x onerror=alert(1)>\u202etxt.\u200b{{ 7*7 }}'
+
+
+def night(client: TestClient, run: str = "", dag_id: str = DAG) -> str:
+    """Return the page of a night."""
+    answer = client.get("/records/run", params={"dag_id": dag_id, "run_id": run or run_id(0)})
+    assert answer.status_code == 200, answer.text
+    return str(answer.text)
+
+
+def words(page: str) -> str:
+    """Return what a page says, without its marks."""
+    shown = re.sub(r"<title>.*?</title>", "", page.split("<main>")[1])
+    return " ".join(re.sub(r"<[^>]+>", " ", shown).split())
+
+
+class Marks(HTMLParser):
+    """Every element of a page, with what it loads or runs."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+
+def test_a_night_with_its_counts_reasons_approvals_and_papers(store: Store, sign_in: Client) -> None:
+    keys = [each["key"] for each in scene.records(9)]
+    one_night(
+        store,
+        people=("j.mueller@example.org", "a.kaya@example.org"),
+        results={keys[0]: Result.BLOCKED, keys[1]: Result.BLOCKED, keys[2]: Result.ABSENT},
+    )
+    know_run(0)
+    anna = sign_in("anna")
+    overview = words(anna.get("/records/").text)
+    assert "2026-11-22 02:00 scheduled__2026-11-22T02:00:00+00:00" in overview
+    assert "enaio 6 destroyed, 1 already gone, 2 blocked" in overview
+    assert "Opus 6 marked" in overview
+    assert "j.mueller , a.kaya Complete, with refusals" in overview
+    reason = "refused by enaio: the object is checked out by j.müller; have it checked in"
+    assert f"enaio blocked {reason} 2 1" in overview
+    page = night(anna)
+    said = words(page)
+    assert "enaio: 9 records" in said
+    assert f"blocked {reason} 2" in said
+    assert "already gone enaio did not know it before we asked 1" in said
+    assert "Deleted permanently from enaio" in said
+    assert "j.mueller j.mueller@example.org 2026-11-22 07:14:41 airflow sha256:" in said
+    assert "a.kaya" in said
+    links = [value for name, value in Marks(page).attributes if name == "href"]
+    assert "/dags/retention_nightly/runs/scheduled__2026-11-22T02%3A00%3A00%2B00%3A00" in links
+    for link in links:
+        if link.startswith("/records"):
+            assert anna.get(link).status_code == 200, link
+    assert sum("certificate" in link for link in links) == 2
+    assert sum("/manifests/" in link for link in links) == 4
+
+
+def test_the_certificate_is_served_as_it_is_and_can_do_nothing(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    for suffix, kind in (("html", "text/html; charset=utf-8"), ("json", "application/json")):
+        where = {"dag_id": DAG, "run_id": run_id(0)}
+        answer = sign_in("anna").get(f"/records/certificate.{suffix}", params=where)
+        (name,) = [name for name in store.names("certificates") if name.endswith(suffix)]
+        assert answer.content == store.read(name)
+        assert answer.headers["content-type"] == kind
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "; sandbox;" in policy
+        assert "script-src" not in policy
+
+
+def test_a_browser_runs_nothing_but_the_pages_own_script(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    for path in ("/records/", f"/records/run?dag_id={DAG}&run_id={run_id(0).replace('+', '%2B')}", "/records/nothing"):
+        answer = sign_in("anna").get(path)
+        policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == "'none'"
+        assert policy["frame-ancestors"] == policy["connect-src"] == "'self'"
+        for tag in ("style", "script"):
+            (text,) = re.findall(f"<{tag}>(.*?)</{tag}>", answer.text, re.DOTALL)
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert policy[f"{tag}-src"] == f"'sha256-{digest}'"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+        marks = Marks(answer.text)
+        assert not {"img", "iframe", "object", "form", "base", "audio", "video"} & set(marks.names)
+        assert marks.names.count("script") == marks.names.count("style") == 1
+        assert not [name for name, _ in marks.attributes if name.startswith("on") or name in {"style", "src"}]
+
+
+def test_hostile_texts_do_nothing(store: Store, sign_in: Client) -> None:
+    run = f"manual__{EVIL}"
+    records = [
+        {"key": f"{number}{EVIL}", "title": EVIL, "classification": EVIL, "location": EVIL} for number in range(3)
+    ]
+
+    class Hostile(scene.Told):
+        def _outcome(self, record: Record) -> Outcome:
+            return Outcome(record.key, Result.BLOCKED, Proof.RESPONSE, reason=EVIL, request_id=EVIL)
+
+    manifest = Manifest.write(store, records)
+    approvals = scene.approve(store, manifest, EVIL, comment=EVIL)
+    made = facts(EVIL, run=run)
+    scene.carry_out(store, manifest, approvals, system=Hostile(), name=EVIL, made=made)
+    anna = sign_in("anna")
+    digest = manifest.digest.removeprefix("sha256:")
+    listed = anna.get(f"/records/manifests/{digest}", params={"dag_id": DAG, "run_id": run})
+    not_there = anna.get("/records/run", params={"dag_id": DAG, "run_id": f"{run}x"})
+    assert not_there.status_code == 404
+    for page in (anna.get("/records/").text, night(anna, run), listed.text, not_there.text):
+        assert "&lt;script&gt;" in page
+        shown = page.split("<main>")[1]
+        assert "<script" not in shown
+        assert "<img" not in shown
+        assert "\u202e" not in shown
+        assert "{{ 7*7 }}" in shown
+        assert not [name for name, _ in Marks(shown).attributes if name.startswith("on")]
+    assert "[U+202E]" in listed.text
+
+
+def test_a_list_is_shown_page_by_page(store: Store, sign_in: Client) -> None:
+    records = [{"key": f"key-{number:05}", "title": f"Title {number}"} for number in range(1_234)]
+    manifest = Manifest.write(store, records)
+    scene.carry_out(store, Manifest.write(store, records), made=facts("delete"))
+    anna, digest = sign_in("anna"), manifest.digest.removeprefix("sha256:")
+    where = {"dag_id": DAG, "run_id": run_id(0)}
+    seen = []
+    for page in range(1, 8):
+        answer = anna.get(f"/records/manifests/{digest}", params={**where, "page": page})
+        assert answer.status_code == 200
+        seen += re.findall(r"key-\d{5}", answer.text)
+    assert seen == [each["key"] for each in records]
+    assert "1,234 records" in answer.text
+    for wrong in ("0", "-1", "8", "x"):
+        assert anna.get(f"/records/manifests/{digest}", params={**where, "page": wrong}).status_code == 404
+    whole = anna.get(f"/records/manifests/{digest}.jsonl", params=where)
+    assert hashlib.sha256(whole.content).hexdigest() == digest
+    assert whole.headers["content-disposition"].startswith("attachment")
+
+
+def test_a_changed_list_is_not_shown(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    anna = sign_in("anna")
+    (path,) = set(re.findall(r"/records/manifests/[^\"]+", night(anna).split("Who approved")[1]))
+    name = f"manifests/{path.split('/')[-1].split('?')[0]}.jsonl"
+    store.write(name, store.read(name).replace(b"enaio", b"eneio"))
+    answer = anna.get(path.replace("&amp;", "&"))
+    assert answer.status_code == 503
+    assert "was changed" in answer.text
+
+
+def test_a_running_disposal_shows_its_progress_until_it_has_ended(store: Store, sign_in: Client) -> None:
+    manifest = Manifest.write(store, scene.records(40))
+    keys = [record.key for record in manifest]
+    made = facts("delete")
+    know_run(0, "running")
+    journal = begin(store, manifest, made)
+    anna = sign_in("anna")
+    page = night(anna)
+    assert "data-live" in page
+    assert "0 of 40 records" in words(page)
+    journal.intend(keys[:16])
+    assert "0 of 40 records, 16 on their way" in words(night(anna))
+    outcomes = [Outcome(key, Result.DESTROYED, Proof.RESPONSE) for key in keys[:10]]
+    journal.record([*outcomes, Outcome(keys[10], Result.BLOCKED, Proof.RESPONSE, "locked")])
+    said = words(night(anna))
+    assert "11 of 40 records, 5 on their way" in said
+    assert "10 destroyed 1 blocked" in said
+    overview = anna.get("/records/").text
+    assert "data-live" in overview
+    assert 'aria-valuenow="11"' in overview
+    assert "Running" in words(overview)
+    scene.carry_out(store, manifest, made={**made, "try_number": 2})
+    assert "enaio: 40 records" in words(night(anna))
+    assert "data-live" in night(anna), "the run goes on with its next task"
+    set_state("success")
+    for page in (night(anna), anna.get("/records/").text):
+        assert "data-live" not in page.split("</script>")[1]
+        assert "Complete" in words(page)
+
+
+def test_a_retry_shows_what_the_try_before_has_settled(store: Store, sign_in: Client) -> None:
+    manifest = Manifest.write(store, scene.records(20))
+    keys = [record.key for record in manifest]
+    know_run(0, "running")
+    system = scene.Told({keys[0]: Result.FAILED, keys[1]: Result.FAILED})
+    scene.carry_out(store, manifest, system=system, made=facts("delete"))
+    journal = begin(store, manifest, facts("delete", try_number=2))
+    assert "20 of 20 records 18 destroyed 2 failed" in words(night(sign_in("anna")))
+    journal.intend(keys[:2])
+    journal.record([Outcome(keys[0], Result.DESTROYED, Proof.PROBE)])
+    assert "20 of 20 records, 1 on their way 19 destroyed 1 failed" in words(night(sign_in("anna")))
+
+
+def test_what_was_interrupted_is_said(store: Store, sign_in: Client) -> None:
+    manifest = Manifest.write(store, scene.records(20))
+    begin(store, manifest, facts("delete")).intend([record.key for record in manifest][:5])
+    know_run(0, "failed")
+    page = night(sign_in("anna"))
+    assert "Interrupted" in words(page)
+    assert "data-live" not in page.split("</script>")[1]
+
+
+def test_one_broken_night_does_not_hide_the_others(store: Store, sign_in: Client) -> None:
+    for number in range(3):
+        one_night(store, run=run_id(number))
+    broken = next(
+        name for name in store.names("disposals") if run_id(1)[:22] in name and name.endswith("/disposal.json")
+    )
+    Path(store.uri(broken).removeprefix("file://")).write_bytes(b"{}")
+    anna = sign_in("anna")
+    said = words(anna.get("/records/").text)
+    assert said.count("Complete") == 2
+    assert "Unreadable" in said
+    assert "is no disposal, or was changed" in words(night(anna, run_id(1)))
+
+
+def test_reading_never_writes(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    know_run(1, "running")
+    manifest = Manifest.write(store, scene.records(20))
+    begin(store, manifest, facts("delete", run=run_id(1)))
+    before = tree(store)
+    anna = sign_in("anna")
+    for _ in range(2):
+        overview = anna.get("/records/").text
+        for run in (run_id(0), run_id(1)):
+            overview += night(anna, run)
+        for link in {value for name, value in Marks(overview).attributes if name == "href" and "/records/" in value}:
+            assert anna.get(link).status_code == 200, link
+    assert tree(store) == before
+
+
+def test_an_empty_store_and_one_that_is_not_there(store: Store, sign_in: Client) -> None:
+    assert "No disposals yet" in sign_in("anna").get("/records/").text
+    one_night(store, run="nothing", records=[])
+    said = words(sign_in("anna").get("/records/").text)
+    assert "enaio empty list" in said
+    assert "Nothing to destroy" in said
