@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Airflow 3.3.2's page sends 0 for an empty port, which its API then refuses.
+_PORT = "443; Airflow's Test button wants it"
+
 _COMMON_FIELDS = {
     "timeout": {
         "label": "Timeout (s)",
@@ -82,7 +85,7 @@ _OPUS_FIELDS = {
     "private_key": {
         "label": "Private key (PEM)",
         "schema": {"type": ["string", "null"], "format": "password"},
-        "description": "Signs the assertion that replaces the client secret; leave the password empty then.",
+        "description": "Signs the assertion that replaces the client secret; leave that empty then.",
     },
     "certificate_thumbprint": {
         "label": "Certificate thumbprint",
@@ -156,9 +159,9 @@ def get_provider_info() -> dict[str, object]:
                 "hook-class-name": f"{package}.hooks.opus.OpusHook",
                 "hook-name": "AvePoint Opus",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port", "extra"],
+                    "hidden-fields": ["schema", "extra"],
                     "relabeling": {"host": "API host", "login": "Client id", "password": "Client secret"},
-                    "placeholders": {"host": "empty: that of the region below"},
+                    "placeholders": {"host": "empty, if you choose a region among the extra fields", "port": _PORT},
                 },
                 "conn-fields": {**_OPUS_FIELDS, **_COMMON_FIELDS},
             },
@@ -169,7 +172,7 @@ def get_provider_info() -> dict[str, object]:
                 "ui-field-behaviour": {
                     "hidden-fields": ["schema", "extra"],
                     "relabeling": {"host": "Gateway", "login": "User"},
-                    "placeholders": {"host": "https://enaio.example.org"},
+                    "placeholders": {"host": "https://enaio.example.org", "port": _PORT},
                 },
                 "conn-fields": {
                     "api_prefix": {
@@ -187,7 +190,7 @@ def get_provider_info() -> dict[str, object]:
                 "ui-field-behaviour": {
                     "hidden-fields": ["schema", "extra"],
                     "relabeling": {"host": "Base URL", "login": "Integration user"},
-                    "placeholders": {"host": "https://eu.unifier.oraclecloud.com/companycode"},
+                    "placeholders": {"host": "https://eu.unifier.oraclecloud.com/companycode", "port": _PORT},
                 },
                 "conn-fields": {
                     "login_path": {
