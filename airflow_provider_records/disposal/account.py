@@ -132,8 +132,7 @@ def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
         for uri in disposal.approvals:
             _take_approval(evidence, uri, read, approvals)
         _check_approved(file, disposal, read, [approvals[evidence.name(uri)] for uri in disposal.approvals])
-        if not disposal.dry_run:
-            _check_taken_out(file, disposal, read(disposal.digest).keys, evidence, approvals)
+        _check_taken_out(file, disposal, read(disposal.digest).keys, evidence, approvals)
         allowed = {key for digest in disposal.approved for key in read(digest).keys}
         entry, used = _examine(evidence, file, disposal, read(disposal.digest).keys, allowed)
         entries.append(entry)

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_records.disposal import exclusion
 from airflow_provider_records.disposal.approval import Approval, check
 from airflow_provider_records.disposal.disposal import Disposal
-from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.manifest import Manifest, key_of
 from airflow_provider_records.disposal.outcome import Result
 from airflow_provider_records.disposal.record import Record, canonical
 from airflow_provider_records.disposal.store import Store
@@ -75,12 +75,24 @@ class Selection:
     def check_source(self) -> None:
         """Check that every record stands, field by field, on one of the lists it is said to come from.
 
-        :raises ApprovalError: one does not, or a person took it out of a list.
+        :raises ApprovalError: one does not.
         """
         if [basis.manifest.digest for basis in self.bases] != [self.manifest.digest]:
             _check_within(self.manifest, [basis.manifest for basis in self.bases])
-        given = [approval.given(self.manifest.store) for basis in self.bases for approval in basis.approvals]
-        excluded = {key: approval for approval in given for key in approval.excluded}
+
+    def check_exclusions(self) -> None:
+        """Check that no record was taken out by a person who was asked about one of the lists.
+
+        A list may have been shown to two people side by side: the no of one is not overruled by the yes of the other.
+
+        :raises ApprovalError: one was.
+        """
+        given: dict[str, Approval] = {}
+        for approval in (approval for basis in self.bases for approval in basis.approvals):
+            uri = str(approval.source.get("approval")) if approval.part_of else approval.uri
+            if uri not in given:
+                given[uri] = approval.given(self.manifest.store)
+        excluded = {key: approval for approval in given.values() for key in approval.excluded}
         for record in self.manifest if excluded else ():
             if record.key in excluded:
                 words = exclusion.taken_out(record.key, excluded[record.key])
@@ -104,8 +116,14 @@ def resolve(records: object, store: Store, accept: Iterable[str] = (Result.DESTR
     :param accept: of a disposal reference: the outcomes whose records count.
     :raises InvalidRecordsError: it is none of what ``records=`` takes.
     :raises EvidenceError: what a reference points to is missing or changed.
+    :raises ApprovalError: a record was taken out by one of those who were asked.
     """
-    accepted = accepted_results(accept)
+    selection = _resolve(records, store, accepted_results(accept))
+    selection.check_exclusions()
+    return selection
+
+
+def _resolve(records: object, store: Store, accepted: frozenset[Result]) -> Selection:
     if isinstance(records, Mapping):
         return _referenced(records, store, accepted)
     if isinstance(records, (str, int)) and not isinstance(records, bool):
@@ -166,13 +184,15 @@ def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[Re
 
 def _accepted(disposal: Disposal, store: Store, accept: frozenset[Result]) -> Selection:
     whole = Manifest.open(store, disposal.digest, disposal.manifest)
-    wanted: set[str] = set()
-    for record, outcome in zip_longest(whole, disposal.each_outcome(store)):
-        if record is None or outcome is None or record.key != outcome.key:
-            raise EvidenceError(f"The outcomes of {disposal.uri} do not follow its list.")
-        if outcome.result in accept:
-            wanted.add(record.key)
-    manifest = Manifest.write(store, (record for record in whole if record.key in wanted))
+
+    def taken() -> Iterator[bytes]:
+        for line, outcome in zip_longest(whole.lines(), disposal.each_outcome(store)):
+            if line is None or outcome is None or key_of(line) != outcome.key:
+                raise EvidenceError(f"The outcomes of {disposal.uri} do not follow its list.")
+            if outcome.result in accept:
+                yield line
+
+    manifest = Manifest.cut(store, taken())
     approvals = [Approval.read(store, approval) for approval in disposal.approvals]
     bases = [
         Basis(Manifest.open(store, digest), [approval for approval in approvals if approval.digest == digest])
@@ -205,11 +225,17 @@ def _check_given(manifest: Manifest, approval: Approval) -> None:
 
 
 def _check_within(manifest: Manifest, wholes: Iterable[Manifest]) -> None:
-    known = {digest for whole in wholes for _, digest in _lines(whole)}
-    for key, digest in _lines(manifest):
-        if digest not in known:
+    missing = {_hash(line) for line in manifest.lines()}
+    for whole in wholes:
+        missing.difference_update(map(_hash, whole.lines()))
+    for key, digest in _lines(manifest) if missing else ():
+        if digest in missing:
             raise ApprovalError(f"Record {key!r} is not on the approved list; nothing was deleted.")
 
 
 def _lines(manifest: Manifest) -> Iterator[exclusion.Line]:
-    return ((record.key, hashlib.blake2b(record.line(), digest_size=16).digest()) for record in manifest)
+    return ((key_of(line), _hash(line)) for line in manifest.lines())
+
+
+def _hash(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=16).digest()

@@ -17,7 +17,7 @@ from airflow_provider_records.exceptions import ApprovalError
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
-from airflow_provider_records.operators.selection import manifest_reference, resolve
+from airflow_provider_records.operators.selection import Basis, Selection, manifest_reference
 from tests.operators.conftest import World
 from tests.operators.desk import run
 from tests.operators.reviewer import ANNA, BEN, CARL, Request, request_for
@@ -132,8 +132,10 @@ def test_nobody_has_approved_the_list_that_was_shown(
     with pytest.raises(AirflowFailException, match="another list"):
         delete({**listed, "approvals": reference["approvals"]}, min_approvals=1)
     assert not gone(world)
+    approvals = [Approval.read(world.store, uri) for uri in reference["approvals"]]
+    whole = Manifest.open(world.store, listed["digest"])
     with pytest.raises(ApprovalError, match="is for another list"):
-        resolve({**listed, "approvals": reference["approvals"]}, world.store).require_approval(1)
+        Selection(whole, [Basis(whole, approvals)]).require_approval(1)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,8 @@ def test_a_no_of_one_reviewer_is_not_overruled_by_the_yes_of_another(
             delete(both, min_approvals=1)
         with pytest.raises(AirflowFailException, match=rf"{first}' was taken out by Anna \(held\)"):
             delete(both, require_approval=False)
+    with pytest.raises(AirflowFailException, match=rf"{first}' was taken out by Anna \(held\)"):
+        request_for([one, two], task_id="last", assigned_users=CARL).execute()
     parts = run(SplitManifestOperator(task_id="split", records=one, size=1))
     with pytest.raises(AirflowFailException, match=rf"{first}' was taken out by Anna \(held\)"):
         delete([*parts, two], min_approvals=1)
@@ -281,8 +285,10 @@ def test_a_record_that_was_taken_out_and_stands_on_the_list_is_found(
     back = forged(world, {**listed, "approvals": reference["approvals"]}, digest=listed["digest"])
     with pytest.raises(AirflowFailException, match=rf"{first}' was taken out by Anna \(held\)"):
         delete(back, min_approvals=1)
+    approvals = [Approval.read(world.store, uri) for uri in back["approvals"]]
+    whole = Manifest.open(world.store, listed["digest"])
     with pytest.raises(ApprovalError, match="on the approved list nevertheless"):
-        resolve(back, world.store).require_approval(1)
+        Selection(whole, [Basis(whole, approvals)]).require_approval(1)
     assert not gone(world)
 
 
