@@ -67,7 +67,7 @@ class Fault:
     def harmful(self) -> bool:
         """Whether it is more than latency."""
         wrong = (self.status, self.body, self.raw, self.cut)
-        bent = self.drop or self.echo or self.put or self.lose or self.drip_ms > 0
+        bent = self.headers or self.put or self.lose or self.echo or self.drop or self.drip_ms > 0
         return bool(bent) or not self.act or any(item is not None for item in wrong)
 
     def hits(self, vendor: str, name: str, call: Call) -> bool:
