@@ -10,9 +10,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
-from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.manifest import Manifest, key_of
 from airflow_provider_records.disposal.outcome import Outcome, Result, counts
 from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store
@@ -152,7 +153,8 @@ def write_outcomes(
     :return: URI and counts.
     :raises EvidenceError: they are not exactly one for each record, in the list's order.
     """
-    if [outcome.key for outcome in outcomes] != [record.key for record in manifest]:
-        raise EvidenceError(f"{len(outcomes)} outcomes for {manifest.count} records, one for each: they must add up.")
+    for outcome, line in zip_longest(outcomes, manifest.lines()):
+        if outcome is None or line is None or outcome.key != key_of(line):
+            raise EvidenceError(f"{len(outcomes)} outcomes for {manifest.count} records: they must add up, in order.")
     uri, _, _ = store.write_lines(f"{folder}/outcomes", (canonical(outcome.fields()) + b"\n" for outcome in outcomes))
     return uri, counts(outcomes)

@@ -41,6 +41,14 @@ class Manifest:
         return cls(store, *store.write_lines(FOLDER, _distinct(items)))
 
     @classmethod
+    def cut(cls, store: Store, lines: Iterable[bytes]) -> Manifest:
+        """Write a list of lines of another one, as they are.
+
+        :raises EvidenceError: the store cannot be written.
+        """
+        return cls(store, *store.write_lines(FOLDER, lines))
+
+    @classmethod
     def open(cls, store: Store, digest: str, uri: str | None = None) -> Manifest:
         """Find a manifest by its digest and recompute it.
 
@@ -63,51 +71,87 @@ class Manifest:
             raise EvidenceError(f"The manifest at {store.uri(name)} was changed: its bytes no longer match {digest}.")
         return cls(store, store.uri(name), digest, count)
 
-    def __iter__(self) -> Iterator[Record]:
-        """Read the records; whoever uses them before the end has to expect an error there.
+    def lines(self) -> Iterator[bytes]:
+        """Read the lines as they are; whoever uses them before the end has to expect an error there.
 
-        :raises EvidenceError: the list was changed since it was opened, or is none.
+        :raises EvidenceError: the list was changed since it was opened.
         """
         found = hashlib.sha256()
         with self.store.open(self.store.name(self.uri)) as file:
             for line in file:
                 found.update(line)
-                yield self._record(line)
+                yield line
         if f"sha256:{found.hexdigest()}" != self.digest:
             raise EvidenceError(f"The manifest at {self.uri} was changed: its bytes no longer match {self.digest}.")
 
-    def _record(self, line: bytes) -> Record:
-        try:
-            record = Record.of({"key": None, **json.loads(line)})
-            if record.line() == line:
-                return record
-        except (ValueError, TypeError):
-            pass
-        raise EvidenceError(f"The manifest at {self.uri} was changed, or is no list of records in canonical form.")
+    def __iter__(self) -> Iterator[Record]:
+        """Read the records; whoever uses them before the end has to expect an error there.
+
+        :raises EvidenceError: the list was changed since it was opened, or is none.
+        """
+        for line in self.lines():
+            try:
+                yield Record.parse(line)
+            except InvalidRecordsError:
+                problem = "was changed, or is no list of records in canonical form"
+                raise EvidenceError(f"The manifest at {self.uri} {problem}.") from None
 
     def __len__(self) -> int:
         return self.count
 
 
+def key_of(line: bytes) -> str:
+    """Return the key of a line, without checking the rest of it.
+
+    :raises EvidenceError: it has none.
+    """
+    try:
+        key = json.loads(line.decode())["key"]
+        if isinstance(key, str):
+            return key
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise EvidenceError("A list holds a line that is no record.")
+
+
 def _distinct(items: Iterable[object]) -> Iterator[bytes]:
-    seen: dict[bytes, bytes] = {}
-    targets: set[bytes] = set()
+    keys, targets = _Digests(), _Digests()
     for item in items:
         record = Record.of(item)
         line = record.line()
-        key, content = _short(record.key), _short(line)
-        if (known := seen.get(key)) is not None:
-            if known == content:
-                continue
+        content = _short(line)
+        known = keys.put(_short(record.key), content)
+        if known == content:
+            continue
+        if known is not None:
             raise InvalidRecordsError(f"Record {record.key!r} comes twice, with different fields.")
-        target = _short(f"{record.target_id}\0{record.location or ''}")
-        if target in targets:
+        if targets.put(_short(f"{record.target_id}\0{record.location or ''}"), b"") is not None:
             raise InvalidRecordsError(
                 f"Record {record.key!r}: its target_id {record.target_id!r} is already that of another record."
             )
-        seen[key] = content
-        targets.add(target)
         yield line
+
+
+class _Digests:
+    """Digests and what belongs to them, as a dict has it, in a quarter of its memory: lists may hold millions."""
+
+    def __init__(self) -> None:
+        self._buckets = [b""] * (1 << 16)
+
+    def put(self, digest: bytes, value: bytes) -> bytes | None:
+        """Keep a value, unless there is one for this digest; return that one.
+
+        :param value: always of the same length.
+        """
+        number = int.from_bytes(digest[:2], "big")
+        bucket, step = self._buckets[number], len(digest) + len(value)
+        at = bucket.find(digest)
+        while at > 0 and at % step:  # across two neighbours
+            at = bucket.find(digest, at + 1)
+        if at >= 0:
+            return bucket[at + len(digest) : at + step]
+        self._buckets[number] = bucket + digest + value
+        return None
 
 
 def _short(text: str | bytes) -> bytes:

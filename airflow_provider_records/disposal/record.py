@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from airflow_provider_records.exceptions import InvalidRecordsError
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _TEXTS = ("title", "classification", "location", "object_type_id", "parent_id")
+_FIELDS = frozenset({"key", "target_id", "attributes", *_TEXTS})
 _RENDERED = ("none", "null", "nan", "undefined", "true", "false")
 _LARGEST_NUMBER = 1024  # bits; Python refuses to write much longer ones
 
@@ -56,17 +57,36 @@ class Record:
         if not isinstance(item, Mapping):
             key = _refuse_rendered(_identifier("id", item))
             return cls(key, key)
-        unknown = sorted(str(name) for name in item if name not in {"key", "target_id", "attributes", *_TEXTS})
-        if unknown:
+        return cls._of(item, _attributes)
+
+    @classmethod
+    def parse(cls, line: bytes) -> Record:
+        """Read a line of a manifest.
+
+        :raises InvalidRecordsError: it is not what :meth:`line` writes.
+        """
+        try:
+            # What was read from JSON is JSON, and nobody else can change it.
+            record = cls._of(json.loads(line.decode()), lambda _, value: value or {})
+            if record.line() == line:
+                return record
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            pass
+        raise InvalidRecordsError("This is no record in canonical form.")
+
+    @classmethod
+    def _of(cls, item: Mapping[str, Any], attributes: Callable[[str, Any], dict[str, Any]]) -> Record:
+        if not item.keys() <= _FIELDS:
+            unknown = ", ".join(sorted(str(name) for name in item.keys() - _FIELDS))
             raise InvalidRecordsError(
-                f"A record has no field {', '.join(unknown)}; it has key, target_id, {', '.join(_TEXTS)} "
+                f"A record has no field {unknown}; it has key, target_id, {', '.join(_TEXTS)} "
                 "and attributes (for everything else)."
             )
         key = _identifier("key", item.get("key"))
-        texts = {name: _text(key, name, item.get(name)) for name in _TEXTS}
+        texts = {name: _text(key, name, item[name]) for name in _TEXTS if name in item}
         target = item.get("target_id")
         target = key if target is None else _identifier("target_id", target)
-        return cls(key, target, **texts, attributes=_attributes(key, item.get("attributes")))
+        return cls(key, target, **texts, attributes=attributes(key, item.get("attributes")))
 
     def fields(self) -> dict[str, Any]:
         """Return the record as plain JSON, without what is empty."""

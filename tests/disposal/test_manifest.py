@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.manifest import Manifest, _Digests, key_of
 from airflow_provider_records.disposal.record import Record
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.exceptions import EvidenceError, InvalidRecordsError
@@ -135,6 +136,12 @@ def test_a_list_changed_after_it_was_opened_is_not_handed_out(store: Store) -> N
         b'{"key":"1","target_id":"1"}',
         b'{"key":"1","target_id":"1"}\r\n',
         b'{"key":"1","target_id":"2","target_id":"1"}\n',
+        b'{"attributes":{},"key":"1","target_id":"1"}\n',
+        b'{"attributes":[["a",1]],"key":"1","target_id":"1"}\n',
+        b'{"attributes":{"a":NaN},"key":"1","target_id":"1"}\n',
+        b'{"attributes":' + b'{"a":' * 9_999 + b"1" + b"}" * 9_999 + b',"key":"1","target_id":"1"}\n',
+        b'{"key":"1","target_id":"1","title":""}\n',
+        b'{"key":"1","target_id":"1","title":7}\n',
         b"null\n",
         b"[]\n",
         b"nonsense\n",
@@ -159,3 +166,37 @@ def test_what_is_written_is_read_back(items: list[object]) -> None:
     assert [record.key for record in opened] == expected
     assert opened.count == len(expected)
     assert [json.loads(line)["key"] for line in store.read(store.name(manifest.uri)).split(b"\n")[:-1]] == expected
+
+
+def test_digests_are_told_apart_also_where_two_neighbours_look_like_one() -> None:
+    digests = _Digests()
+    first, value = b"\0" * 15 + b"\1", b"\2" * 16
+    across = (first + value)[1:17]
+    assert digests.put(first, value) is None
+    assert digests.put(across, b"\3" * 16) is None
+    assert digests.put(across, value) == b"\3" * 16
+    assert digests.put(first, across) == value
+
+
+def test_a_long_list_takes_little_memory() -> None:
+    digests, count = _Digests(), 200_000
+    for number in range(count):
+        digest = hashlib.blake2b(b"%d" % number, digest_size=16).digest()
+        digests.put(digest, digest)
+    taken = sys.getsizeof(digests._buckets) + sum(map(sys.getsizeof, digests._buckets))
+    assert taken / count < 50  # a dict takes 200 a record
+
+
+@given(st.dictionaries(st.binary(min_size=3, max_size=3), st.binary(min_size=1, max_size=1)))
+def test_digests_are_kept_as_in_a_dict(pairs: dict[bytes, bytes]) -> None:
+    digests = _Digests()
+    for _ in range(2):
+        for digest, value in pairs.items():
+            assert digests.put(b"\0\0" + digest, value) in {None, value}
+    assert {digest: digests.put(b"\0\0" + digest, b"?") for digest in pairs} == pairs
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"[]\n", b"7\n", b'{"key":7}\n', b"\xff\n", b"[" * 99_999, b""])
+def test_a_line_without_a_key_is_said(line: bytes) -> None:
+    with pytest.raises(EvidenceError, match="is no record"):
+        key_of(line)
