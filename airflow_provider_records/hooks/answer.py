@@ -81,6 +81,11 @@ def fail(kind: type[VendorError], answer: Answer, message: str, code: str | None
     raise kind(message, status=answer.status, code=code, request_id=answer.request_id, detail=answer.text)
 
 
+def is_gateway_error(status: int) -> bool:
+    """Tell whether a status leaves open if the system has got the request at all."""
+    return status == 408 or status > 500
+
+
 def may_pass(error: RecordsError) -> bool:
     """Tell whether the same call may be answered later: the system was not reached, or had an error of its own."""
     if isinstance(error, ServerError):

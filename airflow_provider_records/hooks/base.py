@@ -30,11 +30,12 @@ from airflow_provider_records.exceptions import (
     NoAnswerError,
     NotSentError,
     RecordsError,
+    ServerError,
     UnavailableError,
     VendorError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.answer import Answer, fail, may_pass
+from airflow_provider_records.hooks.answer import Answer, fail, is_gateway_error, may_pass
 from airflow_provider_records.hooks.auth import BearerAuth, Sign, Token, mask, no_auth
 from airflow_provider_records.hooks.deadline import DeadlineAdapter
 from airflow_provider_records.hooks.pace import Pace
@@ -213,12 +214,12 @@ class VendorHook(BaseHook):
                 if not renewed:
                     result = self._read(answer, status, read)
             except VendorError as error:
-                if may_pass(error):
-                    self.pace.failed(round_, error)
-                else:
-                    self.pace.answered(round_)
+                self._tell_pace(round_, error, repeatable=repeatable)
                 raise
-            self.pace.answered(round_)
+            if is_gateway_error(status):  # the caller reads it
+                self.pace.failed(round_, f"{self._where(call)}: HTTP {status}.", answer.retry_after())
+            else:
+                self.pace.answered(round_)
             if not renewed:
                 return result
             renewable = False
@@ -248,6 +249,13 @@ class VendorHook(BaseHook):
                 code=error.code,
                 request_id=error.request_id,
             ) from None
+
+    def _tell_pace(self, round_: int, error: VendorError, *, repeatable: bool) -> None:
+        if not may_pass(error):
+            self.pace.answered(round_)
+        elif repeatable or not isinstance(error, ServerError):
+            self.pace.failed(round_, str(error), error.retry_after)
+        # else: nobody knows whether the system fails, or refuses this one record so
 
     def _wait_for_turn(self) -> int:
         """Wait until this thread may send; return the round of the pace."""

@@ -17,7 +17,7 @@ from airflow_provider_records.exceptions import (
     VendorError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import Answer
+from airflow_provider_records.hooks.answer import Answer, is_gateway_error
 
 Version = tuple[int, int, int]
 Place = tuple[Mapping[str, Any], ...]
@@ -178,7 +178,7 @@ def error_code(answer: Answer) -> str | None:
 
 def in_doubt(answer: Answer) -> bool:
     """Tell whether the answer leaves open if the service has got the request at all: a gateway's word, not its own."""
-    return answer.status == 408 or answer.status > 500
+    return is_gateway_error(answer.status)
 
 
 def version_in(answer: Answer) -> Version | None:

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import ClassVar
 
-from airflow_provider_records.exceptions import UnavailableError, VendorError
+from airflow_provider_records.exceptions import UnavailableError
 
 IN_A_ROW = 8
 LONGEST_ASKED = 600.0
@@ -98,13 +98,13 @@ class Pace:
                     self._hold(0.0)
                 self._row = self._vain = 0
 
-    def failed(self, round_: int, error: VendorError) -> None:
+    def failed(self, round_: int, problem: str, asked: float | None) -> None:
         """Take note of a call without a usable answer.
 
         :param round_: in which the call left.
-        :param error: its ``retry_after`` tells whether the system asks to slow down.
+        :param problem: what went wrong, for the message when the system is given up.
+        :param asked: seconds that the system asks to wait, 0 if it does not say how long; None: it does not ask.
         """
-        asked = error.retry_after
         with self._lock:
             now = time.monotonic()
             self._row_from = self._row_from if self._row else now
@@ -113,10 +113,10 @@ class Pace:
             is_news = round_ == self.round
             if asked is not None and asked > LONGEST_ASKED:
                 why = f"the system asks to wait {asked:.0f} s, which is too long. {_ASK} The last answer"
-                self._close(now, min(asked, LONGEST_CLOSED), f"{why}: {error}")
+                self._close(now, min(asked, LONGEST_CLOSED), f"{why}: {problem}")
             elif is_news and self._vain >= WAITS_IN_VAIN and failing_for >= self.patience:
                 why = f"{self._row} calls in a row, in {failing_for:.0f} s, brought no usable answer. {_CHECK} The last"
-                self._close(now, CLOSED_FOR, f"{why}: {error}")
+                self._close(now, CLOSED_FOR, f"{why}: {problem}")
             elif asked is not None:
                 self._slow_down(now, asked, is_news)
             elif is_news and self._row >= IN_A_ROW:

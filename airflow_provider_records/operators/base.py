@@ -184,7 +184,8 @@ class DisposeOperator(BaseOperator):
             return reference
         # Pushed before the failure, so that what did go well can be marked in the same run.
         context["ti"].xcom_push(key="return_value", value=reference)
-        problem = f"{disposal.left} of {selection.manifest.count} records; {disposal.stopped or 'see the log'}."
+        why = (disposal.stopped or "see the log").rstrip(".")
+        problem = f"{disposal.left} of {selection.manifest.count} records; {why}."
         if fatal:
             raise AirflowFailException(problem)
         raise DisposalIncompleteError(f"{problem} The next try carries on with them.")
