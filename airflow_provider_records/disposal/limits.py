@@ -39,9 +39,14 @@ class Limits:
                 "Check why it is so long; raise max_records in the DAG or in [records] only if it is right."
             )
 
-    def too_many_failures(self, attempted: int, failures: int) -> bool:
-        """Tell whether the sending must stop."""
-        return attempted >= _ENOUGH_TO_JUDGE and failures / attempted > self.max_failure_rate
+    def too_many_failures(self, calls: int, attempted: int, failures: int) -> bool:
+        """Tell whether the sending must stop.
+
+        :param calls: calls so far; one lost call of 15 records alone says nothing.
+        :param attempted: records that they were for.
+        :param failures: how many of these records failed.
+        """
+        return calls >= _ENOUGH_TO_JUDGE and failures / attempted > self.max_failure_rate
 
 
 FAILURES = frozenset({Result.FAILED, Result.UNKNOWN})

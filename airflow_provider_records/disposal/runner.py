@@ -110,6 +110,7 @@ class _Progress:
     begun: float = field(default_factory=time.monotonic)
     said: float = field(default_factory=time.monotonic)
     found: Counter[Result] = field(default_factory=Counter)
+    calls: int = 0
     attempted: int = 0
     failures: int = 0
     unanswered: int = 0
@@ -117,6 +118,7 @@ class _Progress:
     def add(self, outcomes: Sequence[Outcome], unanswered: int) -> bool:
         """Count; a call without an answer is a failure until a look says more. Tell whether there are too many."""
         with self.lock:
+            before = self.attempted
             self.unanswered += unanswered
             self.attempted += unanswered
             self.failures += unanswered
@@ -125,7 +127,8 @@ class _Progress:
                 if outcome.result is not Result.NOT_ATTEMPTED:
                     self.attempted += 1
                     self.failures += outcome.result in FAILURES
-            return self.limits.too_many_failures(self.attempted, self.failures)
+            self.calls += self.attempted > before
+            return self.limits.too_many_failures(self.calls, self.attempted, self.failures)
 
     def next_round(self) -> None:
         """Let what went unanswered be counted again."""
@@ -387,9 +390,7 @@ class Runner:
             for key, outcome in found.items()
         }
 
-    def _dispose(
-        self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]
-    ) -> list[Record]:
+    def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> list[Record]:
         """Send one call; return what its answer leaves open. What has no answer gets no outcome in this round."""
         try:
             answers = self.system.dispose(batch, unanswered)

@@ -103,7 +103,7 @@ class DisposeOperator(BaseOperator):
     :param require_approval: False: carry out a list that nobody approved; the evidence says so.
     :param min_approvals: distinct approvers needed; None: ``[records] min_approvals`` (1).
     :param max_records: longest list accepted; None: ``[records] max_records`` (1000). A longer one is refused whole.
-    :param max_failure_rate: share of failed calls, 0 to 1, above which the sending stops (after 20 records).
+    :param max_failure_rate: share of failed calls, 0 to 1, above which the sending stops (after 20 calls).
     :param concurrency: calls in flight; None: the connection's ``max_concurrency``, which also bounds it.
     :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
     :param dry_run: look at every record, send nothing that changes anything.

@@ -25,18 +25,21 @@ def test_a_list_is_refused_whole_and_only_above_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "attempted", "failures", "stop"),
+    ("rate", "calls", "attempted", "failures", "stop"),
     [
-        (0.1, 19, 19, False),
-        (0.1, 20, 2, False),
-        (0.1, 20, 3, True),
-        (0.0, 20, 1, True),
-        (0.0, 20, 0, False),
-        (1.0, 100, 100, False),
-        (0, 0, 0, False),
+        (0.1, 19, 19, 19, False),
+        (0.1, 20, 20, 2, False),
+        (0.1, 20, 20, 3, True),
+        (0.0, 20, 20, 1, True),
+        (0.0, 20, 20, 0, False),
+        (1.0, 100, 100, 100, False),
+        (0, 0, 0, 0, False),
+        (0.1, 4, 60, 15, False),
+        (0.1, 20, 300, 30, False),
+        (0.1, 20, 300, 45, True),
     ],
 )
-def test_the_breaker_needs_twenty_records_and_more_than_the_rate(
-    rate: float, attempted: int, failures: int, stop: bool
+def test_the_breaker_needs_twenty_calls_and_more_than_the_rate(
+    rate: float, calls: int, attempted: int, failures: int, stop: bool
 ) -> None:
-    assert Limits(1, rate).too_many_failures(attempted, failures) is stop
+    assert Limits(1, rate).too_many_failures(calls, attempted, failures) is stop
