@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, NoReturn
@@ -28,12 +28,14 @@ class Answer:
     :param status: HTTP status code.
     :param headers: header names are looked up without regard to case.
     :param text: the body; never logged.
+    :param secrets: what the request was signed with; a system may send it back.
     """
 
     call: str
     status: int
     headers: Mapping[str, str]
     text: str = field(repr=False)
+    secrets: Collection[str] = field(default=(), repr=False)
 
     @property
     def is_html(self) -> bool:
@@ -44,8 +46,19 @@ class Answer:
     def request_id(self) -> str | None:
         for name in ("request-id", "x-request-id", "x-ms-request-id", "x-correlation-id"):
             if value := self.headers.get(name):
-                return value[:200]
+                return self.hide(value)[:200]
         return None
+
+    @property
+    def detail(self) -> str:
+        """The beginning of the body, for the evidence."""
+        return self.hide(self.text[:5000])[:500]
+
+    def hide(self, text: str) -> str:
+        """Return a text of the answer without the secrets that may be in it."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def json(self) -> Any:  # noqa: ANN401
         """Parse the body.
@@ -60,7 +73,7 @@ class Answer:
                 f"{'a web page, such as a login page, instead of JSON' if self.is_html else 'a body that is no JSON'}.",
                 status=self.status,
                 request_id=self.request_id,
-                detail=self.text,
+                detail=self.detail,
             ) from None
 
     def retry_after(self) -> float | None:
@@ -78,7 +91,7 @@ class Answer:
 
 def fail(kind: type[VendorError], answer: Answer, message: str, code: str | None = None) -> NoReturn:
     """Raise a typed error with the facts of an answer."""
-    raise kind(message, status=answer.status, code=code, request_id=answer.request_id, detail=answer.text)
+    raise kind(message, status=answer.status, code=code, request_id=answer.request_id, detail=answer.detail)
 
 
 def is_gateway_error(status: int) -> bool:

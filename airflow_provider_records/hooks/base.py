@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import requests
 import tenacity
@@ -32,6 +32,7 @@ from airflow_provider_records.exceptions import (
     RecordsError,
     ServerError,
     UnavailableError,
+    UnreadableAnswerError,
     VendorError,
     WrongAddressError,
 )
@@ -283,7 +284,7 @@ class VendorHook(BaseHook):
                     if len(body) > LARGEST_ANSWER:
                         raise NoAnswerError(f"{where}: the answer is too large to be read.")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if isinstance(error, ValueError):
+            if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidHeader):  # their head
                 raise ConfigurationError(f"{where}: the URL or the proxy's URL is not valid.") from None
             if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
                 raise ConfigurationError(
@@ -292,7 +293,16 @@ class VendorHook(BaseHook):
             if _never_left(error):
                 raise NotSentError(f"{where}: no connection could be made ({_cause(error)}).") from None
             raise NoAnswerError(f"{where}: the answer was lost ({_cause(error)}).") from None
-        return Answer(call, response.status_code, response.headers, body.decode("utf-8-sig", "replace"))
+        text = body.decode("utf-8-sig", "replace")
+        return Answer(call, response.status_code, response.headers, text, self._secrets(request))
+
+    def _secrets(self, request: requests.PreparedRequest) -> set[str]:
+        """Return what opens doors: pages for debugging send back what they were asked with."""
+        cookies = str(request.headers.get("Cookie", "")).split("; ")
+        sent = {cookie.partition("=")[2] for cookie in cookies}
+        sent |= {str(request.headers.get("Authorization", "")).partition(" ")[2]}
+        password = self.settings.password
+        return (sent | {password, quote_plus(password)}) - {""}
 
     def _environment(self, url: str, settings: Settings) -> dict[str, Any]:
         """Return the proxies and the CA file for a host; read once, since it costs a third of a request."""
@@ -308,7 +318,10 @@ class VendorHook(BaseHook):
     def _read(self, answer: Answer, status: int, read: Callable[[Answer], T]) -> T:
         try:
             self._refuse(answer, status)
-            return read(answer)
+            try:
+                return read(answer)
+            except RecursionError:
+                fail(UnreadableAnswerError, answer, f"{self._where(answer.call)}: the answer is nested too deeply.")
         except VendorError as error:
             if error.retry_after is None:
                 error.retry_after = answer.retry_after()
@@ -319,7 +332,7 @@ class VendorHook(BaseHook):
         facts: dict[str, Any] = {
             "status": answer.status,
             "request_id": answer.request_id,
-            "detail": answer.text,
+            "detail": answer.detail,
         }
         if status == 401:
             raise AuthenticationError(

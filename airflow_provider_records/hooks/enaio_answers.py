@@ -170,9 +170,9 @@ def error_code(answer: Answer) -> str | None:
     except UnreadableAnswerError:
         return None
     for name in ("serviceErrorCode", "errorCode", "code"):
-        code = str(body.get(name)) if isinstance(body, dict) else ""
-        if re.fullmatch(r"[0-9]{4,6}", code):
-            return code
+        code = body.get(name) if isinstance(body, dict) else None
+        if isinstance(code, (str, int)) and re.fullmatch(r"[0-9]{4,6}", str(code)):
+            return str(code)
     return None
 
 
@@ -189,7 +189,9 @@ def version_in(answer: Answer) -> Version | None:
         return None
     while level:
         level = [item for item in level if isinstance(item, dict)]
-        named = {found for item in level for found in _versions(str(item.get("version", "")))}
+        named = {
+            found for item in level if isinstance(item.get("version"), str) for found in _versions(item["version"])
+        }
         if named:
             return named.pop() if len(named) == 1 else None
         level = [child for item in level for child in item.values()]

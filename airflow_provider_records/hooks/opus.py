@@ -35,6 +35,7 @@ from airflow_provider_records.hooks.opus_login import HOSTS, login, read_token, 
 
 MOST_PER_CALL = 15
 MOST_PER_PAGE = 100
+MOST_IDLE_PAGES = 100
 REQUIRED = ("rowKey", "leafName", "timeCreated", "timeModified", "createdBy", "modifiedBy")
 CONFLICT_OPTIONS = ("Overwrite", "Skip")
 
@@ -106,8 +107,10 @@ class OpusHook(VendorHook):
         listed: dict[str, int] = {}
         cursors = {""}
         cursor = ""
+        idle = 0
         while True:
             records, cursor = self._page(connector_id, bound, page_size, cursor)
+            idle = 0 if any(record.row_key not in listed for record in records) else idle + 1
             for record in records:
                 mark = hash(record)
                 known = listed.get(record.row_key)
@@ -121,8 +124,9 @@ class OpusHook(VendorHook):
                     )
             if not cursor:
                 return
-            if cursor in cursors:
-                raise UnreadableAnswerError("Opus due_records: the same page was announced twice.")
+            if cursor in cursors or idle == MOST_IDLE_PAGES:
+                what = "the same page was announced twice" if cursor in cursors else f"{idle} pages brought nothing new"
+                raise UnreadableAnswerError(f"Opus due_records: {what}; the list has no end.")
             cursors.add(cursor)
 
     def _page(self, connector_id: str, bound: str, page_size: int, cursor: str) -> tuple[list[DueRecord], str]:

@@ -125,6 +125,7 @@ def read_outcomes(
     if body.get("statusCode") not in {None, PARTIAL, *done}:
         _unreadable(answer, "a statusCode that does not go with it")
     refused, has_strangers = _named([] if items is None else items, ids)
+    refused = {key: answer.hide(said)[:500] for key, said in refused.items()}
     rest = tuple(item for item in ids if item not in refused)
     if has_strangers or (status == PARTIAL and not refused):
         return (), refused, rest
@@ -147,7 +148,8 @@ def _named(items: object, ids: Sequence[str]) -> tuple[dict[str, str], bool]:
             values = [value for name, value in item.items() if name.lower() in ID_NAMES]
             key = values[0] if len(values) == 1 else None
         if isinstance(key, str) and key in ids:
-            named.setdefault(key, (item if isinstance(item, str) else json.dumps(item, ensure_ascii=False))[:500])
+            said = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+            named.setdefault(key, said.encode("utf-8", "replace").decode())
         else:
             has_strangers = True
     return named, has_strangers

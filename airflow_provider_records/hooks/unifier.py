@@ -226,7 +226,11 @@ class UnifierHook(VendorHook):
         def read(answer: Answer) -> Mapping[str, object]:
             envelope = self._open(answer, about, _BP)
             rows = [] if envelope.data is None else envelope.rows
-            facts: dict[str, Any] = {"status": answer.status, "request_id": envelope.request_id, "detail": answer.text}
+            facts: dict[str, Any] = {
+                "status": answer.status,
+                "request_id": envelope.request_id,
+                "detail": answer.detail,
+            }
             if not rows:
                 raise NotFoundError(f"{answer.call}: {about}: there is no such record.", code="657", **facts)
             if len(rows) > 1:
@@ -297,7 +301,7 @@ class UnifierHook(VendorHook):
                 f"{answer.call}: shell {project_number} is not listed; check project_number, and the user's access.",
                 status=answer.status,
                 request_id=envelope.request_id,
-                detail=answer.text,
+                detail=answer.detail,
             )
 
         options = json.dumps({"filter_condition": f"projectnumber={project_number}"})
@@ -332,7 +336,7 @@ class UnifierHook(VendorHook):
         facts: dict[str, Any] = {
             "status": answer.status,
             "request_id": (envelope.request_id if envelope else None) or answer.request_id,
-            "detail": answer.text,
+            "detail": answer.detail,
         }
         if status in {None, answer.status} and answer.status in {404, 405}:
             raise WrongAddressError(

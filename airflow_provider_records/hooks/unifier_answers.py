@@ -58,7 +58,7 @@ class Node:
         """
         node_id, path = text_of(row.get("node_id")), text_of(row.get("node_path"))
         if not NODE_ID.fullmatch(node_id):
-            raise UnreadableAnswerError("Unifier lists a node without a node_id that can be read.", detail=str(row))
+            raise UnreadableAnswerError("Unifier lists a node without a node_id that can be read.")
         name = text_of(row.get("Name")) or text_of(row.get("file_name")) or path.rpartition("/")[2]
         others = {key: text_of(row.get(key)) for key in ("parent_node_id", "type", "file_id")}
         return cls(node_id, path=path, name=name, **others)
@@ -104,7 +104,7 @@ class Envelope:
         :raises UnreadableAnswerError: ``data`` is no list of objects.
         """
         if not isinstance(self.data, list) or not all(isinstance(row, dict) for row in self.data):
-            raise UnreadableAnswerError("Unifier's data is no list of objects.", detail=str(self.data))
+            raise UnreadableAnswerError("Unifier's data is no list of objects.")
         return self.data
 
     @classmethod
@@ -122,16 +122,16 @@ class Envelope:
         request_id = text_of(body.get("rest_audit_id"))
         left = [body.get("message")]
         while left:
-            item = left.pop(0)
+            item = left.pop()
             if isinstance(item, list):
-                left = [*item, *left]
+                left.extend(reversed(item))
             elif isinstance(item, dict):
                 request_id = request_id or text_of(item.get("rest_audit_id"))
-                left.insert(0, item.get("message"))
+                left.append(item.get("message"))
             else:
                 texts.append(text_of(item))
-        message = " ".join(text for text in texts if text)[:500]
-        return cls(body, _status(body.get("status")), message, request_id[:200] or None)
+        message = answer.hide(" ".join(text for text in texts if text))[:500]
+        return cls(body, _status(body.get("status")), message, answer.hide(request_id)[:200] or None)
 
 
 def _status(value: object) -> int | None:
