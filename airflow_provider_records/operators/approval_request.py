@@ -58,18 +58,19 @@ def body(manifest: Manifest, earlier: Sequence[Approval], whole_list: str) -> st
     :param whole_list: address of the page that shows all of it.
     """
     seen = _Summary(manifest)
-    head, *rows = _table(("Key", "Title", "Classification", "Filed under", "Created", "Modified"), seen.rows)
+    head, *rows = _table(*_filled(("Key", "Title", "Classification", "Filed under", "Created", "Modified"), seen.rows))
     fitting = _fitting(rows, 2 * _ROOM)
     number = len(fitting) - 1
+    facts = [*seen.facts(), f"Evidence: {plain(manifest.uri, 500)}"]
     return "\n\n".join(
         [
             f"**{_count(manifest.count)}** would be disposed of. "
             "Your answer holds for exactly the list with this digest, and for no other.",
             f"`{manifest.digest}`",
-            f"[Open the whole list]({whole_list}), or read it in the evidence store: {plain(manifest.uri, 500)}",
+            "\n".join(_fitting((line for approval in earlier for line in _earlier(approval)), _ROOM)),
+            f"[Open the whole list]({whole_list})",
             "\n".join(_fitting(_table(("Classification", "Records"), _most(seen.classes)), _ROOM)),
-            "\n".join(_fitting([f"- {line}" for line in seen.facts()], _ROOM)),
-            "\n".join(_fitting([line for approval in earlier for line in _earlier(approval)], _ROOM)),
+            "\n".join(_fitting((f"- {line}" for line in facts), _ROOM)),
             "The whole list:" if number == manifest.count else f"The first {number:,} of {_count(manifest.count)}:",
             "\n".join([head, *fitting]),
         ]
@@ -127,13 +128,15 @@ class _Summary:
 
 
 def _earlier(approval: Approval) -> Iterator[str]:
-    who = plain(approval.name or approval.approver)
     said = f": {plain(approval.comment, 300)}" if approval.comment else ""
-    yield f"- **Approved already** by {who}, {plain(approval.approved_at[:10])}{said}"
+    who = plain(approval.name or approval.approver)
+    yield f"**Approved already** by {who}, {plain(approval.approved_at[:10])}{said}"
+    yield ""
     for key in list(approval.excluded)[:_FIRST]:
         yield f"- {plain(exclusion.taken_out(key, approval), 400)}"
     if (more := len(approval.excluded) - _FIRST) > 0:
         yield f"- and {more:,} more were taken out"
+    yield ""
 
 
 def _most(values: Counter[str]) -> list[tuple[str, str]]:
@@ -147,6 +150,12 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     lines = [tuple(head), *map(tuple, rows)]
     lines.insert(1, ("---",) * len(lines[0]))
     return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _filled(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Leave out columns in which no record says anything."""
+    filled = [place for place in range(len(head)) if place == 0 or any(row[place] for row in rows)]
+    return [head[place] for place in filled], [[row[place] for place in filled] for row in rows]
 
 
 def _fitting(lines: Iterable[str], room: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,10 @@ HOSTILE = [
 ]
 
 
+# What Airflow's page makes a link of, wherever it stands within one piece of text, escaped or not.
+ADDRESS = re.compile(r"(https?://|www(?=\.))[-.\w]+|[-.\w+]+@[-\w]+\.", re.IGNORECASE)
+
+
 def rendered(text: str) -> list[Token]:
     """Return the blocks that come of a text; HTML is dropped, as Airflow's page does."""
     markdown = MarkdownIt("commonmark", {"linkify": True, "html": True}).enable(["table", "strikethrough", "linkify"])
@@ -96,6 +101,7 @@ def assert_harmless(text: str) -> list[Token]:
     assert [link.attrs["href"] for link in inline(tokens, "link_open")] == [WHOLE]
     assert not inline(tokens, "image")
     assert {token.content for token in inline(tokens, "html_inline")} <= {"<!---->"}
+    assert not [text.content for text in inline(tokens, "text") if ADDRESS.search(text.content)]
     for kind in ("s_open", "em_open", "softbreak", "hardbreak"):
         assert not inline(tokens, kind)
     assert {token.type for token in tokens if token.type.endswith("_open")} <= {
@@ -131,13 +137,13 @@ def test_a_text_shows_as_it_is_and_does_nothing(store: Store, text: str) -> None
     )
     tokens = assert_harmless(written(store, [record, "other"], person))
     flat = " ".join(text.split())
-    assert cells(tokens)[1] == [f"k {flat}", flat, flat, flat, "", ""]
+    assert cells(tokens)[:2] == [["Key", "Title", "Classification", "Filed under"], [f"k {flat}", flat, flat, flat]]
     assert len(cells(tokens)) == 3
 
 
 @pytest.mark.parametrize("sign", ["\n", "\r\n", "\n\n", "\u2028", "\x0b", "\t"])
 def test_a_title_stays_on_its_line(store: Store, sign: str) -> None:
-    tokens = assert_harmless(written(store, [{"key": "a", "title": f"one{sign}| two |{sign}# three"}, "b"]))
+    tokens = assert_harmless(written(store, [{"key": "a", "title": f"one{sign}| two |{sign}# three"}, {"key": "b"}]))
     assert [row[:2] for row in cells(tokens)[1:]] == [["a", "one | two | # three"], ["b", ""]]
 
 
@@ -174,6 +180,7 @@ def test_a_reviewer_reads_what_would_go(store: Store) -> None:
         "Filed under: /Closed/0 (5), /Closed/1 (4) (known of 9 of 10)",
     ):
         assert line in text
+    assert f"Evidence: {store.root}/manifests/" in text
     assert "The whole list:" in text
     assert cells(tokens)[1] == ["r0", "Akte 0", "Finanzen", "/Closed/0", "2010-03-04", "2011-03-04"]
     assert cells(tokens[: next(i for i, token in enumerate(tokens) if token.type == "table_close") + 1]) == [
@@ -181,6 +188,29 @@ def test_a_reviewer_reads_what_would_go(store: Store) -> None:
         ["Personal/Verträge", "6"],
         ["Finanzen", "3"],
         ["none", "1"],
+    ]
+
+
+def test_what_others_have_said_stands_by_itself(store: Store) -> None:
+    people = [
+        Approval(
+            "1",
+            "airflow:7",
+            "2026-11-22T09:30:00Z",
+            {},
+            name="Anna",
+            comment="Seen.",
+            shown="2",
+            excluded={"k": "held"},
+        ),
+        Approval("1", "unifier:P/B/1", "2026-11-23T09:30:00Z", {}),
+    ]
+    tokens = assert_harmless(written(store, ["a"], *people))
+    assert [shown(token) for token in tokens if token.type == "inline"][2:6] == [
+        "Approved already by Anna, 2026-11-22: Seen.",
+        "Record 'k' was taken out by Anna (held)",
+        "Approved already by unifier:P/B/1, 2026-11-23",
+        "Open the whole list",
     ]
 
 
