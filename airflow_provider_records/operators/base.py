@@ -21,11 +21,13 @@ from airflow_provider_records.disposal.store import Store, safe_name
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError, RecordsError
 from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.operators.assets import DISPOSALS, events
+from airflow_provider_records.operators.lineage import lineage
 from airflow_provider_records.operators.links import DisposalLink
 from airflow_provider_records.operators.selection import Selection, accepted_results, resolve
 from airflow_provider_records.operators.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
 _JOURNAL = "records_journal"
@@ -143,6 +145,7 @@ class DisposeOperator(BaseOperator):
         self.verify = verify
         self.rehearse_only = dry_run
         self._runner: Runner | None = None
+        self._done: Disposal | None = None
 
     @cached_property
     def hook(self) -> VendorHook:
@@ -176,6 +179,7 @@ class DisposeOperator(BaseOperator):
             limits, min_approvals = self._limits()
             selection = resolve(self.records, evidence_store(), accepted_results(self.accept))
             disposal, fatal = self._carry_out(context, selection, limits, min_approvals)
+        self._done = disposal
         reference = disposal.reference()
         self.log.info("%s: %s", self.system_name, ", ".join(f"{n} {name}" for name, n in disposal.counts.items() if n))
         if disposal.complete or disposal.dry_run:
@@ -189,6 +193,10 @@ class DisposeOperator(BaseOperator):
         if fatal:
             raise AirflowFailException(problem)
         raise DisposalIncompleteError(f"{problem} The next try carries on with them.")
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:  # noqa: ANN401
+        """Return which datasets are gone; asked by the OpenLineage provider when the task has ended."""
+        return lineage(self._done, evidence_store(), self.hook.settings.base_url) if self._done else None
 
     def _limits(self) -> tuple[Limits, int]:
         max_records = self.max_records

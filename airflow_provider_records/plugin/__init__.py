@@ -41,7 +41,7 @@ class DisposalsPlugin(AirflowPlugin):
             # relative, so that it holds below the path of [api] base_url too
             "href": "records/",
             "destination": "nav",
-            "category": "browse",
+            "nav_top_level": True,
             "url_route": "disposals",
             "icon": _icon("#3f3f46"),
             "icon_dark_mode": _icon("#e4e4e7"),

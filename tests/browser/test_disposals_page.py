@@ -1,0 +1,138 @@
+"""The page "Disposals" in Airflow's own UI: from the navigation, while a night runs, and afterwards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import FrameLocator, Page, expect
+
+from airflow_provider_records.sandbox.core import Fault
+from tests.browser.conftest import PATIENCE, SignIn, Site, look
+from tests.system.test_standalone import wait
+
+pytestmark = pytest.mark.system
+expect.set_options(timeout=PATIENCE)
+DAG, FOLLOWER = "page_night", "page_follower"
+MISSING = "9999999"
+
+
+@pytest.fixture(scope="module")
+def objects(site: Site) -> list[str]:
+    """Eleven documents of enaio that no other test deletes, and one that is not there."""
+    archive: Any = site.stage.parts["enaio"]
+    found = sorted(item.id for item in archive.archive.objects.values() if item.base == "DOCUMENT")
+    return [*found[-11:], MISSING]
+
+
+@pytest.fixture
+def slow(site: Site, objects: list[str]) -> Iterator[None]:
+    """Let each delete take its time, so that there is something to watch."""
+    faults = [
+        Fault(vendor="enaio", call="delete_object", match=f"/{each}", times=None, latency_ms=900) for each in objects
+    ]
+    site.stage.faults += faults
+    yield
+    for fault in faults:
+        site.stage.faults.remove(fault)
+
+
+def frame(page: Page) -> FrameLocator:
+    """Return what Airflow shows of the page."""
+    return page.frame_locator("iframe[title=Disposals]")
+
+
+def trigger(site: Site, objects: list[str]) -> str:
+    api = site.api()
+    wait(lambda: api.session.get(f"{api.base}/api/v2/dags/{DAG}", timeout=30).ok, 120)
+    made = api.call("POST", f"dags/{DAG}/dagRuns", logical_date=None, conf={"ids": objects})
+    return str(made["dag_run_id"])
+
+
+def test_a_night_is_followed_and_found_again(site: Site, sign_in: SignIn, objects: list[str], slow: None) -> None:
+    api = site.api()
+    wait(lambda: api.session.get(f"{api.base}/api/v2/dags/{FOLLOWER}", timeout=30).ok, 120)
+    page = sign_in("viewer")
+    run_id = trigger(site, objects)
+    page.goto("/")
+    page.get_by_role("link", name="Disposals").click()
+    shown = frame(page)
+    expect(shown.get_by_role("heading", name="Disposals", exact=True)).to_be_visible()
+    # A night appears when its disposing task has begun.
+    wait(lambda: site.api().states(run_id, DAG).get("delete") == "running", 120)
+    wait(lambda: list((site.evidence / f"disposals/{DAG}").glob("*/delete/-1/journal/*/*intents*")), 60)
+    page.reload()
+    bar = shown.get_by_role("progressbar").first
+    expect(bar).to_have_attribute("aria-valuetext", re.compile(r"^[1-9]\d* of 12 records"))
+    look(page, "disposals-running")
+    # It follows the night by itself.
+    expect(shown.get_by_role("row").filter(has_text=run_id)).to_contain_text("Complete", timeout=120_000)
+    expect(shown.get_by_role("progressbar")).to_have_count(0)
+    row = shown.get_by_role("row").filter(has_text=run_id)
+    expect(row).to_contain_text("11 destroyed, 1 already gone")
+    look(page, "disposals")
+
+    # Into the night, whose address can be opened again.
+    row.get_by_role("link").first.click()
+    expect(shown.get_by_role("heading", name="enaio: 12 records")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/plugin/disposals/records/run\?dag_id=page_night"))
+    look(page, "disposals-night")
+    page.goto(page.url)
+    expect(shown.get_by_role("heading", name="enaio: 12 records")).to_be_visible()
+
+    # The list, and back by the browser.
+    shown.get_by_role("link", name=re.compile("^sha256:")).first.click()
+    expect(shown.get_by_role("heading", name="12 records")).to_be_visible()
+    expect(shown.get_by_text(objects[0])).to_be_visible()
+    look(page, "disposals-list")
+    page.go_back()
+    expect(shown.get_by_role("heading", name="enaio: 12 records")).to_be_visible()
+
+    # The certificate opens beside it.
+    with page.context.expect_page() as opened:
+        shown.get_by_role("link", name="Certificate", exact=True).click()
+    expect(opened.value.get_by_role("heading", name="Certificate of destruction")).to_be_visible()
+    opened.value.close()
+
+    # Out to Airflow's own page of the run, and back by the task's link.
+    shown.get_by_role("link", name="Run in Airflow").click()
+    expect(page).to_have_url(re.compile(rf"/dags/{DAG}/runs/"))
+    page.goto(f"/dags/{DAG}/runs/{run_id}/tasks/delete")
+    page.get_by_role("link", name="Disposal", exact=True).click()
+    expect(shown.get_by_role("heading", name="enaio: 12 records")).to_be_visible()
+    page.goto(f"/dags/{DAG}/runs/{run_id}/tasks/certificate")
+    page.get_by_role("link", name="Certificate", exact=True).click()
+    expect(shown.get_by_role("heading", name="Certificate of destruction")).to_be_visible()
+
+    # The other DAG was told.
+    wait(lambda: api.call("GET", f"dags/{FOLLOWER}/dagRuns")["total_entries"] == 1, 120)
+    (event,) = api.call("GET", "assets/events")["asset_events"]
+    assert event["uri"] == "x-records://enaio/destroyed"
+    assert event["source_run_id"] == run_id
+    assert event["extra"]["records"] == 11
+    assert event["extra"]["counts"]["absent"] == 1
+    (told,) = api.call("GET", f"dags/{FOLLOWER}/dagRuns")["dag_runs"]
+    assert told["run_type"] == "asset_triggered"
+
+
+def test_nobody_sees_it_without_a_login(site: Site) -> None:
+    answer = requests.get(f"{site.base}/records/", headers={"Accept": "text/html"}, timeout=30, allow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith("/api/v2/auth/login")
+    assert requests.get(f"{site.base}/records/", timeout=30).status_code == 401
+
+
+def test_the_page_follows_airflows_theme(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("viewer")
+    page.goto("/plugin/disposals")
+    inside = frame(page).locator("html")
+    for theme in ("light", "dark", "light"):
+        # Whatever the browser prefers, Airflow's own choice wins.
+        page.emulate_media(color_scheme="dark" if theme == "light" else "light")
+        page.evaluate("theme => { document.documentElement.className = theme }", theme)
+        expect(inside).to_have_attribute("data-theme", theme)
+        paper = inside.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+        assert (paper == "rgb(255, 255, 255)") == (theme == "light"), paper

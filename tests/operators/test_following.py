@@ -1,0 +1,128 @@
+"""What others are told of a disposal: asset events, OpenLineage, and the links of its task."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from airflow.providers.openlineage.extractors.base import DefaultExtractor
+from airflow.sdk import Asset
+from airflow.sdk.definitions.asset import AssetUniqueKey
+
+from airflow_provider_records.operators.assets import DISPOSALS, disposed
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.links import CertificateLink, DisposalLink, list_url
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
+from tests.operators.conftest import World
+from tests.operators.desk import TaskInstance, context
+
+RUN = "manual__2026-11-22T04:30:00+00:00"
+
+
+def documents(world: World, number: int) -> list[str]:
+    """Return documents of enaio that nothing holds."""
+    archive: Any = world.stage.parts["enaio"]
+    return sorted(item.id for item in archive.archive.objects.values() if item.base == "DOCUMENT")[:number]
+
+
+def deleting(world: World, records: list[str], **options: Any) -> EnaioDeleteObjectOperator:
+    """Return a task that deletes records that nobody need approve."""
+    given: dict[str, Any] = {"hard_delete": True, "require_approval": False, "max_failure_rate": 1.0, **options}
+    return EnaioDeleteObjectOperator(task_id="delete", records=records, **given)
+
+
+def carry_out(operator: Any) -> tuple[dict[str, Any], list[Any]]:
+    """Execute; return the reference and the events that Airflow would register."""
+    where = context(operator)
+    return operator.execute(where), where["outlet_events"][DISPOSALS].asset_alias_events
+
+
+@pytest.mark.parametrize(("hard", "result"), [(True, "destroyed"), (False, "recycled")])
+def test_what_was_disposed_of_changes_the_asset_of_the_system(world: World, hard: bool, result: str) -> None:
+    reference, (event,) = carry_out(deleting(world, [*documents(world, 3), "9999999"], hard_delete=hard))
+    assert event.dest_asset_key == AssetUniqueKey.from_asset(disposed("enaio", result))
+    assert event.source_alias_name == "records_disposals"
+    assert event.extra["records"] == reference["counts"][result] == 3
+    assert event.extra["digest"] == reference["digest"]
+    assert event.extra["disposal"] == reference["disposal"]
+
+
+def test_the_assets_are_a_contract() -> None:
+    assert disposed("enaio") == Asset(name="records_destroyed_enaio", uri="x-records://enaio/destroyed")
+    assert disposed("unifier", "recycled") == Asset(name="records_recycled_unifier", uri="x-records://unifier/recycled")
+
+
+def test_no_event_where_nothing_was_disposed_of(world: World) -> None:
+    for records, options in (([], {}), (["9999999"], {}), (documents(world, 2), {"dry_run": True})):
+        _, events = carry_out(deleting(world, records, **options))
+        assert events == []
+
+
+def test_no_event_before_the_disposal_is_complete(world: World) -> None:
+    broken, *others = documents(world, 3)
+    world.fault(vendor="enaio", call="delete_object", match=f"/{broken}", times=None, status=500, act=False)
+    operator = deleting(world, [broken, *others])
+    where = context(operator)
+    with pytest.raises(Exception, match="1 failed of 3 records"):
+        operator.execute(where)
+    assert where["outlet_events"][DISPOSALS].asset_alias_events == []
+    world.stage.faults.clear()
+    where = context(operator, try_number=2)
+    operator.execute(where)
+    (event,) = where["outlet_events"][DISPOSALS].asset_alias_events
+    assert event.extra["records"] == 3
+
+
+def test_outlets_of_the_dag_are_kept() -> None:
+    mine = Asset("mine")
+    for outlets, kept in ((None, []), (mine, [mine]), ([mine], [mine])):
+        operator = OpusDestroyRecordsOperator(task_id="mark", records=[], outlets=outlets)
+        assert operator.outlets == [*kept, DISPOSALS]
+
+
+def lineage(operator: Any) -> Any:
+    """Ask as the OpenLineage provider does."""
+    return DefaultExtractor(operator).extract_on_complete(None)
+
+
+def test_openlineage_hears_of_each_dropped_dataset(world: World) -> None:
+    records = documents(world, 3)
+    operator = deleting(world, [*records, "9999999"])
+    carry_out(operator)
+    inputs = lineage(operator).inputs
+    assert [(each.namespace, each.name) for each in inputs] == [
+        (f"enaio://{urlsplit(world.url).netloc}", record) for record in records
+    ]
+    for each in inputs:
+        facet = each.facets["lifecycleStateChange"]
+        assert facet.lifecycleStateChange.value == "DROP"
+        assert facet.previousIdentifier.name == each.name
+
+
+def test_openlineage_hears_of_nothing_that_may_still_be_there(world: World) -> None:
+    recycled = deleting(world, documents(world, 3), hard_delete=False)
+    carry_out(recycled)
+    marked = OpusDestroyRecordsOperator(task_id="mark", records=["no-such-key"], require_approval=False)
+    before = deleting(world, [])
+    for operator in (recycled, marked, before):
+        found = lineage(operator)
+        assert found is None or not found.inputs
+
+
+@pytest.mark.parametrize(
+    ("base_url", "begins"),
+    [
+        ("", "/plugin/disposals/records/"),
+        ("https://airflow.example.org", "https://airflow.example.org/plugin/disposals/records/"),
+        ("https://example.org/air/", "https://example.org/air/plugin/disposals/air/records/"),
+    ],
+)
+def test_links(monkeypatch: pytest.MonkeyPatch, base_url: str, begins: str) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    operator = OpusDestroyRecordsOperator(task_id="mark", records=[])
+    ti: Any = TaskInstance("mark")
+    where = "dag_id=night&run_id=manual__2026-11-22T04%3A30%3A00%2B00%3A00"
+    assert DisposalLink().get_link(operator, ti_key=ti) == f"{begins}run?{where}#mark"
+    assert CertificateLink().get_link(operator, ti_key=ti) == f"{begins}certificate.html?{where}"
+    assert list_url(f"sha256:{'a' * 64}", "night", RUN) == f"{begins}manifests/{'a' * 64}?{where}"
