@@ -1,0 +1,251 @@
+"""How close a disposal comes to latency x concurrency, against the sandbox: ``make bench``.
+
+Beside it, in the same run: a bare thread-pool loop over ``requests``, one over ``urllib3``, and a mapped stock
+``HttpOperator`` in a running Airflow. Sandbox and client are processes of their own and share the machine. Sizes are
+arguments or variables (BENCH_OBJECTS, BENCH_NIGHT, BENCH_LIST, BENCH_MAPPED); 0 leaves a part out.
+"""
+
+# ruff: noqa: T201 - it is there to print
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+from bench_evidence import machine
+from speed_parts import OBJECTS, listed, seeded
+
+from airflow_provider_records.demo import (
+    airflow,
+    child_process,
+    connection_variables,
+    environment,
+    free_port,
+    ready,
+    standalone_variables,
+)
+from airflow_provider_records.sandbox.world import build, connections
+
+PARTS = Path(__file__).with_name("speed_parts.py")
+DAG = """
+from airflow.sdk import DAG
+from airflow.providers.http.operators.http import HttpOperator
+
+with DAG("mapped", schedule=None):
+    HttpOperator.partial(task_id="delete", http_conn_id="plain", method="DELETE").expand(endpoint={endpoints!r})
+"""
+
+
+class Sandbox:
+    """A served sandbox: where it is, and what its process has used."""
+
+    def __init__(self, url: str, process: psutil.Process) -> None:
+        self.url = url
+        self._process = process
+
+    def used(self) -> float:
+        """Return processor seconds so far."""
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+
+@contextmanager
+def serving(command: list[str]) -> Iterator[Sandbox]:
+    """Run a server that prints its URL."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        assert server.stdout is not None  # noqa: S101
+        url = next(word for word in server.stdout.readline().split() if word.startswith("http://"))
+        try:
+            yield Sandbox(url, psutil.Process(server.pid))
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def sandbox(records: int, latency: float) -> Iterator[Sandbox]:
+    """Run a sandbox whose every answer comes late by ``latency`` seconds."""
+    command = [sys.executable, "-m", "airflow_provider_records.cli", "sandbox", "--port", "0"]
+    with serving([*command, "--records", str(records)]) as served:
+        fault = {"times": None, "latency_ms": latency * 1000}
+        requests.post(f"{served.url}/_sandbox/faults", json=fault, timeout=60).raise_for_status()
+        yield served
+
+
+def connected(served: Sandbox, threads: int) -> dict[str, dict[str, Any]]:
+    """Return the connections to a sandbox."""
+    made = connections(build(0), served.url)
+    for fields in made.values():
+        fields["extra"] = {**fields["extra"], "max_concurrency": threads}
+    return made
+
+
+def measure(name: str, home: Path, made: Mapping[str, Mapping[str, Any]] | None = None, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Run one part of ``speed_parts.py`` in a process of its own, with an Airflow home of its own."""
+    with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as folder:
+        env = environment(Path(folder)) | connection_variables(made or {})
+        out = Path(folder) / "result.json"
+        with (home / "log.txt").open("a") as log:
+            command = [sys.executable, str(PARTS), name, json.dumps(asked), str(out)]
+            done = subprocess.run(command, env=env, stdout=log, stderr=subprocess.STDOUT, check=False)  # noqa: S603
+        if done.returncode:
+            sys.exit(f"{name} failed:\n" + (home / "log.txt").read_text()[-3000:])
+        found: dict[str, Any] = json.loads(out.read_text())
+        return found
+
+
+def objects(home: Path, count: int, latency: float, threads: int, rounds: int) -> float:
+    """Compare the loops and the operator; return deletes a second of the operator."""
+    limit = threads / latency
+    print(f"\n{count:,} objects, {threads} threads, {latency * 1000:.0f} ms: at most {limit:,.0f} a second")
+
+    def line(what: str, found: Mapping[str, Any], server: float, calls: int = 1) -> float:
+        rate: float = count / found["all"]
+        print(
+            f"  {what:44} {rate:7.1f}/s {rate * calls / limit:7.1%} of the limit; processor a call: "
+            f"client {found['processor'] * 1000 / count / calls:.2f} ms, server {server * 1000 / count / calls:.2f} ms"
+        )
+        return rate
+
+    def run(what: str, name: str, calls: int = 1, **asked: Any) -> float:  # noqa: ANN401
+        with sandbox(seeded(count), latency) as served:
+            made = connected(served, threads)
+            if name == "bare":
+                enaio = made["enaio_default"]
+                asked |= {"url": served.url, "user": enaio["login"], "password": enaio["password"], "threads": threads}
+            before = served.used()
+            found = measure(name, home, made, count=count, **asked)
+            return line(what, found, served.used() - before, calls)
+
+    plain, ours = 0.0, 0.0
+    for _ in range(rounds):
+        plain = max(plain, run("bare loop over requests", "bare", client="requests"))
+        ours = max(ours, run("EnaioDeleteObjectOperator", "operator", verify=False))
+    print(f"  {'':44} {ours / plain:7.3f} times the bare loop (goal: at least 0.98)")
+    urllib = run("bare loop over urllib3, below requests", "bare", client="urllib3")
+    print(f"  {'':44} requests itself: {urllib / plain:.2f} times slower here; the operator: {urllib / ours:.2f}")
+    with serving([sys.executable, str(PARTS), "null", json.dumps({"latency": latency})]) as served:
+        user = {"user": "u", "password": "p"}
+        found = measure("bare", home, {}, url=served.url, count=count, threads=threads, client="requests", **user)
+        line("bare loop over requests, no sandbox behind it", found, served.used())
+    run("EnaioDeleteObjectOperator, verify=True", "operator", calls=3, verify=True)
+    return ours
+
+
+def mapped(home: Path, count: int, latency: float) -> float:
+    """Map a stock ``HttpOperator`` over objects in a running Airflow; return deletes a second."""
+    print(f"\nHttpOperator {version('apache-airflow-providers-http')} mapped over {count} objects, LocalExecutor")
+    with sandbox(seeded(count), latency) as served, tempfile.TemporaryDirectory(dir=home) as folder:
+        dags, port = Path(folder) / "dags", free_port()
+        dags.mkdir()
+        endpoints = [f"{OBJECTS}/{record['target_id']}?hardDelete=true" for record in listed(count)]
+        (dags / "mapped.py").write_text(DAG.format(endpoints=endpoints))
+        enaio = connected(served, 1)["enaio_default"]
+        plain = {"conn_type": "http", "host": served.url, "login": enaio["login"], "password": enaio["password"]}
+        env = (
+            environment(Path(folder) / "airflow") | standalone_variables(port) | connection_variables({"plain": plain})
+        )
+        env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False"}
+        with (home / "log.txt").open("a") as log, child_process(airflow("standalone"), env, log) as child:
+            if not ready(child, port):
+                sys.exit("airflow standalone did not start:\n" + (home / "log.txt").read_text()[-3000:])
+            subprocess.run(airflow("dags", "reserialize"), env=env, stdout=log, stderr=log, check=True)  # noqa: S603
+            subprocess.run(airflow("dags", "trigger", "mapped"), env=env, stdout=log, stderr=log, check=True)  # noqa: S603
+            deadline, times = time.monotonic() + 60 + 10 * count, list[float]()
+            while len(times) < count and time.monotonic() < deadline:
+                time.sleep(1)
+                entries = requests.get(f"{served.url}/_sandbox/log", timeout=60).json()
+                times = sorted(entry["time"] for entry in entries if entry["call"] == "delete_object")
+    if len(times) < count:
+        sys.exit(f"only {len(times)} of {count} mapped tasks have run:\n" + (home / "log.txt").read_text()[-3000:])
+    rate = (count - 1) / (times[-1] - times[0])
+    print(f"  {'from the first delete to the last':44} {rate:7.2f}/s: 10,000 objects in {10_000 / rate / 3600:.1f} h")
+    return rate
+
+
+def night(home: Path, count: int, latency: float, threads: int) -> None:
+    """Run a whole night."""
+    print(f"\nA night of {count:,} records, {threads} threads, {latency * 1000:.0f} ms")
+    with sandbox(count, latency) as served:
+        before = served.used()
+        found = measure("night", home, connected(served, threads), count=count)
+        server = served.used() - before
+    for step in ("due list", "delete and look", "mark", "certificate"):
+        print(f"  {step:44} {found[step]:8.1f} s")
+    calls = found["sent"]
+    least = calls * latency / threads
+    pages = 2 * -(-found["due"] // 100)  # read by the due list and before the first mark, one after the other
+    serial = least + pages * latency * (1 - 1 / threads)
+    print(
+        f"  {'all':44} {found['all']:8.1f} s, {calls:,} calls; processor a call: client "
+        f"{found['processor'] * 1000 / calls:.2f} ms, server {server * 1000 / calls:.2f} ms\n"
+        f"  {'peak memory of the process':44} {found['peak']:8.1f} MB\n"
+        f"  {'calls x latency / concurrency':44} {least:8.1f} s: {found['all'] / least:.3f} times (goal: at most 1.1)\n"
+        f"  {'the same with the pages one after the other':44} {serial:8.1f} s: {found['all'] / serial:.3f} times\n"
+        f"  deleted {found['deleted']}\n  marked  {found['marked']}"
+    )
+
+
+def lists(home: Path, count: int) -> None:
+    """Write, approve and read a long list."""
+    print(f"\nA list of {count:,} records")
+    found = measure("lists", home, count=count)
+    for step, took in found.items():
+        if step not in {"all", "processor", "peak", "sent"}:
+            print(f"  {step:54} {took:8.1f} s")
+    print(f"  {'peak memory of the process':54} {found['peak']:8.1f} MB (goal: under 200 MB)")
+
+
+def main() -> None:
+    """Run all of it and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default, what in (
+        ("objects", 10_000, "objects to delete, with 16 and with 64 threads"),
+        ("night", 100_000, "records of the night"),
+        ("list", 1_000_000, "records on the long list"),
+        ("mapped", 60, "objects to map an HttpOperator over"),
+    ):
+        size = int(os.environ.get(f"BENCH_{name.upper()}", default))
+        parser.add_argument(f"--{name}", type=int, default=size, help=f"{what} (default: %(default)s)")
+    parser.add_argument("--latency", type=float, default=50.0, help="of each answer, in ms (default: %(default)s)")
+    parser.add_argument("--night-latency", type=float, default=12.0, help="in the night, in ms (default: %(default)s)")
+    parser.add_argument("--night-threads", type=int, default=8, help="in the night (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="measure loop and operator so often, in turn; the best counts"
+    )
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-speed-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        versions = ", ".join(f"{name} {version(name)}" for name in ("requests", "urllib3", "uvicorn", "apache-airflow"))
+        load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
+        print(f"{machine(home)}, {versions}; load {load}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        rates = [
+            objects(home, asked.objects, asked.latency / 1000, threads, asked.rounds)
+            for threads in (16, 64)
+            if asked.objects
+        ]
+        if asked.mapped:
+            plain = mapped(home, asked.mapped, asked.latency / 1000)
+            for threads, rate in zip((16, 64), rates, strict=False):
+                print(f"  {f'the operator with {threads} threads':44} {rate / plain:7.0f} times (goal: at least 300)")
+        if asked.night:
+            night(home, asked.night, asked.night_latency / 1000, asked.night_threads)
+        if asked.list:
+            lists(home, asked.list)
+        print(f"\nload at the end: {', '.join(f'{number:.1f}' for number in os.getloadavg())}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""What ``bench_speed.py`` measures, each in a process of its own: ``speed_parts.py NAME ARGUMENTS RESULT``.
+
+Arguments are JSON; the result is a file: seconds, processor seconds, peak memory, and the number of requests sent.
+"""
+
+# ruff: noqa: T201 - the null server says where it listens
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+OBJECTS = "enaio/api/dms/objects"
+DUE_BEFORE = "2026-11-01T00:00:00"
+
+
+class Meter:
+    """Measures one block."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {}
+        self._sent = itertools.count()
+
+    def count_requests(self) -> None:
+        """Count what leaves through ``requests`` from now on."""
+        send, sent = HTTPAdapter.send, self._sent
+
+        def counted(*args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
+            next(sent)
+            return send(*args, **options)
+
+        HTTPAdapter.send = counted  # type: ignore[method-assign]
+
+    @contextmanager
+    def running(self, name: str = "all") -> Iterator[None]:
+        """Measure a block; several add up in ``all``."""
+        clock, before = time.perf_counter(), os.times()
+        yield
+        after, took = os.times(), time.perf_counter() - clock
+        self.facts[name] = took
+        if name != "all":
+            self.facts["all"] = self.facts.get("all", 0.0) + took
+        self.facts["processor"] = self.facts.get("processor", 0.0) + sum(after[:2]) - sum(before[:2])
+
+    def result(self) -> dict[str, Any]:
+        """Return everything, with the peak memory of the whole process in MB."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
+        return {**self.facts, "peak": peak, "sent": next(self._sent)}
+
+
+def listed(count: int) -> list[dict[str, Any]]:
+    """Return records of the sandbox that nothing stands in the way of."""
+    from airflow_provider_records.sandbox.seed import items
+
+    found = (item for item in items(seeded(count), 7) if item.system == "enaio" and not item.trouble)
+    return [
+        {"key": item.key, "target_id": item.target_id, "title": item.title, "classification": item.classification}
+        for item in itertools.islice(found, count)
+    ]
+
+
+def seeded(count: int) -> int:
+    """Return how many due records a sandbox needs for so many without trouble."""
+    return count + count // 15 + 10
+
+
+def bare(meter: Meter, *, url: str, count: int, threads: int, client: str, user: str, password: str) -> None:
+    """Delete in a thread pool over one session, as a script would: no list, no journal, no look, no outcome."""
+    targets = [f"{url}/{OBJECTS}/{record['target_id']}" for record in listed(count)]
+    if client == "requests":
+        session = requests.Session()
+        session.auth = (user, password)
+        session.mount("http://", HTTPAdapter(pool_maxsize=threads))
+
+        def delete(target: str) -> int:
+            return session.delete(target, params={"hardDelete": "true"}, timeout=60).status_code
+    else:
+        import urllib3
+
+        pool = urllib3.PoolManager(maxsize=threads, headers=urllib3.make_headers(basic_auth=f"{user}:{password}"))
+
+        def delete(target: str) -> int:
+            return pool.request("DELETE", f"{target}?hardDelete=true", timeout=60).status
+
+    with meter.running(), ThreadPoolExecutor(threads) as workers:
+        answers = list(workers.map(delete, targets))
+    if set(answers) != {204}:
+        raise SystemExit(f"answers: {set(answers)}")
+
+
+def operator(meter: Meter, count: int, verify: bool) -> None:
+    """Run ``EnaioDeleteObjectOperator`` on an approved list, from reading the list to writing the summary."""
+    from airflow_provider_records.disposal.approval import Approval
+    from airflow_provider_records.disposal.manifest import Manifest
+    from airflow_provider_records.operators.base import evidence_store
+    from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+    from airflow_provider_records.operators.selection import manifest_reference
+
+    store = evidence_store()
+    manifest = Manifest.write(store, listed(count))
+    approval = Approval(manifest.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}).write(store)
+    task = EnaioDeleteObjectOperator(
+        task_id="delete",
+        records=manifest_reference(manifest, [approval]),
+        hard_delete=True,
+        max_records=count,
+        verify=verify,
+    )
+    meter.count_requests()
+    with meter.running():
+        reference = execute(task)
+    if reference["counts"]["destroyed"] != count:
+        raise SystemExit(f"outcomes: {reference['counts']}")
+
+
+def night(meter: Meter, count: int) -> None:
+    """Run a night through the operators: due list, delete and look, mark, certificate."""
+    from airflow_provider_records.disposal.approval import Approval
+    from airflow_provider_records.disposal.manifest import Manifest
+    from airflow_provider_records.operators.base import evidence_store
+    from airflow_provider_records.operators.certificate import DestructionCertificateOperator
+    from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+    from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+
+    meter.count_requests()
+    pattern = r"enaio-(\d+)"
+    with meter.running("due list"):
+        due = execute(OpusDueRecordsOperator(task_id="due", due_before=DUE_BEFORE, target_id_pattern=pattern))
+    store = evidence_store()
+    manifest = Manifest.open(store, due["digest"])
+    approval = Approval(manifest.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}).write(store)
+    approved, more = {**due, "approvals": [approval]}, ("destroyed", "absent")
+    with meter.running("delete and look"):
+        task = EnaioDeleteObjectOperator(task_id="delete", records=approved, hard_delete=True, max_records=count)
+        deleted = execute(task)
+    with meter.running("mark"):
+        marked = execute(OpusDestroyRecordsOperator(task_id="mark", records=deleted, accept=more, max_records=count))
+    with meter.running("certificate"):
+        execute(DestructionCertificateOperator(task_id="certificate", disposals=[deleted, marked]))
+    meter.facts |= {"due": due["count"], "deleted": deleted["counts"], "marked": marked["counts"]}
+
+
+def lists(meter: Meter, count: int) -> None:
+    """Write a list, approve it, open it again, check the approval, and read every record."""
+    from bench_evidence import made_up
+
+    from airflow_provider_records.disposal.approval import Approval, check
+    from airflow_provider_records.disposal.manifest import Manifest
+    from airflow_provider_records.disposal.store import Store
+
+    store = Store(os.environ["AIRFLOW__RECORDS__EVIDENCE_PATH"])
+    with meter.running("written and digested"):
+        digest = Manifest.write(store, made_up(count)).digest
+    with meter.running("approved, opened, digest recomputed, approval checked"):
+        approval = Approval(digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}).write(store)
+        manifest = Manifest.open(store, digest)
+        check([Approval.read(store, approval)], manifest.digest, 1)
+    with meter.running("every record read back"):
+        if sum(1 for _ in manifest) != count:
+            raise SystemExit("not all were read back")
+
+
+def execute(task: Any) -> Any:  # noqa: ANN401
+    """Run an operator's ``execute`` with the few facts of a task that it asks for."""
+    from datetime import UTC, datetime
+    from types import SimpleNamespace
+
+    from airflow.sdk.execution_time.context import OutletEventAccessors
+
+    names = {"dag_id": "bench", "run_id": "manual__2026-11-22", "task_id": task.task_id}
+    ti = SimpleNamespace(**names, map_index=-1, try_number=1, xcom_push=lambda **_: None)
+    dag_run = SimpleNamespace(start_date=datetime(2026, 11, 22, 4, 30, tzinfo=UTC))
+    return task.execute({"ti": ti, "dag_run": dag_run, "outlet_events": OutletEventAccessors()})
+
+
+class _Null(asyncio.Protocol):
+    """Answers whatever ends like a request, after a while: the least that a server can do."""
+
+    latency = 0.0
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if data.endswith(b"\r\n\r\n"):
+            answer = b"HTTP/1.1 204 No Content\r\nserver: null\r\n\r\n"
+            asyncio.get_running_loop().call_later(self.latency, self.transport.write, answer)
+
+
+async def null_server(latency: float) -> None:
+    """Serve until the process is ended; print the URL."""
+    _Null.latency = latency
+    server = await asyncio.get_running_loop().create_server(_Null, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+PARTS: Iterable[Callable[..., None]] = (bare, operator, night, lists)
+
+if __name__ == "__main__":
+    _, wanted, arguments, *to = sys.argv
+    if wanted == "null":
+        asyncio.run(null_server(**json.loads(arguments)))
+    else:
+        measured = Meter()
+        {part.__name__: part for part in PARTS}[wanted](measured, **json.loads(arguments))
+        Path(to[0]).write_text(json.dumps(measured.result()))
