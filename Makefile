@@ -29,9 +29,11 @@ chromium:
 	$$as_root apt-get install --quiet --yes --no-install-recommends chromium; } || \
 	{ echo "The browser tests need Chromium; install it so that 'chromium' is on PATH." >&2; exit 1; }
 
-# What the evidence costs; BENCH_RECORDS=10000 for less.
-bench: $(VENV)/installed
+# What the evidence costs, and how fast a disposal is; half an hour. For less, see the head of each of the two:
+# BENCH_RECORDS=10000 BENCH_OBJECTS=2000 BENCH_NIGHT=5000 BENCH_LIST=100000 BENCH_MAPPED=0
+bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/bench_evidence.py
+	$(BIN)/python benchmarks/bench_speed.py
 
 # Kills the processes of a running Airflow, and a disposal at each of its requests; takes half an hour.
 chaos: $(VENV)/installed-test
@@ -44,6 +46,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
 clean:
