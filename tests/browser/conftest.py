@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from airflow_provider_records import demo
 from airflow_provider_records.sandbox.core import Server
@@ -26,6 +26,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 USERS = {"admin": "ADMIN", "reviewer_1": "USER", "reviewer_2": "USER", "viewer": "VIEWER"}
 PATIENCE = 30_000
 """Milliseconds until an element that does not come fails the test."""
+expect.set_options(timeout=PATIENCE)
 
 SignIn = Callable[..., Page]
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_records.disposal.verify import verify
-from tests.browser.conftest import PATIENCE, SignIn, Site, look
+from tests.browser.conftest import SignIn, Site, look
 from tests.system.test_standalone import wait
 
 pytestmark = pytest.mark.system
@@ -29,7 +29,7 @@ def request(site: Site, dag: str, run_id: str, task_id: str) -> dict[str, Any]:
 
 def open_form(page: Page, dag: str, run_id: str, task_id: str) -> None:
     page.goto(f"/dags/{dag}/runs/{run_id}/tasks/{task_id}/required_actions")
-    expect(page.get_by_test_id("hitl-option-Approve")).to_be_enabled(timeout=PATIENCE)
+    expect(page.get_by_test_id("hitl-option-Approve")).to_be_enabled()
 
 
 def answer(page: Page, option: str) -> None:
