@@ -24,6 +24,7 @@ from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, no
 from airflow_provider_records.disposal.record import Record
 from airflow_provider_records.exceptions import (
     EvidenceError,
+    NoAnswerError,
     NotFoundError,
     NotSentError,
     RecordsError,
@@ -229,8 +230,8 @@ class Runner:
             self._wait_until_quiet()
             try:
                 self.journal.see(self.system.prepare(todo, state.seen))
-            except UnavailableError as error:
-                self._heed(error)
+            except (NotSentError, NoAnswerError) as error:
+                self._end(str(error))
             else:
                 self._send_in_rounds(todo, doubtful)
         self._admit_doubt(todo)

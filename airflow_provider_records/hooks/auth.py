@@ -43,8 +43,7 @@ class Token:
 class BearerAuth(AuthBase):
     """Fetch one token for all threads, and again shortly before it expires or when it was refused.
 
-    Threads that waited for a fetch share its failure, and refused credentials stay refused: asking again with
-    them from every thread can lock the account.
+    Refused credentials stay refused: asking again with them from every thread can lock the account.
 
     :param fetch: asks the system for a new token.
     """
@@ -53,9 +52,9 @@ class BearerAuth(AuthBase):
         self._fetch = fetch
         self._lock = threading.Lock()
         self._token: Token | None = None
+        self._refused = ""
         self._renew_at = float("inf")
-        self._failure: VendorError | None = None
-        self._failed_at = 0.0
+        self._failure: StopError | None = None
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         token = self.token()
@@ -68,25 +67,23 @@ class BearerAuth(AuthBase):
 
         :raises VendorError: none could be had; its ``detail`` is empty, since it may repeat the credentials.
         """
-        asked = time.monotonic()
         with self._lock:
-            if self._failure and (isinstance(self._failure, StopError) or self._failed_at >= asked):
+            if self._failure:
                 raise self._failure
-            begin = time.monotonic()
-            if self._token is None or begin >= self._renew_at:
+            begin, token = time.monotonic(), self._token
+            if token is None or begin >= self._renew_at or self._refused == f"Bearer {token.value}":
                 try:
                     self._token = token = self._fetch()
                 except VendorError as error:
                     error.detail = None
-                    self._failure, self._failed_at = error, time.monotonic()
+                    if isinstance(error, StopError):
+                        self._failure = error
                     raise
                 mask.get()(token.value)
                 lead = min(RENEW_BEFORE, (token.lifetime or 0.0) / 4)
                 self._renew_at = float("inf") if token.lifetime is None else begin + token.lifetime - lead
-            return self._token
+            return token
 
     def forget(self, authorization: str) -> None:
-        """Drop the token that was refused, unless another thread has already renewed it."""
-        with self._lock:
-            if self._token is not None and authorization == f"Bearer {self._token.value}":
-                self._token = None
+        """Do not use a token again that was refused; does not wait for one that is just being fetched."""
+        self._refused = authorization

@@ -2,7 +2,7 @@
 
 A request is either *repeatable* (a read) or not (a delete, a submit). Repeatable requests are retried on
 lost answers and gateway errors. The others are sent again only when they provably were not carried out:
-the connection was refused, or the system said so itself (401 once, 429).
+the connection was refused, or the system said so itself (401 with a token that has ended, 429).
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ __all__ = [
 T = TypeVar("T")
 
 ATTEMPTS = 8
+RENEWALS = 3
+"""How often one request may meet a login that has just ended; others may sign in with the same account."""
 LARGEST_ANSWER = 64 * 1024 * 1024
 NAP = 0.1
 
@@ -200,10 +202,10 @@ class VendorHook(BaseHook):
             raise InvalidRecordsError(f"{self._where(call)}: a value cannot be written as JSON.") from None
         except ValueError:  # every way in which requests finds a URL or header invalid
             raise ConfigurationError(f"{self._where(call)}: the URL is not valid; check the host field.") from None
-        renewable = auth is None  # a refused login holds the lock that renewal would wait for
+        renewals = RENEWALS if auth is None else 0  # a refused login holds the lock that renewal would wait for
 
         def once() -> T:
-            nonlocal renewable
+            nonlocal renewals
             request = self._signed(call, prepared, sign)
             round_ = self._wait_for_turn()
             if self.stopping or not (repeatable or self.may_send()):
@@ -211,7 +213,7 @@ class VendorHook(BaseHook):
             try:
                 answer = self._answer(call, request, settings)
                 status = self.verdict(answer)
-                renewed = renewable and status in {401, 403} and self.renew(request, status)
+                renewed = renewals > 0 and status in {401, 403} and self.renew(request, status)
                 if not renewed:
                     result = self._read(answer, status, read)
             except VendorError as error:
@@ -223,7 +225,7 @@ class VendorHook(BaseHook):
                 self.pace.answered(round_)
             if not renewed:
                 return result
-            renewable = False
+            renewals -= 1
             return once()
 
         def again(error: BaseException) -> bool:
@@ -242,14 +244,13 @@ class VendorHook(BaseHook):
     def _signed(self, call: str, prepared: requests.PreparedRequest, sign: Sign) -> requests.PreparedRequest:
         try:
             return sign(prepared.copy())
+        except UnavailableError:
+            raise
         except (NotSentError, NoAnswerError) as error:
-            # that request had its own attempts; whatever became of it, this one was not sent
-            raise UnavailableError(
-                f"{self._where(call)}: not sent, since there are no credentials for it: {error}",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
-            ) from None
+            # that request had its own attempts; whatever became of it, this one was not sent, and no other can be
+            why = f"{self._where(call)}: not sent, since there are no credentials for it: {error}"
+            self.pace.close(why)
+            raise UnavailableError(why, status=error.status, code=error.code, request_id=error.request_id) from None
 
     def _tell_pace(self, round_: int, error: VendorError, *, repeatable: bool) -> None:
         if not may_pass(error):

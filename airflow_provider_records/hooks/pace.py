@@ -113,14 +113,22 @@ class Pace:
             is_news = round_ == self.round
             if asked is not None and asked > LONGEST_ASKED:
                 why = f"the system asks to wait {asked:.0f} s, which is too long. {_ASK} The last answer"
-                self._close(now, min(asked, LONGEST_CLOSED), f"{why}: {problem}")
+                self._close(min(asked, LONGEST_CLOSED), f"{why}: {problem}")
             elif is_news and self._vain >= WAITS_IN_VAIN and failing_for >= self.patience:
                 why = f"{self._row} calls in a row, in {failing_for:.0f} s, brought no usable answer. {_CHECK} The last"
-                self._close(now, CLOSED_FOR, f"{why}: {problem}")
-            elif asked is not None:
+                self._close(CLOSED_FOR, f"{why}: {problem}")
+            elif asked is not None and (is_news or (asked and now + asked > self._held_until)):
                 self._slow_down(now, asked, is_news)
             elif is_news and self._row >= IN_A_ROW:
                 self._hold(now + self._backoff())
+
+    def close(self, why: str) -> None:
+        """Send nothing for a minute.
+
+        :param why: what is wrong, and what would change it.
+        """
+        with self._lock:
+            self._close(CLOSED_FOR, why)
 
     def _slow_down(self, now: float, asked: float, is_news: bool) -> None:
         if is_news:
@@ -128,9 +136,8 @@ class Pace:
             self._rate = max(self.slowest, 0.9 * accepted)
             self._accepted, self._counted_from = 0, now
             asked = max(asked, self._backoff())
-        if now + asked > self._held_until:
-            self._hold(now + asked)
-            self._grows_from = self._held_until
+        self._hold(now + asked)
+        self._grows_from = self._held_until
 
     def _backoff(self) -> float:
         wait = min(self.longest_wait, self.first_wait * 2.0 ** min(self._vain, 9))
@@ -143,7 +150,7 @@ class Pace:
         self._held_until = max(self._held_until, until)
         self._next = max(self._held_until, time.monotonic() + self._gap)
 
-    def _close(self, now: float, seconds: float, why: str) -> None:
-        self._closed_until = now + seconds
+    def _close(self, seconds: float, why: str) -> None:
+        self._closed_until = time.monotonic() + seconds
         self._why = f"Nothing is sent any more: {why}"
         self._hold(self._closed_until)

@@ -13,6 +13,7 @@ import tenacity
 from airflow.sdk._shared.secrets_masker import redact
 
 from airflow_provider_records.exceptions import AuthenticationError, NoAnswerError, NotSentError, UnavailableError
+from airflow_provider_records.hooks import pace
 from airflow_provider_records.sandbox.core import Server
 from tests.conftest import Serve
 from tests.hooks.wire import PlainHook, RawServer, Scene, ThingHook, free_port, in_threads, settings
@@ -129,20 +130,21 @@ def test_a_refused_token_is_renewed_once(scene: Scene) -> None:
     assert (scene.count("token"), scene.count("delete"), scene.destroyed) == (2, 2, ["a"])
 
 
-def test_the_second_refusal_stops(scene: Scene) -> None:
+def test_the_fourth_refusal_stops(scene: Scene) -> None:
     scene.fault(call="delete", status=401, times=None, act=False)
     with pytest.raises(AuthenticationError):
         scene.hook.delete()
-    assert (scene.count("token"), scene.count("delete")) == (2, 2)
+    assert (scene.count("token"), scene.count("delete")) == (4, 4)
 
 
-def test_the_token_is_renewed_once_in_all_attempts(scene: Scene) -> None:
-    scene.fault(call="delete", status=401, act=False)
-    scene.fault(call="delete", status=429, skip=1, act=False)
-    scene.fault(call="delete", status=401, skip=2, act=False)
+def test_refusals_are_counted_over_all_attempts(scene: Scene) -> None:
+    for attempt in range(3):
+        scene.fault(call="delete", status=401, skip=2 * attempt, act=False)
+        scene.fault(call="delete", status=429, skip=2 * attempt + 1, act=False)
+    scene.fault(call="delete", status=401, skip=6, act=False)
     with pytest.raises(AuthenticationError):
         scene.hook.delete()
-    assert (scene.count("token"), scene.count("delete"), scene.destroyed) == (2, 3, [])
+    assert (scene.count("token"), scene.count("delete"), scene.destroyed) == (4, 7, [])
 
 
 def test_a_refused_login_is_asked_for_once_by_all_threads(scene: Scene) -> None:
@@ -160,10 +162,14 @@ def test_a_delete_without_a_token_was_not_sent(scene: Scene) -> None:
     assert (scene.count("token"), scene.count("delete")) == (8, 0)
 
 
-def test_a_token_service_that_comes_back_is_used(scene: Scene) -> None:
+def test_a_token_service_that_comes_back_is_used(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "CLOSED_FOR", 0.5)
     scene.fault(call="token", status=503, times=8, act=False)
-    with pytest.raises(NotSentError):
-        scene.hook.get()
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="no credentials"):
+            scene.hook.get()
+    assert scene.count("token") == 8
+    threading.Event().wait(0.5)
     assert scene.hook.get() == 200
 
 
