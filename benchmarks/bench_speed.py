@@ -212,13 +212,14 @@ def main() -> None:
     """Run all of it and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default, what in (
-        ("objects", 10_000, "objects to delete, with 16 and with 64 threads"),
+        ("objects", 10_000, "objects to delete"),
         ("night", 100_000, "records of the night"),
         ("list", 1_000_000, "records on the long list"),
         ("mapped", 60, "objects to map an HttpOperator over"),
     ):
         size = int(os.environ.get(f"BENCH_{name.upper()}", default))
         parser.add_argument(f"--{name}", type=int, default=size, help=f"{what} (default: %(default)s)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[16, 64], help="for the objects (default: 16 64)")
     parser.add_argument("--latency", type=float, default=50.0, help="of each answer, in ms (default: %(default)s)")
     parser.add_argument("--night-latency", type=float, default=12.0, help="in the night, in ms (default: %(default)s)")
     parser.add_argument("--night-threads", type=int, default=8, help="in the night (default: %(default)s)")
@@ -233,12 +234,12 @@ def main() -> None:
         print(f"{machine(home)}, {versions}; load {load}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
         rates = [
             objects(home, asked.objects, asked.latency / 1000, threads, asked.rounds)
-            for threads in (16, 64)
+            for threads in asked.threads
             if asked.objects
         ]
         if asked.mapped:
             plain = mapped(home, asked.mapped, asked.latency / 1000)
-            for threads, rate in zip((16, 64), rates, strict=False):
+            for threads, rate in zip(asked.threads, rates, strict=False):
                 print(f"  {f'the operator with {threads} threads':44} {rate / plain:7.0f} times (goal: at least 300)")
         if asked.night:
             night(home, asked.night, asked.night_latency / 1000, asked.night_threads)

@@ -1,4 +1,4 @@
-"""The benchmark runs and measures what it says; its figures are nobody's test."""
+"""The benchmarks run and measure what they say; their figures are nobody's test."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent.parent / "benchmarks" / "bench_evidence.py"
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
 @pytest.mark.parametrize(("words", "env"), [(["--records", "130"], {}), ([], {"BENCH_RECORDS": "130"})])
-def test_the_benchmark_runs(words: list[str], env: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "--folder", str(tmp_path), *words]
+def test_what_evidence_costs_is_measured(words: list[str], env: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "bench_evidence.py"), "--folder", str(tmp_path), *words]
     done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("130 records; ")
@@ -24,4 +24,23 @@ def test_the_benchmark_runs(words: list[str], env: dict[str, str], tmp_path: Pat
     assert len(re.findall(r"[\d.]+ times the plain one, goal: ", done.stdout)) == 2
     # 3 chunks, each with intents and outcomes, and the journal's start; list, outcomes, summary, approval, certificate.
     assert re.search(r"\(\d[\d,]+ in 12 files\)", done.stdout)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_speed_is_measured(tmp_path: Path) -> None:
+    sizes = {"OBJECTS": 60, "NIGHT": 60, "LIST": 500, "MAPPED": 0}
+    env = os.environ | {f"BENCH_{name}": str(size) for name, size in sizes.items()} | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, str(BENCHMARKS / "bench_speed.py"), "--threads", "4", "--latency", "5"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout
+    assert "60 objects, 4 threads, 5 ms: at most 800 a second" in said
+    rates = re.findall(r"^  (\S.*?)  +([\d.]+)/s +[\d.]+% of the limit; processor a call: client ", said, re.MULTILINE)
+    assert len(rates) == 5
+    assert all(0 < float(rate) < 800 for _, rate in rates)
+    assert re.search(r"[\d.]+ times the bare loop \(goal: at least 0.98\)", said)
+    # 1 page twice, 2 tokens; a version, 60 deletes and 120 looks less those of the troubled; 4 marks
+    assert 150 < int(re.findall(r" s, (\d+) calls; ", said)[0]) < 200
+    assert re.search(r"deleted \{'destroyed': \d+, .*\n  marked  \{'destroyed': \d+, ", said)
+    assert re.search(r"peak memory of the process +[\d.]+ MB \(goal: under 200 MB\)", said)
     assert list(tmp_path.iterdir()) == []
