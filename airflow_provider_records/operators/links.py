@@ -46,7 +46,7 @@ class DisposalLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address of the task's disposal; it is stored when the task has ended, however it ended."""
-        return page_url("/run", dag_id=ti_key.dag_id, run_id=ti_key.run_id) + f"#{quote(ti_key.task_id)}"
+        return page_url("/run", dag_id=ti_key.dag_id, run_id=ti_key.run_id) + f"#task-{quote(ti_key.task_id)}"
 
 
 class CertificateLink(BaseOperatorLink):

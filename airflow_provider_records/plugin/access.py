@@ -68,10 +68,14 @@ def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[st
     return {dag_id for dag_id in wanted if may_read(dag_id)}
 
 
-def runs(dag_ids: Iterable[str], session: Session) -> dict[tuple[str, str], Run]:
-    """Return what Airflow knows of the runs of DAGs, by DAG id and the name of the run's folder."""
+def runs(dag_ids: Iterable[str], session: Session, run_id: str | None = None) -> dict[tuple[str, str], Run]:
+    """Return what Airflow knows of the runs of DAGs, by DAG id and the name of the run's folder.
+
+    :param run_id: only this run.
+    """
     columns = (DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after, DagRun.updated_at)
-    rows = session.execute(select(*columns).where(DagRun.dag_id.in_(sorted(dag_ids))))
+    query = select(*columns).where(DagRun.dag_id.in_(sorted(dag_ids)))
+    rows = session.execute(query if run_id is None else query.where(DagRun.run_id == run_id))
     return {
         (dag_id, safe_name(run_id)): Run(run_id, state, due, "" if state in _GOING else f"{state} {changed}")
         for dag_id, run_id, state, due, changed in rows

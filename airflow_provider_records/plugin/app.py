@@ -140,7 +140,7 @@ def one_night(request: Request, user: GetUserDep, session: SessionDep, dag_id: s
     nights, _ = _evidence()
     _demand(user, dag_id, session)
     folder = safe_name(run_id)
-    run = access.runs([dag_id], session).get((dag_id, folder))
+    run = access.runs([dag_id], session, run_id).get((dag_id, folder))
     night = nights.read(dag_id, run_id, run.version if run else "")
     if not night.tasks and not night.problem:
         raise HTTPException(404, f"Run {run_id} of {dag_id} has not disposed of anything (yet).")
@@ -150,7 +150,7 @@ def one_night(request: Request, user: GetUserDep, session: SessionDep, dag_id: s
     groups: dict[str, list[Group]] = {}
     try:
         approvals = nights.approvals(night.disposals)
-        groups = {task.task_id: nights.groups(task.disposals) for task in night.tasks if not task.going}
+        groups = {task.task_id: nights.groups(task.disposals) for task in night.tasks if not task.progress}
     except RecordsError as error:
         problem = str(error)
     return _show(

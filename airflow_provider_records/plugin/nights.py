@@ -95,9 +95,14 @@ class Task:
         return [part.disposal for part in self.parts if part.disposal]
 
     @property
-    def going(self) -> list[Progress]:
-        """The progress of the parts that have not summed up."""
-        return [part.progress for part in self.parts if part.progress]
+    def progress(self) -> Progress | None:
+        """How far it is, all parts together that have begun; None if each has summed up."""
+        going = [part.progress for part in self.parts if part.progress]
+        if not going:
+            return None
+        done = sum(sum(part.counts.values()) for part in self.parts if not part.progress)
+        total = done + sum(each.total for each in going) if all(each.total for each in going) else 0
+        return Progress(self.system, self.counts, sum(each.in_air for each in going), total)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -128,7 +133,7 @@ class Night:
     @property
     def going(self) -> bool:
         """Whether a try has not summed up: it is at it, or was interrupted."""
-        return any(task.going for task in self.tasks)
+        return any(task.progress for task in self.tasks)
 
     @property
     def systems(self) -> dict[str, dict[str, int]]:

@@ -123,6 +123,6 @@ def test_links(monkeypatch: pytest.MonkeyPatch, base_url: str, begins: str) -> N
     operator = OpusDestroyRecordsOperator(task_id="mark", records=[])
     ti: Any = TaskInstance("mark")
     where = "dag_id=night&run_id=manual__2026-11-22T04%3A30%3A00%2B00%3A00"
-    assert DisposalLink().get_link(operator, ti_key=ti) == f"{begins}run?{where}#mark"
+    assert DisposalLink().get_link(operator, ti_key=ti) == f"{begins}run?{where}#task-mark"
     assert CertificateLink().get_link(operator, ti_key=ti) == f"{begins}certificate.html?{where}"
     assert list_url(f"sha256:{'a' * 64}", "night", RUN) == f"{begins}manifests/{'a' * 64}?{where}"

@@ -188,7 +188,9 @@ ESCAPES = [
     "%2e%2e/%2e%2e/secret.json",
     "....//secret.json",
     "%00",
-    "secret.json",
+    "secret",
+    "secret.jsonl",
+    "%2e%2e%2fsecret.jsonl",
     "a" * 63,
     "a" * 65,
     "A" * 64,
@@ -202,8 +204,11 @@ ESCAPES = [
 
 def test_no_name_leads_out_of_the_lists(store: Store, sign_in: Client) -> None:
     one_night(store)
-    store.write("secret.json", SECRET.encode())
-    store.write("manifests/secret.json", SECRET.encode())
+    for name in ("secret", "manifests/secret", f"manifests/{'a' * 63}", f"manifests/{'A' * 64}"):
+        store.write(f"{name}.jsonl", SECRET.encode())
+    # What a task returns may hold anything, so that the run "knows" each of these lists.
+    know_run(0)
+    _push({"note": " ".join(ESCAPES), "more": "../secret"})
     admin = sign_in("admin")
     for digest in ESCAPES:
         answer = admin.get(f"/records/manifests/{digest}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}")
