@@ -17,6 +17,7 @@ from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.retry import RecordsRetryPolicy
 
 REVIEWERS: list[HITLUser] = [{"id": "reviewer_1", "name": "Reviewer 1"}, {"id": "reviewer_2", "name": "Reviewer 2"}]
 
@@ -27,7 +28,12 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=5),
+        # Errors that time may cure: later with each try. Those that somebody must cure: no further try.
+        "retry_policy": RecordsRetryPolicy(timedelta(minutes=5)),
+    },
     tags=["records"],
     doc_md=__doc__,
 ):

@@ -14,6 +14,7 @@ from airflow.sdk import DAG
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
+from airflow_provider_records.retry import RecordsRetryPolicy
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 
 with DAG(
@@ -23,7 +24,12 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=5),
+        # Errors that time may cure: later with each try. Those that somebody must cure: no further try.
+        "retry_policy": RecordsRetryPolicy(timedelta(minutes=5)),
+    },
     tags=["records"],
     doc_md=__doc__,
 ):

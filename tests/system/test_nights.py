@@ -115,7 +115,7 @@ def test_rehearsal(begin: Begin) -> None:
 
 
 def test_what_cannot_be_deleted_does_not_hold_up_the_others(begin: Begin) -> None:
-    night = begin()
+    night = begin(timeout=2)
     broken = sorted(item.id for item in night.stage.parts["enaio"].archive.objects.values() if item.base == "DOCUMENT")  # type: ignore[attr-defined]
     night.fault(vendor="enaio", call="delete_object", match=f"/{broken[5]}", times=None, status=500, act=False)
     night.decide("DR-ENAIO-")
@@ -127,6 +127,7 @@ def test_what_cannot_be_deleted_does_not_hold_up_the_others(begin: Begin) -> Non
     assert_true(night, "enaio", "destroyed")
     assert night.certificate()["complete"] is False
     assert "1 failed" in log
+    assert len(re.findall("Retry policy decision.*retry.*DisposalIncompleteError", log)) >= 3
 
 
 @pytest.mark.parametrize("dag_id", ["records_nightly_enaio", "records_large_night"])
