@@ -53,10 +53,10 @@ class SplitManifestOperator(BaseOperator):
                     f"[core] max_map_length={most}; raise size."
                 )
             approvals = own_approvals(selection)
-            records = iter(selection.manifest)
+            lines = selection.manifest.lines()
             references = []
             for _ in range(parts):
-                part = Manifest.write(store, islice(records, self.size))
+                part = Manifest.cut(store, islice(lines, self.size))
                 derived = [approval.for_part(part.digest, store).write(store) for approval in approvals]
                 references.append(manifest_reference(part, derived))
             return references
