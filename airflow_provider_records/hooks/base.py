@@ -221,7 +221,7 @@ class VendorHook(BaseHook):
                 raise
             if is_gateway_error(status):  # the caller reads it
                 self.pace.failed(round_, f"{self._where(call)}: HTTP {status}.", answer.retry_after())
-            else:
+            elif status != 500:  # see _tell_pace
                 self.pace.answered(round_)
             if not renewed:
                 return result
@@ -257,7 +257,7 @@ class VendorHook(BaseHook):
             self.pace.answered(round_)
         elif repeatable or not isinstance(error, ServerError):
             self.pace.failed(round_, str(error), error.retry_after)
-        # else: nobody knows whether the system fails, or refuses this one record so
+        # else: it may fail, or refuse this one record so
 
     def _wait_for_turn(self) -> int:
         """Wait until this thread may send; return the round of the pace."""
