@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
@@ -19,6 +20,7 @@ from airflow_provider_records.hooks.base import Answer, fail
 
 PARTIAL = 418
 ID_NAMES = frozenset({"rowkey", "id", "key", "disposalid"})
+_CURSOR = re.compile("[^\ud800-\udfff]*")
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def read_page(answer: Answer) -> tuple[list[DueRecord], str]:
         _unreadable(answer, "no list in queriedItems")
     if cursor is None:
         cursor = ""
-    if not isinstance(cursor, str) and not _is_integer(cursor):
+    if not (isinstance(cursor, str) and _CURSOR.fullmatch(cursor)) and not _is_integer(cursor):
         _unreadable(answer, "a startIndex that is no text")
     return [_row(answer, row) for row in rows], str(cursor)
 

@@ -1,0 +1,156 @@
+"""The columns of the fault matrix, and what one cell is: every fault of a row, tried on one call of one vendor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException
+
+from airflow_provider_records.exceptions import RecordsError
+from tests.faults.bench import DELETING, Bench, Trial, overheard, texts, typed, word
+from tests.faults.rows import FEW, ODD, Answer, Row, Spec, said
+
+SHORT = 0.3
+"""The timeout under a slow fault, in seconds."""
+SOME = 2
+"""How many faults of a row most columns meet; each is another way into the same code."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One call of one vendor, as some task of a DAG makes it.
+
+    :param name: its name in the table.
+    :param vendor: ``opus``, ``enaio`` or ``unifier``.
+    :param call: the call's name in the sandbox's log.
+    :param fields: JSON pointers of the answer's documented fields, each with a value of its documented type.
+    :param base: what a spoiled field needs besides, see :class:`tests.faults.rows.Answer`.
+    :param skip: how many of these calls are answered well first.
+    :param full: it meets all faults of each row.
+    """
+
+    name: str
+    vendor: str
+    call: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    base: Spec = field(default_factory=dict)
+    skip: int = 0
+    full: bool = False
+
+    def specs(self, row: Row, bench: Bench, values: Sequence[Any]) -> list[Spec]:
+        specs = row.make(Answer(self.fields, self.base, values, bench.elsewhere.url))
+        return specs if self.full or row.every else specs[:SOME]
+
+    def begin(self, row: Row, bench: Bench, **spec: Any) -> int:
+        """Let the call go wrong; return how much was heard before."""
+        bench.connect(SHORT if row.slow else 5.0)
+        bench.fault(self.vendor, self.call, skip=self.skip, **spec)
+        return len(bench.stage.log)
+
+    def end(self, bench: Bench, heard: int) -> None:
+        """Let all go well again."""
+        assert any(entry.fault and entry.call == self.call for entry in bench.stage.log[heard:]), "it was never called"
+        bench.stage.faults.clear()
+        bench.connect()
+
+    def cell(self, row: Row, bench: Bench) -> str:
+        """Try every fault of a row; return what came of it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Disposing(Column):
+    """A call that a disposal makes.
+
+    :param make: makes the operator, given ``task_id`` and ``records``.
+    :param count: how many records.
+    :param acts: whether the spoiled call is carried out.
+    :param lost: whether the deleting calls are done, though their answers are lost; None: they are not lost.
+    :param lies: names the faults under which this vendor says plainly what is not true: then only safety is asked
+        for, not that the retry ends as it should.
+    :param believed: names the faults that are a clean answer of this vendor's, so that nobody can see through them.
+    """
+
+    make: Callable[..., BaseOperator] = BaseOperator
+    count: int = 1
+    acts: bool = True
+    lost: bool | None = None
+    lies: Callable[[Row, Spec], bool] = lambda *_: False
+    believed: Callable[[Row, Spec], bool] = lambda *_: False
+
+    def cell(self, row: Row, bench: Bench) -> str:
+        found: dict[str, None] = {}
+        for spec in self.specs(row, bench, FEW):
+            if self.believed(row, spec):
+                continue
+            try:
+                found[self._trial(row, bench, spec)] = None
+            except BaseException as error:
+                error.add_note(f"{self.name}: {row.name}: {said(spec)}")
+                raise
+        return " ".join(found) or "-"
+
+    def _trial(self, row: Row, bench: Bench, spec: Spec) -> str:
+        trial = Trial(bench, self.vendor, self.count, self.make)
+        if self.lost is not None:
+            bench.fault(self.vendor, DELETING[self.vendor], drop=True, act=self.lost)
+        heard = self.begin(row, bench, **{"act": self.acts, **spec})
+        first = trial.attempt()
+        assert first != "Configuration", "the vendor's fault is put down to the connection"
+        self.end(bench, heard)
+        for _ in range(3):
+            if not isinstance(trial.said, dict):
+                trial.attempt()
+        if not self.lies(row, spec):
+            trial.check_finished()
+        return first
+
+
+@dataclass(frozen=True)
+class Reading(Column):
+    """A call that deletes nothing.
+
+    :param ask: makes the call, asserts that what it returns is right, and names it for the table.
+    :param well: what it says without a fault.
+    """
+
+    ask: Callable[[Bench], str] = lambda _: ""
+    well: str = "ok"
+
+    def cell(self, row: Row, bench: Bench) -> str:
+        found: dict[str, None] = {}
+        for spec in self.specs(row, bench, FEW + ODD):
+            bench.evidence()
+            heard = self.begin(row, bench, **spec)
+            try:
+                found[observed(bench, self.ask)] = None
+                self.end(bench, heard)
+            except BaseException as error:
+                error.add_note(f"{self.name}: {row.name}: {said(spec)}")
+                raise
+        assert observed(bench, self.ask) == self.well, "it does not work without the fault"
+        return " ".join(found)
+
+
+def observed(bench: Bench, ask: Callable[[Bench], str]) -> str:
+    """Return what a call says, or its typed error; nothing else, and no secret."""
+    with overheard(bench):
+        try:
+            said_ = ask(bench)
+        except AirflowRescheduleException:
+            said_ = "waits"
+        except (RecordsError, AirflowException) as error:
+            bench.check_secret(*texts(error))
+            said_ = word(typed(error))
+    assert not bench.elsewhere.heads, "another host was called"
+    assert said_ != "Configuration", "the vendor's fault is put down to the connection"
+    return said_
+
+
+def plain(value: object) -> str:
+    """Return a value as the text that is searched for secrets."""
+    return json.dumps(value, default=repr)
