@@ -39,6 +39,10 @@ class Api:
 
     def call(self, method: str, path: str, **body: Any) -> Any:
         answer = self.session.request(method, f"{self.base}/api/v2/{path}", json=body or None, timeout=120)
+        deadline = time.monotonic() + 60
+        while answer.status_code == 500 and time.monotonic() < deadline:  # SQLite is locked on a busy machine
+            time.sleep(0.5)
+            answer = self.session.request(method, f"{self.base}/api/v2/{path}", json=body or None, timeout=120)
         assert answer.ok, answer.text
         return answer.json()
 
