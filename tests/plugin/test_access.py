@@ -174,8 +174,12 @@ def test_nothing_can_be_changed(store: Store, sign_in: Client) -> None:
 
 
 def test_no_route_is_without_a_guard(sign_in: Client) -> None:
+    from airflow.api_fastapi.core_api.security import get_user
+
     from airflow_provider_records.plugin.app import app
 
+    # Each route asks for the user itself; one that is added and forgets to is guarded all the same.
+    assert [each.dependency for each in app.router.dependencies] == [get_user]
     routes = [getattr(route, "path", "") for route in app.routes]
     assert routes == ["/", "/run", "/manifests/{digest}", "/certificate.{suffix}"]
     for path in ("/docs", "/redoc", "/openapi.json", "/static/page.css"):
