@@ -70,7 +70,7 @@ def deaths(vendor: str, folder: Path) -> Iterator[list[Death]]:
         ]
 
 
-def ended(api: Api, runs: dict[str, str], going: set[str]) -> set[str]:
+def left(api: Api, runs: dict[str, str], going: set[str]) -> set[str]:
     """Take out of those that go what has ended; return what is left."""
     going -= {name for name in going if api.run_state(runs[name], name) in {"success", "failed"}}
     return going
@@ -104,8 +104,8 @@ def test_killed_at_every_file_it_writes(begin: Callable[..., Night], tmp_path: P
             for name in cases:
                 runs[name] = api.trigger(name)
                 going.add(name)
-                wait(lambda: len(ended(api, runs, going)) < AT_ONCE, 300)
-            wait(lambda: not ended(api, runs, going), 300)
+                wait(lambda: len(left(api, runs, going)) < AT_ONCE, 300)
+            wait(lambda: not left(api, runs, going), 300)
             tries = {
                 name: api.call("GET", f"dags/{name}/dagRuns/{run}/taskInstances/dispose")["try_number"]
                 for name, run in runs.items()
