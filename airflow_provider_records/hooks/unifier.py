@@ -192,8 +192,9 @@ class UnifierHook(VendorHook):
             raise ConfigurationError(f"node_type is 'Document', 'Folder' or None, not {node_type!r}.")
         parts = ["dm/node/properties"]
         query: dict[str, str] = {}
+        parent, path = "", str(parent_path or "").rstrip("/")
         if parent_folder_id is not None:
-            folder = _checked_id("parent_folder_id", parent_folder_id)
+            folder = parent = _checked_id("parent_folder_id", parent_folder_id)
             parts.append(quoted(folder))
         else:
             folder = f"{project_number or 'company level'} {parent_path}"
@@ -204,7 +205,15 @@ class UnifierHook(VendorHook):
 
         def read(answer: Answer) -> list[Node]:
             envelope = self._open(answer, f"folder {folder}", _LIST)
-            return [Node.of(row) for row in envelope.rows]
+            nodes = [Node.of(row) for row in envelope.rows]
+            # The list of another folder would make every document of this one seem to be gone.
+            if any(
+                (parent and node.parent_node_id not in {"", parent})
+                or (node.path and not node.path.rpartition("/")[0].endswith(path))
+                for node in nodes
+            ):
+                raise UnreadableAnswerError(f"{answer.call}: folder {folder}: what is listed lies in another folder.")
+            return nodes
 
         return self._get("list_nodes", parts, query, read)
 

@@ -89,7 +89,8 @@ class Bench:
 
     def fault(self, vendor: str, call: str, **spec: Any) -> None:
         """Let all further calls go wrong."""
-        self.stage.faults.append(Fault(vendor=vendor, call=call, **{"times": None, **spec}))
+        kind = spec.pop("kind", Fault)
+        self.stage.faults.append(kind(vendor=vendor, call=call, **{"times": None, **spec}))
 
     @property
     def opus(self) -> OpusPart:
@@ -135,7 +136,7 @@ class Bench:
                 created="2004-12-19 18:15:00",
                 modified="2004-12-19 18:15:00",
                 author="jane.doe",
-                due="2014-12-19T18:15:00",
+                due="2018-12-19T18:15:00",
                 connector_id=connector,
                 system=vendor,
                 target_id=str(first + number),

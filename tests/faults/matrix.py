@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException
 
@@ -154,3 +155,14 @@ def observed(bench: Bench, ask: Callable[[Bench], str]) -> str:
 def plain(value: object) -> str:
     """Return a value as the text that is searched for secrets."""
     return json.dumps(value, default=repr)
+
+
+def cells(columns: Sequence[Column], rows: Sequence[Row], own: Mapping[Row, Sequence[str]]) -> list[Any]:
+    """Return all pairs of a column and a row, as parameters of a test.
+
+    :param own: rows that only some columns have.
+    """
+    pairs = [(column, row) for column in columns for row in rows]
+    pairs += [(column, row) for row, names in own.items() for column in columns if column.name in names]
+    assert sum(map(len, own.values())) == len(pairs) - len(columns) * len(rows), "a column is named that is not there"
+    return [pytest.param(column, row, id=f"{column.name}: {row.name}") for column, row in pairs]

@@ -25,7 +25,7 @@ HTML = {"Content-Type": "text/html"}
 OK = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 Spec = dict[str, Any]
-"""Arguments of a Fault, without vendor, call and act."""
+"""Arguments of a Fault, without vendor, call and act; ``kind``: its class."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class Row:
 
 def _same(*specs: Spec) -> Callable[[Answer], list[Spec]]:
     return lambda _: list(specs)
+
+
+def own(name: str, *specs: Spec) -> Row:
+    """Return a row that only some columns have."""
+    return Row(name, _same(*specs), every=True)
 
 
 def _raw(head: str, body: bytes = b"") -> Spec:
@@ -160,4 +165,4 @@ def spoiled(text: str) -> str:
 
 
 def said(spec: Spec) -> str:
-    return spoiled(json.dumps(spec))
+    return spoiled(json.dumps(spec, default=repr))

@@ -10,8 +10,8 @@ from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from tests.faults.bench import Bench
-from tests.faults.matrix import Column, Disposing, Reading, plain
-from tests.faults.rows import ROWS, Row, Spec
+from tests.faults.matrix import Column, Disposing, Reading, cells, plain
+from tests.faults.rows import ROWS, Row, Spec, own
 from tests.sensors.desk import look
 
 PROPERTY = "/objects/0/properties"
@@ -113,12 +113,23 @@ COLUMNS: list[Column] = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
+ID, STATE = f"{PROPERTY}/system:objectId/value", f"{PROPERTY}/Disposal/value"
+OTHER: dict[str, Any] = {"properties": {"system:objectId": {"value": "1"}, "Disposal": {"value": "yes"}}}
+OWN = {
+    own("another object", {"put": {ID: "1"}}, {"put": {"/objects/0": OTHER}}, {"put": {"/objects": []}}): [
+        "approved", "verify", "look, done", "look, not done"],
+    own("two objects", {"put": {"/objects/1": OTHER, "/numItems": 2}}): ["approved", "verify", "look, not done"],
+    own("pages for ever", {"put": {"/hasMoreItems": True}}, {"put": {"/hasMoreItems": True, "/totalNumItems": 10**9}},
+        {"put": {"/hasMoreItems": True, ID: "1"}}): ["search"],
+    own("an object twice", {"put": {ID: "1"}}): ["search"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
 def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
     record_property("cell", ("enaio", row.name, column.name, column.cell(row, bench)))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*ROWS, *OWN], ids=lambda row: row.name)
 def test_no_fault_approves(row: Row, bench: Bench) -> None:
     Reading("waits", "enaio", "get_object", OBJECT, ask=sensor("open"), well="waits").cell(row, bench)

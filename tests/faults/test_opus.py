@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.base import evidence_store
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.sandbox.core import Call, Fault, Reply
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from tests.faults.bench import DUE, Bench
-from tests.faults.matrix import Column, Disposing, Reading
-from tests.faults.rows import FEW, ODD, ROWS, Row, Spec
+from tests.faults.matrix import Column, Disposing, Reading, cells, observed
+from tests.faults.rows import FEW, ODD, ROWS, Row, Spec, own
 from tests.operators.desk import run
 from tests.sensors.desk import look
 
@@ -87,7 +89,50 @@ COLUMNS: list[Column] = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
+ROW: dict[str, Any] = {"rowKey": "7", "leafName": "a", "createdBy": "b"}
+STRANGERS = [["stranger"], [{"rowKey": "stranger"}], ["stranger"] * 20, [7], ["1001", "stranger"]]
+
+
+@dataclass
+class Endless(Fault):
+    """Every page announces another one.
+
+    :param page: the rows of each page.
+    """
+
+    page: tuple[Any, ...] = ()
+    number: int = 0
+
+    def change(self, reply: Reply, call: Call) -> Reply:
+        self.number += 1
+        body = {"statusCode": 200, "startIndex": f"page {self.number}", "queriedItems": list(self.page)}
+        return Reply(200, body, effects=reply.effects)
+
+
+OWN = {
+    own("pages for ever", *({"kind": Endless, "status": 200, "page": page} for page in ((), (ROW,)))): [
+        "due list", "look before"],
+    own("the same page for ever", {"act": False, "status": 200, "body": {"queriedItems": [ROW], "startIndex": "x"}}): [
+        "due list", "look before", "look, not done"],
+    own("a row twice", {"status": 200, "body": {"queriedItems": [ROW, ROW]}}): ["due list", "look before"],
+    own("a row with two faces", {"status": 200, "body": {"queriedItems": [ROW, {**ROW, "leafName": "c"}]}}): [
+        "due list", "look before", "look, not done"],
+    own("strangers failed", *({"put": {"/statusCode": 418, "/failedItems": items}} for items in STRANGERS)): [
+        "mark, done"],
+    own("strangers failed, too", *({**DONE, "put": {"/failedItems": items}} for items in STRANGERS)): [
+        "mark, not done", "submit"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
 def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
     record_property("cell", ("Opus", row.name, column.name, column.cell(row, bench)))
+
+
+@pytest.mark.parametrize("paging", ["stable", "offset"])
+def test_a_list_that_shrinks_while_it_is_read_may_be_shorter_but_never_wrong(paging: str, bench: Bench) -> None:
+    bench.opus.turn({"shrinking": True, "paging": paging})
+    try:
+        assert observed(bench, due(OpusDueRecordsOperator)) == ("part" if paging == "offset" else "ok")
+    finally:
+        bench.opus.turn({"shrinking": False, "paging": "stable"})

@@ -12,8 +12,8 @@ from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 from tests.faults.bench import PROJECT, Bench
-from tests.faults.matrix import Column, Disposing, Reading, plain
-from tests.faults.rows import ROWS, Row, Spec
+from tests.faults.matrix import Column, Disposing, Reading, cells, plain
+from tests.faults.rows import ROWS, Row, Spec, own
 from tests.sensors.desk import look
 
 PROCESS = "Disposal Request"
@@ -108,12 +108,22 @@ COLUMNS: list[Column] = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
+FOREIGN = {"node_id": 1, "parent_node_id": 2, "node_path": "/Other/a.pdf", "type": "Document", "file_id": 3}
+OWN = {
+    own("another record", {"put": {"/data/0/record_no": "DR-2", "/data/0/status": "Approved"}}): ["approved"],
+    own("another list", {"put": {"/data/0/disposal_digest": "sha256:0", "/data/0/status": "Approved"}}): ["approved"],
+    own("two records", {"put": {"/data/1": {"record_no": "DR-1", "status": "Approved"}}}): ["approved"],
+    own("another folder", {"put": {"/data": [FOREIGN]}}, {"put": {"/data/0": FOREIGN}}): [
+        "list", "look before", "verify", "look, done", "look, not done"],
+    own("a node twice", {"put": {"/data/9": FOREIGN, "/data/10": FOREIGN}}): ["list", "look before", "look, not done"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
 def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
     record_property("cell", ("Unifier", row.name, column.name, column.cell(row, bench)))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*ROWS, *OWN], ids=lambda row: row.name)
 def test_no_fault_approves(row: Row, bench: Bench) -> None:
     Reading("waits", "unifier", "get_bp_record", RECORD, ask=sensor("Pending"), well="waits").cell(row, bench)
