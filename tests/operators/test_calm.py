@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import tenacity
 
-from airflow_provider_records.exceptions import DisposalIncompleteError
+from airflow_provider_records.exceptions import DisposalIncompleteError, VendorError
 from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.hooks.pace import Pace
+from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 from tests.hooks.wire import free_port
 from tests.operators.calm import THREADS, Night, night
+from tests.operators.desk import run
 
 BACKOFF, LONGEST_WAIT, SLOWEST = VendorHook.backoff, Pace.longest_wait, Pace.slowest
 VENDORS = pytest.mark.parametrize("vendor", ["enaio", "unifier", "opus"])
@@ -73,13 +75,13 @@ def test_a_limit_is_found_and_kept(begin: Begin, vendor: str, count: int, limit:
 
 @pytest.mark.usefixtures("real")
 def test_full_speed_comes_back_when_the_limit_is_lifted(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pace, "growth", 1.0)
+    monkeypatch.setattr(Pace, "growth", 2.0)
     scene = begin("enaio", 400)
     limit = scene.fault(per_second=30, status=429, headers={"Retry-After": "1"}, act=False)
     with scene.after(60, lambda: scene.stage.faults.remove(limit)):
         assert scene.carry_out(verify=False) == {"destroyed": 400}
     times = [entry.time for entry in scene.sent]
-    assert 100 / (times[-1] - times[-101]) > 3 * 30
+    assert times[-1] - times[60] < 9  # 12 at the old rate
 
 
 @pytest.mark.usefixtures("real")
@@ -245,6 +247,16 @@ def test_a_preparation_that_nobody_answers_ends_before_anything_is_sent(begin: B
     assert scene.calls("list_nodes") < 4 * THREADS
     assert scene.sent == []
     given_up(scene)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_due_list_that_breaks_off_is_asked_for_eight_times(begin: Begin) -> None:
+    scene = begin("opus", 1)
+    scene.fault("due_records", skip=3, status=503)
+    with pytest.raises(VendorError, match="HTTP 503") as caught:
+        run(OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00"))
+    assert caught.value.retry
+    assert scene.calls("due_records") == 3 + 8
 
 
 def test_a_system_that_asks_for_an_hour_is_left_alone(begin: Begin) -> None:
