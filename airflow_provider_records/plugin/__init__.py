@@ -11,11 +11,11 @@ from airflow.plugins_manager import AirflowPlugin
 Message = MutableMapping[str, Any]
 
 
-def _icon(colour: str) -> str:
-    """Return the sign before the page's name: a sheet and a seal, in a colour that fits the theme."""
+def _icon(ink: str, paper: str) -> str:
+    """Return the sign above the page's name: a sheet and a seal, to be seen on both grounds that a theme has."""
     return "data:image/svg+xml," + quote(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke-width="1.8" '
-        f'stroke="{colour}" stroke-linecap="round" stroke-linejoin="round">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="{paper}" stroke="{ink}" stroke-width="1.8" '
+        'stroke-linecap="round" stroke-linejoin="round">'
         '<path d="M18 11V5.5L14 2H6a1.5 1.5 0 0 0-1.5 1.5v17A1.5 1.5 0 0 0 6 22h4M14 2v4h4M8 10h6M8 14h3"/>'
         '<circle cx="16.5" cy="16.5" r="3.5"/><path d="m14.7 19.6-.7 3 2.5-1.2 2.5 1.2-.7-3"/></svg>'
     )
@@ -43,7 +43,7 @@ class DisposalsPlugin(AirflowPlugin):
             "destination": "nav",
             "nav_top_level": True,
             "url_route": "disposals",
-            "icon": _icon("#3f3f46"),
-            "icon_dark_mode": _icon("#e4e4e7"),
+            "icon": _icon("#3f4a5f", "#fff"),
+            "icon_dark_mode": _icon("#e4e4e7", "none"),
         }
     ]
