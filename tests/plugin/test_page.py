@@ -8,13 +8,16 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result
 from airflow_provider_records.disposal.record import Record
 from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.plugin import app
 from tests.disposal import scene
+from tests.disposal.places import in_memory
 from tests.plugin.conftest import DAG, Client, begin, facts, know_run, one_night, run_id, set_state, tree
 
 EVIL = '<script>alert("x")</script>\'"><img src=x onerror=alert(1)>\u202etxt.\u200b{{ 7*7 }}'
@@ -262,3 +265,15 @@ def test_an_empty_store_and_one_that_is_not_there(store: Store, sign_in: Client)
     said = words(sign_in("anna").get("/records/").text)
     assert "enaio empty list" in said
     assert "Nothing to destroy" in said
+
+
+def test_evidence_in_object_storage(monkeypatch: pytest.MonkeyPatch, sign_in: Client) -> None:
+    store = in_memory()  # Airflow itself knows none in memory
+    monkeypatch.setattr(app, "evidence_store", lambda: store)
+    one_night(store)
+    anna = sign_in("anna")
+    assert "enaio 9 destroyed" in words(anna.get("/records/").text)
+    links = {value for name, value in Marks(night(anna)).attributes if name == "href" and value.startswith("/records/")}
+    assert len(links) >= 5
+    for link in links:
+        assert anna.get(link).status_code == 200, link
