@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
-from airflow.sdk import BaseHook
-from airflow.sdk.log import amask_secret
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.hooks.answer import may_pass
-from airflow_provider_records.hooks.base import VendorHook, mask
+from airflow_provider_records.hooks.base import VendorHook
+from airflow_provider_records.triggers.client import SharedClient
 
 log = logging.getLogger(__name__)
+
+LAST_QUESTION = 60.0
+"""Seconds beyond the deadline that the last question may take."""
 
 
 class VendorTrigger(BaseTrigger):
@@ -61,44 +64,30 @@ class VendorTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: ``look`` (the worker shall look for itself) or ``timeout``."""
-        hook: VendorHook | None = None
+        client = SharedClient.of(self.hook_class, self.conn_id)
+        # The worker has just asked, so wait first: if it does not see what is seen here, the two must not send each
+        # other to the vendor without a pause. Jittered, since a triggerer begins with all of its triggers at once.
+        pause = self.poke_interval * random.uniform(0.5, 1.5)
         try:
-            # The worker has just asked, so wait first: if it does not see what is seen here, the two
-            # must not send each other to the vendor without a pause.
             while (left := self.deadline - time.time()) > 0:
-                await asyncio.sleep(min(self.poke_interval, left))
+                await asyncio.sleep(min(pause, left))
+                pause = self.poke_interval
                 try:
-                    hook = hook or await self._hook()
-                    decided = await self._decided(hook)
+                    async with asyncio.timeout(max(0.0, self.deadline - time.time()) + LAST_QUESTION):
+                        decided = await client.ask(self.ask) is not None
+                except TimeoutError:  # of the turn or the answer; others may ask at the same time
+                    break
                 except RecordsError as error:
                     decided = not may_pass(error)  # the worker meets the same error and reports it
                     log.warning("%s %s", error, "The worker looks for itself." if decided else "Still waiting.")
+                    if decided:
+                        client.retire()
                 if decided:
                     yield _event("look")
                     return
             yield _event("timeout")
         finally:
-            if hook is not None:
-                hook.stopping = True  # a thread cannot be cancelled: let it end soon
-                hook.session.close()
-
-    async def _hook(self) -> VendorHook:
-        connection = await BaseHook.aget_connection(self.conn_id)
-        if connection.password:
-            await amask_secret(connection.password)
-        extra = await connection.aextra_dejson()
-        # In a thread, since a CA file may be read.
-        settings = await asyncio.to_thread(self.hook_class.read_settings, connection, extra)
-        return self.hook_class(self.conn_id, settings)
-
-    async def _decided(self, hook: VendorHook) -> bool:
-        secrets: list[str] = []
-        mask.set(secrets.append)
-        try:
-            return await asyncio.to_thread(self.ask, hook) is not None
-        finally:
-            for secret in secrets:
-                await amask_secret(secret)
+            client.leave()
 
 
 def _event(status: str) -> TriggerEvent:

@@ -1,0 +1,103 @@
+"""One client per connection for all triggers of a triggerer.
+
+A thousand waiting approvals then share one login, one pace, and a few sockets and threads. Each with its own would log
+in a thousand times, which can cost other sessions of the same user their token, and would use up file descriptors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, ClassVar, TypeVar
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import amask_secret
+
+from airflow_provider_records.hooks.base import VendorHook, mask
+
+T = TypeVar("T")
+
+
+class SharedClient:
+    """The client of one connection, for the triggers of one event loop; :meth:`of` finds it, :meth:`leave` ends it.
+
+    :param hook_class: the vendor's client.
+    :param conn_id: connection of the vendor's type.
+    """
+
+    _open: ClassVar[dict[tuple[object, ...], SharedClient]] = {}
+
+    def __init__(self, hook_class: type[VendorHook], conn_id: str) -> None:
+        self._hook_class = hook_class
+        self._conn_id = conn_id
+        self._connecting = asyncio.Lock()
+        self._hook: VendorHook | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._users = 0
+
+    @classmethod
+    def of(cls, hook_class: type[VendorHook], conn_id: str) -> SharedClient:
+        """Join those who use this connection's client."""
+        key = (asyncio.get_running_loop(), hook_class, conn_id)
+        client = cls._open.setdefault(key, cls(hook_class, conn_id))
+        client._users += 1
+        return client
+
+    async def ask(self, question: Callable[[Any], T]) -> T:
+        """Ask the system in one of the client's threads, as many as the connection's ``max_concurrency``.
+
+        :param question: gets the hook.
+        :raises RecordsError: the connection is wrong, or the system refuses or cannot be asked.
+        """
+        async with self._connecting:
+            if self._hook is None:
+                self._hook = await self._connect()
+                self._threads = ThreadPoolExecutor(self._hook.settings.max_concurrency, f"{self._conn_id}-trigger")
+        secrets: list[str] = []
+
+        def asked(hook: VendorHook) -> T:
+            mask.set(secrets.append)
+            return question(hook)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, copy_context().run, asked, self._hook
+            )
+        finally:
+            for secret in secrets:
+                await amask_secret(secret)
+
+    def retire(self) -> None:
+        """Let those who come later begin anew: the connection may have been corrected by then."""
+        for key, client in list(self._open.items()):
+            if client is self:
+                del self._open[key]
+
+    def leave(self) -> None:
+        """Take one user off; with the last one the client ends."""
+        self._users -= 1
+        if self._users == 0:
+            self.retire()
+            if self._hook is not None and self._threads is not None:
+                self._hook.stopping = True  # a thread cannot be cancelled: let it end soon
+                self._hook.session.close()
+                self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _connect(self) -> VendorHook:
+        connection = await BaseHook.aget_connection(self._conn_id)
+        if connection.password:
+            await amask_secret(connection.password)
+        try:
+            extra = json.loads(connection.extra or "{}")
+        except ValueError:
+            extra = None  # which the settings refuse
+        if extra:
+            await amask_secret(extra)
+        # In a thread, since a CA file may be read.
+        settings = await asyncio.to_thread(self._hook_class.read_settings, connection, extra)
+        hook = self._hook_class(self._conn_id, settings)
+        hook.attempts = 1  # the next question is the next attempt
+        return hook
