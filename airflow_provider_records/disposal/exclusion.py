@@ -73,8 +73,8 @@ def check(approval: Approval, shown: Iterable[Line], left: Iterable[Line]) -> No
             raise ApprovalError(f"{taken_out(is_[0], approval)}, and is on the approved list nevertheless.")
         expected_key, found_key = (repr(line[0]) if line else "its end" for line in (should, is_))
         raise ApprovalError(
-            f"The list {approval.digest} is not what {approval.approver!r} left of {approval.shown}: it has {found_key} "
-            f"where {expected_key} should be."
+            f"The list {approval.digest} is not what {approval.approver!r} left of {approval.shown}: "
+            f"it has {found_key} where {expected_key} should be."
         )
     if absent:
         raise ApprovalError(f"{taken_out(min(absent), approval)}, and was not on the list that was shown.")
