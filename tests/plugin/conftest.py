@@ -72,20 +72,15 @@ def _know_dags() -> None:
             session.add(DagModel(dag_id=dag_id, bundle_name=bundle.name))  # type: ignore[no-untyped-call]
 
 
-@pytest.fixture(autouse=True)
-def _no_runs(server: Any) -> Iterator[None]:
-    yield
+@pytest.fixture
+def sign_in(server: Any) -> Iterator[Client]:
+    """Return a browser in which a user is signed in to Airflow: ``sign_in("anna")``; an empty name: nobody.
+
+    Airflow forgets every run at the end.
+    """
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from sqlalchemy import delete
-
-    with create_session() as session:
-        session.execute(delete(DagRun))
-
-
-@pytest.fixture
-def sign_in(server: Any) -> Client:
-    """Return a browser in which a user is signed in to Airflow: ``sign_in("anna")``; an empty name: nobody."""
 
     def enter(user: str) -> TestClient:
         client = TestClient(server, follow_redirects=False, headers={"Accept": "text/html"})
@@ -95,7 +90,9 @@ def sign_in(server: Any) -> Client:
             client.cookies.set("_token", token)
         return client
 
-    return enter
+    yield enter
+    with create_session() as session:
+        session.execute(delete(DagRun))
 
 
 @pytest.fixture

@@ -1,0 +1,43 @@
+"""The layout of the chart: nothing is lost, nothing lies outside."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.plugin.chart import HEIGHT, WIDTH, strips
+from airflow_provider_records.plugin.nights import added
+
+COUNTS = st.dictionaries(st.sampled_from([str(result) for result in Result]), st.integers(0, 10**6)).map(
+    lambda counts: added([counts])
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["enaio", "opus"]), COUNTS), max_size=120))
+def test_every_outcome_of_every_night_is_seen_within_the_strip(nights: list[dict[str, dict[str, int]]]) -> None:
+    found = {strip.system: strip for strip in strips(nights)}
+    for system in ("enaio", "opus"):
+        shown = {place: night[system] for place, night in enumerate(nights) if any(night.get(system, {}).values())}
+        columns = found[system].columns if system in found else []
+        assert [column.night for column in columns] == list(shown)
+        for column in columns:
+            assert 0 <= column.left < column.left + column.width <= WIDTH
+            assert [box.result for box in column.boxes] == [
+                result
+                for result in ("destroyed", "recycled", "absent", "blocked", "not_attempted", "unknown", "failed")
+                if shown[column.night][result]
+            ]
+            assert all(box.height > 1 for box in column.boxes)
+            assert column.boxes[-1].top >= -0.05
+            bottom = HEIGHT
+            for box in column.boxes:
+                assert box.top + box.height == pytest.approx(bottom, abs=0.05)
+                bottom = box.top
+
+
+def test_columns_of_the_same_height_stand_for_the_same_number() -> None:
+    (strip,) = strips([{"enaio": added([{"destroyed": number}])} for number in (50, 100, 25)])
+    assert strip.most == 100
+    assert [column.boxes[0].height for column in strip.columns] == [HEIGHT / 2, HEIGHT, HEIGHT / 4]
