@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import inspect
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_records
 from airflow_provider_records.get_provider_info import get_provider_info
+from airflow_provider_records.hooks.opus_login import HOSTS, IDENTITY_URL, IDENTITY_URLS
+from airflow_provider_records.hooks.settings import COMMON_EXTRAS
 
 INFO: dict[str, Any] = get_provider_info()
 SCHEMAS = Path(airflow.__file__).parent
@@ -113,6 +116,37 @@ def test_secrets_are_masked_by_their_names() -> None:
     opus = next(block for block in INFO["connection-types"] if block["connection-type"] == "opus")
     masked = {name for name in opus["conn-fields"] if any(word in name for word in DEFAULT_SENSITIVE_FIELDS)}
     assert masked == {"private_key"}
+
+
+@pytest.mark.parametrize("block", INFO["connection-types"], ids=lambda block: block["connection-type"])
+def test_the_form_shows_the_fields_that_the_hook_knows(block: dict[str, Any]) -> None:
+    module, name = block["hook-class-name"].rsplit(".", 1)
+    assert set(block["conn-fields"]) == COMMON_EXTRAS | getattr(importlib.import_module(module), name).own_extras
+
+
+def test_the_form_offers_the_clouds_that_the_hook_knows() -> None:
+    fields = next(block for block in INFO["connection-types"] if block["connection-type"] == "opus")["conn-fields"]
+    region = fields["region"]["schema"]
+    assert sorted(region["enum"]) == sorted(HOSTS)
+    assert set(region["values_display"]) == set(HOSTS)
+    assert set(fields["identity_url"]["schema"]["examples"]) == {IDENTITY_URL, *IDENTITY_URLS.values()}
+
+
+def test_registries_are_told_the_same() -> None:
+    lines = (PACKAGE.parent / ".airflow-registry.yaml").read_text().splitlines()
+    told = dict(line.split(": ", 1) for line in lines if not line.startswith("#"))
+    assert told["package-name"] == INFO["package-name"]
+    assert told["display-name"] == INFO["name"]
+    assert told["description"].strip('"') == INFO["description"]
+
+
+@pytest.mark.system
+def test_airflow_lists_every_option(tmp_path: Path) -> None:
+    env = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "airflow", "config", "list", "--section", "records"]
+    listed = subprocess.run(command, env=env, check=True, capture_output=True, text=True, timeout=300).stdout
+    names = {line.strip("# ").split(" ")[0] for line in listed.splitlines() if " =" in line}
+    assert names == set(INFO["config"]["records"]["options"])
 
 
 @pytest.mark.parametrize("name", INFO["config"]["records"]["options"])
