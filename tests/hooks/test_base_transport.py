@@ -191,7 +191,7 @@ def test_tls_is_verified_unless_switched_off(authority: tuple[Path, ssl.SSLConte
     pem, context = authority
     with CountingServer(context) as server:
         url = f"https://127.0.0.1:{server.port}"
-        with pytest.raises(NotSentError, match="verify_tls"):
+        with pytest.raises(NotSentError, match="not trusted; name the file of your CA in verify_tls"):
             PlainHook("thing_default", settings(url)).get()
         assert server.requests == 0
         assert PlainHook("thing_default", settings(url, verify=str(pem))).get() == 200
