@@ -277,7 +277,7 @@ class Trial:
             hit = {str(item["id"]) for item in entry.effects}
             asked = self.asked(entry)
             assert asked | hit <= set(self.keys), f"{entry.call} hit {asked | hit}, not on the list"
-            assert len(asked) <= 15
+            assert len(asked) <= 15, "more than 15 in a call"
         assert max(Counter(self.effects).values(), default=0) <= 1, "done twice"
         outcomes: list[Outcome] = []
         for name in self.store.names("disposals"):
@@ -301,15 +301,19 @@ class Trial:
         """All records are gone by exactly one call each, and the outcomes say so."""
         assert isinstance(self.said, dict), "the retry did not finish the job"
         assert sorted(self.effects) == sorted(self.keys)
+        self.check_order()
         disposal = Disposal.read(self.store, self.said["disposal"])
+        for outcome in disposal.each_outcome(self.store):
+            assert outcome.result in {Result.DESTROYED, Result.RECYCLED}, outcome
+            assert outcome.proof in set(Proof)
+
+    def check_order(self) -> None:
+        """Nothing is sent again once it is done."""
         done: set[str] = set()
         for entry in self.log:
             again = self.asked(entry) & done
             assert not again, f"sent again after it was done: {again}"
             done |= {str(item["id"]) for item in entry.effects}
-        for outcome in disposal.each_outcome(self.store):
-            assert outcome.result in {Result.DESTROYED, Result.RECYCLED}, outcome
-            assert outcome.proof in set(Proof)
 
     @property
     def effects(self) -> list[str]:
