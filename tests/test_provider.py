@@ -20,6 +20,7 @@ from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator, conf
 from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_records
+from airflow_provider_records.floor import FLOOR
 from airflow_provider_records.get_provider_info import get_provider_info
 from airflow_provider_records.hooks.opus_login import HOSTS, IDENTITY_URL, IDENTITY_URLS
 from airflow_provider_records.hooks.settings import COMMON_EXTRAS
@@ -175,13 +176,33 @@ def test_the_package_root_and_the_heart_need_no_airflow() -> None:
 ROOMS = {
     "exceptions": set(),
     "disposal": {"exceptions", "disposal"},
-    "hooks": {"exceptions", "hooks"},
-    "triggers": {"exceptions", "hooks", "triggers"},
-    "operators": {"__init__", "exceptions", "disposal", "hooks", "operators"},
-    "sensors": {"exceptions", "disposal", "hooks", "operators", "triggers", "sensors"},
+    "hooks": {"exceptions", "floor", "hooks"},
+    "triggers": {"exceptions", "floor", "hooks", "triggers"},
+    "operators": {"__init__", "exceptions", "floor", "disposal", "hooks", "operators"},
+    "sensors": {"exceptions", "floor", "disposal", "hooks", "operators", "triggers", "sensors"},
     "plugin": {"exceptions", "disposal", "operators", "plugin"},
     "sandbox": {"sandbox"},
 }
+
+
+@pytest.mark.parametrize("package", ["hooks", "operators", "sensors", "triggers"])
+@pytest.mark.parametrize(("found", "works"), [("3.3.1", False), ("2.11.0", False), ("3.3.2rc1", True), ("3.4.0", True)])
+def test_an_airflow_below_the_floor_is_refused_in_words(package: str, found: str, works: bool) -> None:
+    code = (
+        "import importlib.metadata\n"
+        f"importlib.metadata.version = lambda name: {found!r}\n"
+        "import airflow_provider_records, airflow_provider_records.get_provider_info\n"
+        f"import airflow_provider_records.{package}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode == 0) is works
+    said = f"RuntimeError: airflow-provider-records needs Airflow 3.3.2 or newer; {found} is installed"
+    assert (said in done.stderr) is not works
+
+
+def test_the_floor_is_the_one_of_the_metadata() -> None:
+    required = importlib.metadata.requires(INFO["package-name"]) or []
+    assert f"apache-airflow>={FLOOR}" in required
 
 
 @pytest.mark.parametrize("room", ROOMS)
