@@ -30,8 +30,9 @@ class Pace:
     * **Failing**: eight calls in a row without a usable answer, whatever the reason and the thread. All threads wait,
       then a single call tries; the first usable answer lets all of them go on, as fast as before.
     * Each wait that follows another one in vain is longer, up to 30 s, and jittered.
-    * **Unavailable**: three waits in vain, and two minutes since the first of these failures; or it asks to wait
-      for more than ten minutes. Nothing is sent for a minute then, and after it a single failure says the same again.
+    * **Closed**: three waits in vain, and two minutes since the first of these failures; or the system asks to wait for
+      more than ten minutes; or it gives no credentials. Nothing is sent for a minute then, and after three waits in
+      vain a single failure closes it again.
 
     A call belongs to the *round* in which it left; a new round begins with every wait. What fails in the rounds
     before was in the air already and says nothing new.

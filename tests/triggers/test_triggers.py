@@ -22,6 +22,7 @@ from airflow_provider_records.exceptions import (
     RefusedError,
     ServerError,
     StopError,
+    UnavailableError,
     UnreadableAnswerError,
 )
 from airflow_provider_records.hooks import base as hooks
@@ -235,6 +236,7 @@ def test_a_thread_ends_soon_after_its_trigger_was_cancelled(
         (NoAnswerError("x"), True),
         (UnreadableAnswerError("x"), True),
         (NotSentError("x"), True),
+        (UnavailableError("x"), True),
         (ServerError("x", status=500), True),
         (ServerError("x", status=500, code="3003"), True),
         (ServerError("x", status=200, code="500"), True),
