@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -11,7 +12,10 @@ from airflow_provider_records.operators.assets import disposed
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 
-with DAG("page_night", schedule=None, params={"ids": []}, is_paused_upon_creation=False):
+# A busy machine may lose a task before it has begun.
+AGAIN = {"retries": 3, "retry_delay": timedelta(seconds=1)}
+
+with DAG("page_night", schedule=None, params={"ids": []}, is_paused_upon_creation=False, default_args=AGAIN):
 
     @task
     def given(params: dict[str, Any] | None = None) -> list[str]:
