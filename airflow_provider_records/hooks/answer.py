@@ -11,12 +11,15 @@ from datetime import UTC
 from typing import Any, NoReturn
 
 from airflow_provider_records.exceptions import (
+    AccessDeniedError,
+    AuthenticationError,
     NoAnswerError,
     NotSentError,
     RecordsError,
     ServerError,
     UnreadableAnswerError,
     VendorError,
+    WrongAddressError,
 )
 
 
@@ -92,6 +95,37 @@ class Answer:
 def fail(kind: type[VendorError], answer: Answer, message: str, code: str | None = None) -> NoReturn:
     """Raise a typed error with the facts of an answer."""
     raise kind(message, status=answer.status, code=code, request_id=answer.request_id, detail=answer.detail)
+
+
+def refuse(answer: Answer, status: int, where: str) -> None:
+    """Raise what those statuses mean that mean the same for every vendor.
+
+    :param status: HTTP status, or the one in the body that decides.
+    :param where: vendor, call and connection, for the message.
+    """
+    facts: dict[str, Any] = {
+        "status": answer.status,
+        "request_id": answer.request_id,
+        "detail": answer.detail,
+    }
+    if status == 401:
+        raise AuthenticationError(
+            f"{where}: the credentials were refused (HTTP 401); check login and password, and whether the account "
+            "is locked.",
+            **facts,
+        )
+    if status == 403:
+        raise AccessDeniedError(f"{where}: the account lacks a right (HTTP 403).", **facts)
+    if 300 <= status < 400:
+        raise WrongAddressError(
+            f"{where}: the system redirects (HTTP {status}), as to a login page, which is never followed; "
+            "check host, path and login method.",
+            **facts,
+        )
+    if status == 429:
+        error = NotSentError(f"{where}: the system asks to slow down (HTTP 429).", **facts)
+        error.retry_after = answer.retry_after() or 0.0
+        raise error
 
 
 def is_gateway_error(status: int) -> bool:

@@ -23,8 +23,6 @@ from airflow.sdk.log import mask_secret
 from requests.cookies import extract_cookies_to_jar
 
 from airflow_provider_records.exceptions import (
-    AccessDeniedError,
-    AuthenticationError,
     ConfigurationError,
     InvalidRecordsError,
     NoAnswerError,
@@ -34,11 +32,11 @@ from airflow_provider_records.exceptions import (
     UnavailableError,
     UnreadableAnswerError,
     VendorError,
-    WrongAddressError,
 )
-from airflow_provider_records.hooks.answer import Answer, fail, is_gateway_error, may_pass
+from airflow_provider_records.hooks.answer import Answer, fail, is_gateway_error, may_pass, refuse
 from airflow_provider_records.hooks.auth import BearerAuth, Sign, Token, mask, no_auth
 from airflow_provider_records.hooks.deadline import DeadlineAdapter
+from airflow_provider_records.hooks.lost import cause, never_left
 from airflow_provider_records.hooks.pace import Pace
 from airflow_provider_records.hooks.settings import Settings
 
@@ -291,9 +289,9 @@ class VendorHook(BaseHook):
                 raise ConfigurationError(
                     f"{where}: there is no CA file where verify_tls or REQUESTS_CA_BUNDLE says."
                 ) from None
-            if _never_left(error):
-                raise NotSentError(f"{where}: no connection could be made ({_cause(error)}).") from None
-            raise NoAnswerError(f"{where}: the answer was lost ({_cause(error)}).") from None
+            if never_left(error):
+                raise NotSentError(f"{where}: no connection could be made ({cause(error)}).") from None
+            raise NoAnswerError(f"{where}: the answer was lost ({cause(error)}).") from None
         text = body.decode("utf-8-sig", "replace")
         return Answer(call, response.status_code, response.headers, text, self._secrets(request))
 
@@ -318,7 +316,7 @@ class VendorHook(BaseHook):
 
     def _read(self, answer: Answer, status: int, read: Callable[[Answer], T]) -> T:
         try:
-            self._refuse(answer, status)
+            refuse(answer, status, self._where(answer.call))
             try:
                 return read(answer)
             except RecursionError:
@@ -327,32 +325,6 @@ class VendorHook(BaseHook):
             if error.retry_after is None:
                 error.retry_after = answer.retry_after()
             raise
-
-    def _refuse(self, answer: Answer, status: int) -> None:
-        where = self._where(answer.call)
-        facts: dict[str, Any] = {
-            "status": answer.status,
-            "request_id": answer.request_id,
-            "detail": answer.detail,
-        }
-        if status == 401:
-            raise AuthenticationError(
-                f"{where}: the credentials were refused (HTTP 401); check login and password, and whether the account "
-                "is locked.",
-                **facts,
-            )
-        if status == 403:
-            raise AccessDeniedError(f"{where}: the account lacks a right (HTTP 403).", **facts)
-        if 300 <= status < 400:
-            raise WrongAddressError(
-                f"{where}: the system redirects (HTTP {status}), as to a login page, which is never followed; "
-                "check host, path and login method.",
-                **facts,
-            )
-        if status == 429:
-            error = NotSentError(f"{where}: the system asks to slow down (HTTP 429).", **facts)
-            error.retry_after = answer.retry_after() or 0.0
-            raise error
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -381,39 +353,3 @@ def quoted(part: str) -> str:
     except UnicodeError:
         pass
     raise InvalidRecordsError(f"{part!r} cannot be used as an id in a URL.")
-
-
-_CAUSES = (
-    (urllib3.exceptions.NameResolutionError, "the host name is unknown; check the host field"),
-    (urllib3.exceptions.NewConnectionError, "nobody listens there; check host and port, and firewalls"),
-    (urllib3.exceptions.ConnectTimeoutError, "no connection within the timeout; check host and port, and firewalls"),
-    (urllib3.exceptions.ReadTimeoutError, "no answer within the timeout"),
-)
-
-
-def _reason(error: Exception) -> object:
-    """Return what urllib3 says below the error of requests."""
-    return getattr(error.args[0], "reason", error.args[0]) if error.args else None
-
-
-def _cause(error: Exception) -> str:
-    reason = _reason(error)
-    if isinstance(reason, urllib3.exceptions.SSLError):
-        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
-            return "its TLS certificate is not trusted; name the file of your CA in verify_tls, and check the host name"
-        return "TLS failed; check http or https in the host field, the port, and verify_tls"
-    words = next((text for kind, text in _CAUSES if isinstance(reason, kind)), None)
-    return words or type(reason if isinstance(reason, Exception) else error).__name__
-
-
-def _never_left(error: Exception) -> bool:
-    """Tell whether the request certainly did not reach the system."""
-    reason = _reason(error)
-    if isinstance(reason, urllib3.exceptions.ProxyError):
-        # urllib3 also says so when the answer was lost on the way back through the proxy
-        reason = reason.original_error
-        if type(reason) is OSError and str(reason).startswith("Tunnel connection failed"):
-            return True
-    return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)) or (
-        isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
-    )
