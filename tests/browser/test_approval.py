@@ -19,7 +19,7 @@ NIGHT, HOSTILE = "records_nightly_approval", "approval_hostile"
 def request(site: Site, dag: str, run_id: str, task_id: str) -> dict[str, Any]:
     """Wait until a task waits for an answer; return what is asked."""
     api = site.api()
-    wait(lambda: api.states(run_id, dag).get(task_id) == "awaiting_input", 180)
+    wait(lambda: api.states(run_id, dag).get(task_id) == "awaiting_input", 300)
     # Airflow was seen to fail a task that was answered within the first second.
     time.sleep(3)
     found = api.call("GET", f"dags/{dag}/dagRuns/{run_id}/hitlDetails?task_id={task_id}")["hitl_details"]
@@ -47,7 +47,7 @@ def field(page: Page, name: str) -> Locator:
 def ended(site: Site, dag: str, run_id: str) -> dict[str, str]:
     """Wait until a run has ended; return the states of its tasks."""
     api = site.api()
-    wait(lambda: api.run_state(run_id, dag) in {"success", "failed"}, 240)
+    wait(lambda: api.run_state(run_id, dag) in {"success", "failed"}, 300)
     return api.states(run_id, dag)
 
 

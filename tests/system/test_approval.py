@@ -44,7 +44,7 @@ class Office:
             found[:] = self.api.call("GET", path)["hitl_details"]
             return bool(found)
 
-        wait(look, 180)
+        wait(look, 300)
         return found[0]
 
     def answer(self, request: dict[str, Any], option: str, **inputs: str) -> requests.Response:
@@ -84,7 +84,7 @@ def offices(airflow_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             return False
 
     with (folder / "api.log").open("wb") as log, demo.child_process(demo.airflow("api-server"), env, log):
-        wait(served, 180)
+        wait(served, 300)
         yield {user: Office(Api(port, username=user, password=passwords[user])) for user in USERS}
 
 
@@ -177,8 +177,8 @@ def test_the_old_page_releases_nothing(begin: Begin, start: Callable[[Night], Ru
         task_ids=["due"],
         include_downstream=True,
     )
-    wait(lambda: len(list(night.evidence.glob("manifests/*.jsonl"))) == 2, 180)
-    wait(lambda: one.waiting("review")["task_instance"]["try_number"] > old["task_instance"]["try_number"], 120)
+    wait(lambda: len(list(night.evidence.glob("manifests/*.jsonl"))) == 2, 300)
+    wait(lambda: one.waiting("review")["task_instance"]["try_number"] > old["task_instance"]["try_number"], 300)
     again = one.waiting("review")
     assert again["params"]["manifest"]["value"] == shown
     assert one.approve(again).ok
