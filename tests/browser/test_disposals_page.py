@@ -106,10 +106,10 @@ def test_a_night_is_followed_and_found_again(site: Site, sign_in: SignIn, object
     # Out to Airflow's own page of the run, and back by the task's link.
     shown.get_by_role("link", name="Run in Airflow").click()
     expect(page).to_have_url(re.compile(rf"/dags/{DAG}/runs/"))
-    page.goto(f"/dags/{DAG}/runs/{run_id}/tasks/delete")
+    page.goto(f"/dags/{DAG}/runs/{run_id}/tasks/delete/details")
     page.get_by_role("link", name="Disposal", exact=True).click()
     expect(shown.get_by_role("heading", name="enaio: 12 records")).to_be_visible()
-    page.goto(f"/dags/{DAG}/runs/{run_id}/tasks/certificate")
+    page.goto(f"/dags/{DAG}/runs/{run_id}/tasks/certificate/details")
     page.get_by_role("link", name="Certificate", exact=True).click()
     expect(shown.get_by_role("heading", name="Certificate of destruction")).to_be_visible()
 
@@ -135,10 +135,12 @@ def test_the_page_follows_airflows_theme(site: Site, sign_in: SignIn) -> None:
     page = patient(sign_in("viewer"))
     page.goto("/plugin/disposals")
     inside = frame(page).locator("html")
-    for theme in ("light", "dark", "light"):
-        # Whatever the browser prefers, Airflow's own choice wins.
-        page.emulate_media(color_scheme="dark" if theme == "light" else "light")
-        page.evaluate("theme => { document.documentElement.className = theme }", theme)
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
         expect(inside).to_have_attribute("data-theme", theme)
-        paper = inside.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
-        assert (paper == "rgb(255, 255, 255)") == (theme == "light"), paper
+    # Whatever the browser prefers, what its user has chosen in Airflow wins.
+    page.evaluate("localStorage.setItem('theme', 'dark')")
+    page.reload()
+    expect(inside).to_have_attribute("data-theme", "dark")
+    paper = inside.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    assert paper == page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
