@@ -16,7 +16,8 @@ test: $(VENV)/installed-test chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q --numprocesses 4 --dist loadfile
+	$(BIN)/pytest -q --numprocesses 4 --dist loadfile -m "not system"
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile -m system
 
 # What needs no Airflow processes; for the minutes between two edits.
 unit: $(VENV)/installed-test
