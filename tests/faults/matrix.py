@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from airflow.sdk import BaseOperator
@@ -17,8 +17,6 @@ from tests.faults.rows import FEW, ODD, Answer, Row, Spec, said
 
 SHORT = 0.3
 """The timeout under a slow fault, in seconds."""
-SOME = 2
-"""How many faults of a row most columns meet; each is another way into the same code."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Column:
     :param fields: JSON pointers of the answer's documented fields, each with a value of its documented type.
     :param base: what a spoiled field needs besides, see :class:`tests.faults.rows.Answer`.
     :param skip: how many of these calls are answered well first.
-    :param full: it meets all faults of each row.
+    :param some: how many faults of a row it meets: there are many ways into the same code; None: all.
     """
 
     name: str
@@ -40,11 +38,17 @@ class Column:
     fields: Mapping[str, Any] = field(default_factory=dict)
     base: Spec = field(default_factory=dict)
     skip: int = 0
-    full: bool = False
+    some: int | None = 2
+    kind: ClassVar[str]
+
+    @property
+    def table(self) -> str:
+        """The table that it stands in."""
+        return f"{self.vendor}, {self.kind}"
 
     def specs(self, row: Row, bench: Bench, values: Sequence[Any]) -> list[Spec]:
         specs = row.make(Answer(self.fields, self.base, values, bench.elsewhere.url))
-        return specs if self.full or row.every else specs[:SOME]
+        return specs if row.every else specs[: self.some]
 
     def begin(self, row: Row, bench: Bench, **spec: Any) -> int:
         """Let the call go wrong; return how much was heard before."""
@@ -76,6 +80,7 @@ class Disposing(Column):
     :param believed: names the faults that are a clean answer of this vendor's, so that nobody can see through them.
     """
 
+    kind = "disposals"
     make: Callable[..., BaseOperator] = BaseOperator
     count: int = 1
     acts: bool = True
@@ -119,6 +124,7 @@ class Reading(Column):
     :param well: what it says without a fault.
     """
 
+    kind = "reads"
     ask: Callable[[Bench], str] = lambda _: ""
     well: str = "ok"
 

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-_ABOUT = """\
-What a task made of each fault on each call (tests/faults). Small letters: the outcomes of the try that met it, "ok",
-"part" (a list that is shorter, never wrong) or "waits". Capital letters: the typed error it ended with (...Error)."""
+from tests.faults.chance import MORE
+
+_ABOUT = f"""\
+What a task made of each fault (rows) on each call (columns), tests/faults. Small letters: the outcomes of the try that
+met it, or "ok", "part" (a list that is shorter, never wrong), "waits" (a sensor). Capital letters: the typed error.
+In every cell: nothing outside of the list was deleted, nothing was called gone that lives, the outcomes add up, no
+secret was kept, no other host was called; without the fault, the retry did the rest, each record once.
+{MORE}=20 pytest tests/faults: the property tests beside it with twenty times as many examples, others each time."""
+_SHORT = {
+    "UnreadableAnswer": "Unreadable",
+    "Authentication": "Login",
+    "AccessDenied": "Right",
+    "WrongAddress": "Address",
+    "not_attempted": "not-sent",
+}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print one table for each vendor from the cells that tests recorded; nothing if none ran."""
+    """Print the tables from the cells that tests recorded; nothing if none ran."""
     cells: dict[str, dict[tuple[str, str], str]] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == "cell":
-                vendor, row, column, word = value
-                cells.setdefault(vendor, {})[row, column] = word
-    for vendor, found in sorted(cells.items()):
-        terminalreporter.section(f"fault matrix: {vendor}")
+                table, row, column, words = value
+                cells.setdefault(table, {})[row, column] = " ".join(_SHORT.get(word, word) for word in words.split())
+    for table, found in sorted(cells.items()):
+        terminalreporter.section(f"fault matrix: {table}")
         for line in _table(found):
             terminalreporter.write_line(line)
     if cells:

@@ -99,17 +99,17 @@ def delete(name: str, call: str, fields: Any, **more: Any) -> Disposing:
 
 
 COLUMNS: list[Column] = [
-    Reading("approved", "enaio", "get_object", MORE, ask=sensor("yes"), full=True),
+    Reading("approved", "enaio", "get_object", MORE, ask=sensor("yes"), some=None),
     Reading("search", "enaio", "search", PAGE, ask=search),
     Reading("locations", "enaio", "locations", PLACES, ask=locations),
     Reading("history", "enaio", "add_history", ERROR, base=REFUSAL, ask=history),
     Reading("test", "enaio", "info", {"/version": "", "/name": ""}, ask=connection),
-    delete("version", "info", {"/version": ""}),
+    delete("version", "info", {"/version": ""}, some=1),
     delete("delete, done", "delete_object", CODE, base=REFUSAL, lies=lies),
     delete("delete, not done", "delete_object", CODE, base=REFUSAL, acts=False, lies=refuses),
-    delete("verify", "get_object", OBJECT),
-    delete("look, done", "get_object", OBJECT, lost=True),
-    delete("look, not done", "get_object", OBJECT, lost=False, believed=believed),
+    delete("verify", "get_object", OBJECT, some=1),
+    delete("look, done", "get_object", OBJECT, lost=True, some=1),
+    delete("look, not done", "get_object", OBJECT, lost=False, believed=believed, some=1),
 ]
 
 
@@ -127,7 +127,7 @@ OWN = {
 
 @pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
 def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
-    record_property("cell", ("enaio", row.name, column.name, column.cell(row, bench)))
+    record_property("cell", (column.table, row.name, column.name, column.cell(row, bench)))
 
 
 @pytest.mark.parametrize("row", [*ROWS, *OWN], ids=lambda row: row.name)

@@ -77,15 +77,15 @@ def destroy(name: str, call: str, fields: Any, **more: Any) -> Disposing:
 LOOK = {name: DUE_LIST[name] for name in list(DUE_LIST)[:6]}
 DONE: dict[str, Any] = {"status": 200, "body": {"statusCode": 200, "message": None}}
 COLUMNS: list[Column] = [
-    Reading("due list", "opus", "due_records", DUE_LIST, ask=due(OpusDueRecordsOperator), full=True),
+    Reading("due list", "opus", "due_records", DUE_LIST, ask=due(OpusDueRecordsOperator), some=None),
     Reading("sensor", "opus", "due_records", LOOK, ask=due(OpusDueRecordsSensor, mode="reschedule")),
     Reading("submit", "opus", "submit_records", ANSWER, ask=submit),
-    destroy("token", "token", TOKEN),
-    destroy("look before", "due_records", LOOK),
+    destroy("token", "token", TOKEN, some=1),
+    destroy("look before", "due_records", LOOK, some=1),
     destroy("mark, done", "destroy_records", ANSWER, lies=lies),
     destroy("mark, not done", "destroy_records", {"/statusCode": 1, "/failedItems": []}, base=DONE, acts=False),
-    destroy("look, done", "due_records", LOOK, skip=1, lost=True),
-    destroy("look, not done", "due_records", LOOK, skip=1, lost=False),
+    destroy("look, done", "due_records", LOOK, skip=1, lost=True, some=1),
+    destroy("look, not done", "due_records", LOOK, skip=1, lost=False, some=1),
 ]
 
 
@@ -126,7 +126,7 @@ OWN = {
 
 @pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
 def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
-    record_property("cell", ("Opus", row.name, column.name, column.cell(row, bench)))
+    record_property("cell", (column.table, row.name, column.name, column.cell(row, bench)))
 
 
 @pytest.mark.parametrize("paging", ["stable", "offset"])

@@ -93,18 +93,18 @@ QUERY = reading(lambda hook: hook.query_bp_records(PROJECT, PROCESS, ["status"],
 SHELL = reading(lambda hook: vars(hook.shell(PROJECT)))
 COLUMNS: list[Column] = [
     Reading("approved", "unifier", "get_bp_record", RECORD, ask=sensor("Approved")),
-    Reading("list", "unifier", "list_nodes", NODES, ask=nodes, full=True),
+    Reading("list", "unifier", "list_nodes", NODES, ask=nodes, some=None),
     Reading("query", "unifier", "query_bp_records", {**ENVELOPE, "/data/0": {}}, ask=QUERY),
     Reading("files", "unifier", "list_bp_files", ENVELOPE, ask=FILES),
     Reading("shell", "unifier", "shell", {**ENVELOPE, "/data/0/projectnumber": "", "/data/0/status": ""}, ask=SHELL),
     Reading("test", "unifier", "login", LOGIN, ask=connection),
-    delete("login", "login", {name: LOGIN[name] for name in list(LOGIN)[:2]}),
-    delete("look before", "list_nodes", NODE),
+    delete("login", "login", {name: LOGIN[name] for name in list(LOGIN)[:2]}, some=1),
+    delete("look before", "list_nodes", NODE, some=1),
     delete("delete, done", "delete_document", DELETED, lies=lies),
     delete("delete, not done", "delete_document", {"/status": 1}, base=DONE, acts=False),
-    delete("verify", "list_nodes", NODE, skip=1),
-    delete("look, done", "list_nodes", NODE, skip=1, lost=True),
-    delete("look, not done", "list_nodes", NODE, skip=1, lost=False),
+    delete("verify", "list_nodes", NODE, skip=1, some=1),
+    delete("look, done", "list_nodes", NODE, skip=1, lost=True, some=1),
+    delete("look, not done", "list_nodes", NODE, skip=1, lost=False, some=1),
 ]
 
 
@@ -121,7 +121,7 @@ OWN = {
 
 @pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
 def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
-    record_property("cell", ("Unifier", row.name, column.name, column.cell(row, bench)))
+    record_property("cell", (column.table, row.name, column.name, column.cell(row, bench)))
 
 
 @pytest.mark.parametrize("row", [*ROWS, *OWN], ids=lambda row: row.name)
