@@ -42,11 +42,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, else a single worker has it at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("system") is None)
-
-
 @pytest.fixture(autouse=True)
 def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_none())

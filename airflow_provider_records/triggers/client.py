@@ -99,5 +99,5 @@ class SharedClient:
         # In a thread, since a CA file may be read.
         settings = await asyncio.to_thread(self._hook_class.read_settings, connection, extra)
         hook = self._hook_class(self._conn_id, settings)
-        hook.attempts = 1  # the next question is the next attempt
+        hook.attempts = 3  # the next question comes anyway, and others wait for this thread
         return hook

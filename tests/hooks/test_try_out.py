@@ -50,7 +50,11 @@ class Desk:
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_fixed(60))  # who repeats is late
+    def sleep(_: VendorHook, seconds: float, *__: object) -> None:
+        assert seconds < 1, "somebody waits for the answer, and it asks a second time"
+
+    monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_fixed(60))
+    monkeypatch.setattr(VendorHook, "_sleep", sleep)
     stage = build(5)
     with Server(stage) as server:
         yield Desk(stage, server.url, monkeypatch)

@@ -121,8 +121,9 @@ def test_those_who_come_after_a_refusal_begin_anew(world: World, monkeypatch: py
     async def run() -> None:
         monkeypatch.setenv(name, wrong)
         old = asyncio.create_task(answers(approval(1), approval(2, poke_interval=300)))
-        while SharedClient._open or not world.calls("unifier", "login"):
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while SharedClient._open or not world.calls("unifier", "login"):
+                await asyncio.sleep(0.01)
         monkeypatch.setenv(name, right)
         unifier(world).open_request("P-0001", "DR-3", status="Approved")
         assert await answers(approval(3, poke_interval=0.01)) == {"look": 1}
@@ -167,8 +168,9 @@ def test_one_connection_in_trouble_does_not_hold_up_another(world: World) -> Non
 
     async def run() -> float:
         hanging = asyncio.create_task(answers(*(approval(number, poke_interval=0.01) for number in range(50))))
-        while not SharedClient._open:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while not hanging.done() and len(asyncio.all_tasks()) < 50:
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         began = time.monotonic()
         assert await answers(other) == {"look": 1}
