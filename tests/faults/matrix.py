@@ -153,6 +153,7 @@ def observed(bench: Bench, ask: Callable[[Bench], str]) -> str:
         except (RecordsError, AirflowException) as error:
             bench.check_secret(*texts(error))
             said_ = word(typed(error))
+    bench.check_evidence()
     assert not bench.elsewhere.heads, "another host was called"
     assert said_ != "Configuration", "the vendor's fault is put down to the connection"
     return said_

@@ -5,9 +5,11 @@ The vendor is a socket that sends what it is told. ``FAULT_EXAMPLES=50`` tries f
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -18,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_records.exceptions import UnavailableError, VendorError
+from airflow_provider_records.hooks import base
 from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.enaio_answers import EnaioObject
@@ -295,3 +298,21 @@ def test_a_second_answer_to_the_same_request_is_not_taken_for_the_next_one() -> 
         assert not isinstance(lost.value, UnavailableError)
         served.set()
         thread.join(10)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_small_answer_does_not_unpack_to_a_large_one(layers: int, vendor: Vendor, monkeypatch: Any) -> None:
+    monkeypatch.setattr(base, "LARGEST_ANSWER", 1_000_000)
+    body = bytes(100_000_000)
+    for _ in range(layers):
+        body = gzip.compress(body)
+    kind = ", ".join(["gzip"] * layers)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    vendor.answer = head.encode() + body
+    tracemalloc.start()
+    try:
+        with pytest.raises(VendorError, match="too large"):
+            client(EnaioHook, vendor).send("any", "GET", vendor.url, lambda answer: answer, repeatable=False)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()

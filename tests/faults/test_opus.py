@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.hooks.opus import OpusHook
@@ -126,6 +129,23 @@ OWN = {
 
 @pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
 def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
+    record_property("cell", (column.table, row.name, column.name, column.cell(row, bench)))
+
+
+@pytest.fixture(scope="module")
+def by_key(served: Bench) -> Iterator[None]:
+    """Sign in by assertion instead of by secret."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    served.opus.tokens.keys["A" * 40] = key.public_key()
+    served.extra["opus"] = {"private_key": pem, "certificate_thumbprint": "A" * 40}
+    yield
+    served.extra.clear()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_login_by_key(row: Row, bench: Bench, by_key: None, record_property: Any) -> None:
+    column = destroy("token by key", "token", {"/access_token": ""}, some=1)
     record_property("cell", (column.table, row.name, column.name, column.cell(row, bench)))
 
 
