@@ -16,8 +16,9 @@ from airflow_provider_records.disposal.disposal import Disposal, write_outcomes
 from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.limits import Limits
 from airflow_provider_records.disposal.outcome import Outcome, Result, now
-from airflow_provider_records.disposal.runner import Runner, System, rehearse
+from airflow_provider_records.disposal.runner import Runner
 from airflow_provider_records.disposal.store import Store, safe_name
+from airflow_provider_records.disposal.system import System, rehearse
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError, RecordsError
 from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.operators.assets import DISPOSALS, events

@@ -15,8 +15,9 @@ from airflow_provider_records.disposal.limits import Limits
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result
 from airflow_provider_records.disposal.record import Record, canonical
-from airflow_provider_records.disposal.runner import Runner, rehearse
+from airflow_provider_records.disposal.runner import Runner
 from airflow_provider_records.disposal.store import Store, safe_name
+from airflow_provider_records.disposal.system import rehearse
 from airflow_provider_records.sandbox.seed import items
 
 DAG, RUN = "retention_nightly", "scheduled__2026-11-22T02:00:00+00:00"

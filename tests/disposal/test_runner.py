@@ -15,14 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_records.disposal import attempt as attempt_module
 from airflow_provider_records.disposal import journal as journal_module
 from airflow_provider_records.disposal import runner as runner_module
 from airflow_provider_records.disposal.journal import Journal, load
 from airflow_provider_records.disposal.limits import Limits
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, counts
 from airflow_provider_records.disposal.record import Record
-from airflow_provider_records.disposal.runner import Runner, rehearse
+from airflow_provider_records.disposal.runner import Runner
 from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.disposal.system import rehearse
 from airflow_provider_records.exceptions import EvidenceError, JournalError, NoAnswerError
 from tests.disposal.archive import DEADLY, DIGEST, FOLDER, LOST, STARTED, SURE, Archive, Told, check, listed, one_try
 from tests.disposal.places import Killed, Whim, in_memory, whimsical
@@ -44,7 +46,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(Journal, "quiet_in", QUIET_IN)
-    monkeypatch.setattr(runner_module, "_NAP", 0.002)
+    monkeypatch.setattr(attempt_module, "_NAP", 0.002)
     return Clock()
 
 
@@ -165,7 +167,7 @@ def test_a_timeout_at_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "LEASE", 60.0)
     records = listed(5)
     first = set(names(4))
-    ours = {runner_module.__file__, journal_module.__file__}
+    ours = {module.__file__ for module in (runner_module, attempt_module, journal_module)}
     for at in itertools.count(1):
         archive, store = Archive(first), in_memory()
         lines = 0
@@ -659,7 +661,7 @@ def test_many_zombies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "LEASE", 0.12)
     monkeypatch.setattr(journal_module, "_SKEW", 0.03)
     monkeypatch.setattr(runner_module, "LEASE", 0.12)
-    monkeypatch.setattr(runner_module, "_NAP", 0.005)
+    monkeypatch.setattr(attempt_module, "_NAP", 0.005)
     monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 3)
     for round_ in range(12):
         archive, store = Archive(names(40)), in_memory()

@@ -12,8 +12,9 @@ from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.limits import Limits
 from airflow_provider_records.disposal.outcome import Outcome
 from airflow_provider_records.disposal.record import Record
-from airflow_provider_records.disposal.runner import Runner, rehearse
+from airflow_provider_records.disposal.runner import Runner
 from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.disposal.system import rehearse
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.enaio import EnaioSystem
