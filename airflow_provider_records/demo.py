@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -31,7 +32,9 @@ from rich.table import Table
 from airflow_provider_records.sandbox.core import Server, Stage
 from airflow_provider_records.sandbox.world import build, connections
 
-DAG_ID = "records_nightly_enaio"
+DAG_ID, PEOPLE_DAG_ID = "records_nightly_enaio", "records_nightly_approval"
+USERS = {"admin": "admin", "reviewer_1": "user", "reviewer_2": "user"}
+"""Who signs in to the demo's UI, with their roles; the example DAG names the reviewers."""
 PROJECT, BPNAME, PREFIX = "P-0001", "Disposal Request", "DR-ENAIO-"
 
 
@@ -99,6 +102,22 @@ def standalone_variables(port: int) -> dict[str, str]:
     }
 
 
+def user_variables(users: Mapping[str, str], home: Path) -> dict[str, str]:
+    """Return what gives Airflow users of its own instead of one that may do everything; writes their passwords.
+
+    :param users: roles of the simple auth manager by user name.
+    :param home: the Airflow home; ``passwords.json`` in it holds the password of each user.
+    """
+    path = home / "passwords.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({user: secrets.token_urlsafe(9) for user in users}))
+    return {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in users.items()),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(path),
+    }
+
+
 def free_port() -> int:
     """Return a port that nobody uses right now."""
     with socket.socket() as probe:
@@ -157,7 +176,7 @@ def serve_ui(records: int, home: Path, port: int) -> int:
     _empty(home)
     made = stage(records)
     with Server(made) as server, (home / "airflow.log").open("w") as log:
-        env = environment(home, records) | standalone_variables(port)
+        env = environment(home, records) | standalone_variables(port) | user_variables(USERS, home)
         stored = {
             conn_id: {**fields, "extra": json.dumps(fields["extra"])}
             for conn_id, fields in connections(made, server.url).items()
@@ -170,12 +189,19 @@ def serve_ui(records: int, home: Path, port: int) -> int:
         with child_process(airflow("standalone"), env, log) as child:
             if not ready(child, port):
                 return _broken(console, home, "standalone")
+            passwords = json.loads((home / "passwords.json").read_text())
+            console.print(f"[bold]Open http://127.0.0.1:{port}[/bold] and sign in: user, password")
+            for user, password in passwords.items():
+                console.print(f"  {user}  {password}", markup=False, highlight=False)
             console.print(
-                f"[bold]Open http://127.0.0.1:{port}/dags/{DAG_ID}[/bold] and switch the DAG on: its night begins."
+                f"[bold]{DAG_ID}[/bold]: switch the DAG on, its night begins. When the task 'approve' waits, decide at "
+                f"the approval desk {server.url}/desk: open a {BPNAME} in project {PROJECT} with the number and the "
+                "digest from the log of the task 'approve', and approve it."
             )
+            reviewers = " and ".join(user for user, role in USERS.items() if role == "user")
             console.print(
-                f"When the task 'approve' waits, decide at the approval desk {server.url}/desk: open a {BPNAME} in "
-                f"project {PROJECT} with the number and the digest from the log of the task 'approve', and approve it."
+                f"[bold]{PEOPLE_DAG_ID}[/bold]: switch it on, then {reviewers}, each signed in, answer under Browse, "
+                "Required Actions."
             )
             console.print(f"Evidence: {home}/records_evidence. Stop with Ctrl-C.")
             try:
