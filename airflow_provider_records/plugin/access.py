@@ -46,8 +46,9 @@ class Run:
 def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[str]:
     """Return the DAGs whose runs a user may read.
 
-    A DAG that Airflow does not know (any more) may have been anybody's: only those may read it who may read the runs
-    of all DAGs, of every team.
+    A DAG that Airflow does not know (any more) may have been anybody's: its reader must be allowed to read it as a DAG
+    of no team, and of every team. It is asked for by its id: without one, an auth manager only says whether there is
+    any DAG to be listed (FAB: one will do).
     """
     wanted = sorted(set(dag_ids))
     teams = DagModel.get_dag_id_to_team_name_mapping(wanted, session=session)
@@ -55,14 +56,15 @@ def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[st
     all_teams = sorted(session.scalars(select(Team.name))) if known != set(wanted) else []
 
     def may_read(dag_id: str) -> bool:
-        asked: list[DagDetails | None] = [DagDetails(id=dag_id, team_name=teams.get(dag_id))]
-        if dag_id not in known:
-            asked = [None, *(DagDetails(id=dag_id, team_name=team) for team in all_teams)]
+        owners = [teams.get(dag_id)] if dag_id in known else [None, *all_teams]
         return all(
             get_auth_manager().is_authorized_dag(
-                method="GET", access_entity=DagAccessEntity.RUN, details=details, user=user
+                method="GET",
+                access_entity=DagAccessEntity.RUN,
+                details=DagDetails(id=dag_id, team_name=owner),
+                user=user,
             )
-            for details in asked
+            for owner in owners
         )
 
     return {dag_id for dag_id in wanted if may_read(dag_id)}

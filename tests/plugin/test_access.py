@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.plugin import access
 from tests.disposal import scene
 from tests.plugin.conftest import DAG, OTHER, Client, know_run, one_night, run_id
 
@@ -163,6 +166,41 @@ def test_a_dag_that_airflow_does_not_know_any_more_is_for_those_who_may_read_all
         assert "deleted_dag" not in sign_in(user).get("/records/").text
         for path in paths(store, "deleted_dag"):
             assert sign_in(user).get(path).status_code == 404
+
+
+class RightsByName:
+    """Answers as FAB's auth manager does, whose rights name what may be read: ``DAG:<id>`` is one, ``DAGs`` are all."""
+
+    resources: frozenset[str]
+
+    def is_authorized_dag(self, *, access_entity: Any = None, details: Any = None, **_: Any) -> bool:
+        """Without an id it is about the list of DAGs, in which everybody sees those that are theirs."""
+        if access_entity is not None and "DAG Runs" not in self.resources:
+            return False
+        if not details or not details.id:
+            return any(name.startswith("DAG") and name != "DAG Runs" for name in self.resources)
+        return not self.resources.isdisjoint({"DAGs", f"DAG:{details.id}"})
+
+
+def test_rights_to_one_dag_and_to_runs_open_no_other_dag(
+    store: Store, sign_in: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_night(store)
+    one_night(store, dag_id="deleted_dag")
+    anna, manager = sign_in("anna"), RightsByName()
+    monkeypatch.setattr(access, "get_auth_manager", lambda: manager)
+    for resources, seen in (
+        ([f"DAG:{DAG}", "DAG Runs"], [DAG]),
+        (["DAGs", "DAG Runs"], [DAG, "deleted_dag"]),
+        (["DAGs"], []),
+        (["DAG Runs"], []),
+    ):
+        manager.resources = frozenset(resources)
+        overview = anna.get("/records/").text
+        for dag_id in (DAG, "deleted_dag"):
+            assert (f"dag_id={dag_id}" in overview) == (dag_id in seen), (resources, dag_id)
+            for path in paths(store, dag_id):
+                assert anna.get(path).status_code == (200 if dag_id in seen else 404), (resources, path)
 
 
 def test_nothing_can_be_changed(store: Store, sign_in: Client) -> None:
