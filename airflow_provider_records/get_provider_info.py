@@ -123,6 +123,11 @@ def get_provider_info() -> dict[str, object]:
                 "external-doc-url": "https://docs.oracle.com/en/industries/construction-engineering/primavera-unifier/",
                 "tags": ["service"],
             },
+            {
+                "integration-name": "Records disposal",
+                "external-doc-url": "https://airflow.apache.org/",
+                "tags": ["software"],
+            },
         ],
         "hooks": [
             {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.hooks.opus"]},
@@ -130,17 +135,13 @@ def get_provider_info() -> dict[str, object]:
             {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.hooks.unifier"]},
         ],
         "operators": [
-            {
-                "integration-name": "AvePoint Opus",
-                "python-modules": [
-                    f"{package}.operators.opus",
-                    f"{package}.operators.approval",
-                    f"{package}.operators.manifest",
-                    f"{package}.operators.certificate",
-                ],
-            },
+            {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.operators.opus"]},
             {"integration-name": "OPTIMAL SYSTEMS enaio", "python-modules": [f"{package}.operators.enaio"]},
             {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.operators.unifier"]},
+            {
+                "integration-name": "Records disposal",
+                "python-modules": [f"{package}.operators.{name}" for name in ("approval", "manifest", "certificate")],
+            },
         ],
         "sensors": [
             {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.sensors.opus"]},

@@ -72,6 +72,14 @@ def test_modules_are_listed_and_hold_what_they_say(kind: str) -> None:
         assert any(issubclass(item, KINDS[kind]) for item in ours), module
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_asks_a_vendor_is_listed_under_it(kind: str) -> None:
+    vendors = {"opus": "AvePoint Opus", "enaio": "OPTIMAL SYSTEMS enaio", "unifier": "Oracle Primavera Unifier"}
+    for block in INFO[kind]:
+        for module in block["python-modules"]:
+            assert block["integration-name"] == vendors.get(module.rsplit(".", 1)[1], "Records disposal"), module
+
+
 def test_links_are_those_of_the_operators() -> None:
     operators = {module for block in INFO["operators"] for module in block["python-modules"]}
     members = [item for module in operators for item in vars(importlib.import_module(module)).values()]
