@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent.parent
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
-    root = Path(__file__).parent.parent
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(root)]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, timeout=300)
     (path,) = folder.glob("airflow_provider_records-*.whl")
     return zipfile.ZipFile(path)
@@ -31,7 +32,7 @@ def test_contents(wheel: zipfile.ZipFile) -> None:
         "plugin/templates/overview.html",
         "plugin/templates/page.css",
         "sandbox/pages/desk.html",
-        "dags_examples/records_nightly_enaio.py",
+        *(f"dags_examples/{path.name}" for path in (ROOT / "dags_examples").glob("*.py")),
     ):
         assert f"airflow_provider_records/{needed}" in names
 
