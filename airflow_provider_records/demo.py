@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +101,13 @@ def standalone_variables(port: int) -> dict[str, str]:
     }
 
 
-def user_variables(users: Mapping[str, str], home: Path) -> dict[str, str]:
+def user_variables(users: Mapping[str, str], folder: Path) -> dict[str, str]:
     """Return what gives Airflow users of its own instead of one that may do everything; writes their passwords.
 
     :param users: roles of the simple auth manager by user name.
-    :param home: the Airflow home; ``passwords.json`` in it holds the password of each user.
+    :param folder: gets ``passwords.json``, which holds the password of each user.
     """
-    path = home / "passwords.json"
+    path = folder / "passwords.json"
     path.touch(mode=0o600)
     path.write_text(json.dumps({user: secrets.token_urlsafe(9) for user in users}))
     return {
@@ -189,19 +188,21 @@ def serve_ui(records: int, home: Path, port: int) -> int:
         with child_process(airflow("standalone"), env, log) as child:
             if not ready(child, port):
                 return _broken(console, home, "standalone")
-            passwords = json.loads((home / "passwords.json").read_text())
-            console.print(f"[bold]Open http://127.0.0.1:{port}[/bold] and sign in: user, password")
-            for user, password in passwords.items():
+            url = f"http://127.0.0.1:{port}"
+            console.print(f"[bold]Sign in at {url}[/bold] as one of these:")
+            for user, password in json.loads((home / "passwords.json").read_text()).items():
                 console.print(f"  {user}  {password}", markup=False, highlight=False)
             console.print(
-                f"[bold]{DAG_ID}[/bold]: switch the DAG on, its night begins. When the task 'approve' waits, decide at "
-                f"the approval desk {server.url}/desk: open a {BPNAME} in project {PROJECT} with the number and the "
-                "digest from the log of the task 'approve', and approve it."
+                f"[bold]{url}/dags/{DAG_ID}[/bold]: as admin, switch the DAG on. When its task 'approve' waits, "
+                f"decide at the approval desk {server.url}/desk: open a {BPNAME} in project {PROJECT} with the "
+                "number and the digest from the log of the task 'approve', and approve it.",
+                soft_wrap=True,
             )
-            reviewers = " and ".join(user for user, role in USERS.items() if role == "user")
+            reviewers = " and then ".join(user for user, role in USERS.items() if role == "user")
             console.print(
-                f"[bold]{PEOPLE_DAG_ID}[/bold]: switch it on, then {reviewers}, each signed in, answer under Browse, "
-                "Required Actions."
+                f"[bold]{url}/dags/{PEOPLE_DAG_ID}[/bold]: as admin, switch it on; {reviewers} sign in and answer what "
+                "waits for them under Required Actions.",
+                soft_wrap=True,
             )
             console.print(f"Evidence: {home}/records_evidence. Stop with Ctrl-C.")
             try:
@@ -318,7 +319,7 @@ def _approve(url: str, digest: str, count: int) -> None:
     request = {
         "action": "open",
         "project_number": PROJECT,
-        "record_no": f"{PREFIX}{datetime.now(UTC):%Y%m%d}",
+        "record_no": f"{PREFIX}{digest.removeprefix('sha256:')[:12]}",
         "title": f"Disposal of {count} records",
         "disposal_digest": digest,
         "status": "Approved",

@@ -11,7 +11,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
-from airflow.sdk.execution_time.hitl import HITLUser
 
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
@@ -19,12 +18,16 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
 from airflow_provider_records.retry import RecordsRetryPolicy
 
-REVIEWERS: list[HITLUser] = [{"id": "reviewer_1", "name": "Reviewer 1"}, {"id": "reviewer_2", "name": "Reviewer 2"}]
+# What your installation decides. Nothing below this block has to change.
+SCHEDULE = "30 4 * * *"  # UTC; Opus moves due records into review between 22:00 and 04:00
+TARGET_ID_PATTERN = r"enaio-(\d+)"  # where the rowKey, given when a record was submitted to Opus, holds the enaio id
+REVIEWERS = {"reviewer_1": "Reviewer 1", "reviewer_2": "Reviewer 2"}  # id of Airflow's auth manager: name
+RESPONSE_TIMEOUT = timedelta(days=7)
 
 with DAG(
     dag_id="records_nightly_approval",
     description="Destroy due enaio content after two approvals in Airflow, mark it in Opus, certify",
-    schedule="30 4 * * *",  # Opus moves due records into review between 22:00 and 04:00
+    schedule=SCHEDULE,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
@@ -41,20 +44,20 @@ with DAG(
         task_id="due",
         # 14 hours back: nothing is listed early, whatever time zone the Opus tenant counts in.
         due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
-        target_id_pattern=r"enaio-(\d+)",
+        target_id_pattern=TARGET_ID_PATTERN,
     )
     review = DisposalApprovalOperator(
         task_id="review",
         records=due.output,
-        assigned_users=REVIEWERS,
-        response_timeout=timedelta(days=7),
+        assigned_users=[{"id": user, "name": name} for user, name in REVIEWERS.items()],
+        response_timeout=RESPONSE_TIMEOUT,
     )
     # Given what the first one returns, it refuses the first one's person.
     confirm = DisposalApprovalOperator(
         task_id="confirm",
         records=review.output,
-        assigned_users=REVIEWERS,
-        response_timeout=timedelta(days=7),
+        assigned_users=[{"id": user, "name": name} for user, name in REVIEWERS.items()],
+        response_timeout=RESPONSE_TIMEOUT,
     )
     delete = EnaioDeleteObjectOperator(task_id="delete", records=confirm.output, hard_delete=True, min_approvals=2)
     mark = OpusDestroyRecordsOperator(

@@ -1,8 +1,8 @@
 """Every night: destroy the enaio content whose retention has ended, approved in Unifier, marked in Opus.
 
 Connections: ``opus_default`` (with the connector id of the enaio records), ``unifier_default``, ``enaio_default``.
-The records manager opens one record of the business process a night, puts the list's digest (in the log of the
-task ``due``) into its field, and sends it through the workflow.
+The records manager opens a record of the business process for each list, with the number and the digest that the log
+of the task ``approve`` asks for, and sends it through the workflow.
 """
 
 from __future__ import annotations
@@ -17,10 +17,18 @@ from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, 
 from airflow_provider_records.retry import RecordsRetryPolicy
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 
+# What your installation decides. Nothing below this block has to change.
+SCHEDULE = "30 4 * * *"  # UTC; Opus moves due records into review between 22:00 and 04:00
+TARGET_ID_PATTERN = r"enaio-(\d+)"  # where the rowKey, given when a record was submitted to Opus, holds the enaio id
+PROJECT_NUMBER, BPNAME, DIGEST_FIELD = "P-0001", "Disposal Request", "disposal_digest"  # of the approval, in Unifier
+APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that decide
+RECORD_NO = "DR-ENAIO-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # of the list: another list, another number
+APPROVAL_TIMEOUT = timedelta(days=7)
+
 with DAG(
     dag_id="records_nightly_enaio",
     description="Destroy due enaio content after approval in Unifier, mark it in Opus, certify",
-    schedule="30 4 * * *",  # Opus moves due records into review between 22:00 and 04:00
+    schedule=SCHEDULE,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
@@ -37,19 +45,21 @@ with DAG(
         task_id="due",
         # 14 hours back: nothing is listed early, whatever time zone the Opus tenant counts in.
         due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
-        target_id_pattern=r"enaio-(\d+)",
+        target_id_pattern=TARGET_ID_PATTERN,
     )
     approve = UnifierApprovalSensor(
         task_id="approve",
         records=due.output,
-        project_number="P-0001",
-        bpname="Disposal Request",
-        record_no="DR-ENAIO-{{ dag_run.run_after.strftime('%Y%m%d') }}",
-        digest_field="disposal_digest",
+        project_number=PROJECT_NUMBER,
+        bpname=BPNAME,
+        record_no=RECORD_NO,
+        digest_field=DIGEST_FIELD,
+        approved=APPROVED,
+        rejected=REJECTED,
         wait_for_record=True,
         deferrable=True,
         poke_interval=timedelta(seconds=30),
-        timeout=timedelta(days=7),
+        timeout=APPROVAL_TIMEOUT,
     )
     delete = EnaioDeleteObjectOperator(task_id="delete", records=approve.output, hard_delete=True)
     mark = OpusDestroyRecordsOperator(

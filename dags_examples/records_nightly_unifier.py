@@ -17,10 +17,19 @@ from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOper
 from airflow_provider_records.retry import RecordsRetryPolicy
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 
+# What your installation decides. Nothing below this block has to change.
+SCHEDULE = "0 5 * * *"  # UTC
+TARGET_ID_PATTERN = r"unifier-(\d+)"  # where the rowKey, given when a record was submitted to Opus, holds the node id
+PROJECT_NUMBER, BPNAME, DIGEST_FIELD = "P-0001", "Disposal Request", "disposal_digest"  # of the approval, in Unifier
+APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that decide
+RECORD_NO = "DR-UNIFIER-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # of the list: another list, another number
+OPUS_CONN_ID = "opus_projects"  # with the connector id of the project documents
+APPROVAL_TIMEOUT = timedelta(days=7)
+
 with DAG(
     dag_id="records_nightly_unifier",
     description="Recycle due Unifier documents after approval in Unifier, mark them in Opus, certify",
-    schedule="0 5 * * *",
+    schedule=SCHEDULE,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
@@ -36,28 +45,30 @@ with DAG(
     due = OpusDueRecordsOperator(
         task_id="due",
         due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
-        target_id_pattern=r"unifier-(\d+)",
-        opus_conn_id="opus_projects",
+        target_id_pattern=TARGET_ID_PATTERN,
+        opus_conn_id=OPUS_CONN_ID,
     )
     approve = UnifierApprovalSensor(
         task_id="approve",
         records=due.output,
-        project_number="P-0001",
-        bpname="Disposal Request",
+        project_number=PROJECT_NUMBER,
+        bpname=BPNAME,
         # The documents must not be attached to this record: an attached document is linked and cannot be deleted.
-        record_no="DR-UNIFIER-{{ dag_run.run_after.strftime('%Y%m%d') }}",
-        digest_field="disposal_digest",
+        record_no=RECORD_NO,
+        digest_field=DIGEST_FIELD,
+        approved=APPROVED,
+        rejected=REJECTED,
         wait_for_record=True,
         deferrable=True,
         poke_interval=timedelta(seconds=30),
-        timeout=timedelta(days=7),
+        timeout=APPROVAL_TIMEOUT,
     )
     delete = UnifierDeleteDocumentOperator(task_id="delete", records=approve.output)
     mark = OpusDestroyRecordsOperator(
         task_id="mark",
         records=delete.output,
         accept=("recycled", "absent"),
-        opus_conn_id="opus_projects",
+        opus_conn_id=OPUS_CONN_ID,
         trigger_rule="one_done",
     )
     DestructionCertificateOperator(

@@ -13,6 +13,9 @@ from airflow_provider_records.operators.certificate import DestructionCertificat
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 
+# What your installation decides. Nothing below this block has to change.
+TARGET_ID_PATTERN = r"enaio-(\d+)"  # where the rowKey, given when a record was submitted to Opus, holds the enaio id
+
 with DAG(
     dag_id="records_rehearsal",
     description="Look at every due record, send nothing that changes anything",
@@ -25,7 +28,7 @@ with DAG(
     due = OpusDueRecordsOperator(
         task_id="due",
         due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
-        target_id_pattern=r"enaio-(\d+)",
+        target_id_pattern=TARGET_ID_PATTERN,
     )
     look = EnaioDeleteObjectOperator(task_id="look", records=due.output, hard_delete=True, dry_run=True)
     DestructionCertificateOperator(task_id="certificate", disposals=[look.output], require_complete=False)

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ class Night:
             request = {
                 "action": "open",
                 "project_number": demo.PROJECT,
-                "record_no": f"{prefix}{datetime.now(UTC):%Y%m%d}",
+                "record_no": f"{prefix}{found[0].stem[:12]}",
                 "disposal_digest": f"sha256:{found[0].stem}",
                 "status": status,
             }
@@ -101,7 +100,7 @@ class Night:
 
 
 def copy_example_dags(folder: Path) -> None:
-    """Copy the example DAGs, unchanged but for the schedule and the pauses before a retry and between two questions.
+    """Copy the example DAGs, unchanged but for schedules, size of parts, and pauses before a retry or a question.
 
     :param folder: where to; made here.
     """
@@ -110,7 +109,8 @@ def copy_example_dags(folder: Path) -> None:
         source = path.read_text()
         for pause in ("timedelta(minutes=5)", "timedelta(seconds=30)"):
             source = source.replace(pause, "timedelta(seconds=1)")
-        source = re.sub(r'schedule="[^"]*"', "schedule=None", source)
+        source = re.sub(r'^SCHEDULE = "[^"]*"', "SCHEDULE = None", source, flags=re.MULTILINE)
+        source = source.replace("PART = 1000 ", "PART = 25 ")
         (folder / path.name).write_text(source)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ class Office:
         return found[0]
 
     def answer(self, request: dict[str, Any], option: str, **inputs: str) -> requests.Response:
-        """Answer as the README's curl line does."""
+        """Answer with the call of the README."""
         ti = request["task_instance"]
         return self.api.session.patch(
             f"{self.api.base}/api/v2/dags/{ti['dag_id']}/dagRuns/{ti['dag_run_id']}/taskInstances/{ti['task_id']}"
@@ -66,15 +65,11 @@ class Office:
 def offices(airflow_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offices]:
     """Airflow's API server, with users who are somebody."""
     folder, port = tmp_path_factory.mktemp("api"), demo.free_port()
-    passwords = {user: secrets.token_urlsafe() for user in USERS}
-    (folder / "passwords.json").write_text(json.dumps(passwords))
     env = {
         **demo.environment(airflow_home),
         **demo.standalone_variables(port),
         "AIRFLOW__CORE__DAGS_FOLDER": str(airflow_home / "dags"),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:op" for user in USERS),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        **demo.user_variables(dict.fromkeys(USERS, "op"), folder),
     }
 
     def served() -> bool:
@@ -85,6 +80,7 @@ def offices(airflow_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
     with (folder / "api.log").open("wb") as log, demo.child_process(demo.airflow("api-server"), env, log):
         wait(served, 300)
+        passwords = json.loads((folder / "passwords.json").read_text())
         yield {user: Office(Api(port, username=user, password=passwords[user])) for user in USERS}
 
 
