@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from http.cookiejar import Cookie
@@ -116,6 +118,8 @@ class EnaioHook(VendorHook):
         super().__init__(enaio_conn_id, settings)
         self._jar = CookieJar()
         self._service_seen = threading.Event()
+        self._looking_for_service = threading.Lock()
+        self._service_found = -math.inf
         self._version_lock = threading.Lock()
         self._version: list[Version | None] = []
 
@@ -331,20 +335,32 @@ class EnaioHook(VendorHook):
         return self.send("info", "GET", self._dms("info"), read, repeatable=True)
 
     def _is_there(self) -> bool:
-        """Tell whether the DMS service lives at this address: it answers a query, well or badly."""
-        if not self._service_seen.is_set():
-            query = _query("SELECT system:objectId FROM system:object", None, 0, 1, "DELETED_DOCUMENTS_EXCLUDE")
-            url = self._dms("objects/search")
-            answer = self.send("search", "POST", url, _as_it_is, repeatable=False, json=query)
-            if in_doubt(answer):
-                self._fail(answer, "service")
-            elif answer.status == 200:
-                self._page(answer, "service")
-            else:
-                spoken = error_code(answer) in KIND_OF_CODE or (answer.status in {400, 422} and not answer.is_html)
-                if spoken or (answer.status not in {404, 405} and self.service_version()):
-                    self._service_seen.set()
-        return self._service_seen.is_set()
+        """Tell whether the DMS service lives at this address now: it answers a query, well or badly.
+
+        It may have gone since it was seen, and whatever stands before it then finds nothing. So it is asked after the
+        answer that is in doubt; one thread asks for all that wait.
+        """
+        wanted = time.monotonic()
+        with self._looking_for_service:
+            if self._service_found < wanted:
+                asked = time.monotonic()
+                if not self._answers_a_query():
+                    return False
+                self._service_found = asked
+        return True
+
+    def _answers_a_query(self) -> bool:
+        query = _query("SELECT system:objectId FROM system:object", None, 0, 1, "DELETED_DOCUMENTS_EXCLUDE")
+        url = self._dms("objects/search")
+        answer = self.send("search", "POST", url, _as_it_is, repeatable=False, json=query)
+        if in_doubt(answer):
+            self._fail(answer, "service")
+        if answer.status == 200:
+            self._page(answer, "service")
+            return True
+        if error_code(answer) in KIND_OF_CODE or (answer.status in {400, 422} and not answer.is_html):
+            return True
+        return answer.status not in {404, 405} and (self._service_seen.is_set() or bool(self.service_version()))
 
     def _done(self, answer: Answer, what: str) -> None:
         if answer.status != 204:

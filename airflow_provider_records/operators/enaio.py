@@ -84,6 +84,8 @@ class EnaioSystem:
                 digits(value or "0")
         if self.hard_delete:
             self.hook.check_hard_delete()
+        else:
+            self.hook.service_version()  # a refused password is tried once, not by every thread
         if self.cascade_delete:
             for record in records:
                 if (parent := self._location(record)) and parent != record.target_id:
@@ -267,6 +269,7 @@ class EnaioDeleteObjectOperator(DisposeOperator):
     :param enaio_conn_id: connection of type ``enaio``.
     """
 
+    template_fields: Sequence[str] = (*DisposeOperator.template_fields, "location", "object_type_id", "enaio_conn_id")
     system_name = "enaio"
 
     def __init__(

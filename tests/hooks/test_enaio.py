@@ -361,6 +361,31 @@ def test_a_not_found_without_a_code_is_believed_once_the_service_was_seen(world:
         world.hook.get_object("99")
 
 
+@pytest.mark.parametrize("body", [HTML, "", {"message": "no route"}])
+def test_a_service_that_goes_away_leaves_nothing_not_found(world: World, body: object) -> None:
+    world.hook.delete_object("2563")
+    with pytest.raises(NotFoundError):
+        world.hook.get_object("99")
+    world.fault("*", act=False, status=404, body=body, times=None)
+    for ask in (world.hook.get_object, world.hook.delete_object):
+        with pytest.raises(WrongAddressError):
+            ask("99")
+
+
+def test_one_thread_asks_whether_the_service_is_there_for_all_that_wait(world: World) -> None:
+    world.part.turn({"error_body": "empty"})
+    world.fault("search", latency_ms=300, times=None)
+
+    def gone(_: int) -> bool:
+        with pytest.raises(NotFoundError):
+            world.hook.get_object("99")
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(gone, range(8)))
+    assert sum(entry.call == "search" for entry in world.server.stage.log) <= 3
+
+
 @pytest.mark.parametrize("status", [400, 404, 409])
 def test_a_page_of_somebody_else_is_no_word_of_enaio(world: World, status: int) -> None:
     world.fault("*", act=False, status=status, body=HTML, times=None)
