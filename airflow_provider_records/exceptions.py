@@ -11,10 +11,12 @@ class RecordsError(Exception):
     """Base of all errors of this provider.
 
     ``retry`` tells whether another try of the same task can help; operators turn the others into a task
-    failure that Airflow does not retry.
+    failure that Airflow does not retry. ``retry_after`` is how many seconds the system asked to wait, if it did; 0: it
+    did not say how long.
     """
 
     retry = False
+    retry_after: float | None = None
 
 
 class ConfigurationError(RecordsError, ValueError):
@@ -76,8 +78,6 @@ class VendorError(RecordsError):
     :param request_id: the vendor's id of the request, for its support and audit log.
     :param detail: the vendor's raw text, cut to 500 characters; for the evidence, not for logs.
     :param words: the cause alone, without the id: the same for all records that it hits.
-
-    ``retry_after`` is how many seconds the system asked to wait, if it did; 0: it did not say how long.
     """
 
     retry = True
@@ -98,7 +98,6 @@ class VendorError(RecordsError):
         self.request_id = request_id
         self.detail = detail[:500] if detail else None
         self.words = words or message
-        self.retry_after: float | None = None
 
 
 class NotSentError(VendorError):

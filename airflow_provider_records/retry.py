@@ -39,7 +39,7 @@ class RecordsRetryPolicy(RetryPolicy):
         name = type(exception).__name__
         if not exception.retry:
             return RetryDecision.fail(f"{name}: no retry cures this, somebody must act first")
-        asked = timedelta(seconds=min(getattr(exception, "retry_after", None) or 0, LONGEST_REQUEST.total_seconds()))
+        asked = timedelta(seconds=min(exception.retry_after or 0, LONGEST_REQUEST.total_seconds()))
         doubled = min(self.delay * 2 ** min(try_number - 1, 20), self.longest)
         delay = max(asked, doubled)
         return RetryDecision.retry(delay, f"{name}: may pass, next try in {delay}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 ROUNDS = 3
 """Send; look at what went unanswered and send it again; look once more."""
+_CALLS = 2
 _NAP = 0.1
 _NOT_DONE = (NotSentError, NotFoundError, RefusedError, StopError)
 """What says that a call did nothing."""
@@ -45,21 +47,28 @@ class Halt:
     :param reason: empty as long as it goes on.
     :param fatal: a retry cannot help.
     :param hurried: also what went unanswered is not looked at any more.
+    :param retry_after: seconds that the system asked to wait, if it did.
     """
 
     reason: str = ""
     fatal: bool = False
     hurried: bool = False
+    retry_after: float | None = None
 
     def end(self, reason: str) -> None:
         """Send nothing more; the first reason stays."""
         self.reason = self.reason or reason
 
+    def give_up(self, error: VendorError) -> None:
+        """Send nothing more because of an error."""
+        self.fatal = self.fatal or not error.retry
+        self.retry_after = self.retry_after or error.retry_after
+        self.end(str(error))
+
     def heed(self, error: VendorError) -> None:
-        """End where no further request makes sense, now or until somebody changes something."""
+        """Give up where no further request makes sense, now or until somebody changes something."""
         if isinstance(error, (StopError, UnavailableError)):
-            self.fatal = self.fatal or not error.retry
-            self.end(str(error))
+            self.give_up(error)
 
 
 class Attempts:
@@ -77,6 +86,7 @@ class Attempts:
         self.halt = halt
         self.verify = verify
         self._causes: dict[str, str] = {}
+        self._calls = Counter[str]()
         self._thread = threading.local()
 
     def may_send(self) -> bool:
@@ -119,20 +129,19 @@ class Attempts:
         send = list(batch)
         journal_lost = bool(self.journal.state.lost)
         if look := [record for record in batch if journal_lost or record.key in doubtful]:
-            there = self._settle(look, found)
+            self._settle(look, found)
             if journal_lost:
                 found |= {key: _unclaimed(outcome) for key, outcome in found.items() if key not in self._causes}
-            send = [record for record in batch if record.key not in found or record in there]
-        calls = 0 if round_ == ROUNDS - 1 else 2
+            send = [record for record in batch if record.key not in found]
         while send:
-            if not calls:
+            if spent := [record for record in send if self._calls[record.key] == _CALLS or round_ == ROUNDS - 1]:
                 reason = "two calls did not do it, and it is still there; the last one: "
                 found |= {
                     record.key: Outcome(record.key, Result.FAILED, reason=reason + self._causes[record.key])
-                    for record in send
+                    for record in spent
                 }
-                break
-            calls -= 1
+                send = [record for record in send if record.key not in found]
+                continue
             self._thread.disposing = True
             if not self.may_send():
                 found |= {record.key: self.not_attempted(record) for record in send}
@@ -149,6 +158,7 @@ class Attempts:
 
     def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> list[Record]:
         """Send one call; return what its answer leaves open. What has no answer gets no outcome in this round."""
+        self._calls.update(record.key for record in batch)
         try:
             answers = self.system.dispose(batch, unanswered)
         except _NOT_DONE as error:

@@ -75,7 +75,7 @@ class State:
     :param outcomes: the outcome of each key; the last final one stands.
     :param in_doubt: keys with an intent that has no outcome.
     :param unanswered: keys to which any call of ours went unanswered, settled since or not.
-    :param seen: keys that were seen to be there before a try called anything.
+    :param seen: keys that were seen to be there by the try that called for them, or by this one, before any call.
     :param lost: URI of an earlier try's journal that is not there any more; empty: none is missing.
     """
 
@@ -84,6 +84,22 @@ class State:
     unanswered: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     lost: str = ""
+
+    @property
+    def doubtful(self) -> set[str]:
+        """Keys for which a call may have been made of which nobody knows what became."""
+        unsettled = (known for known in self.outcomes.values() if known.unanswered or known.result is Result.UNKNOWN)
+        return self.in_doubt | {known.key for known in unsettled}
+
+    def see(self, keys: Set[str]) -> Set[str]:
+        """Take in what a try saw at its start; return what of it is new.
+
+        What an earlier try saw stands only for its own calls: a later one may meet another state of affairs.
+        """
+        self.seen &= self.doubtful
+        new = keys - self.seen
+        self.seen |= new
+        return new
 
     def learn(self, outcome: Outcome) -> None:
         """Take in an outcome."""
@@ -256,7 +272,7 @@ class Journal:
             state.in_doubt |= keys
             flight.keys |= keys
         elif kind == SEEN:
-            state.seen |= {line["key"] for line in segment.lines}
+            state.see({line["key"] for line in segment.lines})
         elif kind == OUTCOMES:
             for line in segment.lines:
                 outcome = Outcome.of(line)
@@ -277,9 +293,8 @@ class Journal:
 
         :raises EvidenceError: the store cannot be written.
         """
-        if new := sorted(keys - self.state.seen):
-            self._publish(SEEN, [{"key": key} for key in new])
-            self.state.seen |= keys
+        if self.state.seen or keys:
+            self._publish(SEEN, [{"key": key} for key in sorted(self.state.see(keys))])
 
     def intend(self, keys: Iterable[str]) -> None:
         """Publish what is about to be called; return only when it is on storage.

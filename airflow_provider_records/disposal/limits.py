@@ -46,7 +46,7 @@ class Limits:
         :param attempted: records that they were for.
         :param failures: how many of these records failed.
         """
-        return calls >= _ENOUGH_TO_JUDGE and failures / attempted > self.max_failure_rate
+        return calls >= _ENOUGH_TO_JUDGE and failures > self.max_failure_rate * attempted
 
 
 FAILURES = frozenset({Result.FAILED, Result.UNKNOWN})

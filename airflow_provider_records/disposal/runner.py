@@ -17,12 +17,7 @@ from airflow_provider_records.disposal.limits import FAILURES, Limits
 from airflow_provider_records.disposal.outcome import Outcome, Result, now
 from airflow_provider_records.disposal.record import Record
 from airflow_provider_records.disposal.system import System
-from airflow_provider_records.exceptions import (
-    EvidenceError,
-    NoAnswerError,
-    NotSentError,
-    RecordsError,
-)
+from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +100,8 @@ class Runner:
     :param concurrency: calls in flight at most.
     :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
     :param report: told of each chunk in the thread that runs the list, once its outcomes are published.
+    :param interrupt: called when the try is broken off, so that calls in the air do not wait and repeat themselves.
+    ``halt`` says whether and why the sending ended early.
     """
 
     def __init__(
@@ -116,30 +113,22 @@ class Runner:
         concurrency: int,
         verify: bool = True,
         report: Callable[[Chunk], object] = lambda _: None,
+        interrupt: Callable[[], object] = lambda: None,
     ) -> None:
         self.system = system
         self.journal = journal
         self.limits = limits
         self.concurrency = concurrency
         self.report = report
-        self._halt = Halt()
-        self._attempts = Attempts(system, journal, self._halt, verify=verify)
+        self.interrupt = interrupt
+        self.halt = Halt()
+        self._attempts = Attempts(system, journal, self.halt, verify=verify)
         self._error: BaseException | None = None
-
-    @property
-    def stop_reason(self) -> str | None:
-        """Why the sending ended early; None where it did not."""
-        return self._halt.reason or None
-
-    @property
-    def fatal(self) -> bool:
-        """Whether a retry cannot help."""
-        return self._halt.fatal
 
     def stop(self, reason: str) -> None:
         """Send nothing more and end at once; may be called from a signal handler."""
-        self._halt.hurried = True
-        self._halt.end(reason)
+        self.halt.hurried = True
+        self.halt.end(reason)
 
     def may_send(self) -> bool:
         """Tell whether this thread may begin a request that changes something; asked before each by the client."""
@@ -160,15 +149,13 @@ class Runner:
         todo = [
             record for record in records if (known := state.outcomes.get(record.key)) is None or not known.result.final
         ]
-        doubtful = state.in_doubt | {
-            key for key, known in state.outcomes.items() if known.unanswered or known.result is Result.UNKNOWN
-        }
+        doubtful = state.doubtful
         if todo:
             self._attempts.wait_until_quiet()
             try:
-                self.journal.see(self.system.prepare(todo, state.seen))
-            except (NotSentError, NoAnswerError) as error:
-                self._halt.end(str(error))
+                self.journal.see(self.system.prepare(todo, state.seen & doubtful))
+            except VendorError as error:
+                self.halt.give_up(error)
             else:
                 self._send_in_rounds(todo, doubtful)
         self._admit_doubt(todo)
@@ -180,7 +167,7 @@ class Runner:
         for round_ in range(ROUNDS):
             self._send(todo, doubtful, progress, round_)
             todo = [record for record in todo if record.key in self.journal.state.in_doubt]
-            if not todo or self._halt.hurried or self.fatal:
+            if not todo or self.halt.hurried or self.halt.fatal:
                 return
             doubtful = {record.key for record in todo}
             progress.next_round()
@@ -188,7 +175,7 @@ class Runner:
 
     def _admit_doubt(self, todo: Sequence[Record]) -> None:
         """Say ``unknown`` of what this try or an earlier one may have called, and nobody has looked at since."""
-        reason = f"a call may have gone unanswered, and it was not looked up: {self._halt.reason}"
+        reason = f"a call may have gone unanswered, and it was not looked up: {self.halt.reason}"
         self.journal.record(
             [
                 Outcome(record.key, Result.UNKNOWN, reason=reason, time=now())
@@ -221,7 +208,7 @@ class Runner:
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
             try:
                 while more or flying:
-                    more = more and not self._halt.hurried and (not self._halt.reason or round_ > 0)
+                    more = more and not self.halt.hurried and (not self.halt.reason or round_ > 0)
                     if more and len(flying) <= width:
                         begun, next_ = time.time(), list(islice(batches, width))
                         more = len(next_) == width
@@ -237,7 +224,7 @@ class Runner:
                     if not enough():
                         signal.wait(LEASE / 5)
                     self._publish([landed.popleft() for _ in range(len(landed))], flying)
-                    if flying and not self._halt.reason:
+                    if flying and not self.halt.reason:
                         self.journal.keep_alive()
                     progress.say()
             except BaseException as error:
@@ -246,6 +233,7 @@ class Runner:
                     if isinstance(error, RecordsError)
                     else f"the task was interrupted ({type(error).__name__})"
                 )
+                self.interrupt()
                 wait(flying)
                 self._publish(list(flying), flying)
                 raise
@@ -271,14 +259,14 @@ class Runner:
             found = self._attempts.make(batch, doubtful, round_)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the outcomes of the others
             self._error = error
-            self._halt.end(f"an unexpected error ({type(error).__name__})")
+            self.halt.end(f"an unexpected error ({type(error).__name__})")
             reason = f"unexpected {type(error).__name__} while it was carried out"
             found = {record.key: Outcome(record.key, Result.UNKNOWN, reason=reason) for record in batch}
         time_ = now()
         outcomes = [replace(outcome, time=outcome.time or time_) for outcome in found.values()]
         if progress.add(outcomes, len(batch) - len(outcomes)):
-            self._halt.end(
+            self.halt.end(
                 f"more than {self.limits.max_failure_rate:.0%} of the calls failed (max_failure_rate); "
-                "look at the reasons before you retry"
+                "see their reasons"
             )
         return outcomes

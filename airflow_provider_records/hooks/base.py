@@ -248,7 +248,9 @@ class VendorHook(BaseHook):
             # that request had its own attempts; whatever became of it, this one was not sent, and no other can be
             why = f"{self._where(call)}: not sent, since there are no credentials for it: {error}"
             self.pace.close(why)
-            raise UnavailableError(why, status=error.status, code=error.code, request_id=error.request_id) from None
+            given_up = UnavailableError(why, status=error.status, code=error.code, request_id=error.request_id)
+            given_up.retry_after = error.retry_after
+            raise given_up from None
 
     def _tell_pace(self, round_: int, error: VendorError, *, repeatable: bool) -> None:
         if not may_pass(error):

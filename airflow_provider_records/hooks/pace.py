@@ -62,6 +62,7 @@ class Pace:
         self._row_from = 0.0
         self._vain = 0
         self._closed_until = 0.0
+        self._asked_until = 0.0
         self._why = ""
 
     def slot(self) -> tuple[float, int]:
@@ -73,7 +74,9 @@ class Pace:
         with self._lock:
             now = time.monotonic()
             if now < self._closed_until:
-                raise UnavailableError(self._why)
+                error = UnavailableError(self._why)
+                error.retry_after = self._asked_until - now if self._asked_until > now else None
+                raise error
             slot = max(now, self._next, self._held_until)
             self._counted_from = min(self._counted_from, now)
             self._next = slot + max(self._gap, self._gap_after(slot))
@@ -114,6 +117,7 @@ class Pace:
             is_news = round_ == self.round
             if asked is not None and asked > LONGEST_ASKED:
                 why = f"the system asks to wait {asked:.0f} s, which is too long. {_ASK} The last answer"
+                self._asked_until = now + asked
                 self._close(min(asked, LONGEST_CLOSED), f"{why}: {problem}")
             elif is_news and self._vain >= WAITS_IN_VAIN and failing_for >= self.patience:
                 why = f"{self._row} calls in a row, in {failing_for:.0f} s, brought no usable answer. {_CHECK} The last"

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator, ObjectStoragePath, conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records import __version__
+from airflow_provider_records.disposal.attempt import Halt
 from airflow_provider_records.disposal.disposal import Disposal, write_outcomes
 from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.limits import Limits
@@ -171,6 +172,9 @@ class DisposeOperator(BaseOperator):
         """Stop sending; ``execute`` goes on, writes what is known, and ends."""
         if self._runner is not None:
             self._runner.stop("the task was stopped")
+        self._stop_client()
+
+    def _stop_client(self) -> None:
         if "hook" in self.__dict__:
             self.hook.stopping = True
 
@@ -179,7 +183,7 @@ class DisposeOperator(BaseOperator):
         with hard_stops():
             limits, min_approvals = self._limits()
             selection = resolve(self.records, evidence_store(), accepted_results(self.accept))
-            disposal, fatal = self._carry_out(context, selection, limits, min_approvals)
+            disposal, halt = self._carry_out(context, selection, limits, min_approvals)
         self._done = disposal
         reference = disposal.reference()
         self.log.info("%s: %s", self.system_name, ", ".join(f"{n} {name}" for name, n in disposal.counts.items() if n))
@@ -191,9 +195,11 @@ class DisposeOperator(BaseOperator):
         context["ti"].xcom_push(key="return_value", value=reference)
         why = (disposal.stopped or "see the log").rstrip(".")
         problem = f"{disposal.left} of {selection.manifest.count} records; {why}."
-        if fatal:
+        if halt.fatal:
             raise AirflowFailException(problem)
-        raise DisposalIncompleteError(f"{problem} The next try carries on with them.")
+        incomplete = DisposalIncompleteError(f"{problem} The next try carries on with them.")
+        incomplete.retry_after = halt.retry_after
+        raise incomplete
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:  # noqa: ANN401
         """Return which datasets are gone; asked by the OpenLineage provider when the task has ended."""
@@ -215,12 +221,11 @@ class DisposeOperator(BaseOperator):
 
     def _carry_out(
         self, context: Context, selection: Selection, limits: Limits, min_approvals: int
-    ) -> tuple[Disposal, bool]:
+    ) -> tuple[Disposal, Halt]:
         facts = task_facts(context)
         manifest, store = selection.manifest, selection.manifest.store
         started = now()
-        stopped: str | None = None
-        fatal = False
+        halt = Halt()
         outcomes: list[Outcome] = []
         journal: Journal | None = None
         telemetry = Telemetry(self.system_name)
@@ -260,11 +265,12 @@ class DisposeOperator(BaseOperator):
                     concurrency=self._threads(),
                     verify=self.verify,
                     report=telemetry.chunk,
+                    interrupt=self._stop_client,
                 )
                 self._runner = runner
                 self.hook.may_send = runner.may_send
                 outcomes = runner.run(list(manifest))
-                stopped, fatal = runner.stop_reason, runner.fatal
+                halt = runner.halt
         uri, counts = write_outcomes(store, manifest, outcomes, task_folder(facts))
         if journal is not None:
             telemetry.rest(counts)
@@ -282,11 +288,11 @@ class DisposeOperator(BaseOperator):
             ended_at=now(),
             made=facts,
             options=self.options() if manifest.count else {},
-            stopped=stopped,
+            stopped=halt.reason or None,
         )
         if journal is not None:
             journal.check_fence()  # one that was given up has nothing to report
-        return disposal.write(store, task_folder(facts)), fatal
+        return disposal.write(store, task_folder(facts)), halt
 
     def _threads(self) -> int:
         allowed = self.hook.settings.max_concurrency

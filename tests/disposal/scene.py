@@ -152,7 +152,7 @@ def carry_out(
         opened = journal(store, approved or manifest, made)
         runner = Runner(system, opened, Limits(10**7, 0.5), concurrency=8)
         outcomes = runner.run(list(manifest))
-        stopped = runner.stop_reason
+        stopped = runner.halt.reason or None
     uri, counts = write_outcomes(store, manifest, outcomes, folder(made))
     times = sorted(outcome.time for outcome in outcomes if outcome.time) or ["2026-11-22T08:00:00.000Z"]
     return Disposal(

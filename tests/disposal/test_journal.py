@@ -67,8 +67,20 @@ def test_what_a_try_writes_it_knows_itself(store: Store) -> None:
     journal = written(store)
     assert journal.state.outcomes["a"] == outcome("a")
     journal.record([])
-    journal.see({"a"})
     assert len(segments(store)) == 5
+
+
+def test_what_a_try_saw_stands_for_its_own_calls_only(store: Store) -> None:
+    first = opened(store)
+    first.see({"a", "b", "c"})
+    first.intend(["a"])
+    second = opened(store, 2)
+    second.see({"c"})
+    second.intend(["b"])
+    assert second.state.seen == opened(store, 3).state.seen == {"a", "c"}
+    third = opened(store, 3)
+    third.see(set())
+    assert third.state.seen == opened(store, 4).state.seen == {"a"}
 
 
 def test_intents_are_on_storage_when_intend_returns(store: Store) -> None:

@@ -7,7 +7,7 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from types import FrameType
 from typing import Any
 
@@ -22,10 +22,10 @@ from airflow_provider_records.disposal.journal import Journal, load
 from airflow_provider_records.disposal.limits import Limits
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, counts
 from airflow_provider_records.disposal.record import Record
-from airflow_provider_records.disposal.runner import Runner
+from airflow_provider_records.disposal.runner import Chunk, Runner
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.disposal.system import rehearse
-from airflow_provider_records.exceptions import EvidenceError, JournalError, NoAnswerError
+from airflow_provider_records.exceptions import AuthenticationError, EvidenceError, JournalError, NoAnswerError
 from tests.disposal.archive import DEADLY, DIGEST, FOLDER, LOST, STARTED, SURE, Archive, Told, check, listed, one_try
 from tests.disposal.places import Killed, Whim, in_memory, whimsical
 
@@ -278,7 +278,7 @@ def test_lost_calls_count_as_failures_until_a_look_says_more() -> None:
     assert 20 <= found["destroyed"] <= 22, "they were looked up, though the sending had stopped"
     assert found["destroyed"] + found["not_attempted"] == 200
     assert len(archive.sent) == found["destroyed"]
-    assert "max_failure_rate" in str(runner.stop_reason)
+    assert "max_failure_rate" in runner.halt.reason
 
 
 def test_what_is_lost_again_and_again_counts_once() -> None:
@@ -288,7 +288,7 @@ def test_what_is_lost_again_and_again_counts_once() -> None:
     runner = Runner(Told(archive, plan), opened(in_memory(), 1), Limits(20, 6 / 20), concurrency=1)
     found = counts(runner.run(listed(20)))
     assert (found["destroyed"], found["failed"]) == (15, 5)
-    assert runner.stop_reason is None
+    assert not runner.halt.reason
 
 
 def test_what_cannot_be_looked_up_is_unknown_and_looked_at_by_the_next_try() -> None:
@@ -401,8 +401,8 @@ def test_too_many_failures_stop_the_sending() -> None:
     found = counts(outcomes)
     assert 20 <= found["failed"] <= 22
     assert found["failed"] + found["not_attempted"] == 200
-    assert str(runner.stop_reason).startswith("more than 10% of the calls failed")
-    assert not runner.fatal
+    assert runner.halt.reason.startswith("more than 10% of the calls failed")
+    assert not runner.halt.fatal
     check(archive, listed(200), one_try(store, Told(archive), listed(200), 2), set(names(200)))
 
 
@@ -419,10 +419,60 @@ def test_a_refused_login_stops_the_sending_for_good() -> None:
     plan = {key: ["refused_login"] for key in names(100)}
     runner = Runner(Told(archive, plan), opened(in_memory(), 1), NO_LIMITS, concurrency=2)
     outcomes = runner.run(listed(100))
-    assert runner.fatal
+    assert runner.halt.fatal
     assert len(archive.sent) <= 2
     assert counts(outcomes)["failed"] == len(archive.sent)
     assert counts(outcomes)["not_attempted"] == 100 - len(archive.sent)
+
+
+def test_a_refusal_before_the_first_call_leaves_every_outcome_of_earlier_tries() -> None:
+    class Locked(Told):
+        def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+            raise AuthenticationError("the password was changed")
+
+    archive, store = Archive(names(10)), in_memory()
+    one_try(store, Told(archive, {"r001": ["failed"]}), listed(10), 1)
+    runner = Runner(Locked(archive), opened(store, 2), NO_LIMITS, concurrency=2)
+    found = counts(runner.run(listed(10)))
+    assert (found["destroyed"], found["failed"]) == (9, 1)
+    assert runner.halt.fatal
+    assert runner.halt.reason == "the password was changed"
+
+
+def test_a_system_that_recovers_after_the_breaker_is_looked_at() -> None:
+    archive, store = Archive(names(200)), in_memory()
+    plan = {key: ["lost_before"] for key in names(200)}
+    runner = Runner(Told(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
+    assert counts(runner.run(listed(200)))["not_attempted"] == 200
+    assert runner.halt.reason.startswith("more than 10% of the calls failed")
+    check(archive, listed(200), one_try(store, Told(archive), listed(200), 2), set(names(200)))
+
+
+def test_a_record_is_called_for_twice_at_most_however_the_calls_end() -> None:
+    for plan in itertools.product(["error_before", "lost_before"], repeat=4):
+        archive = Archive(names(1))
+        (outcome,) = one_try(in_memory(), Told(archive, {"r000": plan}), listed(1), 1)
+        assert outcome.result is Result.FAILED
+        assert archive.sent == ["r000", "r000"]
+
+
+def test_calls_in_the_air_are_interrupted_when_the_try_is_broken_off() -> None:
+    interrupted: list[bool] = []
+
+    def fail(_: Chunk) -> None:
+        raise _Timeout
+
+    runner = Runner(
+        Told(Archive(names(3))),
+        opened(in_memory(), 1),
+        NO_LIMITS,
+        concurrency=1,
+        report=fail,
+        interrupt=lambda: interrupted.append(True),
+    )
+    with pytest.raises(_Timeout):
+        runner.run(listed(3))
+    assert interrupted == [True]
 
 
 def test_a_stop_is_heeded_within_a_second_and_what_is_known_is_written() -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from airflow_provider_records.exceptions import DisposalIncompleteError, VendorE
 from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.hooks.pace import Pace
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
+from airflow_provider_records.retry import RecordsRetryPolicy
 from tests.hooks.wire import free_port
 from tests.operators.calm import THREADS, Night, night
 from tests.operators.desk import run
@@ -264,6 +266,10 @@ def test_a_system_that_asks_for_an_hour_is_left_alone(begin: Begin) -> None:
     scene.fault(status=429, skip=20, act=False, headers={"Retry-After": "3600"})
     scene.carry_out(max_failure_rate=1.0)
     assert len(scene.sent) <= 20 + THREADS
+    assert isinstance(scene.error, DisposalIncompleteError)
+    pause = RecordsRetryPolicy().evaluate(scene.error, 1, 3).retry_delay
+    assert pause is not None
+    assert timedelta(minutes=59) < pause <= timedelta(hours=1)
     given_up(scene, "asks to wait 3600 s")
 
 
