@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
-from collections.abc import Iterator, Sequence, Set
+import time
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -19,6 +21,7 @@ from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError, VendorError
 from airflow_provider_records.hooks.opus import OpusHook, due_text
 from airflow_provider_records.operators.base import DisposeOperator, evidence_store, hard_stops
+from airflow_provider_records.operators.links import ListLink, list_url
 from airflow_provider_records.operators.selection import Selection, manifest_reference
 
 if TYPE_CHECKING:
@@ -32,7 +35,8 @@ class OpusSystem:
     """How Opus marks a record as Destroyed, and how far it can be asked afterwards.
 
     The only thing Opus shows is its due list, so a record is known to be marked after a lost answer only if
-    it was listed before and is not listed any more (Opus API: connector records).
+    it was listed before and is not listed any more (Opus API: connector records). A reading takes a request for
+    each hundred records of the connector, so one serves all records whose last mark was over when it began.
 
     :param hook: the client.
     """
@@ -44,6 +48,9 @@ class OpusSystem:
         self.hook = hook
         self._seen: Set[str] = frozenset()
         self._lists: set[DueList] = set()
+        self._keys: Set[str] = frozenset()
+        self._readings: tuple[tuple[float, Set[str]], ...] = ()
+        self._over: dict[str, float] = {}
         self._gate = threading.Condition()
         self._marking = 0
         self._reading = False
@@ -51,14 +58,16 @@ class OpusSystem:
     def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
         """Read the due list before the first mark: what is on it now proves later that a mark took effect."""
         self._lists = {due_list for record in records if (due_list := self.due_list(record))}
-        here = self._read({record.key for record in records}) if self._lists else frozenset()
+        self._keys = {record.key for record in records}
+        here = self._read() if self._lists else frozenset()
         self._seen = here | seen
         return here
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Mark up to 15 records."""
-        with self._mark():
-            answer = self.hook.destroy_records([record.key for record in batch])
+        keys = [record.key for record in batch]
+        with self._mark(keys):
+            answer = self.hook.destroy_records(keys)
         listed = self._still_listed(answer.refused.keys() & unanswered)
         outcomes: list[Outcome | None] = []
         for record in batch:
@@ -87,7 +96,7 @@ class OpusSystem:
     def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
         """Look at the due list after a lost answer."""
         keys = {record.key for record in batch}
-        here = self._read_quietly(keys) if self._lists else frozenset()
+        here = self._look(keys) if self._lists else frozenset()
         outcomes: list[Outcome | None] = []
         for record in batch:
             key = record.key
@@ -116,40 +125,59 @@ class OpusSystem:
         due_before = record.attributes.get("due_before")
         return connector, due_before if isinstance(due_before, str) else now()[:19]
 
-    def _read(self, wanted: Set[str]) -> Set[str]:
+    def _read(self) -> Set[str]:
         return {
             row.row_key
             for connector_id, due_before in sorted(self._lists)
             for row in self.hook.iter_due_records(connector_id, due_before)
-            if row.row_key in wanted
+            if row.row_key in self._keys
         }
 
     def _still_listed(self, refused: Set[str]) -> Set[str]:
         """Return what is refused though an earlier call of ours did not mark it: it is due even now."""
         try:
-            return self._read_quietly(refused) if refused and self._lists else frozenset()
+            return self._look(refused) if refused and self._lists else frozenset()
         except VendorError:
             return frozenset()
 
-    def _read_quietly(self, keys: Set[str]) -> Set[str]:
-        """Read the due list while no mark of ours is in the air.
+    def _look(self, keys: Set[str]) -> Set[str]:
+        """Return which records are on the due list, as read while no mark of ours is in the air.
 
         A list that shrinks while it is read may skip records, and a skipped record would be taken for a
         destroyed one; so a record counts as gone only if two readings in a row do not show it.
         """
-        with self._quiet():
-            here = self._read(keys)
-            return here if keys <= here else here | self._read(keys)
+        asked = time.monotonic()
+        here = self._known(keys, asked)
+        if here is None:
+            with self._quiet():
+                while (here := self._known(keys, asked)) is None:
+                    begun = time.monotonic()
+                    self._readings = (*self._readings[-1:], (begun, self._read()))
+        return here
+
+    def _known(self, keys: Set[str], asked: float) -> Set[str] | None:
+        """Return which records are on the due list; None if the last two readings do not tell.
+
+        Only one that began after the last mark of each record was over tells, or at least after ``asked``: the
+        runner asks when no earlier call can take effect any more.
+        """
+        since = min(asked, max(self._over.get(key, -math.inf) for key in keys))
+        told = [listed for begun, listed in self._readings if begun >= since]
+        here = frozenset[str]().union(*told) & keys
+        return here if here == keys or len(told) > 1 else None
 
     @contextmanager
-    def _mark(self) -> Iterator[None]:
+    def _mark(self, keys: Iterable[str]) -> Iterator[None]:
         with self._gate:
             self._gate.wait_for(lambda: not self._reading)
             self._marking += 1
+        lasts = 2 * self.hook.settings.timeout  # without an answer: to connect, and to be answered
         try:
             yield
+            lasts = 0.0
         finally:
             with self._gate:
+                self._over |= dict.fromkeys(keys, time.monotonic() + lasts)
                 self._marking -= 1
                 self._gate.notify_all()
 
@@ -179,6 +207,7 @@ class OpusDestroyRecordsOperator(DisposeOperator):
     :param opus_conn_id: connection of type ``opus``.
     """
 
+    template_fields: Sequence[str] = (*DisposeOperator.template_fields, "opus_conn_id")
     system_name = "opus"
 
     def __init__(self, *, opus_conn_id: str = OpusHook.default_conn_name, **kwargs: Any) -> None:  # noqa: ANN401
@@ -212,7 +241,8 @@ class OpusDueRecordsOperator(BaseOperator):
     :raises AirflowFailException: an argument or the connection is wrong, or a key does not match the pattern.
     """
 
-    template_fields: Sequence[str] = ("due_before", "connector_id")
+    template_fields: Sequence[str] = ("due_before", "connector_id", "opus_conn_id")
+    operator_extra_links = (ListLink(),)
 
     def __init__(
         self,
@@ -242,7 +272,10 @@ class OpusDueRecordsOperator(BaseOperator):
                 target_id_pattern=self.target_id_pattern,
                 page_size=self.page_size,
             )
-        self.log.info("%s records are due before %s: %s", manifest.count, self.due_before, manifest.digest)
+        self.listed = manifest.digest
+        ti = context["ti"]
+        where = list_url(manifest.digest, ti.dag_id, ti.run_id)
+        self.log.info("%s records are due before %s: %s, %s", manifest.count, self.due_before, manifest.digest, where)
         return manifest_reference(manifest)
 
 

@@ -13,7 +13,7 @@ from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import now
 from airflow_provider_records.exceptions import DisposalIncompleteError, StoreUnavailableError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
-from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator, OpusSystem
 from tests.operators.conftest import World
 from tests.operators.desk import context, run
 
@@ -153,6 +153,86 @@ def test_a_mark_in_doubt_after_a_crash_is_settled_by_the_next_try(
     result = run(OpusDestroyRecordsOperator(task_id="mark", records=reference), try_number=2)
     assert result["counts"]["destroyed"] == 60
     assert not world.stage.effects("opus", "marked_again")
+
+
+def test_after_a_kill_few_readings_settle_all_batches_in_doubt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading takes a request for each hundred records of the connector: minutes, where it has 100,000."""
+    reference = approved(world, due())
+    keys = {record.key for record in free(world, reference)}
+    monkeypatch.setattr(OpusSystem, "batch_size", 1)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("airflow_provider_records.disposal.journal.Journal.record", crash)
+        world.fault(vendor="opus", call="destroy_records", skip=30, times=10, drop=True, act=False)
+        with pytest.raises(KeyboardInterrupt):
+            mark(reference, max_failure_rate=1.0)
+    marked = set(world.stage.effects("opus", "marked"))
+    assert len(marked) == 50
+    before = world.calls("opus", "due_records")
+    result = run(OpusDestroyRecordsOperator(task_id="mark", records=reference, concurrency=4), try_number=2)
+    assert world.calls("opus", "due_records") - before == 3
+    assert result["counts"]["destroyed"] == 60
+    assert sorted(world.stage.effects("opus", "marked")) == sorted(keys)
+    assert not world.stage.effects("opus", "marked_again")
+    inferred = {key for key, item in outcomes(world, result).items() if item["proof"] == "inferred"}
+    assert inferred == marked
+
+
+def test_a_rehearsal_reads_the_due_list_only_until_it_knows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = due()
+    monkeypatch.setattr(OpusSystem, "batch_size", 1)
+    before = world.calls("opus", "due_records")
+    mark(reference, dry_run=True)
+    assert world.calls("opus", "due_records") - before == 2
+    assert world.calls("opus", "destroy_records") == 0
+
+
+def test_a_reading_from_before_a_mark_says_nothing_about_it(world: World) -> None:
+    """The first mark fails, so that the list is read; the second one takes effect after that, without an answer."""
+    reference = approved(world, due())
+    free(world, reference)
+    world.fault(vendor="opus", call="destroy_records", times=1, status=500, act=False)
+    world.fault(vendor="opus", call="destroy_records", skip=2, times=1, drop=True)
+    before = world.calls("opus", "due_records")
+    result = mark(reference, concurrency=1, max_failure_rate=1.0)
+    assert world.calls("opus", "due_records") - before == 4
+    assert result["counts"]["destroyed"] == 60
+    assert len(world.stage.effects("opus", "marked")) == 60
+    assert not world.stage.effects("opus", "marked_again")
+    assert [item["proof"] for item in outcomes(world, result).values()].count("inferred") == 15
+
+
+@pytest.mark.parametrize("skipped", [1, 2])
+def test_what_one_reading_skips_is_not_taken_for_destroyed(world: World, skipped: int) -> None:
+    reference = approved(world, due())
+    free(world, reference)
+    world.fault(vendor="opus", call="destroy_records", times=1, status=500, act=False)
+    world.fault(vendor="opus", call="due_records", skip=skipped, times=1, put={"/queriedItems": []})
+    result = mark(reference, concurrency=1)
+    assert result["counts"]["destroyed"] == 60
+    assert len(world.stage.effects("opus", "marked")) == 60
+    assert {item["proof"] for item in outcomes(world, result).values()} == {"response"}
+
+
+def test_no_mark_is_in_the_air_while_the_due_list_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that vanish from a list while it is read make it skip others."""
+    reference = approved(world, due())
+    free(world, reference)
+    monkeypatch.setattr(OpusSystem, "batch_size", 3)
+    slow = 0.1
+    world.fault(vendor="opus", call="*", times=None, latency_ms=slow * 1000)
+    for skip in (3, 9):
+        world.fault(vendor="opus", call="destroy_records", skip=skip, times=1, status=500, act=False)
+    result = mark(reference, concurrency=4, max_failure_rate=1.0)
+    assert result["counts"]["destroyed"] == 60
+    log = [entry for entry in world.stage.log if entry.vendor == "opus"]
+    readings = [entry.time for entry in log if entry.call == "due_records"]
+    marks = [entry.time for entry in log if entry.call == "destroy_records"]
+    assert len(readings) >= 4
+    assert not [(read, mark) for read in readings for mark in marks if abs(read - mark) < slow]
 
 
 def test_only_accepted_outcomes_are_marked(world: World) -> None:
