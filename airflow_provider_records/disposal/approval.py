@@ -106,6 +106,33 @@ class Approval:
         return approval
 
 
+@dataclass(frozen=True)
+class Rejection:
+    """One decision against a list: its records were due, and were kept.
+
+    :param digest: digest of the rejected manifest.
+    :param rejected_by: stable id of who rejected.
+    :param rejected_at: when, ISO 8601 in UTC.
+    :param source: where the decision was made: ``kind`` and what finds it again.
+    :param name: what people call who rejected.
+    :param comment: what was said about it.
+    """
+
+    digest: str
+    rejected_by: str
+    rejected_at: str
+    source: Mapping[str, Any]
+    name: str = ""
+    comment: str = ""
+
+    def write(self, store: Store) -> str:
+        """Write the rejection under the digest of its own bytes; return its URI."""
+        content = (
+            canonical({"type": "rejection", **{name: value for name, value in vars(self).items() if value}}) + b"\n"
+        )
+        return store.write(f"rejections/{hashlib.sha256(content).hexdigest()}.json", content)
+
+
 def check(approvals: Iterable[Approval], digest: str, min_approvals: int) -> list[str]:
     """Check that a list was approved by enough people.
 

@@ -14,8 +14,8 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.disposal import exclusion
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.exceptions import ApprovalError, ConfigurationError
+from airflow_provider_records.disposal.approval import Approval, Rejection
+from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.operators import approval_request
 from airflow_provider_records.operators.base import evidence_store, hard_stops, task_facts
 from airflow_provider_records.operators.links import list_url
@@ -106,6 +106,8 @@ class DisposalApprovalOperator(ApprovalOperator):
         with hard_stops():
             answer = self._answer(event)
             reference = self._approve(context, answer) if answer.option == self.APPROVE else None
+            if reference is None:
+                self._keep_rejection(context, answer)
         self.log.info("%s by %s: %s", answer.option, answer.who, answer.comment or "no comment")
         try:
             super().execute_complete(context, event)  # skips what is downstream of a rejection
@@ -190,26 +192,29 @@ class DisposalApprovalOperator(ApprovalOperator):
             raise ApprovalError(f"{answer.who} has approved this list already; another person must. {_AGAIN}")
         excluded = exclusion.parse(answer.exclude, manifest)
         left = exclusion.without(manifest, excluded)
-        facts = task_facts(context)
         approval = Approval(
             digest=left.digest,
             approver=approver,
             name=answer.user_name,
-            approved_at=answer.responded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            approved_at=answer.time,
             comment=answer.comment,
-            source={
-                "kind": "airflow",
-                "dag": facts["dag_id"],
-                "run": facts["run_id"],
-                "task": facts["task_id"],
-                "map_index": facts["map_index"],
-                "try": facts["try_number"],
-            },
+            source=_source(context),
             shown=manifest.digest if excluded else "",
             excluded=excluded,
         )
         kept = [each.for_part(left.digest, left.store) for each in given]
         return manifest_reference(left, [each.write(left.store) for each in (*kept, approval)])
+
+    def _keep_rejection(self, context: Context, answer: Answer) -> None:
+        """Keep a rejection as evidence; it holds even where that fails."""
+        who, source = _approver(answer.user_id), _source(context)
+        try:
+            digest = resolve(self.records, evidence_store()).manifest.digest
+            rejection = Rejection(digest, who, answer.time, source, answer.user_name, answer.comment)
+            uri = rejection.write(evidence_store())
+            self.log.info("The rejection is kept as %s", uri)
+        except RecordsError as error:
+            self.log.error("The rejection could not be kept as evidence: %s", error)  # noqa: TRY400
 
 
 @dataclass(frozen=True)
@@ -234,9 +239,27 @@ class Answer:
     comment: str
 
     @property
+    def time(self) -> str:
+        """When it was answered, ISO 8601 in UTC."""
+        return self.responded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    @property
     def who(self) -> str:
         """The person, for messages."""
         return self.user_id if self.user_name in {"", self.user_id} else f"{self.user_name} ({self.user_id})"
+
+
+def _source(context: Context) -> dict[str, Any]:
+    """Return where the answer was given."""
+    facts = task_facts(context)
+    return {
+        "kind": "airflow",
+        "dag": facts["dag_id"],
+        "run": facts["run_id"],
+        "task": facts["task_id"],
+        "map_index": facts["map_index"],
+        "try": facts["try_number"],
+    }
 
 
 def _text(inputs: Mapping[str, Any], name: str) -> str:

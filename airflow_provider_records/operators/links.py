@@ -39,6 +39,20 @@ def list_url(digest: str, dag_id: str, run_id: str) -> str:
     return page_url(f"/manifests/{digest.removeprefix('sha256:')}", dag_id=dag_id, run_id=run_id)
 
 
+class ListLink(BaseOperatorLink):
+    """From a task that makes a list, or waits for its approval, to the list."""
+
+    name = "List"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address of the list that the task's process knows as ``listed``; empty if there is none.
+
+        It is stored when the process has ended: for a sensor that is deferred or rescheduled, while it waits.
+        """
+        digest = getattr(operator, "listed", "")
+        return list_url(digest, ti_key.dag_id, ti_key.run_id) if digest else ""
+
+
 class DisposalLink(BaseOperatorLink):
     """From a disposing task to what became of its records."""
 

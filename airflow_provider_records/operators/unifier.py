@@ -295,6 +295,7 @@ class UnifierDeleteDocumentOperator(DisposeOperator):
     :param unifier_conn_id: connection of type ``unifier``.
     """
 
+    template_fields: Sequence[str] = (*DisposeOperator.template_fields, "unifier_conn_id")
     system_name = "unifier"
 
     def __init__(self, *, unifier_conn_id: str = UnifierHook.default_conn_name, **kwargs: Any) -> None:  # noqa: ANN401

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.approval import Approval, Rejection
 from airflow_provider_records.disposal.outcome import now
+from airflow_provider_records.exceptions import ApprovalRejectedError
 from airflow_provider_records.operators.base import evidence_store
+from airflow_provider_records.operators.links import ListLink
 from airflow_provider_records.operators.manifest import own_approvals
 from airflow_provider_records.operators.selection import Selection, manifest_reference, resolve
 from airflow_provider_records.sensors.base import VendorSensor
@@ -21,6 +23,7 @@ class ApprovalSensor(VendorSensor):
     """
 
     template_fields: Sequence[str] = ("records",)
+    operator_extra_links = (ListLink(),)
 
     def __init__(self, *, records: Any, **kwargs: Any) -> None:  # noqa: ANN401 - templated; checked when the task runs
         super().__init__(**kwargs)
@@ -39,10 +42,19 @@ class ApprovalSensor(VendorSensor):
         selection = resolve(self.records, evidence_store())
         if not selection.manifest.count:
             return None
+        self.listed = selection.manifest.digest
         question = self.approval_question(selection, common)
         count, digest = selection.manifest.count, selection.manifest.digest
         self.log.info("%s records, %s, must be approved in %s", count, digest, self.source()[0])
         return question
+
+    def _look(self, question: VendorTrigger | None) -> dict[str, Any] | None:
+        try:
+            return super()._look(question)
+        except ApprovalRejectedError as error:
+            who, source = self.source()
+            Rejection(self.listed, who, now(), source, comment=str(error)).write(evidence_store())
+            raise
 
     def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401
         """Bind the approval to the digest of the list, computed again now."""

@@ -28,6 +28,8 @@ class EnaioApprovalSensor(ApprovalSensor):
     :raises AirflowFailException: one is rejected or does not exist.
     """
 
+    template_fields: Sequence[str] = (*ApprovalSensor.template_fields, "enaio_conn_id")
+
     def __init__(
         self,
         *,

@@ -11,6 +11,7 @@ from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.outcome import now
 from airflow_provider_records.hooks.opus import OpusHook, due_text
 from airflow_provider_records.operators.base import evidence_store
+from airflow_provider_records.operators.links import ListLink
 from airflow_provider_records.operators.opus import due_manifest
 from airflow_provider_records.operators.selection import manifest_reference
 from airflow_provider_records.sensors.base import VendorSensor
@@ -33,7 +34,8 @@ class OpusDueRecordsSensor(VendorSensor):
     :raises AirflowFailException: an argument or the connection is wrong.
     """
 
-    template_fields: Sequence[str] = ("due_before", "connector_id")
+    template_fields: Sequence[str] = ("due_before", "connector_id", "opus_conn_id")
+    operator_extra_links = (ListLink(),)
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class OpusDueRecordsSensor(VendorSensor):
         )
         if not manifest.count:
             return None
+        self.listed = manifest.digest
         if not self.due_means_approved:
             self.log.info("%s records are due (%s). Due is not approved.", manifest.count, manifest.digest)
             return manifest_reference(manifest)

@@ -34,7 +34,13 @@ class UnifierApprovalSensor(ApprovalSensor):
     :raises AirflowFailException: rejected, another list is approved, or a name is wrong.
     """
 
-    template_fields: Sequence[str] = (*ApprovalSensor.template_fields, "project_number", "bpname", "record_no")
+    template_fields: Sequence[str] = (
+        *ApprovalSensor.template_fields,
+        "project_number",
+        "bpname",
+        "record_no",
+        "unifier_conn_id",
+    )
 
     def __init__(
         self,

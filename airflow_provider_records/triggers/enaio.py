@@ -12,9 +12,14 @@ from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.enaio_answers import EnaioObject
 from airflow_provider_records.triggers.base import VendorTrigger
 
+MOST_OBJECTS = 1000
+"""In a trigger's row, which some databases hold to 64 KB."""
+
 
 class EnaioApprovalTrigger(VendorTrigger):
     """Wait until an index field of every object approves (enaio DMS service: GET objectId).
+
+    In the triggerer, of a longer list only the first thousand are watched; the worker then looks at all of them.
 
     :param objects: object id and object type id (or None) of every object.
     :param field: internal name of the index field.
@@ -42,7 +47,7 @@ class EnaioApprovalTrigger(VendorTrigger):
     def question(self) -> dict[str, Any]:
         """Return what the question consists of, as plain JSON."""
         return {
-            "objects": [list(pair) for pair in self.objects],
+            "objects": [list(pair) for pair in self.objects[:MOST_OBJECTS]],
             "field": self.field,
             "approved": list(self.approved),
             "rejected": list(self.rejected),

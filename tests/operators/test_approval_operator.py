@@ -390,6 +390,31 @@ def test_a_rejection_needs_no_more_than_the_word(
     assert not evidence_store().names("approvals")
 
 
+def test_a_rejection_is_kept_as_evidence(request_for: Request, listed: dict[str, Any], store: Store) -> None:
+    page = request_for(listed).ask()
+    assert page.answer("Reject", BEN, comment="the court wants them") is None
+    (name,) = store.names("rejections")
+    kept = json.loads(store.read(name))
+    assert kept["digest"] == listed["digest"]
+    assert (kept["type"], kept["rejected_by"], kept["name"]) == ("rejection", "airflow:ben", "Ben")
+    assert kept["comment"] == "the court wants them"
+    assert kept["source"]["task"] == "approve"
+
+
+def test_a_rejection_holds_even_if_it_cannot_be_kept(
+    request_for: Request, listed: dict[str, Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise StoreUnavailableError("the disk is full")
+
+    page = request_for(listed).ask()
+    monkeypatch.setattr(Store, "write", fail)
+    operator, behind = chain(page)
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        operator.execute_complete(page.context(operator), page.event("Reject", BEN))
+    assert sorted(skipped.value.tasks) == sorted(behind)
+
+
 def test_fail_on_reject_fails_for_good(request_for: Request, listed: dict[str, Any]) -> None:
     """A retry would ask again, until somebody says yes."""
     page = request_for(listed, fail_on_reject=True).ask()

@@ -12,10 +12,10 @@ from airflow.sdk.definitions.asset import AssetUniqueKey
 
 from airflow_provider_records.operators.assets import DISPOSALS, disposed
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
-from airflow_provider_records.operators.links import CertificateLink, DisposalLink, list_url
-from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
+from airflow_provider_records.operators.links import CertificateLink, DisposalLink, ListLink, list_url
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
 from tests.operators.conftest import World
-from tests.operators.desk import TaskInstance, context
+from tests.operators.desk import TaskInstance, context, run
 
 RUN = "manual__2026-11-22T04:30:00+00:00"
 
@@ -125,4 +125,18 @@ def test_links(monkeypatch: pytest.MonkeyPatch, base_url: str, begins: str) -> N
     where = "dag_id=night&run_id=manual__2026-11-22T04%3A30%3A00%2B00%3A00"
     assert DisposalLink().get_link(operator, ti_key=ti) == f"{begins}run?{where}#task-mark"
     assert CertificateLink().get_link(operator, ti_key=ti) == f"{begins}certificate.html?{where}"
+    assert ListLink().get_link(operator, ti_key=ti) == ""
+    operator.listed = f"sha256:{'b' * 64}"
+    assert ListLink().get_link(operator, ti_key=ti) == f"{begins}manifests/{'b' * 64}?{where}"
     assert list_url(f"sha256:{'a' * 64}", "night", RUN) == f"{begins}manifests/{'a' * 64}?{where}"
+
+
+def test_the_due_list_can_be_opened_from_its_task_and_from_its_log(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator = OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00")
+    reference = run(operator)
+    ti: Any = TaskInstance("due")
+    link = ListLink().get_link(operator, ti_key=ti)
+    assert reference["digest"].removeprefix("sha256:") in link
+    assert link in capsys.readouterr().out

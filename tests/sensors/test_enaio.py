@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
+from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 from tests.operators.conftest import World
 from tests.sensors.desk import EVERY_MODE, StillWaitingError, enaio, keys, wait
 
@@ -92,6 +94,20 @@ def test_one_rejected_fails_the_list(desk: Desk, mode: str, late: bool, other: s
         reject()
     with pytest.raises(AirflowFailException, match=rf"{desk.ids[2]} has Disposal = 'rejected'.*1 of 3"):
         wait(desk.sensor, mode, *[reject] * late)
+    (name,) = desk.world.store.names("rejections")
+    kept = json.loads(desk.world.store.read(name))
+    assert (kept["type"], kept["rejected_by"]) == ("rejection", "enaio:Disposal")
+    assert desk.ids[2] in kept["comment"]
+
+
+def test_a_trigger_watches_no_more_of_a_long_list_than_its_row_can_hold(desk: Desk) -> None:
+    sensor = desk.sensor(records=[str(number) for number in range(1, 5001)])
+    question = sensor.trigger({"conn_id": "enaio_default", "poke_interval": 1.0, "deadline": 0.0})
+    assert isinstance(question, EnaioApprovalTrigger)
+    _, arguments = question.serialize()
+    assert [number for number, _ in arguments["objects"]] == [str(number) for number in range(1, 1001)]
+    assert len(json.dumps(arguments)) < 64_000
+    assert len(question.objects) == 5000  # the worker looks at all
 
 
 @EVERY_MODE
