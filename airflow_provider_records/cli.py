@@ -93,7 +93,7 @@ def _say(text: str, *, error: bool = False) -> None:
 def _verified(path: Path, public_key: Path | None = None) -> Report | None:
     """Verify a certificate and say what was found; None if it could not be checked."""
     from airflow_provider_records.disposal.verify import verify
-    from airflow_provider_records.exceptions import ConfigurationError
+    from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
 
     try:
         with path.open("rb"):
@@ -102,7 +102,7 @@ def _verified(path: Path, public_key: Path | None = None) -> Report | None:
     except OSError as error:
         _say(f"{path} cannot be read: {error.strerror or error}.", error=True)
         return None
-    except ConfigurationError as error:
+    except (ConfigurationError, StoreUnavailableError) as error:
         _say(str(error), error=True)
         return None
     for line in report.checked:

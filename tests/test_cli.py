@@ -109,6 +109,20 @@ def test_a_file_that_cannot_be_read(
     assert said.out == ""
 
 
+@pytest.mark.parametrize("command", ["verify", "replay"])
+def test_evidence_that_cannot_be_read_is_not_said_not_to_fit(
+    command: str, signed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code tells an auditor's script a broken disk from tampering."""
+    manifests = signed.parents[2] / "manifests"
+    manifests.rename(manifests.with_name("aside"))
+    manifests.symlink_to("manifests")
+    assert cli.main([command, str(signed)]) == 2
+    said = capsys.readouterr()
+    assert "cannot be read: Too many levels of symbolic links" in said.err
+    assert said.out == ""
+
+
 def test_a_key_file_that_is_none(signed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "key.pem").write_text("no key")
     for name, words in (("key.pem", "is no public key in PEM"), ("none.pem", "cannot be read: No such file")):

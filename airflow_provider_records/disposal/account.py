@@ -41,11 +41,13 @@ class Evidence:
     def name(self, uri: str) -> str:
         """Return the name of a URI that one of the files holds.
 
-        :raises EvidenceError: it does not lie in the store.
+        :raises EvidenceError: it does not lie in the store, or is no file that counts.
         """
         name = uri.removeprefix(self.root + "/")
-        if name == uri or ".." in name.split("/"):
+        if name == uri or not inside(name):
             raise EvidenceError(f"{uri} does not lie in the evidence store {self.root}.")
+        if self.listed is not None and name not in self.listed:
+            raise EvidenceError(f"{name} is not in the certificate's list of files, though it rests on it.")
         return name
 
 
@@ -72,6 +74,11 @@ class Account:
 
     facts: dict[str, Any]
     names: list[str]
+
+
+def inside(name: str) -> bool:
+    """Tell whether a name cannot lead out of the folder that it is put behind."""
+    return "\0" not in name and {"", ".", ".."}.isdisjoint(name.split("/"))
 
 
 def fingerprint(store: Store, name: str) -> dict[str, Any]:
@@ -121,7 +128,7 @@ def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
 
     def read(digest: str) -> List:
         if digest not in lists:
-            lists[digest] = _read_list(evidence.store, digest)
+            lists[digest] = _read_list(evidence, digest)
         return lists[digest]
 
     approvals: dict[str, Approval] = {}
@@ -165,9 +172,10 @@ def _list_name(digest: str) -> str:
     return f"manifests/{digest.removeprefix('sha256:')}.jsonl"
 
 
-def _read_list(store: Store, digest: str) -> List:
-    name, found, hashed = _list_name(digest), List(), hashlib.sha256()
-    with store.open(name) as file:
+def _read_list(evidence: Evidence, digest: str) -> List:
+    name = evidence.name(f"{evidence.root}/{_list_name(digest)}")
+    found, hashed = List(), hashlib.sha256()
+    with evidence.store.open(name) as file:
         for lines, records in each_block(file):
             hashed.update(b"".join(lines))
             found.keys += [record["key"] for record in records]
@@ -252,7 +260,7 @@ def _examine(
     counts = dict.fromkeys(map(str, Result), 0)
     proofs = dict.fromkeys(map(str, Proof), 0)
     groups: dict[tuple[str, str], list[str]] = {}
-    for line in _each_outcome(evidence, disposal, keys):
+    for line in _each_outcome(evidence, disposal, folder, keys):
         key, result, proof = line["key"], line["result"], line.get("proof")
         if stood:
             _check_journal(file, line, answers.get(key), key in intended)
@@ -286,9 +294,11 @@ def _examine(
     return entry, {file, *own}
 
 
-def _each_outcome(evidence: Evidence, disposal: Disposal, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _each_outcome(evidence: Evidence, disposal: Disposal, folder: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Read the outcomes, which must be one for each record of the list, in its order."""
     name, hashed, number = evidence.name(disposal.outcomes), hashlib.sha256(), 0
+    if not name.startswith(f"{folder}/outcomes/"):
+        raise EvidenceError(f"The outcomes {name} do not lie in the folder of their task, {folder}.")
     with evidence.store.open(name) as file:
         for lines, outcomes in each_block(file):
             hashed.update(b"".join(lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,12 @@ from airflow_provider_records.disposal.journal import OPEN, Segment, load
 from airflow_provider_records.disposal.outcome import Result
 from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store
-from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, RecordsError
+from airflow_provider_records.exceptions import (
+    ConfigurationError,
+    EvidenceError,
+    RecordsError,
+    StoreUnavailableError,
+)
 
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
 
@@ -54,12 +60,13 @@ def verify(path: str | Path, public_key: str | Path | None = None) -> Report:
     :param path: ``…/certificates/<dag>/<run>.json``.
     :param public_key: PEM file of the key that must have signed it; None: the key that it names itself.
     :raises ConfigurationError: the key file is no Ed25519 public key.
+    :raises StoreUnavailableError: a file is there and cannot be read, so that nobody knows whether all fits.
     """
     key = None if public_key is None else _public_key(Path(public_key))
     report = Report(Path(path).absolute())
     try:
         _verify(report, key)
-    except ConfigurationError:
+    except (ConfigurationError, StoreUnavailableError):
         raise
     except RecordsError as error:
         report.problem = str(error)
@@ -84,8 +91,8 @@ def _verify(report: Report, key: Ed25519PublicKey | None) -> None:
     report.checked.append(f"the certificate is unchanged: {document['digest']}")
     _check_signature(document, key, report)
     report.document = document
-    _check_name(name, document, report)
-    listed = _check_files(store, document, report)
+    _check_name(folders[2], name, document, report)
+    listed = _check_files(folders[2], store, document, report)
     _check_account(store, document, listed, report)
     for entry in document["disposals"]:
         report.notes += _later(store, name, document, entry, listed)
@@ -159,11 +166,11 @@ def _check_signature(document: Mapping[str, Any], key: Ed25519PublicKey | None, 
         )
 
 
-def _check_name(name: str, document: Mapping[str, Any], report: Report) -> None:
+def _check_name(root: Path, name: str, document: Mapping[str, Any], report: Report) -> None:
     run = document["run"]
     own = certificate.file_name(run["dag_id"], run["run_id"])
     if name == certificate.superseded_name(own, document["digest"]):
-        report.notes.append(f"It was superseded: a newer certificate of this run lies at {own}.")
+        report.notes.append(_newer(root, own, name))
     elif name != own:
         raise EvidenceError(
             f"The certificate is about DAG {run['dag_id']!r}, run {run['run_id']!r}, and belongs at {own}; "
@@ -177,26 +184,48 @@ def _check_name(name: str, document: Mapping[str, Any], report: Report) -> None:
         report.notes.append(f"It replaces an earlier certificate of this run, {older['digest']} at {older['file']}.")
 
 
-def _check_files(store: Store, document: Mapping[str, Any], report: Report) -> set[str]:
+def _newer(root: Path, own: str, name: str) -> str:
+    """Say what lies where the certificate lay before it was superseded."""
+    if not (root / own).is_file():
+        return f"It was superseded, but the newer certificate of this run does not lie at {own}: it was taken away."
+    if (root / own).read_bytes() == (root / name).read_bytes():
+        return f"It is a copy of the certificate at {own}; a newer one was begun and not written."
+    return f"It was superseded: a newer certificate of this run lies at {own}."
+
+
+def _check_files(root: Path, store: Store, document: Mapping[str, Any], report: Report) -> set[str]:
     """Hold every file against its hash."""
     listed: set[str] = set()
     for stated in document["files"]:
         name = stated["name"]
-        if name in listed or name.startswith("/") or ".." in name.split("/"):
+        if name in listed or not account.inside(name):
             raise EvidenceError(f"The certificate lists {name} twice, or it lies outside of the evidence folder.")
         listed.add(name)
-        try:
-            unchanged = account.fingerprint(store, name) == stated
-        except EvidenceError:
-            if store.exists(name):
-                raise
-            raise EvidenceError(f"{name} is missing: the certificate rests on it.") from None
-        if not unchanged:
+        _check_plain(root, name)
+        if account.fingerprint(store, name) != stated:
             raise EvidenceError(f"{name} was changed: its bytes are not those that the certificate was made from.")
+    for entry in document["disposals"]:
+        if entry["file"] not in listed:
+            raise EvidenceError(f"{entry['file']} is not in the certificate's list of files, though it rests on it.")
+        # Journals are read with what came after the certificate.
+        for name in store.names(task_folder(entry["file"])):
+            _check_plain(root, name)
     report.checked.append(
         f"{len(listed)} files are unchanged, {sum(each['size'] for each in document['files']):,} bytes"
     )
     return listed
+
+
+def _check_plain(root: Path, name: str) -> None:
+    """Look at a file before it is opened: a link leads elsewhere, and a pipe or device may never end."""
+    try:
+        mode = (root / name).lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise EvidenceError(f"{name} is missing: the certificate rests on it.") from None
+    except OSError as error:
+        raise StoreUnavailableError(f"{root / name} cannot be read: {error.strerror or error}.") from error
+    if not stat.S_ISREG(mode):
+        raise EvidenceError(f"{name} is no plain file; the evidence store holds no others, and no links.")
 
 
 def _check_account(store: Store, document: Mapping[str, Any], listed: set[str], report: Report) -> None:

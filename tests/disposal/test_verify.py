@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytest_mock import MockerFixture
 
 from airflow_provider_records.disposal import certificate
 from airflow_provider_records.disposal.approval import Approval
@@ -26,7 +29,7 @@ from airflow_provider_records.disposal.outcome import Result
 from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.disposal.verify import Report, verify
-from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
 from tests.disposal import scene
 
 KEY = Ed25519PrivateKey.generate()
@@ -344,11 +347,92 @@ def test_another_runs_disposal_is_found(evidence: Evidence) -> None:
     assert problem(evidence.verify()) == f"{entry['file']} belongs to another run than the certificate."
 
 
-def test_a_file_that_cannot_be_read_is_not_called_missing(evidence: Evidence) -> None:
-    path = evidence.files[1]
+def test_a_file_that_cannot_be_read_is_neither_called_missing_nor_changed(
+    evidence: Evidence, mocker: MockerFixture
+) -> None:
+    opened: Any = Path.open
+    bad = evidence.files[1]
+
+    def broken(path: Path, *how: Any, **more: Any) -> Any:
+        if path == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(path, *how, **more)
+
+    mocker.patch.object(Path, "open", broken)
+    with pytest.raises(StoreUnavailableError, match=f"{bad.name} cannot be read: Input/output error"):
+        evidence.verify()
+    mocker.stopall()
+    folder = bad.parent
+    folder.rename(folder.with_name("aside"))
+    folder.symlink_to(folder.name)
+    with pytest.raises(StoreUnavailableError, match="cannot be read: Too many levels of symbolic links"):
+        evidence.verify()
+
+
+def _folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
-    assert "cannot be read: Is a directory" in problem(evidence.verify())
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.rename(path.with_name("aside"))
+    path.symlink_to(path.with_name("aside"))
+
+
+def _device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("replace", [_folder, _pipe, _link, _device])
+def test_what_is_no_plain_file_is_not_opened(evidence: Evidence, replace: Callable[[Path], None]) -> None:
+    """A pipe or a device would be read for ever."""
+    replace(evidence.files[1])
+    name = evidence.files[1].relative_to(evidence.root)
+    assert problem(evidence.verify()).startswith(f"{name} is no plain file")
+
+
+def test_a_pipe_added_to_a_journal_is_not_opened(evidence: Evidence) -> None:
+    folder = segments(evidence)[0].parent
+    os.mkfifo(folder / "000099-intents.jsonl")
+    assert "000099-intents.jsonl is no plain file" in problem(evidence.verify())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: {"outcomes": d["store"] + "//dev/zero"}, "//dev/zero does not lie in the evidence store"),
+        (lambda d: {"outcomes": d["store"] + "/a/../../x"}, "does not lie in the evidence store"),
+        (lambda d: {"outcomes": d["store"] + "/a\0b"}, "does not lie in the evidence store"),
+        (lambda d: {"outcomes": d["store"] + "/extra.jsonl"}, "extra.jsonl is not in the certificate's list of files"),
+        (lambda d: {"outcomes": f"{d['store']}/{d['manifests'][0]['file']}"}, "do not lie in the folder of their task"),
+        (lambda d: {"approvals": [d["store"] + "//dev/zero"]}, "//dev/zero does not lie in the evidence store"),
+        (lambda d: {"digest": "sha256:../../dev/zero"}, "dev/zero.jsonl does not lie in the evidence store"),
+        (lambda d: {"digest": "sha256:/dev/zero"}, "dev/zero.jsonl does not lie in the evidence store"),
+    ],
+)
+def test_nothing_outside_of_the_evidence_is_opened(
+    evidence: Evidence, mocker: MockerFixture, change: Edit, words: str
+) -> None:
+    """A summary that was made up whole, with every digest and the signature fitting it."""
+    (evidence.root / "extra.jsonl").write_bytes(b"")
+    document = evidence.document
+    entry = document["disposals"][0]
+    old, changed = entry["file"], change(document)
+    entry["record"] |= changed
+    entry["file"] = evidence.store.name(scene.forge(evidence.store, evidence.store.uri(old), **changed))
+    next(each for each in document["files"] if each["name"] == old)["name"] = entry["file"]
+    evidence.relist(document)
+    evidence.reseal(document)
+    opened = mocker.spy(Path, "open")
+    assert words in problem(evidence.verify())
+    names = {call.args[0].relative_to(evidence.root).as_posix() for call in opened.call_args_list}
+    assert names <= {*(each["name"] for each in document["files"]), NAME}
 
 
 def test_forged_outcomes_are_found_though_every_hash_fits(evidence: Evidence) -> None:
@@ -436,7 +520,19 @@ def test_a_superseded_certificate_still_verifies(evidence: Evidence) -> None:
     assert any(note.startswith(f"It replaces an earlier certificate of this run, {first}") for note in newer.notes)
     older = verify(evidence.root / certificate.superseded_name(NAME, first))
     assert older.ok, older.problem
-    assert any(note.startswith("It was superseded") for note in older.notes)
+    assert f"It was superseded: a newer certificate of this run lies at {NAME}." in older.notes
+
+
+def test_what_superseded_a_certificate_is_looked_at(evidence: Evidence) -> None:
+    kept = evidence.root / certificate.superseded_name(NAME, evidence.document["digest"])
+    kept.write_bytes(evidence.path.read_bytes())
+    assert any(note.startswith("It is a copy of the certificate at") for note in verify(kept).notes)
+    evidence.path.unlink()
+    report = verify(kept)
+    assert report.ok, report.problem
+    assert f"It was superseded, but the newer certificate of this run does not lie at {NAME}: it was taken away." in (
+        report.notes
+    )
 
 
 def test_a_superseded_certificate_is_a_file_like_any_other(evidence: Evidence) -> None:
