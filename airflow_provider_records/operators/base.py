@@ -159,10 +159,13 @@ class DisposeOperator(BaseOperator):
         raise NotImplementedError
 
     def options(self) -> dict[str, Any]:
-        """Return what the DAG asked for, for the evidence."""
+        """Return what the DAG asked for, for the evidence; where it leaves a limit to ``[records]``, what held."""
+        limits, min_approvals = self._limits()
         return {
             "conn_id": self.hook.conn_id,
-            "max_records": self.max_records,
+            "accept": sorted(accepted_results(self.accept)),
+            "min_approvals": min_approvals,
+            "max_records": limits.max_records,
             "max_failure_rate": self.max_failure_rate,
             "concurrency": self.concurrency,
             "verify": self.verify,

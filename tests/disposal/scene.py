@@ -168,6 +168,12 @@ def carry_out(
         started_at=times[0],
         ended_at=times[-1],
         made=made,
-        options={"conn_id": f"{name}_default", "max_records": 1000, "hard_delete": name == "enaio", **(options or {})},
+        options={
+            "conn_id": f"{name}_default",
+            "min_approvals": 1,
+            "max_records": 1000,
+            "hard_delete": name == "enaio",
+            **(options or {}),
+        },
         stopped=stopped,
     ).write(store, folder(made))
