@@ -10,10 +10,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import IO, Any
 
-from airflow_provider_records.disposal import exclusion
+from airflow_provider_records.disposal import coverage, exclusion
 from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.disposal.coverage import Parts
 from airflow_provider_records.disposal.disposal import Disposal, task_folder
 from airflow_provider_records.disposal.journal import INTENTS, OPEN, OUTCOMES, Segment, load
 from airflow_provider_records.disposal.outcome import Proof, Result
@@ -53,11 +55,16 @@ class Evidence:
 
 @dataclass
 class List:
-    """What is needed of a manifest: its keys in order, and its lines to find others in."""
+    """What is needed of a manifest: its keys in order, and its lines to find others among."""
 
     keys: list[str] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     selection: set[tuple[str, str]] = field(default_factory=set)
+
+    @cached_property
+    def known(self) -> Set[bytes]:
+        """The lines to look one up among; made once, however many parts are held against the list."""
+        return frozenset(self.lines)
 
     def each_line(self) -> Iterator[exclusion.Line]:
         """Return each record's key and line."""
@@ -133,13 +140,15 @@ def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
 
     approvals: dict[str, Approval] = {}
     names: set[str] = set()
+    parts = Parts()
     entries = []
     counts: dict[str, dict[str, int]] = {}
     for file, disposal in disposals.items():
         for uri in disposal.approvals:
             _take_approval(evidence, uri, read, approvals)
         _check_approved(file, disposal, read, [approvals[evidence.name(uri)] for uri in disposal.approvals])
-        _check_taken_out(file, disposal, read(disposal.digest).keys, evidence, approvals)
+        excluded = _check_taken_out(file, disposal, read(disposal.digest).keys, evidence, approvals)
+        parts.take(disposal, [approvals[evidence.name(uri)] for uri in disposal.approvals], excluded)
         allowed = {key for digest in disposal.approved for key in read(digest).keys}
         entry, used = _examine(evidence, file, disposal, read(disposal.digest).keys, allowed)
         entries.append(entry)
@@ -147,6 +156,8 @@ def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
         total = counts.setdefault(disposal.system, dict.fromkeys(map(str, Result), 0))
         for result, number in disposal.counts.items():
             total[result] += number
+    omitted, journals = coverage.omitted(evidence.store, evidence.listed, disposals)
+    uncovered = parts.uncovered(lambda digest: read(digest).each_line())
     facts = {
         "scope": {
             "systems": sorted(counts),
@@ -163,9 +174,13 @@ def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
         ],
         "approvals": [{"file": name, **approvals[name].fields()} for name in sorted(approvals)],
         "disposals": entries,
-        "complete": all(disposal.complete and not disposal.dry_run for disposal in disposals.values()),
+        "omitted": omitted,
+        "uncovered": uncovered,
+        "complete": not omitted
+        and not uncovered
+        and all(disposal.complete and not disposal.dry_run for disposal in disposals.values()),
     }
-    return Account(facts, sorted({*names, *approvals, *map(_list_name, lists)}))
+    return Account(facts, sorted({*names, *journals, *approvals, *map(_list_name, lists)}))
 
 
 def _list_name(digest: str) -> str:
@@ -190,9 +205,11 @@ def _read_list(evidence: Evidence, digest: str) -> List:
 
 
 def _check_within(digest: str, part: List, wholes: Iterable[List]) -> None:
-    known = {line for whole in wholes for line in whole.lines}
-    for key, line in zip(part.keys, part.lines, strict=True):
-        if line not in known:
+    missing = part.known
+    for whole in wholes:
+        missing = missing - whole.known
+    for key, line in part.each_line() if missing else ():
+        if line in missing:
             raise ApprovalError(f"Record {key!r} of the list {digest} is not on the list that was approved.")
 
 
@@ -226,14 +243,32 @@ def _check_approved(file: str, disposal: Disposal, read: Callable[[str], List], 
             raise ApprovalError(f"{file} names no approved list, though approval was required.")
         if missing := [digest for digest in disposal.approved if digest not in given]:
             raise ApprovalError(f"Nobody approved the list {missing[0]}, though approval was required.")
+        _check_enough(file, disposal, approvals)
     if list(disposal.approved) != [disposal.digest]:
         _check_within(disposal.digest, listed, [read(digest) for digest in disposal.approved])
 
 
+def _check_enough(file: str, disposal: Disposal, approvals: Sequence[Approval]) -> None:
+    """Check that as many people approved each list as its task demanded."""
+    needed = disposal.options.get("min_approvals", 1)
+    if type(needed) is not int or needed < 1:
+        raise EvidenceError(f"{file} says that its task demanded {needed!r} approvals, which is no number from 1.")
+    for digest in disposal.approved:
+        people = {approval.approver for approval in approvals if approval.digest == digest}
+        if len(people) < needed:
+            raise ApprovalError(
+                f"The list {digest} has {len(people)} distinct approvers, and {file} says that its task demanded "
+                f"{needed}."
+            )
+
+
 def _check_taken_out(
     file: str, disposal: Disposal, keys: Sequence[str], evidence: Evidence, approvals: Mapping[str, Approval]
-) -> None:
-    """Check that no record was carried out that a person took out of a list which the disposal comes from."""
+) -> Set[str]:
+    """Check that no record was carried out that a person took out of a list which the disposal comes from.
+
+    :return: what was taken out.
+    """
     excluded: dict[str, Approval] = {}
     for uri in disposal.approvals:
         approval = approvals[evidence.name(uri)]
@@ -243,6 +278,7 @@ def _check_taken_out(
     if excluded and (found := [key for key in keys if key in excluded]):
         words = exclusion.taken_out(found[0], excluded[found[0]])
         raise ApprovalError(f"{words}, and is on the list of {file} nevertheless.")
+    return excluded.keys()
 
 
 def _examine(

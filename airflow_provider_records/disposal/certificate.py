@@ -18,7 +18,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from airflow_provider_records.disposal import account, words
+from airflow_provider_records.disposal import account, coverage, words
 from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.outcome import now
 from airflow_provider_records.disposal.record import canonical
@@ -48,8 +48,8 @@ class Certificate:
 
     @property
     def left(self) -> str:
-        """What is left, by system and outcome, in words."""
-        return words.left(self.document)
+        """What is left, by system and outcome, and what has no disposal, in words."""
+        return left(self.document)
 
     def reference(self) -> dict[str, Any]:
         """Return what goes into XCom."""
@@ -75,6 +75,7 @@ def write(
     :param disposals: all of this run.
     :param made: who writes it: DAG, run, task, try, versions.
     :param key: signs it.
+    :raises ConfigurationError: another task has written the run's certificate; it stays as it is.
     :raises EvidenceError: a file is missing, was changed or does not fit the others; no certificate is written.
     :raises JournalError: the same, of a journal.
     :raises ApprovalError: the same, of an approval.
@@ -82,6 +83,7 @@ def write(
     from airflow_provider_records.disposal import page
 
     name = file_name(made["dag_id"], made["run_id"])
+    _check_alone(store, name, made)
     found = account.take(account.Evidence(store, store.root), {store.name(each.uri): each for each in disposals})
     body = {
         "type": TYPE,
@@ -115,6 +117,11 @@ def write(
 def file_name(dag_id: str, run_id: str) -> str:
     """Return the name of a run's certificate in the store."""
     return f"certificates/{safe_name(dag_id)}/{safe_name(run_id)}.json"
+
+
+def left(document: Mapping[str, Any]) -> str:
+    """Say what is left for another try, and what has no disposal."""
+    return "; ".join(filter(None, (words.left(document), *coverage.gaps(document))))
 
 
 def superseded_name(name: str, digest: str) -> str:
@@ -166,6 +173,23 @@ def signing_key(pem: bytes) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigurationError("The signing key is no Ed25519 key; certificates are signed with Ed25519 only.")
     return key
+
+
+def _check_alone(store: Store, name: str, made: Mapping[str, Any]) -> None:
+    """Refuse to supersede what is no older version: another task's certificate covers other disposals."""
+    if not store.exists(name):
+        return
+    try:
+        writer = json.loads(store.read(name))["made"]
+        other = (writer["task_id"], writer["map_index"])
+    except (ValueError, TypeError, KeyError):
+        return
+    if other != (made["task_id"], made["map_index"]):
+        raise ConfigurationError(
+            f"{store.uri(name)} was written by task {other[0]!r}, map index {other[1]}, not by this one. A run has one "
+            "certificate: name all of its disposals in disposals= of one task that is not mapped. If that task was "
+            "renamed, move its certificate out of the way."
+        )
 
 
 def _keep_older(store: Store, name: str) -> dict[str, str] | None:

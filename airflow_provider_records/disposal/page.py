@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from airflow_provider_records.disposal import words
+from airflow_provider_records.disposal import certificate, coverage, words
 from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.outcome import Outcome, Result
 from airflow_provider_records.disposal.record import Record, canonical
@@ -60,6 +60,8 @@ def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Dispos
             document=document,
             verdict=verdict(document),
             bar=bar,
+            gaps=coverage.gaps(document),
+            demanded=_demanded(document),
             order=ORDER,
             words=words,
             rows=lambda place, result: _rows(store, disposals[place], result),
@@ -90,10 +92,10 @@ def environment(templates: Path) -> Environment:
 def verdict(document: Mapping[str, Any]) -> Verdict:
     """Say in a line how the run ended."""
     records = [entry["record"] for entry in document["disposals"]]
-    if all(record["dry_run"] for record in records):
+    if all(record["dry_run"] for record in records) and not coverage.gaps(document):
         return Verdict("rehearsal", "Rehearsal only", "A dry run: records were looked up, nothing was destroyed.")
     if not document["complete"]:
-        return Verdict("open", "Not complete", f"Left to do: {words.left(document)}.")
+        return Verdict("open", "Not complete", f"Left to do: {certificate.left(document)}.")
     if not any(sum(record["counts"].values()) for record in records):
         return Verdict("done", "Nothing to destroy", f"The lists of this run were empty.{_but_taken_out(document)}")
     blocked = [
@@ -106,6 +108,18 @@ def verdict(document: Mapping[str, Any]) -> Verdict:
         return Verdict("partly", "Complete, with refusals", text + _but_taken_out(document))
     text = "Every record on the approved lists has a final outcome; none is left."
     return Verdict("done", "Complete", text + _but_taken_out(document))
+
+
+def _demanded(document: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return how many approvers each task demanded; the parts of a mapped one once."""
+    records = [entry["record"] for entry in document["disposals"]]
+    return list(
+        {
+            (record["made"]["task_id"], record["options"]["min_approvals"]): None
+            for record in records
+            if record["approval_required"] and "min_approvals" in record["options"]
+        }
+    )
 
 
 def _but_taken_out(document: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from airflow_provider_records.disposal import account, certificate, words
+from airflow_provider_records.disposal import account, certificate, coverage, words
 from airflow_provider_records.disposal.disposal import Disposal, task_folder
 from airflow_provider_records.disposal.journal import OPEN, Segment, load
 from airflow_provider_records.disposal.outcome import Result
@@ -96,8 +96,9 @@ def _verify(report: Report, key: Ed25519PublicKey | None) -> None:
     _check_account(store, document, listed, report)
     for entry in document["disposals"]:
         report.notes += _later(store, name, document, entry, listed)
+    report.notes += _later_tasks(store, name, document, listed)
     if not document["complete"]:
-        report.notes.append(f"The certificate says that it is not complete: {words.left(document)}.")
+        report.notes.append(f"The certificate says that it is not complete: {certificate.left(document)}.")
 
 
 def _read(store: Store, name: str) -> dict[str, Any]:
@@ -299,6 +300,18 @@ def _later(
         f"{len(added)} files were added to {folder} after {name.rpartition('/')[2]} was written, by later tries; "
         "the certificate does not cover them."
     )
+
+
+def _later_tasks(store: Store, name: str, document: Mapping[str, Any], listed: set[str]) -> Iterator[str]:
+    """Name the task instances that wrote a journal after the certificate and have no disposal on it."""
+    given = {task_folder(entry["file"]) for entry in document["disposals"]}
+    for run in {folder.rsplit("/", 2)[0] for folder in given}:
+        added = {coverage.journal_of(run, each) for each in store.names(run) if each not in listed}
+        for folder in sorted(added - given - {""}):
+            yield (
+                f"{folder} has a journal that {name.rpartition('/')[2]} does not name: it was written later, or the "
+                "certificate was made without it. The certificate does not cover it."
+            )
 
 
 def _check_later_sessions(segments: Sequence[Segment], entry: Mapping[str, Any], listed: set[str]) -> None:

@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 class DestructionCertificateOperator(BaseOperator):
     """Write the certificate of a DAG run: canonical JSON, signed if there is a key, and a page to print.
 
+    A run has one certificate, so one task, which is not mapped, names all disposals of the run. What the evidence store
+    holds of this run and ``disposals`` does not name makes the certificate incomplete, and it says so.
+
     :param disposals: disposal references of this DAG run: a list, which may hold the outputs of mapped tasks.
-    :param require_complete: fail, after the certificate is written, if records are left for another try or a
-        disposal was a dry run. Blocked records are final: they stand on the certificate and do not fail it.
+    :param require_complete: fail, after the certificate is written, if records are left for another try, a
+        disposal was a dry run, or something that was begun or approved has no disposal. Blocked records are final:
+        they stand on the certificate and do not fail it.
     :return: ``{"certificate": uri, "html": uri, "digest": "sha256:…", "complete": bool}``.
     :raises AirflowFailException: there is nothing to certify, evidence does not fit, or something is left.
     """
@@ -48,6 +52,11 @@ class DestructionCertificateOperator(BaseOperator):
         """Write the certificate; see the class."""
         with hard_stops():
             store, facts = evidence_store(), task_facts(context)
+            if facts["map_index"] >= 0:
+                raise ConfigurationError(
+                    "A run has one certificate, and a mapped task would write several over each other. Name all "
+                    "disposals of the run in disposals= of one task that is not mapped."
+                )
             found = [_of_this_run(read_disposal(item, store), facts) for item in _references(self.disposals)]
             if not found:
                 raise InvalidRecordsError(

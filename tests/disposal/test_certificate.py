@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 import time
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_records.disposal import certificate, page, words
+from airflow_provider_records.disposal import certificate, coverage, page, words
 from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.disposal import Disposal, task_folder
 from airflow_provider_records.disposal.journal import Journal
@@ -250,6 +251,133 @@ def test_parts_of_mapped_tasks_add_up(store: Store, listed: Manifest) -> None:
         scene.carry_out(store, part, made=scene.facts("delete", map_index=place)) for place, part in enumerate(parts)
     ]
     assert certify(store, *disposals)["counts"]["enaio"]["destroyed"] == 40
+
+
+def in_parts(store: Store, listed: Manifest, told: scene.Told | None = None) -> list[Disposal]:
+    """An approved list in two parts, of 15 and 25 records; each is deleted, then what went of it is marked."""
+    approvals = [Approval.read(store, uri) for uri in scene.approve(store, listed, "a", "b")]
+    found = []
+    for place, some in enumerate((list(listed)[:15], list(listed)[15:])):
+        part = Manifest.write(store, some)
+        given_ = [approval.for_part(part.digest, store).write(store) for approval in approvals]
+        made = scene.facts("part.delete", map_index=place)
+        deleted = scene.carry_out(store, part, given_, system=told, made=made)
+        gone = [record for record in some if not told or record.key not in told.results]
+        made = scene.facts("part.mark", map_index=place)
+        marked = scene.carry_out(store, Manifest.write(store, gone), given_, name="opus", approved=part, made=made)
+        found += [deleted, marked]
+    return found
+
+
+def forget(store: Store, disposal: Disposal) -> str:
+    """Take away what a task instance wrote, as if it had never begun; return its folder."""
+    folder = scene.folder(disposal.made)
+    shutil.rmtree(store.uri(folder).removeprefix("file://"))
+    return folder
+
+
+def test_all_parts_are_the_whole_though_the_mark_leaves_out_what_was_blocked(store: Store, listed: Manifest) -> None:
+    told = scene.Told({keys(listed)[3]: Result.BLOCKED, keys(listed)[20]: Result.BLOCKED})
+    document = certify(store, *in_parts(store, listed, told))
+    assert (document["omitted"], document["uncovered"], document["complete"]) == ([], [], True)
+    assert certificate.left(document) == ""
+    assert "What has no disposal" not in html(store)
+
+
+def test_a_part_that_began_and_summed_nothing_up_is_named(store: Store, listed: Manifest) -> None:
+    """A mapped task that was killed on its last try pushed nothing, and Airflow passes over it in silence."""
+    deleted, marked, killed, unmarked = in_parts(store, listed)
+    forget(store, unmarked)
+    folder = scene.folder(killed.made)
+    for name in store.names(folder):
+        if "/journal/" not in name:
+            Path(store.uri(name).removeprefix("file://")).unlink()
+    document = certify(store, deleted, marked)
+    journal = store.names(folder)
+    assert document["omitted"] == [{"task": folder, "journal_files": len(journal)}]
+    assert document["uncovered"] == [
+        {"system": system, "digest": listed.digest, "count": 25} for system in ("enaio", "opus")
+    ]
+    assert document["complete"] is False
+    assert set(journal) <= {each["name"] for each in document["files"]}
+    gaps = coverage.gaps(document)
+    assert gaps[0].startswith(f"{folder} has a journal, and no disposal of it was given")
+    assert gaps[1].startswith(f"enaio: 25 records of the approved list {listed.digest} have no disposal")
+    assert certificate.left(document) == "; ".join(gaps)
+    text = "".join(Page(html(store)).text)
+    assert all(text.count(gap) == 2 for gap in gaps)
+    assert "Not complete" in text
+
+
+@pytest.mark.parametrize(("left_out", "system"), [(2, "enaio"), (3, "opus")])
+def test_a_part_that_never_began_leaves_records_uncovered(
+    store: Store, listed: Manifest, left_out: int, system: str
+) -> None:
+    disposals = in_parts(store, listed)
+    forget(store, disposals.pop(left_out))
+    document = certify(store, *disposals)
+    assert document["omitted"] == []
+    assert document["uncovered"] == [{"system": system, "digest": listed.digest, "count": 25}]
+    assert document["complete"] is False
+
+
+def test_another_task_of_the_run_that_is_given_nowhere_is_named(store: Store, listed: Manifest) -> None:
+    disposals = night(store, listed)
+    other = scene.carry_out(store, Manifest.write(store, ["x"]), made=scene.facts("journal"))
+    scene.carry_out(store, Manifest.write(store, ["y"]), made=scene.facts("delete_enaio", run="another_night"))
+    scene.carry_out(store, Manifest.write(store, ["z"]), made=scene.facts("look"), dry_run=True)
+    document = certify(store, *disposals)
+    assert [each["task"] for each in document["omitted"]] == [scene.folder(other.made)]
+    assert document["uncovered"] == []
+    assert certify(store, *disposals, other)["complete"] is True
+
+
+def test_a_rehearsal_beside_a_deed_that_is_not_given_is_no_rehearsal(store: Store, listed: Manifest) -> None:
+    scene.carry_out(store, listed)
+    rehearsed = scene.carry_out(store, listed, made=scene.facts("look"), dry_run=True)
+    assert page.verdict(certify(store, rehearsed)).level == "open"
+
+
+def test_what_a_later_reviewer_took_out_needs_no_disposal(store: Store, listed: Manifest) -> None:
+    (first,) = scene.approve(store, listed, "a")
+    rest = Manifest.write(store, list(listed)[2:])
+    excluded = dict.fromkeys(keys(listed)[:2], "a lawsuit is pending")
+    source = {"kind": "airflow", "task": "second"}
+    second = Approval(rest.digest, "b", now(), source, shown=listed.digest, excluded=excluded)
+    kept = Approval.read(store, first).for_part(rest.digest, store)
+    assert kept.part_of == listed.digest
+    disposal = scene.carry_out(store, rest, [kept.write(store), second.write(store)])
+    document = certify(store, disposal)
+    assert (document["uncovered"], document["complete"]) == ([], True)
+
+
+def test_as_many_people_as_the_task_demanded(store: Store, listed: Manifest) -> None:
+    def demanded(number: object, *people: str) -> dict[str, Any]:
+        made = scene.facts(f"delete_{number}_{'_'.join(people)}")
+        options = {"min_approvals": number}
+        return certify(
+            store, scene.carry_out(store, listed, scene.approve(store, listed, *people), options=options, made=made)
+        )
+
+    assert demanded(2, "a", "b")["disposals"][0]["record"]["options"]["min_approvals"] == 2
+    assert "Task delete_2_a_b demanded the approval of at least 2 different persons." in html(store)
+    with pytest.raises(ApprovalError, match=rf"{listed.digest} has 1 distinct approvers, and .* demanded 2"):
+        demanded(2, "a")
+    with pytest.raises(ApprovalError, match="has 1 distinct approvers"):
+        demanded(2, "a", "a")
+    for number in (0, True, "2", 1.5):
+        with pytest.raises(EvidenceError, match="which is no number from 1"):
+            demanded(number, "a")
+
+
+@pytest.mark.parametrize("other", [{"task": "another"}, {"task": "certificate", "map_index": 3}])
+def test_another_tasks_certificate_is_not_superseded(store: Store, listed: Manifest, other: dict[str, Any]) -> None:
+    disposals = night(store, listed)
+    certificate.write(store, disposals, scene.facts(**other))
+    before = {name: store.read(name) for name in store.names("certificates")}
+    with pytest.raises(ConfigurationError, match=r"was written by task .*: name all of its disposals in disposals="):
+        certify(store, *disposals)
+    assert {name: store.read(name) for name in store.names("certificates")} == before
 
 
 def test_an_older_certificate_is_kept_and_named(store: Store, listed: Manifest) -> None:

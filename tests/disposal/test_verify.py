@@ -26,7 +26,7 @@ from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.journal import render
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.record import canonical
+from airflow_provider_records.disposal.record import Record, canonical
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.disposal.verify import Report, verify
 from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
@@ -37,7 +37,7 @@ NAME = certificate.file_name(scene.DAG, scene.RUN)
 
 
 class Evidence:
-    """One certified night in a folder: a part of an approved list, a refusal, a retry, and the mark."""
+    """One certified night in a folder: an approved list in two parts, a refusal, a retry, and the marks."""
 
     def __init__(self, root: Path, key: Ed25519PrivateKey | None = KEY) -> None:
         self.root, self.key = root, key
@@ -58,8 +58,16 @@ class Evidence:
             self.store, gone, self.approvals, name="opus", approved=self.listed, made=scene.facts("mark")
         )
         bold = scene.carry_out(self.store, Manifest.write(self.store, ["x", "y"]), made=scene.facts("bold"))
-        self.disposals = [deleted, marked, bold]
+        self.disposals = [deleted, marked, bold, *self.rest(Approval.read(self.store, first), list(whole)[8:])]
         self.certify()
+
+    def rest(self, approval: Approval, records: list[Record]) -> list[Disposal]:
+        part = Manifest.write(self.store, records)
+        given = [approval.for_part(part.digest, self.store).write(self.store)]
+        return [
+            scene.carry_out(self.store, part, given, name=name, made=scene.facts("rest", map_index=place))
+            for place, name in enumerate(("enaio", "opus"))
+        ]
 
     def delete(self, try_number: int, told: dict[str, Result]) -> Disposal:
         made = scene.facts("delete_enaio", try_number)
@@ -129,10 +137,12 @@ def test_a_night_verifies(original: Evidence) -> None:
         f"the certificate is unchanged: {original.document['digest']}",
         f"signed with the key {certificate.key_id(KEY.public_key())}",
         f"{len(original.files) - 1} files are unchanged, {size:,} bytes",
-        "2 approvals by 1 person, each for the list that it names",
+        "3 approvals by 1 person, each for the list that it names",
         f"enaio: 8 records on the list, {same} (7 destroyed, 1 blocked)",
         f"Opus: 7 records on the list, {same} (7 destroyed)",
         f"enaio: 2 records on the list, {same} (2 destroyed)",
+        f"enaio: 4 records on the list, {same} (4 destroyed)",
+        f"Opus: 4 records on the list, {same} (4 destroyed)",
     ]
     assert [note.partition(",")[0] for note in report.notes] == [
         "The signature was checked with the key that the certificate names itself"
@@ -272,6 +282,9 @@ Edit = Callable[[dict[str, Any]], Any]
     [
         (lambda d: d["counts"]["enaio"].update(destroyed=10, blocked=0), "about counts does not follow"),
         (lambda d: d.update(complete=False), "about complete does not follow"),
+        (lambda d: d["omitted"].append({"task": "x", "journal_files": 1}), "about omitted does not follow"),
+        (lambda d: d["uncovered"].append({}), "about uncovered does not follow"),
+        (lambda d: d["disposals"][0]["record"]["options"].update(min_approvals=2), r"\(record\) does not follow"),
         (lambda d: d["scope"]["selection"].pop(), "about scope does not follow"),
         (lambda d: d["approvals"][0].update(approver="boss"), "about approvals does not follow"),
         (lambda d: d["approvals"].pop(), "about approvals does not follow"),
@@ -640,6 +653,44 @@ def test_a_certificate_that_lies_elsewhere(evidence: Evidence, tmp_path: Path) -
 def test_no_certificate_at_all(evidence: Evidence, content: bytes) -> None:
     evidence.path.write_bytes(content)
     assert "no JSON document" in (words := problem(evidence.verify())) or "no certificate" in words
+
+
+def test_what_has_no_disposal_is_noted_and_cannot_be_denied(evidence: Evidence) -> None:
+    left_out = evidence.disposals.pop()
+    evidence.certify()
+    report = evidence.verify()
+    assert report.ok, report.problem
+    (note,) = (note for note in report.notes if note.startswith("The certificate says that it is not complete"))
+    assert f"{scene.folder(left_out.made)} has a journal" in note
+    assert "Opus: 4 records of the approved list" in note
+    assert not any("does not name" in each for each in report.notes if each is not note)
+    document = evidence.document
+    document |= {"complete": True, "uncovered": []}
+    evidence.reseal(document)
+    assert "about uncovered does not follow" in problem(evidence.verify())
+    document["omitted"] = []
+    evidence.reseal(document)
+    assert "about omitted does not follow" in problem(evidence.verify())
+
+
+def test_a_task_that_began_after_the_certificate_is_noted(evidence: Evidence) -> None:
+    later = scene.carry_out(evidence.store, evidence.listed, evidence.approvals, made=scene.facts("later"))
+    report = evidence.verify()
+    assert report.ok, report.problem
+    assert any(note.startswith(f"{scene.folder(later.made)} has a journal that") for note in report.notes)
+
+
+def test_fewer_people_than_the_task_demanded_are_found(evidence: Evidence) -> None:
+    """A summary and a certificate that were made up whole still need the approvals."""
+    document = evidence.document
+    entry = document["disposals"][0]
+    entry["record"]["options"]["min_approvals"] = 2
+    old, uri = entry["file"], evidence.store.uri(entry["file"])
+    entry["file"] = evidence.store.name(scene.forge(evidence.store, uri, options=entry["record"]["options"]))
+    next(each for each in document["files"] if each["name"] == old)["name"] = entry["file"]
+    evidence.relist(document)
+    evidence.reseal(document)
+    assert "has 1 distinct approvers" in problem(evidence.verify())
 
 
 def test_what_is_incomplete_is_noted(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from airflow_provider_records.operators.base import evidence_store
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.operators.selection import manifest_reference
 from tests.disposal import scene
 from tests.operators.conftest import World
 from tests.operators.desk import context
@@ -190,6 +191,50 @@ def test_a_dry_run_is_never_complete(store: Store) -> None:
     disposal = scene.carry_out(store, Manifest.write(store, ["a"]), dry_run=True)
     refused([disposal.reference()], "enaio: dry run, nothing was sent")
     assert certify([disposal.reference()], require_complete=False)[0]["complete"] is False
+
+
+def test_a_mapped_task_that_pushed_nothing_is_noticed(store: Store) -> None:
+    """Airflow leaves out of a mapped task's output what was never pushed, without a word."""
+    given, killed = disposed(store, place=0), disposed(store, place=1)
+    operator = DestructionCertificateOperator(task_id="certificate", disposals=lazy([given.reference()]))
+    task = context(operator, **RUN)
+    folder = scene.folder(killed.made)
+    with pytest.raises(AirflowFailException, match="not everything is done") as caught:
+        operator.execute(task)
+    assert f"{folder} has a journal, and no disposal of it was given" in str(caught.value)
+    assert isinstance(caught.value.__cause__, CertificateIncompleteError)
+    pushed = task["ti"].pushed["return_value"]
+    assert pushed["complete"] is False
+    assert [each["task"] for each in document(pushed)["omitted"]] == [folder]
+
+
+def test_one_task_that_is_not_mapped_writes_the_certificate(store: Store) -> None:
+    reference = disposed(store).reference()
+    operator = DestructionCertificateOperator(task_id="certificate", disposals=[reference])
+    with pytest.raises(AirflowFailException, match="of one task that is not mapped"):
+        operator.execute(context(operator, **RUN, map_index=0))
+    assert store.names("certificates") == []
+    certify([reference])
+    second = DestructionCertificateOperator(task_id="second", disposals=[reference])
+    with pytest.raises(AirflowFailException, match="was written by task 'certificate'"):
+        second.execute(context(second, **RUN))
+
+
+@pytest.mark.parametrize(("given", "held"), [({}, (2, 70)), ({"min_approvals": 1, "max_records": 50}, (1, 50))])
+def test_the_limits_that_held_are_on_the_certificate(
+    world: World, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], held: tuple[int, int]
+) -> None:
+    """Also those that [records] decides, and not the DAG."""
+    monkeypatch.setenv("AIRFLOW__RECORDS__MIN_APPROVALS", "2")
+    monkeypatch.setenv("AIRFLOW__RECORDS__MAX_RECORDS", "70")
+    listed = Manifest.write(world.store, list(world.stage.parts["enaio"].archive.objects)[:2])  # type: ignore[attr-defined]
+    records = manifest_reference(listed, scene.approve(world.store, listed, "a", "b"))
+    delete = EnaioDeleteObjectOperator(task_id="delete", records=records, accept=("absent", "destroyed"), **given)
+    done = delete.execute(context(delete, **RUN))
+    (entry,) = document(certify([done], require_complete=False)[0])["disposals"]
+    options = entry["record"]["options"]
+    assert (options["min_approvals"], options["max_records"]) == held
+    assert options["accept"] == ["absent", "destroyed"]
 
 
 def test_signs_with_the_configured_key(store: Store, key_file: Path) -> None:
