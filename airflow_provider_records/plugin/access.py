@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from time import time
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -14,8 +16,8 @@ from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.team import Team
-from airflow.models.xcom import XComModel
-from sqlalchemy import Text, cast, or_, select
+from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_records.disposal.store import safe_name
@@ -84,18 +86,55 @@ def runs(dag_ids: Iterable[str], session: Session, run_id: str | None = None) ->
     }
 
 
+def version(run: Run | None) -> str:
+    """Return what changes whenever a run goes on; empty while it does.
+
+    One that Airflow does not know stays as it is, unless it is the run of another Airflow with the same evidence
+    store: it changes every hour.
+    """
+    return run.version if run else f"gone {time() // 3600:.0f}"
+
+
 def mentions(dag_id: str, run_id: str, digest: str, session: Session) -> bool:
-    """Tell whether a run handles a list: one of its tasks returned its digest, or asks people about it."""
-    said = select(XComModel.key).where(
-        XComModel.dag_id == dag_id, XComModel.run_id == run_id, cast(XComModel.value, Text).contains(digest)
+    """Tell whether a run handles a list: one of its tasks returned a reference to it, or asks people about it.
+
+    Whatever else it says is no reason: a title or comment with the digest of another team's list would open that.
+
+    :param digest: digest of the list, ``sha256:`` + hex.
+    """
+    returned = select(XComModel.value).where(
+        XComModel.dag_id == dag_id,
+        XComModel.run_id == run_id,
+        XComModel.key == XCOM_RETURN_KEY,
+        cast(XComModel.value, Text).contains(digest),
     )
     asked = (
-        select(HITLDetail.ti_id)
+        select(HITLDetail.params)
         .join(TaskInstance, TaskInstance.id == HITLDetail.ti_id)
         .where(
             TaskInstance.dag_id == dag_id,
             TaskInstance.run_id == run_id,
-            or_(cast(HITLDetail.params, Text).contains(digest), HITLDetail.body.contains(digest)),
+            cast(HITLDetail.params, Text).contains(digest),
         )
     )
-    return any(session.scalar(query.limit(1)) is not None for query in (said, asked))
+    return any(digest in _referenced(value) for value in session.scalars(returned)) or any(
+        digest == asked_about(params) for params in session.scalars(asked)
+    )
+
+
+def asked_about(params: object) -> str:
+    """Return the digest of the list that a form of the approval operator is about; empty if it is another form."""
+    value = params.get("manifest") if isinstance(params, Mapping) else None
+    value = value.get("value") if isinstance(value, Mapping) else value
+    return value if isinstance(value, str) else ""
+
+
+def _referenced(returned: object) -> set[str]:
+    """Return the digests of the lists that a task returned references to, one or several."""
+    try:
+        value = json.loads(returned) if isinstance(returned, str) else returned
+    except ValueError:
+        return set()
+    items = value if isinstance(value, list) else [value]
+    found = [item.get("digest") for item in items if isinstance(item, Mapping) and "manifest" in item]
+    return {digest for digest in found if isinstance(digest, str)}

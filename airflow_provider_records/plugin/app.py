@@ -110,7 +110,7 @@ def overview(
         run_id = run.run_id if run else nights.run_id(dag, folder)
         if not run_id:
             return None
-        night = nights.read(dag, run_id, run.version if run else "")
+        night = nights.read(dag, run_id, access.version(run))
         return row(nights, night, run, when, folder in certified[dag])
 
     with ThreadPoolExecutor(_READERS) as pool:
@@ -141,7 +141,7 @@ def one_night(request: Request, user: GetUserDep, session: SessionDep, dag_id: s
     _demand(user, dag_id, session)
     folder = safe_name(run_id)
     run = access.runs([dag_id], session, run_id).get((dag_id, folder))
-    night = nights.read(dag_id, run_id, run.version if run else "")
+    night = nights.read(dag_id, run_id, access.version(run))
     if not night.tasks and not night.problem:
         raise HTTPException(404, f"Run {run_id} of {dag_id} has not disposed of anything (yet).")
     shown = row(nights, night, run, moment(folder, run), folder in nights.certified(dag_id))
@@ -267,12 +267,10 @@ def _demand_list(user: Any, dag_id: str, run_id: str, digest: str, session: Any)
     nights, _ = _evidence()
     _demand(user, dag_id, session)
     night = nights.read(dag_id, run_id)
-    approved = nights.approvals(night.disposals)
-    digests = {
-        *night.digests,
-        *(text for approval in approved for text in approval.fields().values() if isinstance(text, str)),
-    }
-    if f"sha256:{digest}" not in digests and not access.mentions(dag_id, run_id, digest, session):
+    wanted = f"sha256:{digest}"
+    approvals = nights.approvals(night.disposals)
+    lists = {text for each in approvals for text in (each.digest, each.part_of, each.shown)}
+    if wanted not in night.digests | lists and not access.mentions(dag_id, run_id, wanted, session):
         raise HTTPException(404, "This run has no such list. Open it from the run that uses it.")
 
 

@@ -14,7 +14,7 @@ from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.plugin import access
 from tests.disposal import scene
-from tests.plugin.conftest import DAG, OTHER, Client, know_run, one_night, run_id
+from tests.plugin.conftest import DAG, OTHER, Client, facts, know_run, one_night, run_id
 
 SECRET = "nobody may read this"
 
@@ -115,12 +115,22 @@ def test_a_list_that_waits_for_its_approval_is_shown_to_who_may_read_the_run(sto
     assert sign_in("anna").get(path.replace("02%3A00", "03%3A00")).status_code == 404
 
 
+def test_one_of_several_parts_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
+    parts = [Manifest.write(store, scene.records(30)[start : start + 10]) for start in (0, 10, 20)]
+    know_run(0, "running")
+    _push([{"manifest": part.uri, "digest": part.digest, "count": 10, "approvals": []} for part in parts])
+    for part in parts:
+        path = f"/records/manifests/{part.digest[7:]}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
+        assert "10 records" in sign_in("anna").get(path).text
+        assert sign_in("bert").get(path).status_code == 404
+
+
 def test_a_list_that_people_are_asked_about_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
     manifest = Manifest.write(store, scene.records(30))
     path = f"/records/manifests/{manifest.digest[7:]}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
     know_run(0, "running")
     assert sign_in("anna").get(path).status_code == 404
-    _ask(manifest.digest)
+    _ask(_form(manifest.digest))
     assert "30 records" in sign_in("anna").get(path).text
     assert sign_in("bert").get(path).status_code == 404
 
@@ -137,26 +147,51 @@ def _task(session: Any, task_id: str) -> tuple[int, uuid.UUID]:
     return number, task
 
 
-def _push(value: Any) -> None:
-    """Push what a task returned, as the API server stores it."""
+def _push(value: Any, task_id: str = "due", key: str = "return_value") -> None:
+    """Push an XCom, as the API server stores it."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        number, _ = _task(session, "due")
-        where = {"dag_run_id": number, "task_id": "due", "dag_id": DAG, "run_id": run_id(0)}
-        session.add(XComModel(**where, key="return_value", value=json.dumps(value)))
+        number, _ = _task(session, task_id)
+        where = {"dag_run_id": number, "task_id": task_id, "dag_id": DAG, "run_id": run_id(0)}
+        session.add(XComModel(**where, key=key, value=json.dumps(value)))
 
 
-def _ask(digest: str) -> None:
-    """Ask people about a list, as the approval operator does."""
+def _ask(params: Any, body: str = "") -> None:
+    """Ask people, as a task that needs an answer does."""
     from airflow.models.hitl import HITLDetail
     from airflow.utils.session import create_session
 
     with create_session() as session:
         _, task = _task(session, "approve")
-        params = {"manifest": {"value": digest, "schema": {"const": digest}}}
-        session.add(HITLDetail(ti_id=task, options=["Approve"], subject="Dispose of 30 records?", params=params))
+        asked = {"options": ["Approve"], "subject": "Dispose of 30 records?", "body": body, "params": params}
+        session.add(HITLDetail(ti_id=task, **asked))
+
+
+def _form(digest: str) -> dict[str, Any]:
+    """Return the form of the approval operator, as Airflow stores it."""
+    return {"manifest": {"value": digest, "schema": {"const": digest}}, "comment": {"value": "", "schema": {}}}
+
+
+@pytest.mark.parametrize("suffix", ["", ".jsonl"])
+def test_a_digest_in_a_free_text_opens_no_list(store: Store, sign_in: Client, suffix: str) -> None:
+    foreign = Manifest.write(store, [{"key": "foreign-1", "title": SECRET}])
+    mine = Manifest.write(store, scene.records(9))
+    know_run(0)
+    approvals = scene.approve(store, mine, foreign.digest, comment=foreign.digest)
+    scene.carry_out(store, mine, approvals, name=foreign.digest, made=facts("delete", requested_by=foreign.digest))
+    _push({"manifest": mine.uri, "digest": mine.digest, "note": foreign.digest})
+    _push([foreign.digest, {"title": foreign.digest, "digest": foreign.digest}], "titles")
+    _push({"manifest": foreign.uri, "digest": foreign.digest}, "remarks", key="note")
+    _push(f"{{{foreign.digest}", "broken")
+    _ask({**_form(mine.digest), "comment": {"value": foreign.digest}}, f"Titles: {foreign.digest}")
+    for user in ("anna", "admin"):
+        where = {"dag_id": DAG, "run_id": run_id(0)}
+        answer = sign_in(user).get(f"/records/manifests/{foreign.digest[7:]}{suffix}", params=where)
+        assert answer.status_code == 404
+        assert SECRET not in answer.text
+        assert sign_in(user).get(f"/records/manifests/{mine.digest[7:]}{suffix}", params=where).status_code == 200
 
 
 def test_a_dag_that_airflow_does_not_know_any_more_is_for_those_who_may_read_all(store: Store, sign_in: Client) -> None:
@@ -252,7 +287,7 @@ def test_no_name_leads_out_of_the_lists(store: Store, sign_in: Client) -> None:
         store.write(f"{name}.jsonl", SECRET.encode())
     # What a task returns may hold anything, so that the run "knows" each of these lists.
     know_run(0)
-    _push({"note": " ".join(ESCAPES), "more": "../secret"})
+    _push([{"manifest": name, "digest": f"sha256:{name}"} for name in (*ESCAPES, "../secret")])
     admin = sign_in("admin")
     for digest in ESCAPES:
         answer = admin.get(f"/records/manifests/{digest}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}")

@@ -11,6 +11,7 @@ from typing import IO, Any
 import pytest
 
 from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.plugin import access
 from tests.plugin.conftest import DAG, Client, know_run, know_runs, many_nights, one_night, run_id, set_state
 
 NIGHTS = 1000
@@ -42,9 +43,13 @@ def _counted(found: Counter[str], name: str, real: Any) -> Any:
     return count
 
 
-def test_a_thousand_nights(store: Store, sign_in: Client, asked: Counter[str]) -> None:
+@pytest.mark.parametrize("known", [NIGHTS, 0], ids=["known", "forgotten"])
+def test_a_thousand_nights(
+    store: Store, sign_in: Client, asked: Counter[str], monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    monkeypatch.setattr(access, "time", lambda: 3_599_999.0)
     many_nights(store, NIGHTS, records=100)
-    know_runs(range(NIGHTS))
+    know_runs(range(known))
     anna = sign_in("anna")
     seconds, counts = [], []
     for page in (1, 1, 10):
@@ -64,6 +69,20 @@ def test_a_thousand_nights(store: Store, sign_in: Client, asked: Counter[str]) -
     # DAGs, runs of the DAG, certificates of the DAG; no night that has ended is listed or read again.
     assert second == {"children": 3}
     assert max(seconds) < 20
+
+
+def test_a_night_of_another_airflow_is_read_anew_every_hour(
+    store: Store, sign_in: Client, asked: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_night(store)
+    anna = sign_in("anna")
+    listed = []
+    for now in (0, 3_599, 3_600, 3_601):
+        monkeypatch.setattr(access, "time", lambda now=now: now)
+        asked.clear()
+        anna.get("/records/")
+        listed.append(asked["names"])
+    assert listed == [1, 0, 1, 0]
 
 
 def test_a_night_that_goes_on_is_read_anew(store: Store, sign_in: Client, asked: Counter[str]) -> None:
