@@ -76,7 +76,7 @@ class State:
     :param in_doubt: keys with an intent that has no outcome.
     :param unanswered: keys to which any call of ours went unanswered, settled since or not.
     :param seen: keys that were seen to be there by the try that called for them, or by this one, before any call.
-    :param lost: URI of an earlier try's journal that is not there any more; empty: none is missing.
+    :param lost: URI of an earlier try's session that is not there any more; empty: none is missing.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -194,7 +194,8 @@ class Journal:
     :param started: when the DAG run started, ISO 8601; orders runs that were created anew under the same id.
     :param try_number: number of the try, from 1.
     :param call_seconds: longest time a call can take from its beginning until it has taken effect or never will.
-    :param expected: URI of the journal that an earlier try opened, where that is known from elsewhere.
+    :param expected: ``uri`` of the newest session that began a call, where that is known from elsewhere. It is to be
+        kept there before the first call: its first segment is on storage by then, and names all that it read.
     :param about: what to say at the start of the session to those who look on, such as the system.
     :param clock: seconds since the epoch.
     :raises JournalError: the journal belongs to another list, was changed, or a newer try has opened it.
@@ -215,7 +216,6 @@ class Journal:
     ) -> None:
         self.store = store
         self.folder = f"{folder}/journal"
-        self.uri = store.uri(self.folder)
         self._expected = expected
         self._about = dict(about or {})
         self._clock = clock
@@ -226,6 +226,11 @@ class Journal:
         self.resumed = self._open(manifest)
         while set(store.names(self.folder)) - self._names:  # published after we read and before we started
             self._open(manifest)
+
+    @property
+    def uri(self) -> str:
+        """The URI of this session."""
+        return self.store.uri(f"{self.folder}/{self._session}")
 
     def _open(self, manifest: str) -> bool:
         """Read what there is and start a session upon it; tell whether there was anything."""
@@ -240,7 +245,9 @@ class Journal:
         self._known = {*heads, self._session}
         self._seq, self._prev = 0, ""
         self._names.add(f"{self.folder}/{self._session}/{_file(0, OPEN)}")
-        missing = bool(self._expected) and (self._expected != self.uri or not heads)
+        missing = bool(self._expected) and self._expected not in {
+            self.store.uri(f"{self.folder}/{session}") for session in heads
+        }
         if missing:
             self.state.lost = self._expected
         more = {**self._about, "lost": self.state.lost} if self.state.lost else self._about
@@ -335,8 +342,12 @@ class Journal:
         :raises JournalError: it has.
         """
         for session in set(self.store.children(self.folder)) - self._known:
+            # Its folder comes before its first segment. To list it again finds that; to ask for the segment by
+            # name may not, for a minute: network file systems remember what was not there.
             name = f"{self.folder}/{session}/{_file(0, OPEN)}"
-            if not self.store.exists(name) or (segment := parse(name, self.store.read(name))) is None:
+            if _file(0, OPEN) not in self.store.children(f"{self.folder}/{session}"):
+                continue
+            if (segment := parse(name, self.store.read(name))) is None:
                 continue
             if (*_order(segment.header), session) > (*_order(self._started), self._session):
                 raise _taken_over(session)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from airflow_provider_records.disposal.outcome import Outcome, Proof, Result
 from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.exceptions import EvidenceError, JournalError
-from tests.disposal.places import Whim, in_memory, whimsical
+from tests.disposal.places import Killed, Whim, in_memory, whimsical
 
 FOLDER = "disposals/night/run/delete/-1"
 LIST = "sha256:" + "1" * 64
@@ -118,6 +120,57 @@ def test_another_list_is_refused_with_the_way_out_and_leaves_no_trace(store: Sto
         opened(store, 2, manifest="sha256:" + "2" * 64)
     assert segments(store) == before
     assert opened(store, 2).state.in_doubt == {"c"}
+
+
+# Lost
+
+
+def lose(session: str) -> None:
+    """Take a session out of its folder, as if it had been written elsewhere."""
+    shutil.rmtree(session.removeprefix("file://"))
+
+
+def test_the_newest_session_is_missed_though_older_ones_are_there(tmp_path: Path) -> None:
+    """Two workers whose evidence lies under the same path of two disks."""
+    store = Store(str(tmp_path))
+    first = written(store)
+    second = opened(store, 2, expected=first.uri)
+    assert not second.state.lost
+    lose(second.uri)
+    third = opened(store, 3, call_seconds=30.0, expected=second.uri)
+    assert third.state.lost == second.uri
+    assert third._quiet_at > time.time() + 30
+    assert opened(store, 4, expected=third.uri).state.lost == second.uri
+
+
+def test_sessions_that_were_read_are_missed_behind_the_newest(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    first = written(store)
+    second = opened(store, 2, expected=first.uri)
+    lose(first.uri)
+    with pytest.raises(JournalError, match="lacks segments that were read before"):
+        opened(store, 3, expected=second.uri)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_try_killed_while_it_opens_is_no_loss(after: bool, store: Store) -> None:
+    """Its name is kept only once its first segment is there, and nothing is sent before."""
+    hint = opened(store).uri
+
+    write = store.write
+
+    def killed(name: str, content: bytes) -> str:
+        if after:
+            write(name, content)
+        raise Killed
+
+    with contextlib.suppress(Killed), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "write", killed)
+        hint = opened(store, 2, expected=hint).uri
+    third = opened(store, 3, expected=hint)
+    assert not third.state.lost
+    assert third._quiet_at == 0
+    assert not opened(store, 4, expected=third.uri).state.lost
 
 
 # Torn and changed

@@ -170,7 +170,7 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
         claimed = {key for key, each in outcomes.items() if each.result in {Result.DESTROYED, Result.RECYCLED}}
         assert claimed
         assert claimed == set(made.effects) - before
-        assert f"file://{journal}" in {entry.get("lost") for entry in made.check_evidence()}
+        assert f"file://{journal}" in {entry.get("lost", "").rpartition("/")[0] for entry in made.check_evidence()}
 
 
 def test_a_journal_that_is_where_it_was_is_not_called_lost(tmp_path: Path) -> None:
