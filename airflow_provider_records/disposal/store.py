@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -18,6 +21,7 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
 
 _LONGEST_NAME = 180
+_DRAFTED = "drafted in the temporary folder"
 
 
 def safe_name(text: str) -> str:
@@ -82,14 +86,12 @@ class Store:
 
         :raises EvidenceError: the store cannot be written.
         """
-        try:
+        with self._refusals(name, "written"):
             if self._fs is not None:
                 self._fs.pipe_file(f"{self._base}/{name}", content)
             else:
                 with self._draft(name) as draft:
                     draft.write(content)
-        except OSError as error:
-            raise self._unwritable(name, error) from error
         return self.uri(name)
 
     def write_pieces(self, name: str, pieces: Iterable[bytes]) -> str:
@@ -97,17 +99,15 @@ class Store:
 
         :raises EvidenceError: the store cannot be written.
         """
-        try:
+        with self._refusals(name, _DRAFTED if self._fs else "written", OSError):
             if self._fs is not None:
                 with tempfile.NamedTemporaryFile(prefix="records-") as draft:
                     draft.writelines(pieces)
                     draft.flush()
-                    self._fs.put_file(draft.name, f"{self._base}/{name}")
+                    self._put(draft.name, name)
             else:
                 with self._draft(name) as target:
                     target.writelines(pieces)
-        except OSError as error:
-            raise self._unwritable(name, error) from error
         return self.uri(name)
 
     def write_lines(self, folder: str, lines: Iterable[bytes]) -> tuple[str, str, int]:
@@ -120,23 +120,18 @@ class Store:
         """
         digest = hashlib.sha256()
         count = 0
-        with tempfile.NamedTemporaryFile(prefix="records-", suffix=".jsonl") as draft:
+        with (
+            self._refusals(folder, _DRAFTED, OSError),
+            tempfile.NamedTemporaryFile(prefix="records-", suffix=".jsonl") as draft,
+        ):
             for line in lines:
                 digest.update(line)
                 draft.write(line)
                 count += 1
             draft.flush()
             name = f"{folder}/{digest.hexdigest()}.jsonl"
-            try:
-                if self._fs is not None:
-                    if not self._fs.exists(f"{self._base}/{name}"):
-                        self._fs.put_file(draft.name, f"{self._base}/{name}")
-                elif not (self._local / name).exists():
-                    with self._draft(name) as target, Path(draft.name).open("rb") as source:
-                        while piece := source.read(1 << 20):
-                            target.write(piece)
-            except OSError as error:
-                raise self._unwritable(name, error) from error
+            if not self.exists(name):
+                self._put(draft.name, name)
         return self.uri(name), f"sha256:{digest.hexdigest()}", count
 
     def read(self, name: str) -> bytes:
@@ -153,15 +148,10 @@ class Store:
 
         :raises EvidenceError: there is none, or it cannot be read.
         """
-        try:
-            with self._fs.open(f"{self._base}/{name}", "rb") if self._fs else (self._local / name).open("rb") as file:
-                yield file
-        except FileNotFoundError:
-            raise EvidenceError(
-                f"{self.uri(name)} is missing; do all workers reach the same [records] evidence_path?"
-            ) from None
-        except OSError as error:
-            raise StoreUnavailableError(f"{self.uri(name)} cannot be read: {error.strerror or error}.") from error
+        with self._refusals(name, "read"):
+            file = self._fs.open(f"{self._base}/{name}", "rb") if self._fs else (self._local / name).open("rb")
+        with file, io.BufferedReader(_Pieces(file, lambda: self._refusals(name, "read")), 1 << 16) as pieces:
+            yield pieces
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all files below a folder, sorted; empty if there is no such folder.
@@ -169,11 +159,12 @@ class Store:
         :raises EvidenceError: a folder is there and cannot be read.
         """
         if self._fs is not None:
-            self._fs.invalidate_cache()
-            try:
-                found = self._fs.find(f"{self._base}/{folder}")
-            except FileNotFoundError:
-                return []
+            with self._refusals(folder, "listed"):
+                self._fs.invalidate_cache()
+                try:
+                    found = self._fs.find(f"{self._base}/{folder}")
+                except FileNotFoundError:
+                    return []
             return sorted(str(path).split(f"{self._base.lstrip('/')}/", 1)[-1] for path in found)
 
         def fail(error: OSError) -> None:
@@ -189,22 +180,52 @@ class Store:
         )
 
     def children(self, folder: str) -> list[str]:
-        """Return the last parts of the names directly below a folder; empty if there is no such folder."""
-        try:
-            if self._fs is not None:
+        """Return the last parts of the names directly below a folder; empty if there is no such folder.
+
+        :raises EvidenceError: it is there and cannot be read.
+        """
+        with self._refusals(folder, "listed"):
+            try:
+                if self._fs is None:
+                    return os.listdir(self._local / folder)
                 self._fs.invalidate_cache()
                 found = self._fs.ls(f"{self._base}/{folder}", detail=False)
-                return [str(path).rstrip("/").rpartition("/")[2] for path in found]
-            return os.listdir(self._local / folder)
-        except FileNotFoundError:
-            return []
+            except FileNotFoundError:
+                return []
+        return [str(path).rstrip("/").rpartition("/")[2] for path in found]
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is such a file."""
-        return self._fs.exists(f"{self._base}/{name}") if self._fs is not None else (self._local / name).exists()
+        """Tell whether there is such a file.
 
-    def _unwritable(self, name: str, error: OSError) -> EvidenceError:
-        return StoreUnavailableError(f"{self.uri(name)} cannot be written: {error.strerror or error}.")
+        :raises EvidenceError: it cannot be told.
+        """
+        with self._refusals(name, "looked for"):
+            return self._fs.exists(f"{self._base}/{name}") if self._fs else (self._local / name).exists()
+
+    def _put(self, draft: str, name: str) -> None:
+        with self._refusals(name, "written"):
+            if self._fs is not None:
+                self._fs.put_file(draft, f"{self._base}/{name}")
+                return
+            with self._draft(name) as target, Path(draft).open("rb") as source:
+                shutil.copyfileobj(source, target, 1 << 20)
+
+    @contextlib.contextmanager
+    def _refusals(self, name: str, deed: str, kind: type[Exception] = Exception) -> Iterator[None]:
+        """Say in one way what file systems say in many; ``kind``: of errors that are theirs where others may come."""
+        try:
+            yield
+        except EvidenceError:
+            raise
+        except kind as error:
+            if isinstance(error, FileNotFoundError) and deed == "read":
+                raise EvidenceError(
+                    f"{self.uri(name)} is missing; do all workers reach the same [records] evidence_path?"
+                ) from None
+            # Only the first line: what follows in some libraries is the whole answer.
+            said = f"{type(error).__name__} {error}".splitlines()[0][:300]
+            words = getattr(error, "strerror", None) or said
+            raise StoreUnavailableError(f"{self.uri(name)} cannot be {deed}: {str(words).rstrip('.')}.") from error
 
     @contextlib.contextmanager
     def _draft(self, name: str) -> Iterator[IO[bytes]]:
@@ -227,3 +248,27 @@ class Store:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+class _Pieces(io.RawIOBase):
+    """A file that says in our way what its file system says while it is read."""
+
+    def __init__(self, file: IO[bytes], refusals: Callable[[], AbstractContextManager[None]]) -> None:
+        self._file = file
+        self._refusals = refusals
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with self._refusals():
+            return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - the buffer protocol has a name from 3.12 on
+        with self._refusals():
+            piece = self._file.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)

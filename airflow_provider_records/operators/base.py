@@ -41,7 +41,7 @@ def evidence_store() -> Store:
     :raises ConfigurationError: no installed provider serves its kind of storage.
     :raises EvidenceError: it names no usable folder.
     """
-    path = conf.get("records", "evidence_path", fallback="") or f"file://{conf.get('core', 'airflow_home')}"
+    path = conf.get("records", "evidence_path", fallback="") or conf.get_default_value("records", "evidence_path")
     if path.startswith("file://") or "://" not in path:
         return Store(path)
     try:

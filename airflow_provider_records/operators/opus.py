@@ -327,9 +327,11 @@ def due_manifest(
     return Manifest.write(store, records())
 
 
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+def _compiled(pattern: object) -> re.Pattern[str] | None:
     if pattern is None:
         return None
+    if not isinstance(pattern, str):
+        raise ConfigurationError(f"target_id_pattern must be a regular expression as text, not {pattern!r}.")
     try:
         compiled = re.compile(pattern)
     except re.error as error:

@@ -147,9 +147,10 @@ def accepted_results(accept: Iterable[str]) -> frozenset[Result]:
     :raises ConfigurationError: it names something else than outcomes after which a record is gone.
     """
     allowed = [str(result) for result in Result if result.gone]
-    if isinstance(accept, str) or not set(accept) <= set(allowed) or not set(accept):
+    given = list(accept) if isinstance(accept, Iterable) and not isinstance(accept, str) else []
+    if not given or any(result not in allowed for result in given):
         raise ConfigurationError(f"accept must be some of {allowed}, not {accept!r}.")
-    return frozenset(Result(result) for result in accept)
+    return frozenset(Result(result) for result in given)
 
 
 def read_disposal(reference: object, store: Store) -> Disposal:

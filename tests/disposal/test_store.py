@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_records.disposal.store import Store, safe_name
-from airflow_provider_records.exceptions import EvidenceError
+from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
 from tests.disposal.places import in_memory
 
 AWKWARD = [
@@ -189,6 +191,94 @@ def test_what_cannot_be_read_is_an_evidence_error(tmp_path: Path, name: str) -> 
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(EvidenceError, match="cannot be read"):
         Store(str(tmp_path)).read(name)
+
+
+class RefusedError(Exception):
+    """What a library raises that knows nothing of OSError: the first line speaks, the others are the answer."""
+
+    def __str__(self) -> str:
+        return "An error occurred (SlowDown)\n<Error>the whole answer</Error>"
+
+
+STEPS: dict[str, Callable[[Store], object]] = {
+    "pipe_file": lambda store: store.write("a", b"1"),
+    "put_file": lambda store: store.write_pieces("a", [b"1"]),
+    "exists": lambda store: (store.exists("a"), store.write_lines("manifests", [b"1\n"])),
+    "_open": lambda store: store.read("a"),
+    "find": lambda store: store.names("manifests"),
+    "ls": lambda store: store.children("manifests"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_any_library_raises_is_said_in_one_way(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = in_memory()
+    store.write("a", b"1")
+
+    def refused(*_: object, **__: object) -> None:
+        raise RefusedError
+
+    monkeypatch.setattr(store._fs, step, refused)
+    with pytest.raises(StoreUnavailableError, match=r"cannot be .*: RefusedError An error occurred \(SlowDown\)\.$"):
+        STEPS[step](store)
+
+
+def test_a_library_that_fails_only_while_it_reads_is_understood_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise RefusedError
+
+    store = in_memory()
+    monkeypatch.setattr(store._fs, "_open", lambda *_, **__: Broken())
+    with store.open("a") as file, pytest.raises(StoreUnavailableError, match="/a cannot be read: RefusedError"):
+        next(file)
+
+
+def test_an_error_of_who_reads_or_writes_stays_as_it_is(store: Store) -> None:
+    store.write("a", b"1\n2\n")
+    for error in (ValueError("theirs"), OSError("theirs")):
+        with pytest.raises(type(error), match=r"^theirs$"), store.open("a"):
+            raise error
+
+    def lines() -> Iterator[bytes]:
+        yield b"1"
+        raise ValueError("theirs")
+
+    with pytest.raises(ValueError, match=r"^theirs$"):
+        store.write_pieces("b", lines())
+    assert not store.exists("b")
+
+
+def test_a_file_can_be_read_from_any_place(store: Store) -> None:
+    content = b"".join(b"%d\n" % number for number in range(50_000))
+    store.write("a", content)
+    with store.open("a") as file:
+        assert next(file) == b"0\n"
+        for place in (200_000, 2, 70_000):
+            file.seek(place)
+            assert file.read(100) == content[place : place + 100]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_a_folder_that_cannot_be_listed_is_a_matter_of_the_store(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(number, "on command")
+
+    store = Store(str(tmp_path))
+    monkeypatch.setattr(os, "listdir", broken)
+    with pytest.raises(StoreUnavailableError, match="journal cannot be listed: on command"):
+        store.children("journal")
+
+
+def test_a_full_temporary_folder_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+    with pytest.raises(StoreUnavailableError, match="manifests cannot be drafted in the temporary folder: No space"):
+        store.write_lines("manifests", [b"1\n"])
 
 
 @given(st.text(), st.text())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import now
 from airflow_provider_records.exceptions import DisposalIncompleteError, StoreUnavailableError
+from airflow_provider_records.operators.base import evidence_store
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator, OpusSystem
 from tests.operators.conftest import World
@@ -78,8 +82,8 @@ def test_a_key_that_does_not_match_the_pattern_leaves_no_manifest(world: World) 
     assert world.store.names("manifests") == []
 
 
-@pytest.mark.parametrize("pattern", [r"enaio-\d+", r"(enaio)-(\d+)", "("])
-def test_a_wrong_pattern_is_refused_before_any_request(world: World, pattern: str) -> None:
+@pytest.mark.parametrize("pattern", [r"enaio-\d+", r"(enaio)-(\d+)", "(", 5, b"(x)", ["(x)"]])
+def test_a_wrong_pattern_is_refused_before_any_request(world: World, pattern: Any) -> None:
     with pytest.raises(AirflowFailException, match="target_id_pattern"):
         run(OpusDueRecordsOperator(task_id="due", due_before=DUE, target_id_pattern=pattern))
     assert not world.stage.log
@@ -181,6 +185,45 @@ def test_after_a_kill_few_readings_settle_all_batches_in_doubt(world: World, mon
     assert inferred == marked
 
 
+def test_a_session_on_another_workers_disk_is_missed_by_the_next_try_here(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Try 1 on one worker, try 2 on another whose evidence has the same path on a disk of its own, try 3 here again."""
+    reference = approved(world, due())
+    free(world, reference)
+    hints: dict[str, Any] = {}
+    store = SimpleNamespace(get=hints.get, set=hints.__setitem__)
+    here, there = tmp_path / "evidence", tmp_path / "there"
+    shutil.copytree(here, there)
+
+    def attempt(number: int, dies_in: str = "") -> Any:
+        def crash(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        operator = OpusDestroyRecordsOperator(task_id="mark", records=reference)
+        with monkeypatch.context() as broken:
+            if dies_in:
+                broken.setattr(dies_in, crash)
+            return operator.execute(context(operator, number) | {"task_state_store": store})
+
+    def swap() -> None:
+        here.rename(tmp_path / "away")
+        there.rename(here)
+        (tmp_path / "away").rename(there)
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(1, "airflow_provider_records.operators.opus.OpusSystem.prepare")
+    swap()
+    with pytest.raises(KeyboardInterrupt):
+        attempt(2, "airflow_provider_records.disposal.journal.Journal.record")
+    assert len(world.stage.effects("opus", "marked")) == 60
+    swap()
+    with pytest.raises(DisposalIncompleteError, match="60 unknown"):
+        attempt(3)
+    assert not world.stage.effects("opus", "marked_again")
+    assert world.calls("opus", "destroy_records") == 4
+
+
 def test_a_rehearsal_reads_the_due_list_only_until_it_knows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = due()
     monkeypatch.setattr(OpusSystem, "batch_size", 1)
@@ -220,12 +263,12 @@ def test_what_one_reading_skips_is_not_taken_for_destroyed(world: World, skipped
 def test_no_mark_is_in_the_air_while_the_due_list_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records that vanish from a list while it is read make it skip others."""
     reference = approved(world, due())
-    free(world, reference)
+    keys = [record.key for record in free(world, reference)]
     monkeypatch.setattr(OpusSystem, "batch_size", 3)
     slow = 0.1
     world.fault(vendor="opus", call="*", times=None, latency_ms=slow * 1000)
-    for skip in (3, 9):
-        world.fault(vendor="opus", call="destroy_records", skip=skip, times=1, status=500, act=False)
+    for key in keys[9], keys[30]:
+        world.fault(vendor="opus", call="destroy_records", match=f'"{key}"', times=1, status=500, act=False)
     result = mark(reference, concurrency=4, max_failure_rate=1.0)
     assert result["counts"]["destroyed"] == 60
     log = [entry for entry in world.stage.log if entry.vendor == "opus"]
@@ -246,7 +289,7 @@ def test_only_accepted_outcomes_are_marked(world: World) -> None:
     assert sum(with_absent["counts"].values()) == len(gone) + deleted["counts"]["absent"]
 
 
-@pytest.mark.parametrize("accept", [(), ("blocked",), "destroyed", ("destroyed", "nonsense")])
+@pytest.mark.parametrize("accept", [(), None, 5, [["destroyed"]], ("blocked",), "destroyed", ("destroyed", "nonsense")])
 def test_accept_takes_only_what_is_gone(world: World, accept: Any) -> None:
     with pytest.raises(AirflowFailException, match="accept"):
         mark([], accept=accept)
@@ -271,6 +314,15 @@ def test_a_refused_account_stops_and_is_not_retried(world: World, status: int) -
     assert pushed["counts"]["failed"] == 15
     assert pushed["counts"]["not_attempted"] == 45
     assert sum(pushed["counts"].values()) == 60
+
+
+def test_an_empty_evidence_path_is_the_documented_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW__RECORDS__EVIDENCE_PATH", raising=False)
+    default = evidence_store().root
+    assert default.startswith("file:///")
+    assert default.endswith("/records_evidence")
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", "")
+    assert evidence_store().root == default
 
 
 def test_an_evidence_path_that_nothing_serves_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
