@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
+from airflow import __version__ as airflow_version
 from airflow.plugins_manager import AirflowPlugin
 
 Message = MutableMapping[str, Any]
@@ -25,9 +27,20 @@ async def page(
     scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
     """Serve the page; an ASGI application that is imported where it is first asked, in the API server."""
-    from airflow_provider_records.plugin.app import app
+    try:
+        from airflow_provider_records.plugin.app import app
+    except ImportError as error:
+        # It uses what Airflow does not promise to keep: its database's models, and how its own API knows the user.
+        from starlette.responses import PlainTextResponse
 
-    await app(scope, receive, send)
+        logging.getLogger(__name__).exception("The page Disposals does not fit this Airflow")
+        text = (
+            f"The page Disposals was made for Airflow 3.3.2 and does not fit Airflow {airflow_version}: it misses "
+            f"{error.name}. Update airflow-provider-records. Disposals and their evidence do not depend on this page."
+        )
+        await PlainTextResponse(text, 503)(scope, receive, send)
+    else:
+        await app(scope, receive, send)
 
 
 class DisposalsPlugin(AirflowPlugin):
