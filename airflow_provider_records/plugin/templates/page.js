@@ -54,6 +54,9 @@
   document.addEventListener("click", leave);
   document.addEventListener("auxclick", leave);
 
+  const shortest = 3000;
+  const longest = 15000;
+  let pause = shortest;
   const refresh = async () => {
     const here = document.querySelectorAll("[data-live]");
     if (here.length === 0) {
@@ -70,15 +73,17 @@
             location.reload();
             return;
           }
-          for (const [now, then] of pairs) {
+          const moved = pairs.filter(([now, then]) => now.outerHTML !== then.outerHTML);
+          for (const [now, then] of moved) {
             now.replaceWith(then);
           }
+          pause = moved.length > 0 ? shortest : Math.min(2 * pause, longest);
         }
       } catch {
         // the server is away for a moment; it is asked again
       }
     }
-    setTimeout(refresh, 3000);
+    setTimeout(refresh, pause);
   };
-  document.addEventListener("DOMContentLoaded", () => setTimeout(refresh, 3000));
+  document.addEventListener("DOMContentLoaded", () => setTimeout(refresh, pause));
 })();
