@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from time import time
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -23,6 +24,8 @@ from sqlalchemy.orm import Session
 from airflow_provider_records.disposal.store import safe_name
 
 _GOING = {"queued", "running"}
+_ASKING = ("awaiting_input", "deferred")
+_RECORDS = re.compile(r"Dispose of ([\d,]+) records?\?")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,25 @@ class Run:
     def going(self) -> bool:
         """Whether tasks of it run or will run."""
         return self.state in _GOING
+
+
+@dataclass(frozen=True)
+class Request:
+    """A task that waits until people have answered for a list.
+
+    :param map_index: -1 unless the task is mapped.
+    :param digest: digest of the list.
+    :param records: how many are on it, as the request says; empty if it does not.
+    :param since: when they were asked, ISO 8601 in UTC.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    digest: str
+    records: str
+    since: str
 
 
 def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[str]:
@@ -120,6 +142,38 @@ def mentions(dag_id: str, run_id: str, digest: str, session: Session) -> bool:
     return any(digest in _referenced(value) for value in session.scalars(returned)) or any(
         digest == asked_about(params) for params in session.scalars(asked)
     )
+
+
+def waiting(session: Session) -> list[Request]:
+    """Return the requests to approve a list that nobody has answered yet, of all DAGs, the oldest first."""
+    open_ones = (
+        select(
+            TaskInstance.dag_id,
+            TaskInstance.run_id,
+            TaskInstance.task_id,
+            TaskInstance.map_index,
+            HITLDetail.params,
+            HITLDetail.subject,
+            HITLDetail.created_at,
+        )
+        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
+        .where(HITLDetail.responded_at.is_(None), TaskInstance.state.in_(_ASKING))
+        .order_by(HITLDetail.created_at)
+    )
+    return [
+        Request(
+            dag_id,
+            run_id,
+            task_id,
+            map_index,
+            digest,
+            found.group(1) if found else "",
+            since.astimezone(UTC).isoformat(),
+        )
+        for dag_id, run_id, task_id, map_index, params, subject, since in session.execute(open_ones)
+        if (digest := asked_about(params)).startswith("sha256:")
+        for found in [_RECORDS.match(subject)]
+    ]
 
 
 def asked_about(params: object) -> str:

@@ -94,8 +94,11 @@ def overview(
 ) -> HTMLResponse:
     """Show the nights, newest first."""
     nights, _ = _evidence()
-    dags = sorted(access.readable(user, nights.dags().values(), session))
-    if dag_id is not None and dag_id not in dags:
+    waiting = access.waiting(session)
+    having = set(nights.dags().values())
+    readable = access.readable(user, {*having, *(each.dag_id for each in waiting)}, session)
+    dags = sorted(readable & having)
+    if dag_id is not None and dag_id not in readable:
         raise HTTPException(404, "There is no disposal of this DAG that you may see.")
     chosen = [dag_id] if dag_id is not None else dags
     runs = access.runs(chosen, session)
@@ -121,6 +124,7 @@ def overview(
         "overview.html",
         rows=rows,
         live=any(each.live for each in rows),
+        waiting=[each for each in waiting if each.dag_id in (readable if dag_id is None else {dag_id})],
         strips=chart.strips([each.night.systems for each in reversed(rows)]),
         totals=totals(rows),
         refusals=reasons,

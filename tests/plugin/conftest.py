@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -161,6 +162,39 @@ def know_runs(nights: Iterable[int], state: str = "success", *, run: str = "", d
 def know_run(night: int, state: str = "success", *, run: str = "", dag_id: str = DAG) -> None:
     """Let Airflow's database know a run."""
     know_runs([night], state, run=run, dag_id=dag_id)
+
+
+def store_task(session: Any, task_id: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> tuple[int, uuid.UUID]:
+    """Store a task instance of a run that Airflow knows; return the number of the run and its own id."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import insert, select
+
+    run = run or run_id(0)
+    number = session.scalars(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run)).one()
+    task = uuid.uuid4()
+    row = {"id": task, "task_id": task_id, "dag_id": dag_id, "run_id": run, "map_index": -1} | more
+    rest = {"pool": "default_pool", "pool_slots": 1, "try_number": 1, "max_tries": 0}
+    session.execute(insert(TaskInstance).values(**row, **rest))
+    return number, task
+
+
+def ask(
+    params: Any, *, subject: str = "Dispose of 30 records?", body: str = "", task_id: str = "approve", **more: Any
+) -> Any:
+    """Ask people, as a task that needs an answer does; return the id of its task instance."""
+    from airflow.models.hitl import HITLDetail
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        _, task = store_task(session, task_id, **{"state": "awaiting_input", **more})
+        session.add(HITLDetail(ti_id=task, options=["Approve"], subject=subject, body=body, params=params))
+    return task
+
+
+def form(digest: str) -> dict[str, Any]:
+    """Return the form of the approval operator, as Airflow stores it."""
+    return {"manifest": {"value": digest, "schema": {"const": digest}}, "comment": {"value": "", "schema": {}}}
 
 
 def set_state(state: str, *, run: str = "", dag_id: str = DAG) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +13,7 @@ from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.plugin import access
 from tests.disposal import scene
-from tests.plugin.conftest import DAG, OTHER, Client, facts, know_run, one_night, run_id
+from tests.plugin.conftest import DAG, OTHER, Client, ask, facts, form, know_run, one_night, run_id, store_task
 
 SECRET = "nobody may read this"
 
@@ -130,21 +129,9 @@ def test_a_list_that_people_are_asked_about_is_shown_to_who_may_read_the_run(sto
     path = f"/records/manifests/{manifest.digest[7:]}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
     know_run(0, "running")
     assert sign_in("anna").get(path).status_code == 404
-    _ask(_form(manifest.digest))
+    ask(form(manifest.digest))
     assert "30 records" in sign_in("anna").get(path).text
     assert sign_in("bert").get(path).status_code == 404
-
-
-def _task(session: Any, task_id: str) -> tuple[int, uuid.UUID]:
-    """Store a task instance of the newest night; return the number of its run and its id."""
-    from airflow.models.dagrun import DagRun
-    from airflow.models.taskinstance import TaskInstance
-    from sqlalchemy import insert, select
-
-    number, task = session.scalars(select(DagRun.id).where(DagRun.run_id == run_id(0))).one(), uuid.uuid4()
-    row = {"id": task, "task_id": task_id, "dag_id": DAG, "run_id": run_id(0), "map_index": -1, "pool": "default_pool"}
-    session.execute(insert(TaskInstance).values(**row, pool_slots=1, try_number=1, max_tries=0))
-    return number, task
 
 
 def _push(value: Any, task_id: str = "due", key: str = "return_value") -> None:
@@ -153,25 +140,9 @@ def _push(value: Any, task_id: str = "due", key: str = "return_value") -> None:
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        number, _ = _task(session, task_id)
+        number, _ = store_task(session, task_id)
         where = {"dag_run_id": number, "task_id": task_id, "dag_id": DAG, "run_id": run_id(0)}
         session.add(XComModel(**where, key=key, value=json.dumps(value)))
-
-
-def _ask(params: Any, body: str = "") -> None:
-    """Ask people, as a task that needs an answer does."""
-    from airflow.models.hitl import HITLDetail
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        _, task = _task(session, "approve")
-        asked = {"options": ["Approve"], "subject": "Dispose of 30 records?", "body": body, "params": params}
-        session.add(HITLDetail(ti_id=task, **asked))
-
-
-def _form(digest: str) -> dict[str, Any]:
-    """Return the form of the approval operator, as Airflow stores it."""
-    return {"manifest": {"value": digest, "schema": {"const": digest}}, "comment": {"value": "", "schema": {}}}
 
 
 @pytest.mark.parametrize("suffix", ["", ".jsonl"])
@@ -185,7 +156,7 @@ def test_a_digest_in_a_free_text_opens_no_list(store: Store, sign_in: Client, su
     _push([foreign.digest, {"title": foreign.digest, "digest": foreign.digest}], "titles")
     _push({"manifest": foreign.uri, "digest": foreign.digest}, "remarks", key="note")
     _push(f"{{{foreign.digest}", "broken")
-    _ask({**_form(mine.digest), "comment": {"value": foreign.digest}}, f"Titles: {foreign.digest}")
+    ask({**form(mine.digest), "comment": {"value": foreign.digest}}, body=f"Titles: {foreign.digest}")
     for user in ("anna", "admin"):
         where = {"dag_id": DAG, "run_id": run_id(0)}
         answer = sign_in(user).get(f"/records/manifests/{foreign.digest[7:]}{suffix}", params=where)

@@ -60,6 +60,7 @@ def test_a_thousand_nights(
         counts.append(Counter(asked))
         assert answer.text.count('<tr id="night-') == 100
         assert "of 1,000, newest first" in answer.text
+        assert answer.text.count("<small>the 100 nights of this page, of 1,000</small>") == 2
     print(f"first {seconds[0]:.2f} s, second {seconds[1]:.2f} s, last page {seconds[2]:.2f} s; {counts}")
     first, second, _ = counts
     # Each night is listed once, its two summaries are read once, and the outcomes where something was left.
