@@ -63,7 +63,10 @@ class DestructionCertificateOperator(BaseOperator):
                     "disposals= holds no disposal reference, so there is nothing to certify. Did the disposing tasks "
                     "run? An upstream failure, such as a rejected approval, leaves none."
                 )
-            written = certificate.write(store, _distinct(found, store), facts, _signing_key())
+            key = _signing_key()
+            written = certificate.write(store, _distinct(found, store), facts, key)
+        if key is None:
+            self.log.warning("The certificate is not signed: [records] signing_key_file names no key.")
         reference = written.reference()
         self.log.info("Certificate %s (%s)", written.uri, reference["digest"])
         if self.require_complete and not written.complete:
