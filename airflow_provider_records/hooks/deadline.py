@@ -23,6 +23,7 @@ class _Until(io.RawIOBase):
         timeout = sock.gettimeout()
         self._sock, self._raw = sock, raw
         self._end = None if timeout is None else time.monotonic() + timeout
+        self._is_first = True
 
     def readable(self) -> bool:
         return True
@@ -32,7 +33,9 @@ class _Until(io.RawIOBase):
             left = self._end - time.monotonic()
             if left <= 0:
                 raise TimeoutError("the answer did not end in time")
-            self._sock.settimeout(left)
+            if not self._is_first:  # it has its whole time, which the socket knows
+                self._sock.settimeout(left)
+            self._is_first = False
         return self._raw.readinto(buffer)
 
     def close(self) -> None:

@@ -15,7 +15,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from requests.cookies import RequestsCookieJar
 
 from airflow_provider_records.exceptions import (
     AuthenticationError,
@@ -60,13 +59,11 @@ def test_a_redirect_without_end_or_with_a_broken_target_ends() -> None:
         PlainHook("thing_default", settings(server.url)).delete()
 
 
-def test_cookies_are_kept_only_by_a_vendor_that_wants_them(scene: Scene) -> None:
+def test_cookies_are_not_kept(scene: Scene) -> None:
     scene.fault(call="get", headers={"Set-Cookie": "server=node1"}, times=None)
-    for kept in (None, "server=node1"):
-        scene.hook.get()
-        scene.hook.get()
-        assert [headers.get("cookie") for headers in scene.part.heard[-2:]] == [None, kept]
-        scene.hook.session.cookies = RequestsCookieJar()
+    scene.hook.get()
+    scene.hook.get()
+    assert [headers.get("cookie") for headers in scene.part.heard] == [None, None]
 
 
 def test_netrc_is_not_read(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
