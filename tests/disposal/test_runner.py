@@ -449,7 +449,7 @@ def test_a_system_that_recovers_after_the_breaker_is_looked_at() -> None:
 
 
 def test_a_record_is_called_for_twice_at_most_however_the_calls_end() -> None:
-    for plan in itertools.product(["error_before", "lost_before"], repeat=4):
+    for plan in itertools.product(["open_before", "lost_before"], repeat=4):
         archive = Archive(names(1))
         (outcome,) = one_try(in_memory(), Told(archive, {"r000": plan}), listed(1), 1)
         assert outcome.result is Result.FAILED

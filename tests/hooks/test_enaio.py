@@ -363,6 +363,7 @@ def test_a_not_found_without_a_code_is_believed_once_the_service_was_seen(world:
 
 @pytest.mark.parametrize("body", [HTML, "", {"message": "no route"}])
 def test_a_service_that_goes_away_leaves_nothing_not_found(world: World, body: object) -> None:
+    world.part.turn({"error_body": "empty"})
     world.hook.delete_object("2563")
     with pytest.raises(NotFoundError):
         world.hook.get_object("99")
