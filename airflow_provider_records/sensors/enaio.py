@@ -18,6 +18,7 @@ class EnaioApprovalSensor(ApprovalSensor):
     """Wait until an index field of every object on the list has an approving value.
 
     enaio has no approval of its own: it is a customer's index field. One rejected object fails the whole list.
+    While it is deferred, only the first thousand objects of a longer list are watched; then all are looked at.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
     :param field: internal name of the index field.
