@@ -22,6 +22,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
 
 OBJECTS = "enaio/api/dms/objects"
 DUE_BEFORE = "2026-11-01T00:00:00"
@@ -35,14 +36,16 @@ class Meter:
         self._sent = itertools.count()
 
     def count_requests(self) -> None:
-        """Count what leaves through ``requests`` from now on."""
-        send, sent = HTTPAdapter.send, self._sent
+        """Count what leaves from now on."""
+        from airflow_provider_records.hooks.wire import Request, Wire
 
-        def counted(*args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
+        send, sent = Wire.send, self._sent
+
+        def counted(wire: Wire, request: Request) -> BaseHTTPResponse:
             next(sent)
-            return send(*args, **options)
+            return send(wire, request)
 
-        HTTPAdapter.send = counted  # type: ignore[method-assign]
+        Wire.send = counted  # type: ignore[assignment, method-assign]
 
     @contextmanager
     def running(self, name: str = "all") -> Iterator[None]:

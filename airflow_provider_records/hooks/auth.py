@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-import requests
 from airflow.sdk.log import mask_secret
-from requests.auth import AuthBase
 
 from airflow_provider_records.exceptions import StopError, VendorError
+from airflow_provider_records.hooks.wire import Request
 
-Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+Sign = Callable[[Request], Request]
 RENEW_BEFORE = 120.0
 
 mask: ContextVar[Callable[[str], None]] = ContextVar("mask", default=mask_secret)
 """How a secret is masked; a trigger must not ask Airflow from a thread and sets another way."""
 
 
-def no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Send a request as it is; without this, ``requests`` would look into ``.netrc``."""
-    return request
+def basic_auth(login: str, password: str) -> Sign:
+    """Return what signs with a login and its password, both in UTF-8."""
+    value = "Basic " + base64.b64encode(f"{login}:{password}".encode()).decode()
+
+    def sign(request: Request) -> Request:
+        request.headers["Authorization"] = value
+        return request
+
+    return sign
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Token:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class BearerAuth(AuthBase):
+class BearerAuth:
     """Fetch one token for all threads, and again shortly before it expires or when it was refused.
 
     Refused credentials stay refused: asking again with them from every thread can lock the account.
@@ -56,7 +62,7 @@ class BearerAuth(AuthBase):
         self._renew_at = float("inf")
         self._failure: StopError | None = None
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def __call__(self, request: Request) -> Request:
         token = self.token()
         request.headers.update(token.headers)
         request.headers["Authorization"] = f"Bearer {token.value}"

@@ -7,12 +7,13 @@ the connection was refused, or the system said so itself (401 with a token that 
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlencode
 
 import requests
 import tenacity
@@ -21,7 +22,6 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_records.exceptions import (
-    ConfigurationError,
     InvalidRecordsError,
     NoAnswerError,
     NotSentError,
@@ -32,24 +32,25 @@ from airflow_provider_records.exceptions import (
     VendorError,
 )
 from airflow_provider_records.hooks.answer import Answer, fail, is_gateway_error, may_pass, refuse
-from airflow_provider_records.hooks.auth import BearerAuth, Sign, Token, mask, no_auth
-from airflow_provider_records.hooks.deadline import DeadlineAdapter
+from airflow_provider_records.hooks.auth import BearerAuth, Sign, Token, basic_auth, mask
 from airflow_provider_records.hooks.lost import cause, never_left
 from airflow_provider_records.hooks.pace import Pace
 from airflow_provider_records.hooks.settings import Settings
+from airflow_provider_records.hooks.wire import Request, Wire
 
 __all__ = [
     "Answer",
     "BearerAuth",
     "Pace",
+    "Request",
     "Settings",
     "Sign",
     "T",
     "Token",
     "VendorHook",
+    "basic_auth",
     "fail",
     "mask",
-    "no_auth",
     "quoted",
 ]
 
@@ -60,11 +61,6 @@ RENEWALS = 3
 """How often one request may meet a login that has just ended; others may sign in with the same account."""
 LARGEST_ANSWER = 64 * 1024 * 1024
 NAP = 0.1
-
-
-class _Request(requests.PreparedRequest):
-    def prepare_cookies(self, cookies: object) -> None:
-        """Look into no jar; that would cost a twentieth of a request."""
 
 
 class VendorHook(BaseHook):
@@ -87,7 +83,6 @@ class VendorHook(BaseHook):
         self.attempts = ATTEMPTS
         self.may_send: Callable[[], bool] = lambda: True
         self._building = threading.RLock()
-        self._environments: dict[str, dict[str, Any]] = {}
         if settings is not None:
             self.__dict__["settings"] = settings
 
@@ -133,33 +128,23 @@ class VendorHook(BaseHook):
     def pace(self) -> Pace:
         return Pace(self.settings.requests_per_second)
 
-    @cached_property
-    def session(self) -> requests.Session:
-        """One session with a pool as large as the concurrency; safe for all threads of a task.
-
-        It keeps no cookies, whose jar is not; the adapter of a vendor that needs them has a jar of its own.
-        """
-        session = requests.Session()
-        size = self.settings.max_concurrency
-        adapter = DeadlineAdapter(pool_connections=4, pool_maxsize=size, pool_block=True, max_retries=0)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        session.headers["Accept"] = "application/json"
-        return session
-
     def get_conn(self) -> requests.Session:
-        """Return the shared session."""
-        return self.session
+        """Return the session whose connections, proxy and CA file all calls use; it neither signs nor repeats."""
+        return self.wire.session
 
     @cached_property
     def auth(self) -> Sign:
         """How requests of this vendor are signed."""
         raise NotImplementedError
 
-    def renew(self, request: requests.PreparedRequest, status: int) -> bool:
+    @cached_property
+    def wire(self) -> Wire:
+        return Wire(self.settings)
+
+    def renew(self, request: Request, status: int) -> bool:
         """Tell whether a refused request (401, 403) is worth sending once more with new credentials."""
         if status == 401 and isinstance(self.auth, BearerAuth):
-            self.auth.forget(str(request.headers.get("Authorization", "")))
+            self.auth.forget(request.headers.get("Authorization", ""))
             return True
         return False
 
@@ -175,43 +160,44 @@ class VendorHook(BaseHook):
         read: Callable[[Answer], T],
         *,
         repeatable: bool,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
         auth: Sign | None = None,
-        **request: Any,  # noqa: ANN401
     ) -> T:
         """Send one request under the rule of repeating and return what ``read`` makes of the answer.
 
         :param call: the call's name, for messages.
         :param method: HTTP method.
-        :param url: full URL.
+        :param url: full URL without a query.
         :param read: turns the answer into a typed value or raises a typed error; it sees every status but
             401, 403, 429 and redirects. A NoAnswerError that it raises is retried if ``repeatable``.
         :param repeatable: True for a read: it may be sent again after a lost answer.
+        :param params: the query.
+        :param json: the body, to be written as JSON; None: no body.
+        :param headers: besides those that all requests have.
         :param auth: another way to sign than the vendor's usual one; then a refusal is final.
-        :param request: ``params``, ``json``, ``data``, ``headers`` as ``requests`` takes them.
         :raises VendorError: one subclass per cause.
         """
         with self._building:  # cached properties are not built once for all threads from Python 3.12 on
-            settings, session, _ = self.settings, self.session, self.pace
+            wire, _ = self.wire, self.pace
             sign = auth or self.auth
-        try:
-            # signed anew at every attempt
-            prepared = _Request()
-            headers = {**session.headers, **request.pop("headers", {})}
-            prepared.prepare(method, url, headers, auth=no_auth, **request)
-        except (requests.exceptions.InvalidJSONError, TypeError):
-            raise InvalidRecordsError(f"{self._where(call)}: a value cannot be written as JSON.") from None
-        except ValueError:  # every way in which requests finds a URL or header invalid
-            raise ConfigurationError(f"{self._where(call)}: the URL is not valid; check the host field.") from None
+        body, all_headers = None, {**wire.headers, **(headers or {})}
+        if params:
+            url = f"{url}?{urlencode(params)}"
+        if json is not None:
+            body = self._written(call, json)
+            all_headers["Content-Type"] = "application/json"
         renewals = RENEWALS if auth is None else 0  # a refused login holds the lock that renewal would wait for
 
         def once() -> T:
             nonlocal renewals
-            request = self._signed(call, prepared, sign)
+            request = self._signed(call, Request(method, url, dict(all_headers), body), sign)
             round_ = self._wait_for_turn()
             if self.stopping or not (repeatable or self.may_send()):
                 raise UnavailableError(f"{self._where(call)}: not sent, the task is being stopped.")
             try:
-                answer = self._answer(call, request, settings)
+                answer = self._answer(call, request)
                 status = self.verdict(answer)
                 renewed = renewals > 0 and status in {401, 403} and self.renew(request, status)
                 if not renewed:
@@ -241,9 +227,15 @@ class VendorHook(BaseHook):
             reraise=True,
         )(once)
 
-    def _signed(self, call: str, prepared: requests.PreparedRequest, sign: Sign) -> requests.PreparedRequest:
+    def _written(self, call: str, body: object) -> bytes:
         try:
-            return sign(prepared.copy())
+            return json.dumps(body, allow_nan=False).encode()
+        except (ValueError, TypeError, RecursionError):
+            raise InvalidRecordsError(f"{self._where(call)}: a value cannot be written as JSON.") from None
+
+    def _signed(self, call: str, request: Request, sign: Sign) -> Request:
+        try:
+            return sign(request)
         except UnavailableError:
             raise
         except (NotSentError, NoAnswerError) as error:
@@ -269,49 +261,39 @@ class VendorHook(BaseHook):
             if self.pace.round == round_ or self.stopping:
                 return round_
 
-    def _answer(self, call: str, request: requests.PreparedRequest, settings: Settings) -> Answer:
+    def exchange(self, request: Request) -> urllib3.BaseHTTPResponse:
+        """Send a request once, as it is, and return the answer with its body still to be read."""
+        return self.wire.send(request)
+
+    def _answer(self, call: str, request: Request) -> Answer:
         where = self._where(call)
-        url = str(request.url)
-        options = self._environment(url, settings)
         try:
-            # Straight to the adapter: the session would read the body of a redirect without limit.
-            response = self.session.get_adapter(url).send(
-                request, timeout=(settings.timeout, settings.timeout), **options
-            )
-            with response:
+            response = self.exchange(request)
+            try:
                 body = bytearray()
-                while piece := response.raw.read1(65536, decode_content=True):
+                while piece := response.read1(65536, decode_content=True):
                     body += piece
                     if len(body) > LARGEST_ANSWER:
                         raise NoAnswerError(f"{where}: the answer is too large to be read.")
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidHeader):  # their head
-                raise ConfigurationError(f"{where}: the URL or the proxy's URL is not valid.") from None
-            if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
-                raise ConfigurationError(
-                    f"{where}: there is no CA file where verify_tls or REQUESTS_CA_BUNDLE says."
-                ) from None
+            finally:
+                response.close()
+                response.release_conn()
+        except RecordsError:
+            raise
+        except (urllib3.exceptions.HTTPError, ValueError) as error:
             if never_left(error):
                 raise NotSentError(f"{where}: no connection could be made ({cause(error)}).") from None
             raise NoAnswerError(f"{where}: the answer was lost ({cause(error)}).") from None
         text = body.decode("utf-8-sig", "replace")
-        return Answer(call, response.status_code, response.headers, text, self._secrets(request))
+        return Answer(call, response.status, response.headers, text, self._secrets(request))
 
-    def _secrets(self, request: requests.PreparedRequest) -> set[str]:
+    def _secrets(self, request: Request) -> set[str]:
         """Return what opens doors: pages for debugging send back what they were asked with."""
-        cookies = str(request.headers.get("Cookie", "")).split("; ")
-        sent = {cookie.partition("=")[2] for cookie in cookies}
-        sent |= {str(request.headers.get("Authorization", "")).partition(" ")[2]}
         password = self.settings.password
-        return (sent | {password, quote_plus(password)}) - {""}
-
-    def _environment(self, url: str, settings: Settings) -> dict[str, Any]:
-        """Return the proxies and the CA file for a host; read once, since it costs a third of a request."""
-        host = "/".join(url.split("/", 3)[:3])
-        if host not in self._environments:
-            found = self.session.merge_environment_settings(url, {}, True, settings.verify, None)
-            self._environments[host] = dict(found)
-        return self._environments[host]
+        found = {password, quote_plus(password), request.headers.get("Authorization", "").partition(" ")[2]}
+        if cookies := request.headers.get("Cookie"):
+            found |= {cookie.partition("=")[2] for cookie in cookies.split("; ")}
+        return found - {""}
 
     def _where(self, call: str) -> str:
         return f"{self.vendor} {call} (connection {self.conn_id!r})"

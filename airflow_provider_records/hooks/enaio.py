@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import email.message
 import math
 import re
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from http.cookiejar import Cookie
+from http.cookiejar import Cookie, CookieJar
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
-import requests
-from requests.adapters import BaseAdapter
-from requests.auth import HTTPBasicAuth
-from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
+from urllib3 import BaseHTTPResponse
 
 from airflow_provider_records.exceptions import (
     AuthenticationError,
@@ -27,7 +27,7 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import Answer, Settings, VendorHook, fail, quoted
+from airflow_provider_records.hooks.base import Answer, Request, Settings, Sign, VendorHook, basic_auth, fail, quoted
 from airflow_provider_records.hooks.enaio_answers import (
     ADVICE,
     KIND_OF_CODE,
@@ -45,7 +45,7 @@ from airflow_provider_records.hooks.enaio_answers import (
 HARD_DELETE_SINCE: Version = (5, 0, 0)
 
 
-class CookieJar(RequestsCookieJar):
+class Cookies(CookieJar):
     """Cookies, and the header they make for each folder of URLs: finding them anew costs a third of a request."""
 
     def __init__(self) -> None:
@@ -53,48 +53,34 @@ class CookieJar(RequestsCookieJar):
         self._headers: dict[str, str | None] = {}
         self._some_end = False
 
-    def header(self, request: requests.PreparedRequest) -> str | None:
-        """Return the header for a request, if any cookie is for it."""
-        headers, folder = self._headers, str(request.url).partition("?")[0].rpartition("/")[0]
+    def header(self, url: str) -> str | None:
+        """Return the header for a URL, if any cookie is for it."""
+        headers, folder = self._headers, url.partition("?")[0].rpartition("/")[0]
         if folder not in headers:
-            found: str | None = get_cookie_header(self, request)  # type: ignore[no-untyped-call]
+            request = urllib.request.Request(url)  # noqa: S310 - nothing is opened
+            self.add_cookie_header(request)
+            found = request.get_header("Cookie")
             if self._some_end:
                 return found
             headers[folder] = found
         return headers[folder]
 
-    def set_cookie(self, cookie: Cookie, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        super().set_cookie(cookie, *args, **options)
+    def keep(self, url: str, response: BaseHTTPResponse) -> None:
+        """Keep what an answer sets."""
+        lines = email.message.Message()
+        for value in response.headers.getlist("Set-Cookie"):
+            lines["Set-Cookie"] = value
+        request = urllib.request.Request(url)  # noqa: S310 - nothing is opened
+        self.extract_cookies(SimpleNamespace(info=lambda: lines), request)  # type: ignore[arg-type]
+
+    def set_cookie(self, cookie: Cookie) -> None:
+        super().set_cookie(cookie)
         self._some_end = self._some_end or cookie.expires is not None
         self._headers = {}
 
     def clear(self, *args: Any) -> None:  # noqa: ANN401
         super().clear(*args)
         self._headers = {}
-
-
-class GatewayCookies(BaseAdapter):
-    """Sends back what the gateway has set as cookies, so that it need not open a session for every request.
-
-    :param adapter: sends the requests.
-    :param jar: holds the cookies, and a lock of its own.
-    """
-
-    def __init__(self, adapter: BaseAdapter, jar: CookieJar) -> None:
-        super().__init__()
-        self._adapter = adapter
-        self._jar = jar
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
-        if cookie := self._jar.header(request):
-            request.headers["Cookie"] = cookie
-        response = self._adapter.send(request, *args, **options)
-        if "Set-Cookie" in response.headers:
-            extract_cookies_to_jar(self._jar, request, response.raw)  # type: ignore[no-untyped-call]
-        return response
-
-    def close(self) -> None:
-        self._adapter.close()
 
 
 class EnaioHook(VendorHook):
@@ -116,7 +102,7 @@ class EnaioHook(VendorHook):
 
     def __init__(self, enaio_conn_id: str = default_conn_name, settings: Settings | None = None) -> None:
         super().__init__(enaio_conn_id, settings)
-        self._jar = CookieJar()
+        self._cookies = Cookies()
         self._service_seen = threading.Event()
         self._looking_for_service = threading.Lock()
         self._service_found = -math.inf
@@ -124,20 +110,21 @@ class EnaioHook(VendorHook):
         self._version: list[Version | None] = []
 
     @cached_property
-    def session(self) -> requests.Session:
-        session = super().session
-        for scheme, adapter in list(session.adapters.items()):
-            session.mount(scheme, GatewayCookies(adapter, self._jar))
-        return session
+    def auth(self) -> Sign:
+        return basic_auth(self.settings.login, self.settings.password)
 
-    @cached_property
-    def auth(self) -> HTTPBasicAuth:
-        # as bytes: requests would encode text in Latin-1 and fail on anything else
-        return HTTPBasicAuth(self.settings.login.encode(), self.settings.password.encode())
+    def exchange(self, request: Request) -> BaseHTTPResponse:
+        """Send back what the gateway has set as cookies, so that it need not open a session for every request."""
+        if cookie := self._cookies.header(request.url):
+            request.headers["Cookie"] = cookie
+        response = super().exchange(request)
+        if "Set-Cookie" in response.headers:
+            self._cookies.keep(request.url, response)
+        return response
 
-    def renew(self, request: requests.PreparedRequest, status: int) -> bool:
+    def renew(self, request: Request, status: int) -> bool:
         """Send once more without cookies: an expired one is answered with 401 or 403 despite good credentials."""
-        self._jar.clear()
+        self._cookies.clear()
         return "Cookie" in request.headers
 
     def delete_object(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import requests
 import urllib3
 
 _CAUSES = (
@@ -14,8 +13,8 @@ _CAUSES = (
 
 
 def _reason(error: Exception) -> object:
-    """Return what urllib3 says below the error of requests."""
-    return getattr(error.args[0], "reason", error.args[0]) if error.args else None
+    """Return what made urllib3 give up."""
+    return getattr(error, "reason", error)
 
 
 def cause(error: Exception) -> str:
@@ -37,6 +36,6 @@ def never_left(error: Exception) -> bool:
         reason = reason.original_error
         if type(reason) is OSError and str(reason).startswith("Tunnel connection failed"):
             return True
-    return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)) or (
-        isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
-    )
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        return "CERTIFICATE_VERIFY_FAILED" in str(reason)
+    return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))

@@ -6,10 +6,9 @@ import re
 import time
 import uuid
 from typing import NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import jwt
-import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -20,7 +19,7 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import Answer, Settings, Sign, Token, fail, mask
+from airflow_provider_records.hooks.base import Answer, Request, Settings, Sign, Token, fail, mask
 
 _COMMERCIAL = ("au", "sg", "ca", "ne", "we", "fr", "de", "jp", "kr", "ch", "uk", "us", "uae", "za", "qa")
 _GOOGLE = ("gcp-au", "gcp-jp", "gcp-kr", "gcp-us", "gcp-we")
@@ -106,10 +105,11 @@ def login(settings: Settings, audience: str) -> Sign:
             _wrong(settings, "certificate_thumbprint", "must be a SHA-1 thumbprint: 40 hexadecimal digits")
         form["client_assertion_type"] = ASSERTION
 
-    def fill_in(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def fill_in(request: Request) -> Request:
         # an assertion can be used once, so every attempt gets its own
         proof = _assertion(settings.login, audience, signing, kid) if key else settings.password
-        request.prepare_body({**form, "client_assertion" if key else "client_secret": proof}, None)
+        request.body = urlencode({**form, "client_assertion" if key else "client_secret": proof}).encode()
+        request.headers["Content-Type"] = "application/x-www-form-urlencoded"
         return request
 
     return fill_in

@@ -12,8 +12,6 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from requests.auth import HTTPBasicAuth
-
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -27,7 +25,17 @@ from airflow_provider_records.exceptions import (
     VendorError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import Answer, BearerAuth, Settings, T, Token, VendorHook, fail, quoted
+from airflow_provider_records.hooks.base import (
+    Answer,
+    BearerAuth,
+    Settings,
+    T,
+    Token,
+    VendorHook,
+    basic_auth,
+    fail,
+    quoted,
+)
 from airflow_provider_records.hooks.unifier_answers import (
     NODE_ID,
     DeletedDocument,
@@ -98,7 +106,7 @@ class UnifierHook(VendorHook):
         path = settings.text("login_path", _LOGIN_PATH)
         if not path.startswith("/"):
             raise ConfigurationError(f"Connection {self.conn_id!r}: field 'login_path' must be a path from '/'.")
-        basic = HTTPBasicAuth(settings.login.encode(), settings.password.encode())
+        basic = basic_auth(settings.login, settings.password)
         try:
             return self.send("login", "GET", self.url(path), self._read_login, repeatable=True, auth=basic)
         except AuthenticationError as error:
@@ -162,7 +170,6 @@ class UnifierHook(VendorHook):
             read,
             repeatable=False,
             headers={"Content-Type": "application/x-www-form-urlencoded"},
-            data="",
         )
 
     def list_nodes(

@@ -20,10 +20,10 @@ from airflow_provider_records.disposal.outcome import now
 from airflow_provider_records.hooks import enaio as enaio_hook
 from airflow_provider_records.hooks import opus as opus_hook
 from airflow_provider_records.hooks.answer import Answer
-from airflow_provider_records.hooks.deadline import DeadlineAdapter
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.enaio_answers import Page
 from airflow_provider_records.hooks.unifier_answers import Node
+from airflow_provider_records.hooks.wire import Request, Wire
 from airflow_provider_records.operators import enaio as enaio_operator
 from airflow_provider_records.operators import selection
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator, EnaioSystem
@@ -132,18 +132,16 @@ def wait_for_real(patch: Patch) -> None:
 
 
 def follow(patch: Patch) -> None:
-    send = DeadlineAdapter.send
+    send = Wire.send
 
-    def following(self: DeadlineAdapter, request: Any, *args: Any, **options: Any) -> Any:
-        answer = send(self, request, *args, **options)
-        while answer.is_redirect:
-            request = request.copy()
-            request.url = answer.headers["Location"]
-            answer.close()
-            answer = send(self, request, *args, **options)
+    def following(self: Wire, request: Request) -> Any:
+        answer = send(self, request)
+        while answer.get_redirect_location():
+            answer.drain_conn()
+            answer = send(self, replace(request, url=answer.headers["Location"]))
         return answer
 
-    patch.setattr(DeadlineAdapter, "send", following)
+    patch.setattr(Wire, "send", following)
 
 
 def any_object(patch: Patch) -> None:

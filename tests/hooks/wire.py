@@ -13,8 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from airflow_provider_records.exceptions import NoAnswerError, VendorError
-from airflow_provider_records.hooks import base
-from airflow_provider_records.hooks.base import Answer, BearerAuth, Settings, Token, VendorHook, fail
+from airflow_provider_records.hooks.base import Answer, BearerAuth, Request, Settings, Token, VendorHook, fail
 from airflow_provider_records.sandbox.core import Call, Fault, Handler, Part, Reply, Stage
 from tests.conftest import Serve
 
@@ -150,6 +149,10 @@ class ThingPart(Part):
         return Reply(204, effects=[{"effect": "destroyed", "id": call.params["id"]}])
 
 
+def as_it_is(request: Request) -> Request:
+    return request
+
+
 class ThingHook(VendorHook):
     """The client of ThingPart."""
 
@@ -159,7 +162,7 @@ class ThingHook(VendorHook):
     @cached_property
     def auth(self) -> BearerAuth:
         return BearerAuth(
-            lambda: self.send("token", "POST", self.url("token"), self._token, repeatable=True, auth=base.no_auth)
+            lambda: self.send("token", "POST", self.url("token"), self._token, repeatable=True, auth=as_it_is)
         )
 
     def _token(self, answer: Answer) -> Token:
@@ -184,7 +187,7 @@ class PlainHook(ThingHook):
 
     @cached_property
     def auth(self) -> Any:
-        return base.no_auth
+        return as_it_is
 
 
 def settings(url: str, **more: Any) -> Settings:

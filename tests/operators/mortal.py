@@ -18,7 +18,6 @@ from typing import Any
 import requests
 import tenacity
 from airflow.sdk import BaseOperator
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.disposal import journal as journal_module
@@ -31,6 +30,7 @@ from airflow_provider_records.disposal.outcome import Outcome, Proof, Result
 from airflow_provider_records.disposal.record import Record
 from airflow_provider_records.disposal.store import Store
 from airflow_provider_records.hooks.base import VendorHook
+from airflow_provider_records.hooks.wire import Wire
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
@@ -163,7 +163,7 @@ def arm(vendor: str, death: Death | None, lease: float | None) -> Counter[str]:
 
     for name, act in (("write", Store.write), ("write_lines", dying(SUMMARY, Store.write_lines))):
         setattr(Store, name, dying(WRITE, act))
-    HTTPAdapter.send = dying(REQUEST, HTTPAdapter.send)  # type: ignore[method-assign]
+    Wire.send = dying(REQUEST, Wire.send)  # type: ignore[method-assign]
     return told
 
 
