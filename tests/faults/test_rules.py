@@ -72,10 +72,10 @@ def a_list_that_is_too_long(bench: Bench) -> None:
     assert not trial.effects, "too many were deleted"
 
 
-def an_id_that_is_a_path(bench: Bench) -> None:
+def an_id_that_is_more(bench: Bench) -> None:
     trial = Trial(bench, "enaio", 1, delete())
     listed = trial.keys[0]
-    trial.records = [{"key": listed, "target_id": f"{listed}/../{int(listed) + 1}"}]
+    trial.records = [{"key": listed, "target_id": f"{int(listed) + 1}?and={listed}"}]
     trial.attempt()
 
 
@@ -152,7 +152,7 @@ def any_object(patch: Patch) -> None:
     patch.setattr(EnaioHook, "get_object", get_object)
 
 
-def any_path(patch: Patch) -> None:
+def any_id(patch: Patch) -> None:
     for module in (enaio_hook, enaio_operator):
         patch.setattr(module, "digits", lambda value: value)
     patch.setattr(enaio_hook, "quoted", lambda part: part)
@@ -204,7 +204,7 @@ RULES = [
          lambda patch: patch.setattr(Journal, "quiet_in", lambda _: 0.0), "sent again after it was done",
          on=wait_for_real),
     Rule("15 marks a call", twenty_marks, large_batches, "more than 15"),
-    Rule("an id is no path", an_id_that_is_a_path, any_path, "not on the list"),
+    Rule("an id stays within its place in the URL", an_id_that_is_more, any_id, "not on the list"),
     Rule("an answer is about what was asked", approves, any_object, "nobody has approved it"),
     Rule("a list is of the folder that was asked for", elsewhere, any_folder, "called recycled, and lives"),
     Rule("look after it was said", a_delete_that_is_only_said,
