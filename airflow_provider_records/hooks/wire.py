@@ -90,6 +90,13 @@ class Wire:
         except LocationValueError:
             raise self._invalid(origin) from None
 
+    def close(self) -> None:
+        """Close all connections; what is sent afterwards opens new ones."""
+        with self._lock:
+            self.session.close()
+            while self._routes:
+                self._routes.popitem()[1].pool.close()
+
     def _find(self, origin: str) -> _Route:
         with self._lock:
             try:
