@@ -7,7 +7,7 @@ costs as much processor time as all the rest (``make bench``).
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import requests
@@ -27,14 +27,14 @@ class Request:
 
     :param method: HTTP method.
     :param url: full URL with its query.
-    :param headers: by name.
+    :param headers: by name; never logged, as the body is not.
     :param body: the body, if there is one.
     """
 
     method: str
     url: str
-    headers: dict[str, str]
-    body: bytes | None = None
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Wire:
         self.session.headers["Accept"] = "application/json"
         self.headers = {name: str(value) for name, value in self.session.headers.items()}
         self._settings = settings
-        self._timeout = Timeout(settings.timeout, settings.timeout)
+        self._timeout = Timeout(connect=settings.timeout, read=settings.timeout)
         self._lock = threading.Lock()
         self._routes: dict[str, _Route] = {}
 

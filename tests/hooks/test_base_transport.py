@@ -121,6 +121,37 @@ def test_threads_share_a_pool_of_the_size_of_the_concurrency() -> None:
         assert (server.requests, server.connections <= 3) == (120, True)
 
 
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+@pytest.mark.parametrize("by_proxy", [False, True])
+def test_a_path_is_sent_as_it_is_and_encoded_once(monkeypatch: pytest.MonkeyPatch, *, by_proxy: bool) -> None:
+    with RawServer(NO_CONTENT) as server:
+        base_url = server.url
+        if by_proxy:
+            through(monkeypatch, server.url)
+            base_url = "http://records.invalid:81"
+        hook = PlainHook("thing_default", settings(f"{base_url}/süd ost"))
+        url = hook.url(base.quoted("a/b?c%41"))
+        hook.send("get", "GET", url, lambda answer: answer, repeatable=False, params={"at": "1 & 2"})
+        target = server.heads[0].split()[1].decode().removeprefix("http://records.invalid:81")
+        assert target == "/s%C3%BCd%20ost/a%2Fb%3Fc%2541?at=1+%26+2"
+
+
+def test_a_name_beyond_ascii_is_looked_up_as_the_net_writes_it() -> None:
+    with pytest.raises(NotSentError, match="host name is unknown"):
+        PlainHook("thing_default", settings("http://archiv-köln.invalid")).delete()
+
+
+def test_a_closed_client_opens_anew() -> None:
+    with CountingServer() as server:
+        hook = PlainHook("thing_default", settings(f"http://127.0.0.1:{server.port}"))
+        for _ in range(2):
+            assert hook.get() + hook.get() == 404
+            hook.wire.close()
+        assert server.connections == 2
+
+
 def through(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

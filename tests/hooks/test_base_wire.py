@@ -14,6 +14,7 @@ from airflow.sdk._shared.secrets_masker import redact
 
 from airflow_provider_records.exceptions import AuthenticationError, NoAnswerError, NotSentError, UnavailableError
 from airflow_provider_records.hooks import pace
+from airflow_provider_records.hooks.wire import Request
 from airflow_provider_records.sandbox.core import Server
 from tests.conftest import Serve
 from tests.hooks.wire import PlainHook, RawServer, Scene, ThingHook, free_port, in_threads, settings
@@ -196,6 +197,7 @@ def test_tokens_and_secrets_are_masked(scene: Scene) -> None:
     assert "sandbox-bearer-1" not in str(redact("got sandbox-bearer-1"))
     assert "q8Zt-thing" not in repr(scene.hook.settings)
     assert "sandbox-bearer" not in repr(scene.hook.auth.token())
+    assert "q8Zt" not in repr(Request("POST", scene.hook.url("token"), {"Authorization": "q8Zt"}, b"secret=q8Zt"))
 
 
 def test_requests_per_second_holds_over_threads(scene: Scene) -> None:
