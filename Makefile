@@ -30,7 +30,7 @@ chromium:
 	$$as_root apt-get install --quiet --yes --no-install-recommends chromium; } || \
 	{ echo "The browser tests need Chromium; install it so that 'chromium' is on PATH." >&2; exit 1; }
 
-# What the evidence costs, and how fast a disposal is; half an hour. For less, see the head of each of the two:
+# What the evidence costs, and how fast a disposal is; an hour and a half. For less, see the head of each of the two:
 # BENCH_RECORDS=10000 BENCH_OBJECTS=2000 BENCH_NIGHT=5000 BENCH_LIST=100000 BENCH_MAPPED=0
 bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/bench_evidence.py

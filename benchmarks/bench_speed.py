@@ -215,13 +215,13 @@ def main() -> None:
         ("objects", 10_000, "objects to delete"),
         ("night", 100_000, "records of the night"),
         ("list", 1_000_000, "records on the long list"),
-        ("mapped", 60, "objects to map an HttpOperator over"),
+        ("mapped", 200, "objects to map an HttpOperator over"),
     ):
         size = int(os.environ.get(f"BENCH_{name.upper()}", default))
         parser.add_argument(f"--{name}", type=int, default=size, help=f"{what} (default: %(default)s)")
     parser.add_argument("--threads", type=int, nargs="+", default=[16, 64], help="for the objects (default: 16 64)")
     parser.add_argument("--latency", type=float, default=50.0, help="of each answer, in ms (default: %(default)s)")
-    parser.add_argument("--night-latency", type=float, default=12.0, help="in the night, in ms (default: %(default)s)")
+    parser.add_argument("--night-latency", type=float, default=100.0, help="in the night, in ms (default: %(default)s)")
     parser.add_argument("--night-threads", type=int, default=8, help="in the night (default: %(default)s)")
     parser.add_argument(
         "--rounds", type=int, default=1, help="measure loop and operator so often, in turn; the best counts"

@@ -34,10 +34,15 @@ class Storm:
         self.night.env |= {
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+            # A new scheduler looks for what a dead one has left.
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         }
-        # A busy machine may give up tasks that live; that is one more storm, and must not use up the tries.
+        # A busy machine may give up tasks that live; that is one more storm, and must not use up the tries, nor
+        # make the pauses between them longer and longer. Many more would take minutes where some stay unknown.
+        second = "RecordsRetryPolicy(timedelta(seconds=1)"
         for path in (self.night.home / "dags").glob("*.py"):
-            path.write_text(path.read_text().replace('"retries": 3', '"retries": 20'))
+            source = path.read_text().replace('"retries": 3', '"retries": 8')
+            path.write_text(source.replace(f"{second})", f"{second}, timedelta(seconds=1))"))
         # Well below the timeout: what kills here is the test, not a slow system.
         for call, latency in ((self.call, 200), ("destroy_records", 800)):
             self.night.fault(vendor="*", call=call, times=None, latency_ms=latency)
