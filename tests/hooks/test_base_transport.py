@@ -134,8 +134,8 @@ def test_a_path_is_sent_as_it_is_and_encoded_once(monkeypatch: pytest.MonkeyPatc
         hook = PlainHook("thing_default", settings(f"{base_url}/süd ost"))
         url = hook.url(base.quoted("a/b?c%41"))
         hook.send("get", "GET", url, lambda answer: answer, repeatable=False, params={"at": "1 & 2"})
-        target = server.heads[0].split()[1].decode().removeprefix("http://records.invalid:81")
-        assert target == "/s%C3%BCd%20ost/a%2Fb%3Fc%2541?at=1+%26+2"
+        target = server.heads[0].split()[1].decode()
+        assert target == f"{base_url if by_proxy else ''}/s%C3%BCd%20ost/a%2Fb%3Fc%2541?at=1+%26+2"
 
 
 def test_a_name_beyond_ascii_is_looked_up_as_the_net_writes_it() -> None:
