@@ -24,10 +24,13 @@ from airflow_provider_records.floor import FLOOR
 from airflow_provider_records.get_provider_info import get_provider_info
 from airflow_provider_records.hooks.opus_login import HOSTS, IDENTITY_URL, IDENTITY_URLS
 from airflow_provider_records.hooks.settings import COMMON_EXTRAS
+from airflow_provider_records.operators.assets import DISPOSALS
+from airflow_provider_records.operators.base import DisposeOperator
 
 INFO: dict[str, Any] = get_provider_info()
 SCHEMAS = Path(airflow.__file__).parent
 PACKAGE = Path(airflow_provider_records.__file__).parent
+REQUIRED = inspect.Parameter.empty
 KINDS = {"hooks": BaseHook, "operators": BaseOperator, "sensors": BaseSensorOperator, "triggers": BaseTrigger}
 
 
@@ -70,6 +73,30 @@ def test_modules_are_listed_and_hold_what_they_say(kind: str) -> None:
         members = vars(importlib.import_module(module)).values()
         ours = [item for item in members if inspect.isclass(item) and item.__module__ == module]
         assert any(issubclass(item, KINDS[kind]) for item in ours), module
+
+
+def made_by_dags() -> list[type[BaseOperator]]:
+    listed = [module for kind in ("operators", "sensors") for block in INFO[kind] for module in block["python-modules"]]
+    found = [item for module in listed for item in vars(importlib.import_module(module)).values()]
+    ours = [item for item in found if inspect.isclass(item) and item.__module__.startswith(f"{PACKAGE.name}.")]
+    return sorted({item for item in ours if issubclass(item, BaseOperator)}, key=lambda item: item.__name__)
+
+
+def arguments(kind: type[BaseOperator]) -> dict[str, Any]:
+    """Return the default of each argument that a class names itself."""
+    named = inspect.signature(kind.__init__).parameters.values() if "__init__" in vars(kind) else ()
+    return {each.name: each.default for each in named if each.kind is each.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("kind", made_by_dags())
+def test_a_mapped_task_has_the_defaults_of_airflow(kind: type[BaseOperator]) -> None:
+    """Airflow takes what a mapped task declares from the signatures of its class, without making the operator."""
+    ours = [item for item in kind.mro() if item.__module__.startswith(f"{PACKAGE.name}.")]
+    theirs = [item for item in kind.mro() if issubclass(item, BaseOperator) and item not in ours]
+    ours_with_default = {name for item in ours for name, value in arguments(item).items() if value is not REQUIRED}
+    assert not ours_with_default & {name for item in theirs for name in arguments(item)}
+    declared, expected = (item.partial(task_id="a").expand_kwargs([{}]).partial_kwargs for item in (kind, theirs[0]))
+    assert declared == expected | ({"outlets": [DISPOSALS]} if issubclass(kind, DisposeOperator) else {})
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from airflow_provider_records.operators.telemetry import Telemetry
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
 _JOURNAL = "records_journal"
 
@@ -97,6 +98,11 @@ def task_folder(facts: Mapping[str, Any]) -> str:
     return "/".join(["disposals", *names])
 
 
+def _with_disposals(outlets: Any) -> list[Any]:  # noqa: ANN401 - what a DAG may say
+    listed = list(outlets) if isinstance(outlets, Collection) else [outlets] if outlets is not None else []
+    return listed if DISPOSALS in listed else [*listed, DISPOSALS]
+
+
 class DisposeOperator(BaseOperator):
     """Carry out a list of records against one system.
 
@@ -132,11 +138,10 @@ class DisposeOperator(BaseOperator):
         concurrency: int | None = None,
         verify: bool = True,
         dry_run: bool = False,
-        outlets: Any = None,  # noqa: ANN401
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        listed = outlets if isinstance(outlets, list | tuple) else [outlets] if outlets is not None else []
-        super().__init__(outlets=[*listed, DISPOSALS], **kwargs)
+        super().__init__(**kwargs)
+        self.outlets = _with_disposals(self.outlets)
         self.records = records
         self.accept = accept
         self.require_approval = require_approval
@@ -148,6 +153,17 @@ class DisposeOperator(BaseOperator):
         self.rehearse_only = dry_run
         self._runner: Runner | None = None
         self._done: Disposal | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:  # noqa: ANN401
+        """Begin a mapped task, whose outlets Airflow reads off what is returned, without making the operator.
+
+        :param kwargs: arguments of the operator, for all mapped tasks.
+        :return: what has ``expand`` and ``expand_kwargs``.
+        """
+        made = super().partial(**kwargs)
+        made.kwargs["outlets"] = _with_disposals(made.kwargs["outlets"])
+        return made
 
     @cached_property
     def hook(self) -> VendorHook:

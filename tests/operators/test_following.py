@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from airflow.providers.openlineage.extractors.base import DefaultExtractor
-from airflow.sdk import Asset
+from airflow.sdk import DAG, Asset
 from airflow.sdk.definitions.asset import AssetUniqueKey
 
 from airflow_provider_records.operators.assets import DISPOSALS, disposed
@@ -74,11 +74,23 @@ def test_no_event_before_the_disposal_is_complete(world: World) -> None:
     assert event.extra["records"] == 3
 
 
-def test_outlets_of_the_dag_are_kept() -> None:
-    mine = Asset("mine")
-    for outlets, kept in ((None, []), (mine, [mine]), ([mine], [mine])):
-        operator = OpusDestroyRecordsOperator(task_id="mark", records=[], outlets=outlets)
-        assert operator.outlets == [*kept, DISPOSALS]
+MINE = Asset("mine")
+
+
+@pytest.mark.parametrize(
+    ("outlets", "kept"), [(None, []), (MINE, [MINE]), ([MINE], [MINE]), ([MINE, DISPOSALS], [MINE])]
+)
+def test_outlets_of_the_dag_are_kept(outlets: Any, kept: list[Asset]) -> None:
+    kind, given = OpusDestroyRecordsOperator, {"outlets": outlets}
+    with DAG("night"):
+        tasks: list[Any] = [
+            kind(task_id="mark", records=[], **given),
+            kind(task_id="by_default", records=[], default_args=given),
+            mapped := kind.partial(task_id="mapped", **given).expand(records=[["1"]]),
+            kind.partial(task_id="mapped_by_default", default_args=given).expand(records=[["1"]]),
+            mapped.unmap({"records": ["1"]}),
+        ]
+    assert [task.outlets for task in tasks] == [[*kept, DISPOSALS]] * len(tasks)
 
 
 def lineage(operator: Any) -> Any:

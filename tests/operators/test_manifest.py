@@ -132,15 +132,6 @@ def test_a_size_that_is_none_is_refused_when_the_dag_is_read(size: Any) -> None:
         SplitManifestOperator(task_id="split", records=[], size=size)
 
 
-def test_it_is_mapped_over(world: World) -> None:
-    with DAG("night") as dag:
-        parts = SplitManifestOperator(task_id="split", records=approved(world))
-        EnaioDeleteObjectOperator.partial(task_id="delete").expand(records=parts.output)
-    made: Any = dag.get_task("delete")
-    assert made.unmap({"records": "1"}).records == "1"
-    assert SplitManifestOperator.template_fields == ("records",)
-
-
 # Somebody tampers
 
 

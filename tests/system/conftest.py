@@ -120,6 +120,8 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("airflow")
     env = demo.environment(home) | {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
     copy_example_dags(home / "dags")
+    for path in (Path(__file__).parent / "dags").glob("*.py"):
+        (home / "dags" / path.name).write_text(path.read_text())
     for words in (("db", "migrate"), ("dags", "reserialize")):
         subprocess.run(demo.airflow(*words), env=env, check=True, capture_output=True)
     return home

@@ -15,6 +15,7 @@ import requests
 from airflow_provider_records import demo
 from airflow_provider_records.disposal.verify import verify
 from tests.system.conftest import Night
+from tests.system.test_mapped import assert_each_once
 from tests.system.test_nights import assert_true, state
 from tests.system.test_standalone import Api, wait
 
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.system
 DAG = "records_nightly_approval"
 USERS = ("reviewer_1", "reviewer_2", "stranger")
 Begin = Callable[..., Night]
+Start = Callable[..., "Run"]
 Offices = dict[str, "Office"]
 
 
@@ -34,12 +36,12 @@ class Office:
 
     api: Api
 
-    def waiting(self, task_id: str) -> dict[str, Any]:
+    def waiting(self, task_id: str, dag_id: str = DAG) -> dict[str, Any]:
         """Wait until a task of the running night waits for an answer; return its request."""
         found: list[dict[str, Any]] = []
 
         def look() -> bool:
-            path = f"dags/{DAG}/dagRuns/~/hitlDetails?response_received=false&task_id={task_id}&state=awaiting_input"
+            path = f"dags/{dag_id}/dagRuns/~/hitlDetails?response_received=false&task_id={task_id}&state=awaiting_input"
             found[:] = self.api.call("GET", path)["hitl_details"]
             return bool(found)
 
@@ -98,15 +100,15 @@ class Run:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[Night], Run]]:
+def start(tmp_path: Path) -> Iterator[Start]:
     """Run a night in a process of its own."""
     runs: list[Run] = []
 
-    def begin(night: Night) -> Run:
+    def begin(night: Night, dag_id: str = DAG) -> Run:
         log = tmp_path / "night.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                demo.airflow("dags", "test", DAG), env=night.env, stdout=file, stderr=subprocess.STDOUT
+                demo.airflow("dags", "test", dag_id), env=night.env, stdout=file, stderr=subprocess.STDOUT
             )
         runs.append(Run(process, log))
         return runs[-1]
@@ -117,7 +119,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[Night], Run]]:
         run.process.wait(60)
 
 
-def test_four_eyes_and_one_record_taken_out(begin: Begin, start: Callable[[Night], Run], offices: Offices) -> None:
+def test_four_eyes_and_one_record_taken_out(begin: Begin, start: Start, offices: Offices) -> None:
     night = begin()
     one, two, stranger = (offices[user] for user in USERS)
     run = start(night)
@@ -150,7 +152,7 @@ def test_four_eyes_and_one_record_taken_out(begin: Begin, start: Callable[[Night
     assert any("1 record was taken out" in line for line in report.checked)
 
 
-def test_the_old_page_releases_nothing(begin: Begin, start: Callable[[Night], Run], offices: Offices) -> None:
+def test_the_old_page_releases_nothing(begin: Begin, start: Start, offices: Offices) -> None:
     """Somebody clears the night while its list waits for an answer, and the list is another one then."""
     night = begin()
     one = offices["reviewer_1"]
@@ -183,3 +185,13 @@ def test_the_old_page_releases_nothing(begin: Begin, start: Callable[[Night], Ru
     assert state(log) == "failed"
     assert not list(night.evidence.glob("approvals/*"))
     assert not night.stage.effects("enaio", "destroyed")
+
+
+def test_each_part_is_approved_by_itself(begin: Begin, start: Start, offices: Offices) -> None:
+    night = begin()
+    run = start(night, "mapped_approval")
+    for _ in range(2):
+        assert offices["reviewer_1"].approve(offices["reviewer_1"].waiting("review", "mapped_approval")).ok
+    assert state(log := run.end()) == "success", log[-3000:]
+    first, second = assert_each_once(night, "enaio", "delete")
+    assert first["approvals"] != second["approvals"]
