@@ -17,7 +17,7 @@ from airflow_provider_records.disposal import exclusion
 from airflow_provider_records.disposal.approval import Approval, Rejection
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.operators import approval_request
-from airflow_provider_records.operators.base import evidence_store, hard_stops, task_facts
+from airflow_provider_records.operators.base import RecordsOperator, evidence_store, hard_stops, task_facts
 from airflow_provider_records.operators.links import list_url
 from airflow_provider_records.operators.manifest import own_approvals
 from airflow_provider_records.operators.selection import manifest_reference, resolve
@@ -32,7 +32,7 @@ _ANYBODY = "Anonymous"  # of the simple auth manager, when it makes everybody an
 _AGAIN = "Clear this task to be asked again."
 
 
-class DisposalApprovalOperator(ApprovalOperator):
+class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     """Ask people in Airflow whether a list may be disposed of; who approves may take single records out.
 
     The answer holds for exactly the list that was shown. Silence is never approval: without an answer the task

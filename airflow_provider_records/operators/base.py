@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
+    from jinja2 import Environment
 
 _JOURNAL = "records_journal"
 
@@ -98,12 +99,41 @@ def task_folder(facts: Mapping[str, Any]) -> str:
     return "/".join(["disposals", *names])
 
 
+class RecordsOperator(BaseOperator):
+    """Base of all that take ``records``: an id may be a template, a mapping is data.
+
+    Airflow renders what ``expand_kwargs`` maps over, although an upstream task returned it: a key that looks like a
+    template would become the key of another record.
+    """
+
+    template_fields: Sequence[str] = ("records",)
+
+    def render_template(
+        self,
+        content: Any,  # noqa: ANN401
+        context: Context,
+        jinja_env: Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Render a value; in a mapping, only put in the outputs of upstream tasks."""
+
+        def filled(value: Any) -> Any:  # noqa: ANN401
+            if isinstance(value, Mapping):
+                return {name: filled(item) for name, item in value.items()}
+            if isinstance(value, list | tuple):
+                return [filled(item) for item in value]
+            return value if isinstance(value, str) else render(value, context, jinja_env, seen_oids)
+
+        render = super().render_template
+        return filled(content) if isinstance(content, Mapping) else render(content, context, jinja_env, seen_oids)
+
+
 def _with_disposals(outlets: Any) -> list[Any]:  # noqa: ANN401 - what a DAG may say
     listed = list(outlets) if isinstance(outlets, Collection) else [outlets] if outlets is not None else []
     return listed if DISPOSALS in listed else [*listed, DISPOSALS]
 
 
-class DisposeOperator(BaseOperator):
+class DisposeOperator(RecordsOperator):
     """Carry out a list of records against one system.
 
     Subclasses say only how their system disposes of and probes a record.
@@ -122,7 +152,6 @@ class DisposeOperator(BaseOperator):
     :raises DisposalIncompleteError: records are left for another try.
     """
 
-    template_fields: Sequence[str] = ("records",)
     operator_extra_links = (DisposalLink(),)
     system_name: str
 

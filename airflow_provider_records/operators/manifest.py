@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, conf
+from airflow.sdk import conf
 
 from airflow_provider_records.disposal.approval import Approval, check
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.exceptions import ConfigurationError
-from airflow_provider_records.operators.base import evidence_store, hard_stops
+from airflow_provider_records.operators.base import RecordsOperator, evidence_store, hard_stops
 from airflow_provider_records.operators.selection import Selection, manifest_reference, resolve
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class SplitManifestOperator(BaseOperator):
+class SplitManifestOperator(RecordsOperator):
     """Cut an approved list into parts; each part carries approvals that rest on those of the whole list.
 
     A disposing task mapped over the result (``.expand(records=split.output)``) handles one part per mapped task,
@@ -29,8 +28,6 @@ class SplitManifestOperator(BaseOperator):
     :return: a list of manifest references, in the order of the list; one empty part for an empty list.
     :raises AirflowFailException: the reference is refused, or there would be more parts than Airflow maps.
     """
-
-    template_fields: Sequence[str] = ("records",)
 
     def __init__(self, *, records: Any, size: int = 1000, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_records.disposal.approval import Approval, Rejection
 from airflow_provider_records.disposal.outcome import now
 from airflow_provider_records.exceptions import ApprovalRejectedError
-from airflow_provider_records.operators.base import evidence_store
+from airflow_provider_records.operators.base import RecordsOperator, evidence_store
 from airflow_provider_records.operators.links import ListLink
 from airflow_provider_records.operators.manifest import own_approvals
 from airflow_provider_records.operators.selection import Selection, manifest_reference, resolve
@@ -16,13 +16,12 @@ from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.triggers.base import VendorTrigger
 
 
-class ApprovalSensor(VendorSensor):
+class ApprovalSensor(RecordsOperator, VendorSensor):
     """Wait until a list is approved in a vendor's system.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
     """
 
-    template_fields: Sequence[str] = ("records",)
     operator_extra_links = (ListLink(),)
 
     def __init__(self, *, records: Any, **kwargs: Any) -> None:  # noqa: ANN401 - templated; checked when the task runs
