@@ -156,6 +156,8 @@ def test_without_a_key_there_is_no_signature(store: Store, listed: Manifest) -> 
         ),
         (rsa.generate_private_key(65537, 2048).private_bytes(*PKCS8, serialization.NoEncryption()), "no Ed25519 key"),
     ],
+    # The keys are random; xdist needs the same names in all workers.
+    ids=["nothing", "no key inside", "encrypted", "public", "RSA"],
 )
 def test_wrong_signing_keys(pem: bytes, words_: str) -> None:
     with pytest.raises(ConfigurationError, match=words_):
