@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,8 @@ def test_all_of_airflow_is_killed_and_started_again(begin: Callable[..., Night],
         run_id = storm.start(api)
         storm.catch(child, 10)
         for process in [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+                process.kill()
     with standalone(storm.night, tmp_path / "again.log") as (api, _):
         wait(lambda: storm.over(api, run_id), 300)
     storm.check()

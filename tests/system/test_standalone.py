@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +81,13 @@ def standalone(night: Night, log: Path) -> Iterator[tuple[Api, Any]]:
 def task_process(child: Any, url: str) -> psutil.Process:
     """Return the process of Airflow's that talks to the sandbox: the task itself."""
     port = int(url.rsplit(":", 1)[1])
-    open_to_sandbox = Counter(
-        process
-        for process in psutil.Process(child.pid).children(recursive=True)
-        for connection in process.net_connections("tcp")
-        if connection.raddr and connection.raddr.port == port and connection.status == "ESTABLISHED"
-    )
-    assert open_to_sandbox
+    open_to_sandbox = Counter[psutil.Process]()
+    for process in psutil.Process(child.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            for connection in process.net_connections("tcp"):
+                if connection.raddr and connection.raddr.port == port and connection.status == "ESTABLISHED":
+                    open_to_sandbox[process] += 1
+    assert open_to_sandbox, "no process of Airflow's is connected to the sandbox"
     # The triggerer may still hold the one connection of its trigger; the task has one for each thread.
     return max(open_to_sandbox, key=lambda process: open_to_sandbox[process])
 
