@@ -10,7 +10,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_records.disposal.verify import verify
 from tests.browser.conftest import SignIn, Site, look
-from tests.system.test_standalone import wait
 
 pytestmark = pytest.mark.system
 NIGHT, HOSTILE = "records_nightly_approval", "approval_hostile"
@@ -19,7 +18,7 @@ NIGHT, HOSTILE = "records_nightly_approval", "approval_hostile"
 def request(site: Site, dag: str, run_id: str, task_id: str) -> dict[str, Any]:
     """Wait until a task waits for an answer; return what is asked."""
     api = site.api()
-    wait(lambda: api.states(run_id, dag).get(task_id) == "awaiting_input", 300)
+    api.wait_for_state(run_id, task_id, "awaiting_input", dag)
     # Airflow was seen to fail a task that was answered within the first second.
     time.sleep(3)
     found = api.call("GET", f"dags/{dag}/dagRuns/{run_id}/hitlDetails?task_id={task_id}")["hitl_details"]
@@ -47,7 +46,7 @@ def field(page: Page, name: str) -> Locator:
 def ended(site: Site, dag: str, run_id: str) -> dict[str, str]:
     """Wait until a run has ended; return the states of its tasks."""
     api = site.api()
-    wait(lambda: api.run_state(run_id, dag) in {"success", "failed"}, 300)
+    api.wait_for_end(run_id, dag)
     return api.states(run_id, dag)
 
 

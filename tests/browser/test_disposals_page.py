@@ -66,14 +66,14 @@ def frame(page: Page) -> FrameLocator:
 
 def trigger(site: Site, objects: list[str]) -> str:
     api = site.api()
-    wait(lambda: api.session.get(f"{api.base}/api/v2/dags/{DAG}", timeout=30).ok, 300)
+    api.wait_for_dag(DAG)
     made = api.call("POST", f"dags/{DAG}/dagRuns", logical_date=None, conf={"ids": objects})
     return str(made["dag_run_id"])
 
 
 def test_a_night_is_followed_and_found_again(site: Site, sign_in: SignIn, objects: list[str], slow: None) -> None:
     api = site.api()
-    wait(lambda: api.session.get(f"{api.base}/api/v2/dags/{FOLLOWER}", timeout=30).ok, 300)
+    api.wait_for_dag(FOLLOWER)
     page = patient(sign_in("viewer"))
     run_id = trigger(site, objects)
     page.goto("/")
@@ -81,7 +81,7 @@ def test_a_night_is_followed_and_found_again(site: Site, sign_in: SignIn, object
     shown = frame(page)
     expect(shown.get_by_role("heading", name="Disposals", exact=True)).to_be_visible()
     # A night appears when its disposing task has begun.
-    wait(lambda: list((site.evidence / f"disposals/{DAG}").glob("*/delete/-1/journal/*/*outcomes*")), 300)
+    wait(lambda: list((site.evidence / f"disposals/{DAG}").glob("*/delete/-1/journal/*/*outcomes*")), site.told)
     page.reload()
     bar = shown.get_by_role("progressbar").first
     expect(bar).to_have_attribute("aria-valuetext", re.compile(r"^[1-9]\d* of 12 records"))
@@ -130,7 +130,7 @@ def test_a_night_is_followed_and_found_again(site: Site, sign_in: SignIn, object
     assert event["uri"] == "x-records://enaio/destroyed"
     assert event["extra"]["records"] == 10
     assert event["extra"]["counts"]["absent"] == 1
-    wait(lambda: [run for run in event_runs(api, event) if run["dag_id"] == FOLLOWER], 300)
+    wait(lambda: [run for run in event_runs(api, event) if run["dag_id"] == FOLLOWER], lambda: event_runs(api, event))
 
 
 def event_runs(api: Api, event: dict[str, Any]) -> list[dict[str, Any]]:

@@ -25,9 +25,9 @@ each_dag = pytest.mark.parametrize("dag", list(CONTENT))
 class Storm:
     """One night and what happens to it."""
 
-    def __init__(self, begin: Callable[..., Night], dag: str, folder: Path) -> None:
+    def __init__(self, begin: Callable[..., Night], dag: str) -> None:
         self.vendor, self.call, self.effect, self.prefix = CONTENT[dag]
-        self.dag, self.folder = dag, folder
+        self.dag = dag
         self.dice = random.Random(dag)
         # One call at a time: the first chunk has its outcomes while the second is still being sent.
         self.night = begin(60, timeout=2, max_concurrency=1)
@@ -38,35 +38,45 @@ class Storm:
             # A new scheduler looks for what a dead one has left.
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         }
-        # A busy machine may give up tasks that live; that is one more storm, and must not use up the tries, nor
-        # make the pauses between them longer and longer. Many more would take minutes where some stay unknown.
-        second = "RecordsRetryPolicy(timedelta(seconds=1)"
-        for path in (self.night.home / "dags").glob("*.py"):
-            source = path.read_text().replace('"retries": 3', '"retries": 8')
-            path.write_text(source.replace(f"{second})", f"{second}, timedelta(seconds=1))"))
         # Well below the timeout: what kills here is the test, not a slow system.
         for call, latency in ((self.call, 200), ("destroy_records", 800)):
             self.night.fault(vendor="*", call=call, times=None, latency_ms=latency)
 
-    def start(self, api: Api) -> str:
-        run_id = api.trigger(self.dag)
-        wait(lambda: api.states(run_id, self.dag).get("approve") == "deferred", 120)
+    def start(self, api: Api, child: Any) -> None:
+        self.api, self.child = api, child
+        self.run_id = api.trigger(self.dag)
+        api.wait_for_state(self.run_id, "approve", "deferred", self.dag)
         self.night.decide(self.prefix).join(60)
-        return run_id
 
-    def over(self, api: Api, run_id: str) -> bool:
-        return api.run_state(run_id, self.dag) in {"success", "failed"}
+    def told(self) -> str:
+        return f"{self.api.told(self.run_id, self.dag)}\n{self.night.told()}"
+
+    def end(self) -> None:
+        wait(lambda: self.api.run_state(self.run_id, self.dag) in {"success", "failed"}, self.told)
 
     def sent(self, call: str) -> int:
         return sum(entry.call == call for entry in list(self.night.stage.log))
 
-    def catch(self, child: Any, more: int) -> psutil.Process:
-        """Return the process of the deleting task once it has sent some more calls."""
-        return self.catch_at(child, self.call, self.sent(self.call) + more)
+    def published(self, segment: str) -> bool:
+        """Tell whether the deleting task has published such a segment of its journal."""
+        return any(self.night.evidence.glob(f"disposals/*/*/delete/-1/journal/{segment}.jsonl"))
 
-    def catch_at(self, child: Any, call: str, aim: int) -> psutil.Process:
-        wait(lambda: self.sent(call) >= aim, 120)
-        return task_process(child, self.night.url)
+    def wait_for(self, done: Callable[[], bool]) -> None:
+        """Wait for an event; fail as soon as the night is over without it."""
+        certificate = self.night.evidence / "certificates"
+        wait(lambda: done() or certificate.exists(), self.told)
+        assert done(), f"the night is over and it has not come; seen:\n{self.told()}"
+
+    def catch(self, call: str, more: int = 1) -> psutil.Process:
+        """Return the process of the task that sends such calls, once it has sent some more of them."""
+        aim = self.sent(call) + more
+        self.wait_for(lambda: self.sent(call) >= aim)
+        return task_process(self.child, self.night.url)
+
+    def catch_halfway(self) -> psutil.Process:
+        """Return the process of the deleting task while some outcomes are on storage and more is being sent."""
+        self.wait_for(lambda: self.published("*/*-outcomes"))
+        return self.catch(self.call)
 
     def check(self) -> None:
         """Hold the evidence against the sandbox's log."""
@@ -100,15 +110,16 @@ class Storm:
 
 @each_dag
 def test_killed_again_and_again(begin: Callable[..., Night], dag: str, tmp_path: Path) -> None:
-    storm = Storm(begin, dag, tmp_path)
+    storm = Storm(begin, dag)
     with standalone(storm.night, tmp_path / "standalone.log") as (api, child):
-        run_id = storm.start(api)
-        storm.catch(child, 10).kill()
+        storm.start(api, child)
+        storm.catch_halfway().kill()
         if storm.vendor == "enaio":  # of Unifier all that is left was intended, and is unknown from now on
-            storm.catch(child, storm.dice.randint(1, 15)).kill()
-        # Once: its few calls are all in the air by then, and the next try may have none left to send.
-        storm.catch_at(child, "destroy_records", 1).kill()
-        wait(lambda: storm.over(api, run_id), 240)
+            storm.catch(storm.call, storm.dice.randint(1, 15)).kill()
+        # Once: its few calls are all in the air by then, and the next try may have none left to send. Where some stay
+        # unknown it comes minutes later: the deleting task uses up its tries, and each waits for the calls of the last.
+        storm.catch("destroy_records").kill()
+        storm.end()
     storm.check()
     tries = {task: made["made"]["try_number"] for task, (made,) in storm.night.disposals().items()}
     assert tries["delete"] >= (3 if storm.vendor == "enaio" else 2)
@@ -118,38 +129,38 @@ def test_killed_again_and_again(begin: Callable[..., Night], dag: str, tmp_path:
 @each_dag
 @pytest.mark.parametrize("frozen", [False, True], ids=["cleared", "frozen"])
 def test_a_zombie_beside_its_retry(begin: Callable[..., Night], dag: str, frozen: bool, tmp_path: Path) -> None:
-    storm = Storm(begin, dag, tmp_path)
+    storm = Storm(begin, dag)
     with standalone(storm.night, tmp_path / "standalone.log") as (api, child):
-        run_id = storm.start(api)
-        task = storm.catch(child, 10)
+        storm.start(api, child)
+        task = storm.catch_halfway()
         if frozen:
             supervisor = task.parent()
             assert supervisor is not None
             both = [task, supervisor]
             for process in both:
                 process.suspend()
-            wait(lambda: any(storm.night.evidence.glob("disposals/*/*/delete/-1/journal/0002*")), 120)
+            storm.wait_for(lambda: storm.published("0002*/*-open"))
             for process in both:
                 process.resume()
         else:
             api.call(
                 "POST", f"dags/{dag}/clearTaskInstances",
-                dry_run=False, dag_run_id=run_id, task_ids=["delete"], only_failed=False,
+                dry_run=False, dag_run_id=storm.run_id, task_ids=["delete"], only_failed=False,
             )  # fmt: skip
-        wait(lambda: storm.over(api, run_id), 240)
+        storm.end()
     storm.check()
     assert storm.night.disposals()["delete"][0]["made"]["try_number"] > 1
 
 
 @each_dag
 def test_all_of_airflow_is_killed_and_started_again(begin: Callable[..., Night], dag: str, tmp_path: Path) -> None:
-    storm = Storm(begin, dag, tmp_path)
+    storm = Storm(begin, dag)
     with standalone(storm.night, tmp_path / "standalone.log") as (api, child):
-        run_id = storm.start(api)
-        storm.catch(child, 10)
+        storm.start(api, child)
+        storm.catch_halfway()
         for process in [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
                 process.kill()
-    with standalone(storm.night, tmp_path / "again.log") as (api, _):
-        wait(lambda: storm.over(api, run_id), 300)
+    with standalone(storm.night, tmp_path / "again.log") as (storm.api, _):
+        storm.end()
     storm.check()

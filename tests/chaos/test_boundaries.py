@@ -101,11 +101,15 @@ def test_killed_at_every_file_it_writes(begin: Callable[..., Night], tmp_path: P
         with standalone(night, tmp_path / "standalone.log") as (api, _):
             runs: dict[str, str] = {}
             going: set[str] = set()
+
+            def told() -> str:
+                return "\n".join(api.told(runs[name], name) for name in going)
+
             for name in cases:
                 runs[name] = api.trigger(name)
                 going.add(name)
-                wait(lambda: len(left(api, runs, going)) < AT_ONCE, 300)
-            wait(lambda: not left(api, runs, going), 300)
+                wait(lambda: len(left(api, runs, going)) < AT_ONCE, told)
+            wait(lambda: not left(api, runs, going), told)
             tries = {
                 name: api.call("GET", f"dags/{name}/dagRuns/{run}/taskInstances/dispose")["try_number"]
                 for name, run in runs.items()

@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,15 @@ class Night:
         found: dict[str, Any] = json.loads(path.read_text())
         return found
 
+    def told(self) -> str:
+        """Say what has happened: the calls that the sandbox got, and the segments of each journal."""
+        calls = Counter(f"{entry.vendor} {entry.call}" for entry in list(self.stage.log))
+        segments: dict[Path, list[str]] = {}
+        for path in sorted(self.evidence.glob("disposals/**/journal/*/*.jsonl")):
+            segments.setdefault(path.parent.relative_to(self.evidence), []).append(path.stem)
+        journals = (f"{session}: {' '.join(names)}" for session, names in segments.items())
+        return "\n".join((", ".join(f"{call} {count}" for call, count in calls.items()), *journals))
+
     def decide(self, prefix: str, status: str = "Approved") -> threading.Thread:
         """As the records manager: open a request for the list as soon as it is there, with its digest."""
 
@@ -116,12 +126,17 @@ def copy_example_dags(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An Airflow home with a migrated database that knows the example DAGs."""
+    """An Airflow home whose database knows the example DAGs."""
     home = tmp_path_factory.mktemp("airflow")
-    env = demo.environment(home) | {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
     copy_example_dags(home / "dags")
     for path in (Path(__file__).parent / "dags").glob("*.py"):
         (home / "dags" / path.name).write_text(path.read_text())
+    return migrated(home)
+
+
+def migrated(home: Path) -> Path:
+    """Give an Airflow home a database that knows the DAGs in it."""
+    env = demo.environment(home) | {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
     for words in (("db", "migrate"), ("dags", "reserialize")):
         subprocess.run(demo.airflow(*words), env=env, check=True, capture_output=True)
     return home

@@ -45,7 +45,7 @@ class Office:
             found[:] = self.api.call("GET", path)["hitl_details"]
             return bool(found)
 
-        wait(look, 300)
+        wait(look, lambda: self.api.call("GET", f"dags/{DAG}/dagRuns/~/taskInstances"))
         return found[0]
 
     def answer(self, request: dict[str, Any], option: str, **inputs: str) -> requests.Response:
@@ -81,7 +81,7 @@ def offices(airflow_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             return False
 
     with (folder / "api.log").open("wb") as log, demo.child_process(demo.airflow("api-server"), env, log):
-        wait(served, 300)
+        wait(served, lambda: (folder / "api.log").read_text()[-5000:])
         passwords = json.loads((folder / "passwords.json").read_text())
         yield {user: Office(Api(port, username=user, password=passwords[user])) for user in USERS}
 
@@ -175,8 +175,11 @@ def test_the_old_page_releases_nothing(begin: Begin, start: Start, offices: Offi
         task_ids=["due"],
         include_downstream=True,
     )
-    wait(lambda: len(list(night.evidence.glob("manifests/*.jsonl"))) == 2, 300)
-    wait(lambda: one.waiting("review")["task_instance"]["try_number"] > old["task_instance"]["try_number"], 300)
+    wait(lambda: len(list(night.evidence.glob("manifests/*.jsonl"))) == 2, lambda: one.api.told(run_id, DAG))
+    wait(
+        lambda: one.waiting("review")["task_instance"]["try_number"] > old["task_instance"]["try_number"],
+        lambda: one.api.told(run_id, DAG),
+    )
     again = one.waiting("review")
     assert again["params"]["manifest"]["value"] == shown
     assert one.approve(again).ok

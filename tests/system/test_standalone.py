@@ -19,6 +19,8 @@ from tests.system.test_nights import assert_true
 
 pytestmark = pytest.mark.system
 DAG = "records_nightly_enaio"
+PATIENCE = 600.0
+"""Seconds until an event that does not come fails the test; many times what the slowest takes."""
 
 
 class Api:
@@ -48,23 +50,53 @@ class Api:
 
     def trigger(self, dag: str = DAG) -> str:
         """Trigger a DAG as soon as the DAG processor has read it; return the run id."""
-        wait(lambda: self.session.get(f"{self.base}/api/v2/dags/{dag}", timeout=30).ok, 120)
+        self.wait_for_dag(dag)
         self.call("PATCH", f"dags/{dag}", is_paused=False)
         return str(self.call("POST", f"dags/{dag}/dagRuns", logical_date=None)["dag_run_id"])
 
+    def wait_for_dag(self, dag: str) -> None:
+        """Wait until the DAG processor has read a DAG."""
+        path = f"{self.base}/api/v2/dags"
+        wait(lambda: self.session.get(f"{path}/{dag}", timeout=30).ok, lambda: self.session.get(path, timeout=30).text)
+
+    def tasks(self, run_id: str, dag: str = DAG) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.call("GET", f"dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return found
+
     def states(self, run_id: str, dag: str = DAG) -> dict[str, str]:
-        found = self.call("GET", f"dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
-        return {item["task_id"]: item["state"] for item in found}
+        return {item["task_id"]: item["state"] for item in self.tasks(run_id, dag)}
 
     def run_state(self, run_id: str, dag: str = DAG) -> str:
         return str(self.call("GET", f"dags/{dag}/dagRuns/{run_id}")["state"])
 
+    def wait_for_state(self, run_id: str, task_id: str, state: str, dag: str = DAG) -> None:
+        """Wait until a task is in a state."""
+        wait(lambda: self.states(run_id, dag).get(task_id) == state, lambda: self.told(run_id, dag))
 
-def wait(done: Callable[[], Any], seconds: float) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
+    def wait_for_end(self, run_id: str, dag: str = DAG) -> str:
+        """Wait until a run has ended; return its state."""
+        wait(lambda: self.run_state(run_id, dag) in {"success", "failed"}, lambda: self.told(run_id, dag))
+        return self.run_state(run_id, dag)
+
+    def told(self, run_id: str, dag: str = DAG) -> str:
+        """Say how far a run has come."""
+        tasks = (
+            f"{item['task_id']}: {item['state']}, try {item['try_number']} of {item['max_tries'] + 1}"
+            for item in self.tasks(run_id, dag)
+        )
+        return "\n".join((f"{dag}: {self.run_state(run_id, dag)}", *tasks))
+
+
+def wait(done: Callable[[], Any], seen: Callable[[], Any]) -> None:
+    """Wait for an event.
+
+    :param done: tells whether it has come.
+    :param seen: says what was seen instead, for the failure.
+    :raises AssertionError: it has not come within ``PATIENCE``.
+    """
+    deadline = time.monotonic() + PATIENCE
     while not done():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain; seen:\n{seen()}"
         time.sleep(0.1)
 
 
@@ -98,12 +130,11 @@ def test_a_killed_worker_is_taken_over_without_a_double_delete(begin: Callable[.
     with standalone(night, tmp_path / "standalone.log") as (api, child):
         run_id = api.trigger()
         # The sensor is deferred in the triggerer by then: the record does not exist yet, and it waits for it.
-        wait(lambda: api.states(run_id).get("approve") == "deferred", 120)
+        api.wait_for_state(run_id, "approve", "deferred")
         night.decide("DR-ENAIO-").join(60)
-        wait(lambda: len(night.stage.effects("enaio", "destroyed")) >= 20, 120)
+        wait(lambda: len(night.stage.effects("enaio", "destroyed")) >= 20, night.told)
         task_process(child, night.url).kill()
-        wait(lambda: api.run_state(run_id) in {"success", "failed"}, 240)
-        assert api.run_state(run_id) == "success", api.states(run_id)
+        assert api.wait_for_end(run_id) == "success", api.told(run_id)
     assert_true(night, "enaio", "destroyed")
     (delete,) = night.disposals()["delete"]
     assert delete["made"]["try_number"] == 2
