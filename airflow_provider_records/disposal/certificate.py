@@ -18,11 +18,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from airflow_provider_records.disposal import account, coverage, words
+from airflow_provider_records.disposal import account, words
 from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.outcome import now
 from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store, safe_name
+from airflow_provider_records.disposal.verdict import RunStatus
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError
 
 TYPE, VERSION = "certificate", 1
@@ -49,7 +50,7 @@ class Certificate:
     @property
     def left(self) -> str:
         """What is left, by system and outcome, and what has no disposal, in words."""
-        return left(self.document)
+        return RunStatus.of(self.document).left
 
     def reference(self) -> dict[str, Any]:
         """Return what goes into XCom."""
@@ -80,7 +81,7 @@ def write(
     :raises JournalError: the same, of a journal.
     :raises ApprovalError: the same, of an approval.
     """
-    from airflow_provider_records.disposal import page
+    from airflow_provider_records.disposal import page  # needs Jinja, without which a certificate can be verified
 
     name = file_name(made["dag_id"], made["run_id"])
     _check_alone(store, name, made)
@@ -119,9 +120,32 @@ def file_name(dag_id: str, run_id: str) -> str:
     return f"certificates/{safe_name(dag_id)}/{safe_name(run_id)}.json"
 
 
-def left(document: Mapping[str, Any]) -> str:
-    """Say what is left for another try, and what has no disposal."""
-    return "; ".join(filter(None, (words.left(document), *coverage.gaps(document))))
+def read(store: Store, name: str) -> dict[str, Any]:
+    """Read a certificate and check that none of its bytes was changed; signature and files are not looked at.
+
+    :param store: the evidence store.
+    :param name: its name there, see :func:`file_name`.
+    :raises EvidenceError: it is missing, was changed, is no certificate, or is of another format version.
+    """
+    content = store.read(name)
+    try:
+        document = json.loads(content)
+        if not isinstance(document, dict):
+            raise TypeError
+    except (ValueError, TypeError, RecursionError):
+        raise EvidenceError("The certificate was changed or cut off: it is no JSON document any more.") from None
+    if document.get("type") != TYPE:
+        raise EvidenceError("This is no certificate: it does not call itself one.")
+    if document.get("version") != VERSION:
+        raise EvidenceError(
+            f"The certificate has format version {document.get('version')!r}, this program reads version "
+            f"{VERSION}; verify it with the release that wrote it or a later one."
+        )
+    if canonical(document) + b"\n" != content:
+        raise EvidenceError("The certificate was changed: its bytes are not in the one form that it is written in.")
+    if (stated := document.get("digest")) != digest(document):
+        raise EvidenceError(f"The certificate was changed: its content does not match its digest {stated}.")
+    return document
 
 
 def superseded_name(name: str, digest: str) -> str:

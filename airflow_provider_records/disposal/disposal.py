@@ -98,13 +98,26 @@ class Disposal:
         content = store.read(store.name(uri))
         try:
             fields = json.loads(content)
-            disposal = cls(**fields, uri=uri) if fields.pop("type") == "disposal" else None
             named = uri.endswith(f"-{hashlib.sha256(content).hexdigest()}/disposal.json")
-            if disposal is not None and named and disposal._well_formed():
-                return disposal
-        except (ValueError, TypeError, KeyError, AttributeError):
+            if fields.pop("type") == "disposal" and named:
+                return cls.of(fields, uri)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         raise EvidenceError(f"{uri} is no disposal, or was changed.")
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any], uri: str = "") -> Disposal:
+        """Make a disposal from its fields as JSON has them.
+
+        :param fields: all fields except ``uri``.
+        :param uri: where its file lies.
+        :raises TypeError: a field is missing or unknown.
+        :raises ValueError: a field has another type than it must have.
+        """
+        disposal = cls(**fields, uri=uri)
+        if not disposal._well_formed():
+            raise ValueError("a field of a disposal has a wrong type")
+        return disposal
 
     def _well_formed(self) -> bool:
         texts = [self.system, self.manifest, self.digest, self.outcomes, self.started_at, self.ended_at]
@@ -112,8 +125,14 @@ class Disposal:
         return (
             all(isinstance(each, list) for each in lists)
             and all(isinstance(text, str) for text in (*texts, *self.approved, *self.approvals))
+            and isinstance(self.approval_required, bool)
+            and isinstance(self.dry_run, bool)
+            and isinstance(self.stopped, str | None)
             and isinstance(self.made, dict)
+            and all(isinstance(self.made.get(name), str) for name in ("dag_id", "run_id", "task_id"))
+            and all(type(self.made.get(name)) is int for name in ("map_index", "try_number"))
             and isinstance(self.options, dict)
+            and isinstance(self.counts, dict)
             and set(self.counts) == set(Result)
             and all(type(number) is int and number >= 0 for number in self.counts.values())
         )

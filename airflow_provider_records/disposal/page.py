@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from airflow_provider_records.disposal import certificate, coverage, words
+from airflow_provider_records.disposal import words
 from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.outcome import Outcome, Result
 from airflow_provider_records.disposal.record import Record, canonical
 from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.disposal.verdict import RunStatus, verdict
 
 ORDER = (
     Result.FAILED,
@@ -38,14 +39,6 @@ class Piece(NamedTuple):
     width: float
 
 
-class Verdict(NamedTuple):
-    """What a reader sees first."""
-
-    level: str
-    title: str
-    text: str
-
-
 def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Disposal]) -> Iterator[bytes]:
     """Render the page piece by piece; memory does not grow with the number of records.
 
@@ -53,14 +46,16 @@ def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Dispos
     :param disposals: those of the certificate, in its order.
     :raises EvidenceError: a list or its outcomes cannot be read.
     """
+    status = RunStatus.of(document)
     stream = (
         environment(Path(__file__).parent / "templates")
         .get_template("certificate.html")
         .stream(
             document=document,
-            verdict=verdict(document),
+            verdict=verdict(status),
             bar=bar,
-            gaps=coverage.gaps(document),
+            gaps=status.gaps,
+            withheld=status.withheld,
             demanded=_demanded(document),
             order=ORDER,
             words=words,
@@ -89,27 +84,6 @@ def environment(templates: Path) -> Environment:
     return found
 
 
-def verdict(document: Mapping[str, Any]) -> Verdict:
-    """Say in a line how the run ended."""
-    records = [entry["record"] for entry in document["disposals"]]
-    if all(record["dry_run"] for record in records) and not coverage.gaps(document):
-        return Verdict("rehearsal", "Rehearsal only", "A dry run: records were looked up, nothing was destroyed.")
-    if not document["complete"]:
-        return Verdict("open", "Not complete", f"Left to do: {certificate.left(document)}.")
-    if not any(sum(record["counts"].values()) for record in records):
-        return Verdict("done", "Nothing to destroy", f"The lists of this run were empty.{_but_taken_out(document)}")
-    blocked = [
-        f"{record['counts']['blocked']:,} in {words.system_name(record['system'])}"
-        for record in records
-        if record["counts"]["blocked"]
-    ]
-    if blocked:
-        text = f"Every record has a final outcome. The systems refused {' and '.join(blocked)}."
-        return Verdict("partly", "Complete, with refusals", text + _but_taken_out(document))
-    text = "Every record on the approved lists has a final outcome; none is left."
-    return Verdict("done", "Complete", text + _but_taken_out(document))
-
-
 def _demanded(document: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Return how many approvers each task demanded; the parts of a mapped one once."""
     records = [entry["record"] for entry in document["disposals"]]
@@ -120,10 +94,6 @@ def _demanded(document: Mapping[str, Any]) -> list[tuple[str, int]]:
             if record["approval_required"] and "min_approvals" in record["options"]
         }
     )
-
-
-def _but_taken_out(document: Mapping[str, Any]) -> str:
-    return f" {text}." if (text := words.taken_out(document)) else ""
 
 
 def bar(counts: Mapping[str, int]) -> list[Piece]:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -80,6 +81,14 @@ class Store:
                 f"{uri} does not lie in the evidence store {self.root}; was [records] evidence_path changed?"
             )
         return name
+
+    def conceal(self, text: str) -> str:
+        """Return a text without folders, so that it does not tell where the store lies: of a file, its last part stays.
+
+        :param text: an error message about this store.
+        """
+        places = "|".join(re.escape(place) for place in (self.root, str(self._local), self._base) if place)
+        return re.sub(rf"(?:{places})/(?:\S*/)?", "", text).replace(self.root, "[records] evidence_path")
 
     def write(self, name: str, content: bytes) -> str:
         """Publish a file, replacing an older one; return its URI.
@@ -190,7 +199,7 @@ class Store:
                     return os.listdir(self._local / folder)
                 self._fs.invalidate_cache()
                 found = self._fs.ls(f"{self._base}/{folder}", detail=False)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return []
         return [str(path).rstrip("/").rpartition("/")[2] for path in found]
 

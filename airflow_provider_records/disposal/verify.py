@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +18,8 @@ from airflow_provider_records.disposal import account, certificate, coverage, wo
 from airflow_provider_records.disposal.disposal import Disposal, task_folder
 from airflow_provider_records.disposal.journal import OPEN, Segment, load
 from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.disposal.verdict import RunStatus
 from airflow_provider_records.exceptions import (
     ConfigurationError,
     EvidenceError,
@@ -86,8 +85,7 @@ def _verify(report: Report, key: Ed25519PublicKey | None) -> None:
         )
     store = Store(str(folders[2]))
     name = report.path.relative_to(folders[2]).as_posix()
-    document = _read(store, name)
-    _check_digest(document)
+    document = certificate.read(store, name)
     report.checked.append(f"the certificate is unchanged: {document['digest']}")
     _check_signature(document, key, report)
     report.document = document
@@ -98,33 +96,7 @@ def _verify(report: Report, key: Ed25519PublicKey | None) -> None:
         report.notes += _later(store, name, document, entry, listed)
     report.notes += _later_tasks(store, name, document, listed)
     if not document["complete"]:
-        report.notes.append(f"The certificate says that it is not complete: {certificate.left(document)}.")
-
-
-def _read(store: Store, name: str) -> dict[str, Any]:
-    content = store.read(name)
-    try:
-        document = json.loads(content)
-        if not isinstance(document, dict):
-            raise TypeError
-    except _MALFORMED:
-        raise EvidenceError("The certificate was changed or cut off: it is no JSON document any more.") from None
-    if document.get("type") != certificate.TYPE:
-        raise EvidenceError("This is no certificate: it does not call itself one.")
-    if document.get("version") != certificate.VERSION:
-        raise EvidenceError(
-            f"The certificate has format version {document.get('version')!r}, this program reads version "
-            f"{certificate.VERSION}; verify it with the release that wrote it or a later one."
-        )
-    if canonical(document) + b"\n" != content:
-        raise EvidenceError("The certificate was changed: its bytes are not in the one form that it is written in.")
-    return document
-
-
-def _check_digest(document: Mapping[str, Any]) -> None:
-    stated = document.get("digest")
-    if stated != certificate.digest(document):
-        raise EvidenceError(f"The certificate was changed: its content does not match its digest {stated}.")
+        report.notes.append(f"The certificate says that it is not complete: {RunStatus.of(document).left}.")
 
 
 def _check_signature(document: Mapping[str, Any], key: Ed25519PublicKey | None, report: Report) -> None:
@@ -255,7 +227,7 @@ def _accounts(document: Mapping[str, Any]) -> Iterator[str]:
     number = len(document["approvals"])
     people = "1 person" if len(approvers) == 1 else f"{len(approvers)} persons"
     yield f"{number} approval{'s' * (number != 1)} by {people}, each for the list that it names"
-    if text := words.taken_out(document):
+    if text := words.taken_out(RunStatus.of(document).withheld):
         yield f"{text}; none of them is on a list that was left"
     for entry in document["disposals"]:
         record = entry["record"]

@@ -140,29 +140,11 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
         )
 
 
-def taken_out(document: Mapping[str, Any]) -> str:
-    """Say how many records reviewers took out of the lists that they were shown; empty if none."""
-    number = sum(len(approval.get("excluded", {})) for approval in document["approvals"])
+def taken_out(number: int) -> str:
+    """Say how many records reviewers took out of the lists that they were shown; empty if none.
+
+    :param number: number of these records.
+    """
     if not number:
         return ""
     return f"{number:,} record{' was' if number == 1 else 's were'} taken out before approval, each with a reason"
-
-
-def left(document: Mapping[str, Any]) -> str:
-    """Say what is left for another try, by system and outcome."""
-    found = []
-    for entry in document["disposals"]:
-        if entry["complete"]:
-            continue
-        record = entry["record"]
-        system = system_name(record["system"])
-        if record["dry_run"]:
-            found.append(f"{system}: dry run, nothing was sent")
-            continue
-        counts = [
-            f"{record['counts'][result]} {RESULTS[result]}"
-            for result in Result
-            if not result.final and record["counts"][result]
-        ]
-        found.append(f"{system}: {', '.join(counts)}" + (f" ({record['stopped']})" if record["stopped"] else ""))
-    return "; ".join(found)

@@ -25,7 +25,6 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from airflow_provider_records.disposal import words
-from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.page import ORDER, bar, environment
 from airflow_provider_records.disposal.store import safe_name
 from airflow_provider_records.exceptions import RecordsError
@@ -35,7 +34,7 @@ from airflow_provider_records.plugin import access, chart
 from airflow_provider_records.plugin.lists import PAGE as LIST_PAGE
 from airflow_provider_records.plugin.lists import Lists
 from airflow_provider_records.plugin.nights import Group, Nights
-from airflow_provider_records.plugin.rows import Row, moment, refusals, row, totals
+from airflow_provider_records.plugin.rows import Row, moment, nameless, refusals, row, totals
 
 NIGHTS = 100
 """Nights a page."""
@@ -102,19 +101,26 @@ def overview(
         raise HTTPException(404, "There is no disposal of this DAG that you may see.")
     chosen = [dag_id] if dag_id is not None else dags
     runs = access.runs(chosen, session)
-    places = [(dag, folder) for dag in chosen for folder in nights.runs(dag)]
+    places: list[tuple[str, str]] = []
+    certified: dict[str, set[str]] = {}
+    unlisted: dict[str, str] = {}
+    for dag in chosen:
+        folders, problem = nights.guarded(dag, "", nights.runs, dag)
+        places += [(dag, folder) for folder in folders or ()]
+        papers, why = nights.guarded(dag, "", nights.certified, dag)
+        certified[dag] = papers or set()
+        if problem or why:
+            unlisted[dag] = problem or why
     found = sorted(((moment(folder, runs.get((dag, folder))), dag, folder) for dag, folder in places), reverse=True)
-    certified = {dag: nights.certified(dag) for dag in chosen}
     shown = found[(page - 1) * NIGHTS : page * NIGHTS]
 
     def read(place: tuple[str, str, str]) -> Row | None:
         when, dag, folder = place
         run = runs.get((dag, folder))
-        run_id = run.run_id if run else nights.run_id(dag, folder)
-        if not run_id:
-            return None
-        night = nights.read(dag, run_id, access.version(run))
-        return row(nights, night, run, when, folder in certified[dag])
+        run_id, problem = (run.run_id, "") if run else nights.guarded(dag, folder, nights.run_id, dag, folder)
+        if problem:
+            return nameless(dag, when, problem)
+        return row(nights, dag, run_id, run, when=when, certified=folder in certified[dag]) if run_id else None
 
     with ThreadPoolExecutor(_READERS) as pool:
         rows = [each for each in pool.map(read, shown) if each is not None]
@@ -129,6 +135,7 @@ def overview(
         totals=totals(rows),
         refusals=reasons,
         left_out=left_out,
+        unlisted=unlisted,
         dags=dags,
         dag_id=dag_id,
         page=page,
@@ -145,18 +152,19 @@ def one_night(request: Request, user: GetUserDep, session: SessionDep, dag_id: s
     _demand(user, dag_id, session)
     folder = safe_name(run_id)
     run = access.runs([dag_id], session, run_id).get((dag_id, folder))
-    night = nights.read(dag_id, run_id, access.version(run))
-    if not night.tasks and not night.problem:
-        raise HTTPException(404, f"Run {run_id} of {dag_id} has not disposed of anything (yet).")
-    shown = row(nights, night, run, moment(folder, run), folder in nights.certified(dag_id))
-    problem = night.problem
-    approvals: list[Approval] = []
+    papers, unlisted = nights.guarded(dag_id, "", nights.certified, dag_id)
+    shown = row(nights, dag_id, run_id, run, when=moment(folder, run), certified=folder in (papers or ()))
+    if shown is None:
+        raise HTTPException(404, f"There is no run {run_id} of {dag_id} that has disposed of anything.")
+    night = shown.night
+    approvals, problem = nights.guarded(dag_id, run_id, nights.approvals, night.disposals)
     groups: dict[str, list[Group]] = {}
-    try:
-        approvals = nights.approvals(night.disposals)
-        groups = {task.task_id: nights.groups(task.disposals) for task in night.tasks if not task.progress}
-    except RecordsError as error:
-        problem = str(error)
+    for task in night.tasks:
+        if not task.progress:
+            found, why = nights.guarded(dag_id, run_id, nights.groups, task.disposals)
+            groups[task.task_id] = found or []
+            problem = problem or why
+    problem = problem or unlisted
     return _show(
         request,
         "night.html",
@@ -164,7 +172,7 @@ def one_night(request: Request, user: GetUserDep, session: SessionDep, dag_id: s
         night=night,
         live=shown.live,
         problem=problem,
-        approvals=approvals,
+        approvals=approvals or [],
         groups=groups,
     )
 

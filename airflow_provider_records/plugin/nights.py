@@ -7,12 +7,13 @@ them is kept; what is asked of the store again and again is only which files a n
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import unquote
 
 from airflow_provider_records.disposal import certificate
@@ -22,11 +23,15 @@ from airflow_provider_records.disposal.journal import INTENTS, OUTCOMES, Segment
 from airflow_provider_records.disposal.outcome import Result
 from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store, safe_name
+from airflow_provider_records.disposal.verdict import RunStatus
 from airflow_provider_records.exceptions import EvidenceError, RecordsError
 
 _ROOT = "disposals"
 _DESTROYED = canonical({"result": Result.DESTROYED})[1:-1]
 _KEPT_JOURNALS = 32
+_LOG = logging.getLogger(__name__)
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -117,13 +122,15 @@ class Night:
     :param dag_id: its DAG.
     :param run_id: its id.
     :param tasks: its disposing tasks, in the order of their start.
-    :param problem: why its evidence cannot be read.
+    :param problem: why something of its evidence cannot be read; empty if nothing is wrong.
+    :param certificate: what its certificate says; None if there is none or it was not read.
     """
 
     dag_id: str
     run_id: str
     tasks: Sequence[Task] = ()
     problem: str = ""
+    certificate: RunStatus | None = None
 
     @property
     def disposals(self) -> list[Disposal]:
@@ -187,7 +194,9 @@ class Nights:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._settled = lru_cache(4096)(lambda dag_id, run_id, _: self._read(dag_id, run_id))
+        self._settled = lru_cache(4096)(self._tasks)
+        self._sealed = lru_cache(4096)(self._certificate)
+        self._warn = lru_cache(4096)(_warn)
         self._disposal = lru_cache(8192)(lambda name: Disposal.read(store, store.uri(name)))
         self._approval = lru_cache(8192)(lambda uri: Approval.read(store, uri))
         self._header = lru_cache(1024)(self._read_header)
@@ -195,15 +204,20 @@ class Nights:
         self._watch = lru_cache(_KEPT_JOURNALS)(lambda _: _Watch())
 
     def dags(self) -> dict[str, str]:
-        """Return the DAGs that have nights: id by name of their folder."""
-        return self._texts(_ROOT, "dag_id")
+        """Return the DAGs that have nights: id by name of their folder, if the id is known."""
+        folders = self.store.children(_ROOT)
+        found = {name: self.guarded(name, "", self._text, _ROOT, name, "dag_id")[0] for name in folders}
+        return {name: text for name, text in found.items() if text}
 
     def runs(self, dag_id: str) -> list[str]:
         """Return the names of the folders of a DAG's nights."""
         return self.store.children(f"{_ROOT}/{safe_name(dag_id)}")
 
     def run_id(self, dag_id: str, folder: str) -> str:
-        """Return the run id that a folder is named after; empty if nothing says it."""
+        """Return the run id that a folder is named after; empty if nothing says it.
+
+        :raises EvidenceError: only a summary could say it, and none can be read.
+        """
         return self._text(f"{_ROOT}/{safe_name(dag_id)}", folder, "run_id")
 
     def certified(self, dag_id: str) -> set[str]:
@@ -211,17 +225,43 @@ class Nights:
         found = self.store.children(f"certificates/{safe_name(dag_id)}")
         return {name.removesuffix(".json") for name in found if name.endswith(".json")}
 
-    def read(self, dag_id: str, run_id: str, version: str = "") -> Night:
+    def read(self, dag_id: str, run_id: str, version: str = "", *, certified: bool = False) -> Night:
         """Read a night; it has no tasks if there is nothing of it.
 
         :param version: changes whenever the run goes on; a night is read once a version. Empty: it may go on now.
+        :param certified: whether it has a certificate that is to be read as well.
+        """
+        look = self._settled if version else self._tasks
+        tasks, problem = self.guarded(dag_id, run_id, look, dag_id, run_id, version)
+        status = None
+        if certified and not problem:
+            sealed = self._sealed if version else self._certificate
+            status, problem = self.guarded(dag_id, run_id, sealed, dag_id, run_id, version)
+        return Night(dag_id, run_id, tasks or (), problem, status)
+
+    def guarded(
+        self,
+        dag_id: str,
+        run_id: str,
+        look: Callable[_Given, _Found],
+        *args: _Given.args,
+        **kwargs: _Given.kwargs,
+    ) -> tuple[_Found | None, str]:
+        """Look at something of one night; whatever fails there is told, so that it hides no other night.
+
+        :param dag_id: its DAG.
+        :param run_id: its id; empty: it is about the whole DAG.
+        :param look: what to call with the arguments that follow.
+        :return: what it returned, None if it failed; and why it failed, in words that people who may see the night may
+            read, empty if it did not.
         """
         try:
-            return self._settled(dag_id, run_id, version) if version else self._read(dag_id, run_id)
-        except RecordsError as error:
-            return Night(dag_id, run_id, problem=str(error))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return Night(dag_id, run_id, problem=f"A file of the evidence is not of its form ({type(error).__name__}).")
+            return look(*args, **kwargs), ""
+        except Exception as error:  # noqa: BLE001 - a fault of this program must not hide other nights either
+            known = isinstance(error, RecordsError)
+            self._warn(dag_id, run_id, f"{type(error).__name__}: {error}", known)
+            fault = f"Its evidence could not be read ({type(error).__name__}); the API server's log says more."
+            return None, self.store.conceal(str(error)) if known else fault
 
     def approvals(self, disposals: Iterable[Disposal]) -> list[Approval]:
         """Return who approved what these disposals carried out, each person once a list, in the order of time.
@@ -253,25 +293,32 @@ class Nights:
         """
         return certificate.file_name(dag_id, run_id).removesuffix(".json") + suffix
 
-    def _read(self, dag_id: str, run_id: str) -> Night:
-        return Night(dag_id, run_id, self._tasks(f"{_ROOT}/{safe_name(dag_id)}/{safe_name(run_id)}"))
-
-    def _texts(self, folder: str, fact: str) -> dict[str, str]:
-        texts = {name: self._text(folder, name, fact) for name in self.store.children(folder)}
-        return {name: text for name, text in texts.items() if text}
+    def _certificate(self, dag_id: str, run_id: str, _version: str) -> RunStatus:
+        return RunStatus.of(certificate.read(self.store, certificate.file_name(dag_id, run_id)))
 
     def _text(self, folder: str, name: str, fact: str) -> str:
         """Return the text that a folder's name was made of; names that had to be cut are found in the summaries."""
+        if not name.isascii():
+            return ""  # no folder of ours
         text = unquote(name)
         if safe_name(text) == name:
             return text
+        problem: EvidenceError | None = None
         for file in self.store.names(f"{folder}/{name}"):
-            if file.endswith("/disposal.json"):
-                text = str(self._disposal(file).made.get(fact))
-                return text if safe_name(text) == name else ""
+            if not file.endswith("/disposal.json"):
+                continue
+            try:
+                text = str(self._disposal(file).made[fact])
+            except EvidenceError as error:
+                problem = error
+                continue
+            return text if safe_name(text) == name else ""
+        if problem is not None:
+            raise problem
         return ""
 
-    def _tasks(self, folder: str) -> list[Task]:
+    def _tasks(self, dag_id: str, run_id: str, _version: str) -> list[Task]:
+        folder = f"{_ROOT}/{safe_name(dag_id)}/{safe_name(run_id)}"
         parts: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
         for name in self.store.names(folder):
             task, index, *rest = [*name.removeprefix(f"{folder}/").split("/"), ""]
@@ -355,6 +402,11 @@ def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for result, number in each.items():
             found[result] += number
     return found
+
+
+def _warn(dag_id: str, run_id: str, problem: str, known: bool) -> None:
+    what = f"The run {run_id!r} of the" if run_id else "The"
+    _LOG.warning("%s DAG %r cannot be read: %s", what, dag_id, problem, exc_info=not known)
 
 
 def _summed_up(sessions: Sequence[str], summaries: Sequence[str]) -> bool:

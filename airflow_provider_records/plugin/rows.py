@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from urllib.parse import unquote
 
-from airflow_provider_records.disposal import page
 from airflow_provider_records.disposal.approval import Approval
 from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.page import Verdict
-from airflow_provider_records.exceptions import RecordsError
+from airflow_provider_records.disposal.verdict import RunStatus, Verdict, verdict
+from airflow_provider_records.plugin import access
 from airflow_provider_records.plugin.access import Run
 from airflow_provider_records.plugin.nights import Group, Night, Nights, added
 
@@ -28,7 +27,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 class Row:
     """One night as it is shown.
 
-    :param night: what the evidence says.
+    :param night: what the evidence says; its run id is empty if it cannot be read.
     :param run: what Airflow knows of the run; None: nothing any more.
     :param when: when it was due, ISO 8601 in UTC; empty if nothing says it.
     :param verdict: how it ended.
@@ -66,38 +65,53 @@ def moment(folder: str, run: Run | None) -> str:
     return found.group() if found else ""
 
 
-def row(nights: Nights, night: Night, run: Run | None, when: str, certified: bool) -> Row:
-    """Say of a night what stands in its line."""
+def row(nights: Nights, dag_id: str, run_id: str, run: Run | None, *, when: str, certified: bool) -> Row | None:
+    """Read a night and say what stands in its line.
+
+    :param run: what Airflow knows of it; None: nothing.
+    :param when: see :class:`Row`.
+    :param certified: whether it has a certificate.
+    :return: None if neither the evidence store nor Airflow has anything of it.
+    """
+    ended = run is None or not run.going
+    night = nights.read(dag_id, run_id, access.version(run), certified=certified and ended)
+    if run is None and not night.tasks and not night.problem:
+        return None
     when = when or min((each.started_at for each in night.disposals), default="")
     # Mapped parts have approvals of their own, which rest on those of the whole list: the first part names them all.
-    try:
-        approvals = nights.approvals(task.disposals[0] for task in night.tasks if task.disposals)
-    except RecordsError:
-        approvals = []
-    people = dict.fromkeys(approval.name or approval.approver for approval in approvals)
-    return Row(night, run, when, judge(night, run, approvals), list(people), certified)
+    first = [task.disposals[0] for task in night.tasks if task.disposals]
+    approvals, problem = nights.guarded(dag_id, run_id, nights.approvals, first)
+    night = replace(night, problem=night.problem or problem)
+    people = dict.fromkeys(approval.name or approval.approver for approval in approvals or ())
+    said, problem = nights.guarded(dag_id, run_id, judge, night, run, approvals or ())
+    return Row(night, run, when, said or _unreadable(problem), list(people), certified)
 
 
-def judge(night: Night, run: Run | None, approvals: Iterable[Approval] = ()) -> Verdict:
+def nameless(dag_id: str, when: str, problem: str) -> Row:
+    """Return the row of a night of which not even the run id can be read.
+
+    :param when: see :class:`Row`.
+    :param problem: why.
+    """
+    return Row(Night(dag_id, "", problem=problem), None, when, _unreadable(problem), [], False)
+
+
+def judge(night: Night, run: Run | None, approvals: Iterable[Approval]) -> Verdict:
     """Say in a line how a night ended, or how far it is."""
     if night.problem:
-        return Verdict("open", "Unreadable", night.problem)
+        return _unreadable(night.problem)
     if run is not None and run.going:
         return Verdict("going", "Running", "The run goes on; this page follows it.")
     if night.going:
         text = "A try ended without summing up; clear the task, so that its next try carries on."
         return Verdict("open", "Interrupted", text)
-    entries = [
-        {"record": vars(disposal), "complete": disposal.complete and not disposal.dry_run}
-        for disposal in night.disposals
-    ]
-    return page.verdict(
-        {
-            "disposals": entries,
-            "approvals": [approval.fields() for approval in approvals],
-            "complete": all(entry["complete"] for entry in entries),
-        }
-    )
+    if night.certificate is not None and night.certificate.covers(night.disposals):
+        return verdict(night.certificate)
+    return verdict(RunStatus(night.disposals, withheld=sum(len(approval.excluded) for approval in approvals)))
+
+
+def _unreadable(problem: str) -> Verdict:
+    return Verdict("open", "Unreadable", problem)
 
 
 def totals(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
@@ -112,7 +126,8 @@ def totals(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
 def refusals(nights: Nights, rows: Sequence[Row], pool: Executor) -> tuple[list[Refusal], int]:
     """Group what was left over several nights by its reason.
 
-    :return: the groups, the largest first, and the number of nights that are not counted since they are too large.
+    :return: the groups, the largest first, and the number of nights that are not counted since they are too large or
+        cannot be read.
     """
     found: dict[tuple[str, Result, str], list[int]] = {}
     left_out = 0
@@ -131,17 +146,16 @@ def refusals(nights: Nights, rows: Sequence[Row], pool: Executor) -> tuple[list[
 
 
 def _reasons(nights: Nights, night: Night) -> dict[tuple[str, Result, str], int] | None:
-    """Count what one night left by system, outcome and reason; None if it is too large to look."""
+    """Count what one night left by system, outcome and reason; None if it is too large or cannot be read."""
     wanted = [each for each in night.disposals if not each.dry_run and any(each.counts[result] for result in _WHY)]
     if any(_records(each) > _LARGEST for each in wanted):
         return None
     found: dict[tuple[str, Result, str], int] = {}
     for disposal in wanted:
-        try:
-            groups = nights.groups([disposal])
-        except RecordsError:
+        groups, problem = nights.guarded(night.dag_id, night.run_id, nights.groups, [disposal])
+        if problem:
             return None
-        for group in groups:
+        for group in groups or ():
             if group.result in _WHY:
                 key = (disposal.system, group.result, group.reason)
                 found[key] = found.get(key, 0) + group.count

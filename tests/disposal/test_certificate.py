@@ -27,6 +27,7 @@ from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, now
 from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.disposal.verdict import RunStatus, verdict
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, EvidenceError, JournalError
 from tests.disposal import scene
 
@@ -186,13 +187,13 @@ def test_complete_means_nothing_left_for_another_try(
     told = scene.Told({keys(listed)[0]: result})
     document = certify(store, scene.carry_out(store, listed, scene.approve(store, listed, "a"), system=told))
     assert document["complete"] is complete
-    assert words.left(document) == ("" if complete else f"enaio: 1 {result}")
+    assert RunStatus.of(document).left == ("" if complete else f"enaio: 1 {result}")
 
 
 def test_a_dry_run_is_not_complete(store: Store, listed: Manifest) -> None:
     document = certify(store, scene.carry_out(store, listed, dry_run=True))
     assert document["complete"] is False
-    assert words.left(document) == "enaio: dry run, nothing was sent"
+    assert RunStatus.of(document).left == "enaio: dry run, nothing was sent"
     assert document["disposals"][0]["method"].startswith("Dry run")
     assert any(each.startswith("Dry run: task delete_enaio") for each in document["statements"])
     assert [len(each["keys"]) for each in document["disposals"][0]["not_destroyed"]] == [40]
@@ -282,7 +283,7 @@ def test_all_parts_are_the_whole_though_the_mark_leaves_out_what_was_blocked(sto
     told = scene.Told({keys(listed)[3]: Result.BLOCKED, keys(listed)[20]: Result.BLOCKED})
     document = certify(store, *in_parts(store, listed, told))
     assert (document["omitted"], document["uncovered"], document["complete"]) == ([], [], True)
-    assert certificate.left(document) == ""
+    assert RunStatus.of(document).left == ""
     assert "What has no disposal" not in html(store)
 
 
@@ -305,7 +306,7 @@ def test_a_part_that_began_and_summed_nothing_up_is_named(store: Store, listed: 
     gaps = coverage.gaps(document)
     assert gaps[0].startswith(f"{folder} has a journal, and no disposal of it was given")
     assert gaps[1].startswith(f"enaio: 25 records of the approved list {listed.digest} have no disposal")
-    assert certificate.left(document) == "; ".join(gaps)
+    assert RunStatus.of(document).left == "; ".join(gaps)
     text = "".join(Page(html(store)).text)
     assert all(text.count(gap) == 2 for gap in gaps)
     assert "Not complete" in text
@@ -337,7 +338,7 @@ def test_another_task_of_the_run_that_is_given_nowhere_is_named(store: Store, li
 def test_a_rehearsal_beside_a_deed_that_is_not_given_is_no_rehearsal(store: Store, listed: Manifest) -> None:
     scene.carry_out(store, listed)
     rehearsed = scene.carry_out(store, listed, made=scene.facts("look"), dry_run=True)
-    assert page.verdict(certify(store, rehearsed)).level == "open"
+    assert verdict(RunStatus.of(certify(store, rehearsed))).level == "open"
 
 
 def test_what_a_later_reviewer_took_out_needs_no_disposal(store: Store, listed: Manifest) -> None:
@@ -658,12 +659,12 @@ def test_a_large_page_is_written_in_pieces(store: Store) -> None:
 )
 def test_verdicts(store: Store, listed: Manifest, results: dict[int, Result], level: str, title: str) -> None:
     told = scene.Told({keys(listed)[place]: result for place, result in results.items()})
-    verdict = page.verdict(certify(store, scene.carry_out(store, listed, system=told)))
-    assert (verdict.level, verdict.title) == (level, title)
+    said = verdict(RunStatus.of(certify(store, scene.carry_out(store, listed, system=told))))
+    assert (said.level, said.title) == (level, title)
 
 
 def test_verdict_of_a_rehearsal(store: Store, listed: Manifest) -> None:
-    assert page.verdict(certify(store, scene.carry_out(store, listed, dry_run=True))).level == "rehearsal"
+    assert verdict(RunStatus.of(certify(store, scene.carry_out(store, listed, dry_run=True)))).level == "rehearsal"
 
 
 @settings(deadline=None)

@@ -21,6 +21,7 @@ from airflow_provider_records.disposal.disposal import Disposal
 from airflow_provider_records.disposal.journal import Journal
 from airflow_provider_records.disposal.manifest import Manifest
 from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.disposal.record import canonical
 from airflow_provider_records.disposal.store import Store
 from tests.disposal import scene
 
@@ -232,17 +233,26 @@ def begin(store: Store, manifest: Manifest, made: Mapping[str, Any]) -> Journal:
 
 
 def many_nights(store: Store, number: int, records: int = 200) -> None:
-    """Make an evidence store of many nights; each is like one of a few that were carried out."""
-    keys = [each["key"] for each in scene.records(records)]
+    """Make an evidence store of many nights; each is like one of a few that were carried out.
+
+    Some of them were refused records, or had failures that no later try cured.
+    """
+    listed = scene.records(records)
     patterns = []
     for place, (blocked, failed) in enumerate(((0, 0), (3, 0), (12, 0), (30, 0), (6, 4))):
-        run = f"pattern{place}"
+        run, these = f"pattern{place}", listed[11 * place :]
+        keys = [each["key"] for each in these]
         results = {
             **dict.fromkeys(keys[:blocked], Result.BLOCKED),
             **dict.fromkeys(keys[blocked : blocked + failed], Result.FAILED),
-            **dict.fromkeys(keys[-place:] if place else [], Result.ABSENT),
+            **dict.fromkeys(keys[len(keys) - place :], Result.ABSENT),
         }
-        patterns.append((run, one_night(store, run=run, records=scene.records(records - 23 * place), results=results)))
+        deleted, marked = one_night(store, run=run, records=these, results=results)
+        left = {Result.BLOCKED: blocked, Result.FAILED: failed, Result.ABSENT: place}
+        gone = {Result.DESTROYED: len(keys) - blocked - failed - place}
+        none = dict.fromkeys(map(str, Result), 0)
+        assert (deleted.counts, marked.counts) == (none | left | gone, none | gone)
+        patterns.append((run, [deleted, marked]))
     root = Path(store.root.removeprefix("file://"))
     # What is made up need not survive a power cut.
     with pytest.MonkeyPatch.context() as patch:
@@ -250,6 +260,8 @@ def many_nights(store: Store, number: int, records: int = 200) -> None:
         _copy(store, root, patterns, number)
     for pattern, _ in patterns:
         shutil.rmtree(root / f"disposals/{DAG}/{pattern}")
+        for paper in (root / f"certificates/{DAG}").glob(f"{pattern}.*"):
+            paper.unlink()
 
 
 def _copy(store: Store, root: Path, patterns: list[tuple[str, list[Disposal]]], number: int) -> None:
@@ -257,19 +269,23 @@ def _copy(store: Store, root: Path, patterns: list[tuple[str, list[Disposal]]], 
         pattern, found = patterns[(night * 7 + night // 11) % len(patterns)]
         run = run_id(night)
         begun = BEGIN - timedelta(days=night)
-        for disposal in found:
+        document = json.loads(store.read(certificate.file_name(DAG, pattern)))
+        for disposal, entry in zip(found, document["disposals"], strict=True):
             old = root / scene.folder(disposal.made)
             new = root / scene.folder({**disposal.made, "run_id": run})
             shutil.copytree(old, new, copy_function=os.link, ignore=shutil.ignore_patterns("try-*"))
             made = {**disposal.made, "run_id": run}
-            replace(
+            written = replace(
                 disposal,
                 made=made,
                 outcomes=disposal.outcomes.replace(f"/{pattern}/", f"/{new.parent.parent.name}/"),
                 started_at=begun.isoformat()[:19] + "Z",
                 ended_at=(begun + timedelta(minutes=7)).isoformat()[:19] + "Z",
             ).write(store, scene.folder(made))
-        for suffix in (".json", ".html"):
-            name = certificate.file_name(DAG, run).removesuffix(".json") + suffix
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            os.link(root / f"certificates/{DAG}/{pattern}{suffix}", root / name)
+            entry["file"] = store.name(written.uri)
+            entry["record"] = {name: value for name, value in vars(written).items() if name != "uri"}
+        document["run"]["run_id"] = run
+        body = {name: value for name, value in document.items() if name != "digest"}
+        name = certificate.file_name(DAG, run)
+        store.write(name, canonical(certificate.seal(body, None)) + b"\n")
+        os.link(root / f"certificates/{DAG}/{pattern}.html", root / name.replace(".json", ".html"))

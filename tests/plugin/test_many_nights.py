@@ -61,11 +61,15 @@ def test_a_thousand_nights(
         assert answer.text.count('<tr id="night-') == 100
         assert "of 1,000, newest first" in answer.text
         assert answer.text.count("<small>the 100 nights of this page, of 1,000</small>") == 2
+        ends = [answer.text.count(f'<span class="state {level}">') for level in ("done", "partly", "open")]
+        assert sum(ends) == 100
+        assert all(number >= 15 for number in ends)
     print(f"first {seconds[0]:.2f} s, second {seconds[1]:.2f} s, last page {seconds[2]:.2f} s; {counts}")
     first, second, _ = counts
-    # Each night is listed once, its two summaries are read once, and the outcomes where something was left.
+    # Each night is listed once; its two summaries and its certificate are read once, and the outcomes where something
+    # was left.
     assert first["names"] == 100
-    assert first["open"] <= 310
+    assert first["open"] <= 410
     assert first["children"] + first["exists"] <= 10
     # DAGs, runs of the DAG, certificates of the DAG; no night that has ended is listed or read again.
     assert second == {"children": 3}

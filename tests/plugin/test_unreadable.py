@@ -1,0 +1,301 @@
+"""Evidence that cannot be read takes down its own row and nothing else: the row says so, and why, in a few words."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from airflow_provider_records.disposal import certificate
+from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.disposal.record import canonical
+from airflow_provider_records.disposal.store import Store, safe_name
+from airflow_provider_records.disposal.verdict import Verdict
+from airflow_provider_records.plugin import rows
+from airflow_provider_records.plugin.nights import Night
+from tests.disposal import scene
+from tests.disposal.places import in_memory
+from tests.plugin.conftest import DAG, OTHER, Client, begin, facts, one_night, run_id
+from tests.plugin.test_page import night, words
+
+BROKEN = "broken@example.org"
+LONG = f"manual__{'long' * 60}"
+Find = Callable[[Store], str]
+
+SPOIL: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "no text": lambda _: b"\x89PNG\r\n\x1a\n\xff\xfe",
+    "no JSON": lambda content: content.replace(b'"', b"'"),
+    "a list": lambda _: b"[1, 2]\n",
+    "a number": lambda _: b"7\n",
+    "no fields": lambda _: b"{}\n",
+    "nested": lambda _: b"[" * 100_000,
+    "cut in half": lambda content: content[: len(content) // 2],
+    "cut at its end": lambda content: content[:-3],
+    "one letter": lambda content: content.replace(b"enaio", b"eneio").replace(b"airflow", b"airfloh"),
+}
+
+
+def summary(store: Store) -> str:
+    return next(name for name in store.names(scene.folder(facts("delete"))) if name.endswith("/disposal.json"))
+
+
+def sealed(_: Store) -> str:
+    return certificate.file_name(DAG, run_id(0))
+
+
+def approval(store: Store) -> str:
+    return next(name for name in store.names("approvals") if BROKEN.encode() in store.read(name))
+
+
+def journal(store: Store) -> str:
+    """Return a segment of a try that has not summed up."""
+    manifest = Manifest.write(store, scene.records(9))
+    begin(store, manifest, facts("delete", try_number=2)).intend([record.key for record in manifest])
+    return next(name for name in store.names(scene.folder(facts("delete"))) if "-0002-" in name and "intents" in name)
+
+
+def path(store: Store, name: str) -> Path:
+    return Path(store.uri(name).removeprefix("file://"))
+
+
+def four_nights(store: Store) -> None:
+    """Three nights of a DAG, of which one will be broken, and one of another DAG."""
+    one_night(store, people=(BROKEN,))
+    for number in (1, 2):
+        one_night(store, run=run_id(number))
+    one_night(store, dag_id=OTHER)
+
+
+def states(overview: str) -> list[str]:
+    """Return the states of all nights, in order."""
+    return re.findall(r'<td class="how"><span class="state \w+">(.*?)</span>', overview)
+
+
+def reasons(overview: str) -> list[str]:
+    """Return why nights are unreadable."""
+    return re.findall(r">Unreadable</span><small>(.*?)</small>", overview)
+
+
+def check(store: Store, admin: TestClient, why: str) -> None:
+    """Check that one of the four nights is said to be unreadable, and why, and that the others are shown."""
+    answer = admin.get("/records/")
+    assert answer.status_code == 200
+    page = night(admin)
+    assert sorted(states(answer.text)) == ["Complete", "Complete", "Complete", "Unreadable"]
+    (short,) = reasons(answer.text)
+    assert re.search(why, short)
+    assert re.search(f"<strong>Unreadable</strong><p>.*{why}", page)
+    for text in (answer.text, page):
+        assert str(path(store, "")).rstrip("/") not in text
+
+
+@pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
+@pytest.mark.parametrize("find", [summary, sealed, approval])
+def test_a_spoilt_file(store: Store, sign_in: Client, find: Find, spoil: Callable[[bytes], bytes]) -> None:
+    four_nights(store)
+    name = find(store)
+    content = store.read(name)
+    path(store, name).write_bytes(spoil(content))
+    assert store.read(name) != content
+    check(store, sign_in("admin"), "changed|is no ")
+
+
+@pytest.mark.parametrize("find", [summary, sealed, approval])
+def test_a_file_that_cannot_be_opened(store: Store, sign_in: Client, find: Find) -> None:
+    four_nights(store)
+    place = path(store, find(store))
+    place.unlink()
+    place.symlink_to(place)
+    check(store, sign_in("admin"), "cannot be read")
+
+
+def test_a_missing_approval(store: Store, sign_in: Client) -> None:
+    four_nights(store)
+    path(store, approval(store)).unlink()
+    check(store, sign_in("admin"), r"\.json is missing")
+
+
+def test_a_changed_journal(store: Store, sign_in: Client) -> None:
+    four_nights(store)
+    place = path(store, journal(store))
+    place.write_bytes(place.read_bytes().replace(b"key", b"kee"))
+    check(store, sign_in("admin"), "The journal was changed")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"made": {}},
+        {"made": {**facts("delete"), "try_number": "1"}},
+        {"counts": {"destroyed": 9}},
+        {"counts": dict.fromkeys(map(str, Result), "9")},
+        {"counts": [str(result) for result in Result]},
+        {"dry_run": "no"},
+        {"approval_required": None},
+        {"stopped": 7},
+        {"options": None},
+        {"approvals": None},
+        {"started_at": None},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_summary_of_a_wrong_shape_under_the_name_of_its_bytes(
+    store: Store, sign_in: Client, change: dict[str, Any]
+) -> None:
+    four_nights(store)
+    scene.forge(store, store.uri(summary(store)), **change)
+    check(store, sign_in("admin"), "is no disposal")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"disposals": None},
+        {"disposals": [{}]},
+        {"disposals": [{"record": {}}]},
+        {"approvals": [7]},
+        {"omitted": [{}]},
+        {"uncovered": [{"system": "enaio", "digest": "", "count": "many"}]},
+    ],
+    ids=str,
+)
+def test_a_certificate_of_a_wrong_shape_whose_digest_fits(
+    store: Store, sign_in: Client, change: dict[str, Any]
+) -> None:
+    four_nights(store)
+    body = json.loads(store.read(sealed(store))) | change
+    del body["digest"]
+    store.write(sealed(store), canonical(certificate.seal(body, None)) + b"\n")
+    check(store, sign_in("admin"), "The certificate is not of its form")
+
+
+def test_missing_outcomes_are_said_on_the_page_of_the_night(store: Store, sign_in: Client) -> None:
+    keys = [each["key"] for each in scene.records(9)]
+    (deleted, _) = one_night(store, results={keys[0]: Result.BLOCKED})
+    one_night(store, run=run_id(1), results={keys[1]: Result.ABSENT, keys[2]: Result.BLOCKED})
+    path(store, store.name(deleted.outcomes)).unlink()
+    anna = sign_in("anna")
+    said = words(anna.get("/records/").text)
+    assert said.count("Complete, with refusals") == 2
+    assert "Without 1 night that is too large or cannot be read: see its page." in said
+    assert re.search("blocked refused by enaio: .* 1 1 ", said)
+    assert re.search(r"Evidence that does not fit \w{64}\.jsonl is missing", words(night(anna)))
+
+
+@pytest.mark.parametrize("spoilt", [1, 2])
+def test_a_night_whose_id_only_its_summaries_know(store: Store, sign_in: Client, spoilt: int) -> None:
+    """Airflow has forgotten the run, and its id is too long for the name of a folder."""
+    one_night(store, run=LONG)
+    one_night(store, run=run_id(1))
+    names = [name for name in store.names(f"disposals/{DAG}/{safe_name(LONG)}") if name.endswith("/disposal.json")]
+    for name in names[:spoilt]:
+        path(store, name).write_bytes(b"{}")
+    answer = sign_in("anna").get("/records/")
+    assert answer.status_code == 200
+    assert states(answer.text) == ["Complete", "Unreadable"]
+    assert len(reasons(answer.text)) == 1
+    if spoilt == 1:
+        assert LONG in answer.text
+    else:
+        assert LONG not in answer.text
+        assert "Not known" in words(answer.text)
+        # No link leads to it: one in the table and two in the chart are those of the other night.
+        assert answer.text.count("/records/run?") == 3
+
+
+def test_a_dag_whose_id_only_a_spoilt_summary_knows(
+    store: Store, sign_in: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    one_night(store)
+    one_night(store, dag_id=LONG)
+    for name in store.names(f"disposals/{safe_name(LONG)}"):
+        if name.endswith("/disposal.json"):
+            path(store, name).write_bytes(b"{}")
+    admin = sign_in("admin")
+    for _ in range(2):
+        answer = admin.get("/records/")
+        assert answer.status_code == 200
+        assert states(answer.text) == ["Complete"]
+    assert caplog.text.count("is no disposal, or was changed") == 1
+
+
+def test_a_dag_that_cannot_be_listed(store: Store, sign_in: Client) -> None:
+    one_night(store)
+    loop = path(store, f"disposals/{OTHER}")
+    loop.symlink_to(loop)
+    answer = sign_in("admin").get("/records/")
+    assert answer.status_code == 200
+    assert states(answer.text) == ["Complete"]
+    assert f"{OTHER} cannot be read {OTHER} cannot be listed" in words(answer.text)
+    assert str(path(store, "")).rstrip("/") not in answer.text
+    assert OTHER not in sign_in("anna").get("/records/").text
+
+
+def test_certificates_that_cannot_be_listed(store: Store, sign_in: Client) -> None:
+    one_night(store, certified=False)
+    loop = path(store, f"certificates/{DAG}")
+    loop.parent.mkdir()
+    loop.symlink_to(loop)
+    anna = sign_in("anna")
+    answer = anna.get("/records/")
+    assert answer.status_code == 200
+    assert states(answer.text) == ["Complete"]
+    assert f"{DAG} cannot be read" in words(answer.text)
+    assert f"Evidence that does not fit {DAG} cannot be listed" in words(night(anna))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".DS_Store", "a~b", b"\xff\xfe", "%FF", "x" * 250])
+@pytest.mark.parametrize("folder", ["disposals", f"disposals/{DAG}", f"certificates/{DAG}"])
+def test_files_that_are_not_ours(store: Store, sign_in: Client, folder: str, name: str | bytes) -> None:
+    one_night(store)
+    path(store, f"{folder}/{os.fsdecode(name)}").write_bytes(b"7")
+    for user in ("anna", "admin"):
+        answer = sign_in(user).get("/records/")
+        assert answer.status_code == 200
+        assert states(answer.text) == ["Complete"]
+
+
+def test_a_fault_of_this_program_takes_down_one_row(
+    store: Store, sign_in: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    four_nights(store)
+    real = rows.judge
+
+    def judge(found: Night, *rest: Any) -> Verdict:
+        if (found.dag_id, found.run_id) == (DAG, run_id(0)):
+            raise KeyError("omitted")
+        return real(found, *rest)
+
+    monkeypatch.setattr(rows, "judge", judge)
+    check(store, sign_in("admin"), r"Its evidence could not be read \(KeyError\)")
+    assert caplog.text.count("Traceback") == 1
+
+
+def test_what_cannot_be_read_is_logged_once(store: Store, sign_in: Client, caplog: pytest.LogCaptureFixture) -> None:
+    four_nights(store)
+    path(store, sealed(store)).write_bytes(b"")
+    admin = sign_in("admin")
+    for _ in range(3):
+        check(store, admin, "no JSON document")
+    assert [
+        record.levelname
+        for record in caplog.records
+        if run_id(0) in record.getMessage() and "cannot be read" in record.getMessage()
+    ] == ["WARNING"]
+
+
+def test_a_message_does_not_tell_where_the_store_lies(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "with blanks"))
+    where = f"{store.uri('disposals/a/b.json')} is missing, {tmp_path}/with blanks/x cannot be read; see {store.root}."
+    assert store.conceal(where) == "b.json is missing, x cannot be read; see [records] evidence_path."
+    memory = in_memory()
+    assert memory.root not in memory.conceal(f"{memory.uri('a/b.json')} does not lie in {memory.root}")
