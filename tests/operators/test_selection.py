@@ -77,7 +77,7 @@ def carried_out(
         "outcomes": uri,
         "started_at": "2026-11-22T07:00:00Z",
         "ended_at": "2026-11-22T07:00:00Z",
-        "made": {"try_number": 1},
+        "made": {"dag_id": "night", "run_id": "run", "task_id": "delete", "map_index": -1, "try_number": 1},
     }
     return Disposal(**{**facts, **change}).write(store, folder).reference()
 
