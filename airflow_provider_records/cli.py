@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_records.disposal.verify import Report
+    from airflow_provider_records.reporting.verify import Report
 
 _VERIFY = """\
 Checks a certificate offline, where it lies in its evidence folder: its digest and signature, every file that it
@@ -92,8 +92,8 @@ def _say(text: str, *, error: bool = False) -> None:
 
 def _verified(path: Path, public_key: Path | None = None) -> Report | None:
     """Verify a certificate and say what was found; None if it could not be checked."""
-    from airflow_provider_records.disposal.verify import verify
     from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
+    from airflow_provider_records.reporting.verify import verify
 
     try:
         with path.open("rb"):
@@ -129,14 +129,15 @@ def _replay(path: Path) -> int:
     except ModuleNotFoundError as error:
         _say(f"Nothing was looked up: {error.name} is not installed, and the connections are Airflow's.", error=True)
         return 2
-    from airflow_provider_records.disposal.store import Store
+    from airflow_provider_records.evidence.store import Store
+    from airflow_provider_records.systems.finding import State
 
     findings = replay.look(replay.claims(report.document, Store(str(report.path.parents[2]))))
     for line in replay.lines(findings):
         _say(line)
-    if any(finding.state is replay.State.BACK for finding in findings):
+    if any(found.state is State.BACK for found in findings):
         return 1
-    return 2 if any(finding.failed for finding in findings) else 0
+    return 2 if any(found.failed for found in findings) else 0
 
 
 def _sandbox(records: int, seed: int, port: int) -> int:

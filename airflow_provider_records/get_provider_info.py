@@ -154,7 +154,7 @@ def get_provider_info() -> dict[str, object]:
             {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.triggers.unifier"]},
         ],
         "extra-links": [
-            f"{package}.operators.links.{name}" for name in ("ListLink", "DisposalLink", "CertificateLink")
+            f"{package}.task.links.{name}" for name in ("ListLink", "DisposalLink", "CertificateLink")
         ],
         "connection-types": [
             {

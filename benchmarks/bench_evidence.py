@@ -25,13 +25,13 @@ from typing import Any, NamedTuple, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records import __version__
-from airflow_provider_records.disposal import certificate
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.disposal import Disposal, write_outcomes
-from airflow_provider_records.disposal.journal import Journal
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import Outcome, Proof, Result, now
-from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Outcome, Proof, Result, now
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal, write_outcomes
+from airflow_provider_records.reporting import issue
 
 CHUNK = 8 * 8
 """Records between two flushes: the runner's chunk with the default ``max_concurrency`` and one record a call."""
@@ -150,7 +150,7 @@ def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome], task:
         options={"hard_delete": True},
     ).write(store, task)
     made = {**RUN, "task_id": "certificate", "map_index": -1}
-    written = certificate.write(store, [disposal], made, Ed25519PrivateKey.generate())
+    written = issue.write(store, [disposal], made, Ed25519PrivateKey.generate())
     return Path(written.uri.removeprefix("file://"))
 
 

@@ -37,7 +37,7 @@ class Meter:
 
     def count_requests(self) -> None:
         """Count what leaves from now on."""
-        from airflow_provider_records.hooks.wire import Request, Wire
+        from airflow_provider_records.client.transport import Request, Wire
 
         send, sent = Wire.send, self._sent
 
@@ -106,11 +106,11 @@ def bare(meter: Meter, *, url: str, count: int, threads: int, client: str, user:
 
 def operator(meter: Meter, count: int, verify: bool) -> None:
     """Run ``EnaioDeleteObjectOperator`` on an approved list, from reading the list to writing the summary."""
-    from airflow_provider_records.disposal.approval import Approval
-    from airflow_provider_records.disposal.manifest import Manifest
-    from airflow_provider_records.operators.base import evidence_store
+    from airflow_provider_records.evidence.approval import Approval
+    from airflow_provider_records.evidence.authorization import manifest_reference
+    from airflow_provider_records.evidence.manifest import Manifest
     from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
-    from airflow_provider_records.operators.selection import manifest_reference
+    from airflow_provider_records.task.context import evidence_store
 
     store = evidence_store()
     manifest = Manifest.write(store, listed(count))
@@ -131,12 +131,12 @@ def operator(meter: Meter, count: int, verify: bool) -> None:
 
 def night(meter: Meter, count: int) -> None:
     """Run a night through the operators: due list, delete and look, mark, certificate."""
-    from airflow_provider_records.disposal.approval import Approval
-    from airflow_provider_records.disposal.manifest import Manifest
-    from airflow_provider_records.operators.base import evidence_store
+    from airflow_provider_records.evidence.approval import Approval
+    from airflow_provider_records.evidence.manifest import Manifest
     from airflow_provider_records.operators.certificate import DestructionCertificateOperator
     from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
     from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+    from airflow_provider_records.task.context import evidence_store
 
     meter.count_requests()
     pattern = r"enaio-(\d+)"
@@ -160,9 +160,10 @@ def lists(meter: Meter, count: int) -> None:
     """Write a list, approve it, open it again, check the approval, and read every record."""
     from bench_evidence import made_up
 
-    from airflow_provider_records.disposal.approval import Approval, check
-    from airflow_provider_records.disposal.manifest import Manifest
-    from airflow_provider_records.disposal.store import Store
+    from airflow_provider_records.evidence.approval import Approval
+    from airflow_provider_records.evidence.authorization import check
+    from airflow_provider_records.evidence.manifest import Manifest
+    from airflow_provider_records.evidence.store import Store
 
     store = Store(os.environ["AIRFLOW__RECORDS__EVIDENCE_PATH"])
     with meter.running("written and digested"):

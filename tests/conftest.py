@@ -19,9 +19,9 @@ import pytest  # noqa: E402
 import tenacity  # noqa: E402
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # noqa: E402
 
-from airflow_provider_records.disposal.journal import Journal  # noqa: E402
-from airflow_provider_records.hooks.base import VendorHook  # noqa: E402
-from airflow_provider_records.hooks.pace import Pace  # noqa: E402
+from airflow_provider_records.client.hook import VendorHook  # noqa: E402
+from airflow_provider_records.client.throttle import Pace  # noqa: E402
+from airflow_provider_records.evidence.journal import Journal  # noqa: E402
 from airflow_provider_records.sandbox.core import Part, Server, Stage  # noqa: E402
 from tests.faults.table import pytest_terminal_summary  # noqa: E402, F401 - prints the fault matrix
 

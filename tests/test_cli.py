@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from airflow_provider_records import cli
-from airflow_provider_records.disposal import certificate
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.store import Store
-from tests.disposal import scene
+from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.reporting import issue
+from tests.evidence import evidence_factory
 
 COMMANDS = ("demo", "sandbox", "verify", "replay")
 
@@ -35,10 +36,12 @@ def pem(path: Path, key: Ed25519PrivateKey) -> Path:
 def certify(folder: Path, key: Ed25519PrivateKey | None, failed: int = 0) -> Path:
     """Write the certificate of one night."""
     store = Store(str(folder / "evidence"))
-    manifest = Manifest.write(store, scene.records(20))
-    system = scene.Told({record.key: Result.FAILED for record in list(manifest)[:failed]})
-    disposal = scene.carry_out(store, manifest, scene.approve(store, manifest, "anna@example.org"), system=system)
-    written = certificate.write(store, [disposal], scene.facts("certificate"), key)
+    manifest = Manifest.write(store, evidence_factory.records(20))
+    system = evidence_factory.Told({record.key: Result.FAILED for record in list(manifest)[:failed]})
+    disposal = evidence_factory.carry_out(
+        store, manifest, evidence_factory.approve(store, manifest, "anna@example.org"), system=system
+    )
+    written = issue.write(store, [disposal], evidence_factory.facts("certificate"), key)
     return Path(written.uri.removeprefix("file://"))
 
 

@@ -14,16 +14,17 @@ from typing import Any, cast
 import pytest
 
 from airflow_provider_records import cli
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Result
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
-from airflow_provider_records.replay import Finding, State, claims, look
+from airflow_provider_records.replay import claims, look
 from airflow_provider_records.sandbox.core import Entry
+from airflow_provider_records.systems.finding import Finding, State
 from tests.operators.conftest import World, world
-from tests.operators.desk import run
+from tests.operators.factories import run
 
 __all__ = ["world"]
 

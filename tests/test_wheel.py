@@ -28,7 +28,7 @@ def test_contents(wheel: zipfile.ZipFile) -> None:
     assert not [name for name in names if "test" in name]
     for needed in (
         "py.typed",
-        "disposal/templates/certificate.html",
+        "reporting/templates/certificate.html",
         "plugin/templates/overview.html",
         "plugin/templates/page.css",
         "sandbox/pages/desk.html",

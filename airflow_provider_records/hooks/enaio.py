@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from urllib3 import BaseHTTPResponse
 
+from airflow_provider_records.client.hook import Answer, Request, Settings, Sign, VendorHook, basic_auth, fail, quoted
 from airflow_provider_records.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -27,8 +28,7 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import Answer, Request, Settings, Sign, VendorHook, basic_auth, fail, quoted
-from airflow_provider_records.hooks.enaio_answers import (
+from airflow_provider_records.hooks.enaio_responses import (
     ADVICE,
     KIND_OF_CODE,
     KIND_OF_STATUS,

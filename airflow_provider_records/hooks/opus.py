@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
 
+from airflow_provider_records.client.hook import Answer, BearerAuth, Settings, Token, VendorHook
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -22,8 +23,8 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
     VendorError,
 )
-from airflow_provider_records.hooks.base import Answer, BearerAuth, Settings, Token, VendorHook
-from airflow_provider_records.hooks.opus_answers import (
+from airflow_provider_records.hooks.opus_login import HOSTS, login, read_token, refused, scope, token_url
+from airflow_provider_records.hooks.opus_responses import (
     DestroyAnswer,
     DueRecord,
     SubmitAnswer,
@@ -31,7 +32,6 @@ from airflow_provider_records.hooks.opus_answers import (
     read_page,
     verdict,
 )
-from airflow_provider_records.hooks.opus_login import HOSTS, login, read_token, refused, scope, token_url
 
 MOST_PER_CALL = 15
 MOST_PER_PAGE = 100

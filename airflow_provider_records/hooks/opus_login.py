@@ -12,6 +12,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from airflow_provider_records.client.hook import Answer, Request, Settings, Sign, Token, fail, mask
 from airflow_provider_records.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -19,7 +20,6 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import Answer, Request, Settings, Sign, Token, fail, mask
 
 _COMMERCIAL = ("au", "sg", "ca", "ne", "we", "fr", "de", "jp", "kr", "ch", "uk", "us", "uae", "za", "qa")
 _GOOGLE = ("gcp-au", "gcp-jp", "gcp-kr", "gcp-us", "gcp-we")

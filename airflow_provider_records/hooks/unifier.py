@@ -12,6 +12,17 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from airflow_provider_records.client.hook import (
+    Answer,
+    BearerAuth,
+    Settings,
+    T,
+    Token,
+    VendorHook,
+    basic_auth,
+    fail,
+    quoted,
+)
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -25,18 +36,7 @@ from airflow_provider_records.exceptions import (
     VendorError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import (
-    Answer,
-    BearerAuth,
-    Settings,
-    T,
-    Token,
-    VendorHook,
-    basic_auth,
-    fail,
-    quoted,
-)
-from airflow_provider_records.hooks.unifier_answers import (
+from airflow_provider_records.hooks.unifier_responses import (
     NODE_ID,
     DeletedDocument,
     Envelope,

@@ -1,5 +1,5 @@
 """What a disposal's tasks do."""
 
-from airflow_provider_records.floor import require_airflow
+from airflow_provider_records.airflow_version import require_airflow
 
 require_airflow()

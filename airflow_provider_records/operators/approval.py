@@ -13,14 +13,15 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.disposal import exclusion
-from airflow_provider_records.disposal.approval import Approval, Rejection
+from airflow_provider_records.evidence import withheld
+from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.authorization import manifest_reference, own_approvals
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
-from airflow_provider_records.operators import approval_request
-from airflow_provider_records.operators.base import RecordsOperator, evidence_store, hard_stops, task_facts
-from airflow_provider_records.operators.links import list_url
-from airflow_provider_records.operators.manifest import own_approvals
-from airflow_provider_records.operators.selection import manifest_reference, resolve
+from airflow_provider_records.reporting import approval_request
+from airflow_provider_records.task.context import evidence_store, hard_stops, task_facts
+from airflow_provider_records.task.links import list_url
+from airflow_provider_records.task.records import resolve
+from airflow_provider_records.task.templating import RecordsOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -190,8 +191,8 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         approver = _approver(answer.user_id)
         if approver in {approval.approver for approval in given}:
             raise ApprovalError(f"{answer.who} has approved this list already; another person must. {_AGAIN}")
-        excluded = exclusion.parse(answer.exclude, manifest)
-        left = exclusion.without(manifest, excluded)
+        excluded = withheld.parse(answer.exclude, manifest)
+        left = withheld.without(manifest, excluded)
         approval = Approval(
             digest=left.digest,
             approver=approver,

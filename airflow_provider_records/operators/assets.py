@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAlias
 
-from airflow_provider_records.disposal.disposal import Disposal
-from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.summary import Disposal
 
 DISPOSALS = AssetAlias("records_disposals")
 

@@ -2,130 +2,39 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, ObjectStoragePath, conf
+from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records import __version__
-from airflow_provider_records.disposal.attempt import Halt
-from airflow_provider_records.disposal.disposal import Disposal, write_outcomes
-from airflow_provider_records.disposal.journal import Journal
-from airflow_provider_records.disposal.limits import Limits
-from airflow_provider_records.disposal.outcome import Outcome, Result, now
-from airflow_provider_records.disposal.runner import Runner
-from airflow_provider_records.disposal.store import Store, safe_name
-from airflow_provider_records.disposal.system import System, rehearse
-from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError, RecordsError
-from airflow_provider_records.hooks.base import VendorHook
+from airflow_provider_records.client.hook import VendorHook
+from airflow_provider_records.evidence.authorization import Selection
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.outcome import Outcome, Result, now
+from airflow_provider_records.evidence.summary import Disposal, write_outcomes
+from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
+from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.rehearsal import rehearse
+from airflow_provider_records.execution.retries import Halt
+from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
-from airflow_provider_records.operators.lineage import lineage
-from airflow_provider_records.operators.links import DisposalLink
-from airflow_provider_records.operators.selection import Selection, accepted_results, resolve
-from airflow_provider_records.operators.telemetry import Telemetry
+from airflow_provider_records.systems.base import System
+from airflow_provider_records.task.context import evidence_store, hard_stops, task_facts, task_folder
+from airflow_provider_records.task.lineage import lineage
+from airflow_provider_records.task.links import DisposalLink
+from airflow_provider_records.task.records import accepted_results, resolve
+from airflow_provider_records.task.telemetry import Telemetry
+from airflow_provider_records.task.templating import RecordsOperator
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
-    from jinja2 import Environment
+
 
 _JOURNAL = "records_journal"
-
-
-def evidence_store() -> Store:
-    """Return the evidence store that ``[records] evidence_path`` names.
-
-    :raises ConfigurationError: no installed provider serves its kind of storage.
-    :raises EvidenceError: it names no usable folder.
-    """
-    path = conf.get("records", "evidence_path", fallback="") or conf.get_default_value("records", "evidence_path")
-    if path.startswith("file://") or "://" not in path:
-        return Store(path)
-    try:
-        root = ObjectStoragePath(path, conn_id=conf.get("records", "evidence_conn_id", fallback="") or None)
-        return Store(path, root.fs, root.path)
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(
-            f"[records] evidence_path {path!r} cannot be used: {error}. Is the provider for this storage installed?"
-        ) from None
-
-
-@contextmanager
-def hard_stops() -> Iterator[None]:
-    """Turn errors that no retry cures into a failure that Airflow does not retry.
-
-    :raises AirflowFailException: with the error's own words.
-    """
-    try:
-        yield
-    except RecordsError as error:
-        if error.retry:
-            raise
-        raise AirflowFailException(str(error)) from error
-
-
-def task_facts(context: Context) -> dict[str, Any]:
-    """Return who carries something out, for the evidence: DAG, run, task, map index, try, versions."""
-    ti, dag_run = context["ti"], context["dag_run"]
-    return {
-        "dag_id": ti.dag_id,
-        "run_id": ti.run_id,
-        "task_id": ti.task_id,
-        "map_index": ti.map_index if ti.map_index is not None else -1,
-        "try_number": ti.try_number,
-        "dag_version_id": str(getattr(ti, "dag_version_id", "") or ""),
-        "run_started_at": dag_run.start_date.isoformat() if dag_run.start_date else "",
-        "hostname": platform.node(),
-        "provider_version": __version__,
-        "airflow_version": _airflow_version(),
-        "python_version": platform.python_version(),
-    }
-
-
-def _airflow_version() -> str:
-    from importlib.metadata import version
-
-    return version("apache-airflow-core")
-
-
-def task_folder(facts: Mapping[str, Any]) -> str:
-    """Return the folder of a task instance in the evidence store."""
-    names = [safe_name(str(facts[name])) for name in ("dag_id", "run_id", "task_id", "map_index")]
-    return "/".join(["disposals", *names])
-
-
-class RecordsOperator(BaseOperator):
-    """Base of all that take ``records``: an id may be a template, a mapping is data.
-
-    Airflow renders what ``expand_kwargs`` maps over, although an upstream task returned it: a key that looks like a
-    template would become the key of another record.
-    """
-
-    template_fields: Sequence[str] = ("records",)
-
-    def render_template(
-        self,
-        content: Any,  # noqa: ANN401
-        context: Context,
-        jinja_env: Environment | None = None,
-        seen_oids: set[int] | None = None,
-    ) -> Any:  # noqa: ANN401
-        """Render a value; in a mapping, only put in the outputs of upstream tasks."""
-
-        def filled(value: Any) -> Any:  # noqa: ANN401
-            if isinstance(value, Mapping):
-                return {name: filled(item) for name, item in value.items()}
-            if isinstance(value, list | tuple):
-                return [filled(item) for item in value]
-            return value if isinstance(value, str) else render(value, context, jinja_env, seen_oids)
-
-        render = super().render_template
-        return filled(content) if isinstance(content, Mapping) else render(content, context, jinja_env, seen_oids)
 
 
 def _with_disposals(outlets: Any) -> list[Any]:  # noqa: ANN401 - what a DAG may say

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, conf
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from airflow_provider_records.disposal import certificate
-from airflow_provider_records.disposal.disposal import Disposal
-from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import (
     CertificateIncompleteError,
     ConfigurationError,
     EvidenceError,
     InvalidRecordsError,
 )
-from airflow_provider_records.operators.base import evidence_store, hard_stops, task_facts
-from airflow_provider_records.operators.links import CertificateLink
-from airflow_provider_records.operators.selection import read_disposal
+from airflow_provider_records.reporting import issue
+from airflow_provider_records.task.context import evidence_store, hard_stops, task_facts
+from airflow_provider_records.task.links import CertificateLink
+from airflow_provider_records.task.records import read_disposal
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -64,7 +65,7 @@ class DestructionCertificateOperator(BaseOperator):
                     "run? An upstream failure, such as a rejected approval, leaves none."
                 )
             key = _signing_key()
-            written = certificate.write(store, _distinct(found, store), facts, key)
+            written = issue.write(store, _distinct(found, store), facts, key)
         if key is None:
             self.log.warning("The certificate is not signed: [records] signing_key_file names no key.")
         reference = written.reference()

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 
-from airflow_provider_records.disposal.approval import Approval, check
-from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.evidence.authorization import manifest_reference, own_approvals
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.exceptions import ConfigurationError
-from airflow_provider_records.operators.base import RecordsOperator, evidence_store, hard_stops
-from airflow_provider_records.operators.selection import Selection, manifest_reference, resolve
+from airflow_provider_records.task.context import evidence_store, hard_stops
+from airflow_provider_records.task.records import resolve
+from airflow_provider_records.task.templating import RecordsOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,14 +58,3 @@ class SplitManifestOperator(RecordsOperator):
                 derived = [approval.for_part(part.digest, store).write(store) for approval in approvals]
                 references.append(manifest_reference(part, derived))
             return references
-
-
-def own_approvals(selection: Selection) -> list[Approval]:
-    """Return what was given for exactly this list, not for the longer ones that it may come from.
-
-    :raises ApprovalError: one is said to be for this list and is for another.
-    """
-    digest = selection.manifest.digest
-    own = [item for basis in selection.bases if basis.manifest.digest == digest for item in basis.approvals]
-    check(own, digest, 0)
-    return own

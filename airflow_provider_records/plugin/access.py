@@ -21,7 +21,7 @@ from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
-from airflow_provider_records.disposal.store import safe_name
+from airflow_provider_records.evidence.store import safe_name
 
 _GOING = {"queued", "running"}
 _ASKING = ("awaiting_input", "deferred")

@@ -24,17 +24,18 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from markupsafe import Markup
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from airflow_provider_records.disposal import words
-from airflow_provider_records.disposal.page import ORDER, bar, environment
-from airflow_provider_records.disposal.store import safe_name
+from airflow_provider_records.evidence.store import safe_name
 from airflow_provider_records.exceptions import RecordsError
-from airflow_provider_records.operators.base import evidence_store
-from airflow_provider_records.operators.links import PREFIX
 from airflow_provider_records.plugin import access, chart
 from airflow_provider_records.plugin.lists import PAGE as LIST_PAGE
 from airflow_provider_records.plugin.lists import Lists
-from airflow_provider_records.plugin.nights import Group, Nights
 from airflow_provider_records.plugin.rows import Row, moment, nameless, refusals, row, totals
+from airflow_provider_records.plugin.runs import Group, Nights
+from airflow_provider_records.reporting import wording
+from airflow_provider_records.reporting.bar import ORDER, bar
+from airflow_provider_records.reporting.certificate_page import environment
+from airflow_provider_records.task.context import evidence_store
+from airflow_provider_records.task.links import PREFIX
 
 NIGHTS = 100
 """Nights a page."""
@@ -64,7 +65,7 @@ _HEADERS = {
 
 app = FastAPI(title="Disposals", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
 _templates = environment(_TEMPLATES)
-_templates.globals |= {"words": words, "bar": bar, "order": ORDER}
+_templates.globals |= {"words": wording, "bar": bar, "order": ORDER}
 _templates.globals |= {"style": Markup(_STYLE), "script": Markup(_SCRIPT)}  # noqa: S704 - files of ours
 _templates.filters |= {"query": urlencode, "part": lambda text: quote(text, safe="")}
 

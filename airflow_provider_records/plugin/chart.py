@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.page import ORDER
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.reporting.bar import ORDER
 
 WIDTH, HEIGHT = 1000.0, 120.0
 _LEAST, _FEWEST = 2.5, 30

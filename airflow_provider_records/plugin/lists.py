@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from airflow_provider_records.disposal.manifest import FOLDER
-from airflow_provider_records.disposal.record import Record
-from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.evidence.manifest import FOLDER
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError
 
 PAGE = 200

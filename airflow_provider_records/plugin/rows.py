@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from urllib.parse import unquote
 
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.disposal import Disposal
-from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.verdict import RunStatus, Verdict, verdict
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.plugin import access
 from airflow_provider_records.plugin.access import Run
-from airflow_provider_records.plugin.nights import Group, Night, Nights, added
+from airflow_provider_records.plugin.runs import Group, Night, Nights, added
+from airflow_provider_records.reporting.verdict import RunStatus, Verdict, verdict
 
 _LARGEST = 5_000
 """Records of a disposal whose reasons are counted over many nights; longer ones have it on their night's page."""

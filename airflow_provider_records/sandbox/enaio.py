@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from http.cookies import SimpleCookie
 from typing import Any
 
-from airflow_provider_records.sandbox.core import Call, Fuse, Handler, Part, Reply, Switch
+from airflow_provider_records.sandbox.core import Handler, Part, Switch
 from airflow_provider_records.sandbox.enaio_archive import Archive, EnaioObject, digits
 from airflow_provider_records.sandbox.enaio_search import BadQueryError, read_query
+from airflow_provider_records.sandbox.message import Call, Fuse, Reply
 from airflow_provider_records.sandbox.seed import Item
 
 DMS = "/enaio/api/dms"

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from airflow_provider_records.sandbox.core import Call, Reply
+    from airflow_provider_records.sandbox.message import Call, Reply
 
 
 @dataclass

@@ -12,7 +12,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_records.sandbox.core import Call, Handler, Part, Reply, Switch
+from airflow_provider_records.sandbox.core import Handler, Part, Switch
+from airflow_provider_records.sandbox.message import Call, Reply
 from airflow_provider_records.sandbox.opus_due import due_list
 from airflow_provider_records.sandbox.opus_record import ConnectorRecord, answer, invalid, json_body, years_later
 from airflow_provider_records.sandbox.opus_token import Tokens

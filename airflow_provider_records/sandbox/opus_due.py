@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_records.sandbox.core import Call, Reply
+from airflow_provider_records.sandbox.message import Call, Reply
 from airflow_provider_records.sandbox.opus_record import ConnectorRecord, answer, invalid, years_later
 
 PER_PAGE = 100

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_records.sandbox.core import Call, Fuse, Reply
+from airflow_provider_records.sandbox.message import Call, Fuse, Reply
 
 RETENTION_YEARS = 10
 

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from airflow_provider_records.sandbox.core import Call, Fuse, Reply
+from airflow_provider_records.sandbox.message import Call, Fuse, Reply
 
 SCOPE = "records.readwrite.all"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

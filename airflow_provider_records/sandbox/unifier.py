@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_records.sandbox import unifier_wire as wire
-from airflow_provider_records.sandbox.core import Call, Fuse, Handler, Part, Reply, Switch
+from airflow_provider_records.sandbox.core import Handler, Part, Switch
+from airflow_provider_records.sandbox.message import Call, Fuse, Reply
 from airflow_provider_records.sandbox.seed import Item
 from airflow_provider_records.sandbox.unifier_tokens import OAUTH_USER, PASSWORD, USER, Tokens
 

@@ -10,7 +10,8 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NoReturn
 
-from airflow_provider_records.sandbox.core import Call, Fuse, Handler, Reply
+from airflow_provider_records.sandbox.core import Handler
+from airflow_provider_records.sandbox.message import Call, Fuse, Reply
 from airflow_provider_records.sandbox.unifier_wire import POSITIVE, encoded, envelope, only, refuse
 
 USER = "svc-disposal"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
-from airflow_provider_records.sandbox.core import Call, Fuse, Reply
+from airflow_provider_records.sandbox.message import Call, Fuse, Reply
 
 FORM = "application/x-www-form-urlencoded"
 ENCODED_PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")

@@ -1,5 +1,5 @@
 """What a disposal waits for."""
 
-from airflow_provider_records.floor import require_airflow
+from airflow_provider_records.airflow_version import require_airflow
 
 require_airflow()

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_records.disposal.approval import Approval, Rejection
-from airflow_provider_records.disposal.outcome import now
+from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.authorization import Selection, manifest_reference, own_approvals
+from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.exceptions import ApprovalRejectedError
-from airflow_provider_records.operators.base import RecordsOperator, evidence_store
-from airflow_provider_records.operators.links import ListLink
-from airflow_provider_records.operators.manifest import own_approvals
-from airflow_provider_records.operators.selection import Selection, manifest_reference, resolve
 from airflow_provider_records.sensors.base import VendorSensor
+from airflow_provider_records.task.context import evidence_store
+from airflow_provider_records.task.links import ListLink
+from airflow_provider_records.task.records import resolve
+from airflow_provider_records.task.templating import RecordsOperator
 from airflow_provider_records.triggers.base import VendorTrigger
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
+from airflow_provider_records.client.hook import VendorHook
+from airflow_provider_records.client.response import may_pass
 from airflow_provider_records.exceptions import ConfigurationError, TriggerEventError, VendorError
-from airflow_provider_records.hooks.answer import may_pass
-from airflow_provider_records.hooks.base import VendorHook
-from airflow_provider_records.operators.base import hard_stops
+from airflow_provider_records.task.context import hard_stops
 from airflow_provider_records.triggers.base import VendorTrigger
 
 if TYPE_CHECKING:

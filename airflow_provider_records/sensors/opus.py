@@ -7,14 +7,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.outcome import now
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import manifest_reference
+from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.hooks.opus import OpusHook, due_text
-from airflow_provider_records.operators.base import evidence_store
-from airflow_provider_records.operators.links import ListLink
-from airflow_provider_records.operators.opus import due_manifest
-from airflow_provider_records.operators.selection import manifest_reference
 from airflow_provider_records.sensors.base import VendorSensor
+from airflow_provider_records.task.context import evidence_store
+from airflow_provider_records.task.due_list import due_manifest
+from airflow_provider_records.task.links import ListLink
 from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
 
 

@@ -1,5 +1,5 @@
 """Waiting without a worker."""
 
-from airflow_provider_records.floor import require_airflow
+from airflow_provider_records.airflow_version import require_airflow
 
 require_airflow()

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_records.client.hook import VendorHook
+from airflow_provider_records.client.response import may_pass
 from airflow_provider_records.exceptions import RecordsError
-from airflow_provider_records.hooks.answer import may_pass
-from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.triggers.client import SharedClient
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret
 
-from airflow_provider_records.hooks.base import VendorHook, mask
+from airflow_provider_records.client.hook import VendorHook, mask
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_records.exceptions import ApprovalError, ApprovalRejectedError, NotFoundError
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.hooks.enaio_answers import EnaioObject
+from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.triggers.base import VendorTrigger
 
 MOST_OBJECTS = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.hooks.opus_answers import DueRecord
+from airflow_provider_records.hooks.opus_responses import DueRecord
 from airflow_provider_records.triggers.base import VendorTrigger
 
 

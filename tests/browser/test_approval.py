@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from airflow_provider_records.disposal.verify import verify
+from airflow_provider_records.reporting.verify import verify
 from tests.browser.conftest import SignIn, Site, look
 
 pytestmark = pytest.mark.system

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operators.mortal import REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
+from tests.operators.crash_points import REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
 from tests.system.conftest import Night
 from tests.system.test_standalone import Api, standalone, wait
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operators.mortal import REQUEST, WRITE, Death, scene
+from tests.operators.crash_points import REQUEST, WRITE, Death, scene
 from tests.operators.test_crash import each_vendor, survive
 
 

@@ -7,22 +7,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_records.hooks import base
-from airflow_provider_records.operators import base as operators
+from airflow_provider_records.client import hook as hook_module
 from airflow_provider_records.sandbox.core import Server
 from airflow_provider_records.sandbox.world import build
-from tests.faults.bench import Bench
+from airflow_provider_records.task import context
+from tests.client.raw_server import RawServer
 from tests.faults.rows import LIMIT
-from tests.hooks.wire import RawServer
+from tests.faults.trial import Bench
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     stage = build(0)
     with pytest.MonkeyPatch.context() as patch, RawServer(b"") as elsewhere, Server(stage) as server:
-        patch.setattr(base, "ATTEMPTS", 2)
-        patch.setattr(base, "LARGEST_ANSWER", LIMIT)
-        patch.setattr(operators, "_airflow_version", lambda: "3")
+        patch.setattr(hook_module, "ATTEMPTS", 2)
+        patch.setattr(hook_module, "LARGEST_ANSWER", LIMIT)
+        patch.setattr(context, "_airflow_version", lambda: "3")
         patch.setattr(os, "fsync", lambda _: None)
         yield Bench(stage, server.url, elsewhere, tmp_path_factory.mktemp("evidence"), patch)
 

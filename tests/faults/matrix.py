@@ -12,8 +12,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException
 
 from airflow_provider_records.exceptions import RecordsError
-from tests.faults.bench import DELETING, Bench, Trial, overheard, texts, typed, word
 from tests.faults.rows import FEW, ODD, Answer, Row, Spec, said
+from tests.faults.trial import DELETING, Bench, Trial, overheard, texts, typed, word
 
 SHORT = 0.3
 """The timeout under a slow fault, in seconds."""

@@ -19,15 +19,15 @@ from airflow.sdk import Connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_records.client import hook as hook_module
+from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.exceptions import UnavailableError, VendorError
-from airflow_provider_records.hooks import base
-from airflow_provider_records.hooks.base import VendorHook
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.hooks.enaio_answers import EnaioObject
+from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.hooks.opus_answers import DueRecord
+from airflow_provider_records.hooks.opus_responses import DueRecord
 from airflow_provider_records.hooks.unifier import UnifierHook
-from airflow_provider_records.hooks.unifier_answers import DeletedDocument, Node, Shell
+from airflow_provider_records.hooks.unifier_responses import DeletedDocument, Node, Shell
 from airflow_provider_records.sandbox.fault import _edit
 from tests.faults.chance import examples, text
 
@@ -302,7 +302,7 @@ def test_a_second_answer_to_the_same_request_is_not_taken_for_the_next_one() -> 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_small_answer_does_not_unpack_to_a_large_one(layers: int, vendor: Vendor, monkeypatch: Any) -> None:
-    monkeypatch.setattr(base, "LARGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(hook_module, "LARGEST_ANSWER", 1_000_000)
     body = bytes(100_000_000)
     for _ in range(layers):
         body = gzip.compress(body)

@@ -9,10 +9,10 @@ import pytest
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
-from tests.faults.bench import Bench
 from tests.faults.matrix import Column, Disposing, Reading, cells, plain
 from tests.faults.rows import ROWS, Row, Spec, own
-from tests.sensors.desk import look
+from tests.faults.trial import Bench
+from tests.sensors.factories import look
 
 PROPERTY = "/objects/0/properties"
 OBJECT: dict[str, Any] = {

@@ -10,18 +10,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.operators.base import evidence_store
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
-from airflow_provider_records.sandbox.core import Call, Fault, Reply
+from airflow_provider_records.sandbox.core import Fault
+from airflow_provider_records.sandbox.message import Call, Reply
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
-from tests.faults.bench import DUE, Bench
+from airflow_provider_records.task.context import evidence_store
 from tests.faults.matrix import Column, Disposing, Reading, cells, observed
 from tests.faults.rows import FEW, ODD, ROWS, Row, Spec, own
-from tests.operators.desk import run
-from tests.sensors.desk import look
+from tests.faults.trial import DUE, Bench
+from tests.operators.factories import run
+from tests.sensors.factories import look
 
 TOKEN = {"/access_token": "", "/expires_in": 1, "/token_type": "", "/ext_expires_in": 1, "/scope": ""}
 DUE_LIST: dict[str, Any] = {

@@ -18,10 +18,10 @@ from airflow_provider_records.exceptions import DisposalIncompleteError, Records
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
-from tests.faults.bench import Bench, Trial, overheard, typed
 from tests.faults.chance import examples, text
-from tests.operators.desk import run
-from tests.operators.test_selection import Lazy
+from tests.faults.trial import Bench, Trial, overheard, typed
+from tests.operators.factories import run
+from tests.task.test_records import Lazy
 
 OPERATORS: dict[str, type[BaseOperator]] = {
     "opus": OpusDestroyRecordsOperator,

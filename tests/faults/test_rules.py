@@ -10,30 +10,32 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_records.disposal import journal as journal_module
-from airflow_provider_records.disposal import runner as runner_module
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.journal import Journal
-from airflow_provider_records.disposal.limits import Limits
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import now
+from airflow_provider_records.client.response import Answer
+from airflow_provider_records.client.transport import Request, Wire
+from airflow_provider_records.evidence import authorization
+from airflow_provider_records.evidence import journal as journal_module
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import manifest_reference
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.execution import runner as runner_module
+from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.hooks import enaio as enaio_hook
 from airflow_provider_records.hooks import opus as opus_hook
-from airflow_provider_records.hooks.answer import Answer
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.hooks.enaio_answers import Page
-from airflow_provider_records.hooks.unifier_answers import Node
-from airflow_provider_records.hooks.wire import Request, Wire
-from airflow_provider_records.operators import enaio as enaio_operator
-from airflow_provider_records.operators import selection
-from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator, EnaioSystem
-from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusSystem
-from airflow_provider_records.operators.selection import manifest_reference
+from airflow_provider_records.hooks.enaio_responses import Page
+from airflow_provider_records.hooks.unifier_responses import Node
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
+from airflow_provider_records.systems import enaio as enaio_system
+from airflow_provider_records.systems.enaio import EnaioSystem
+from airflow_provider_records.systems.opus import OpusSystem
 from tests.faults import test_enaio, test_unifier
-from tests.faults.bench import Bench, Trial
 from tests.faults.matrix import Column, Reading
 from tests.faults.rows import ROWS, Row
-from tests.operators.desk import context
+from tests.faults.trial import Bench, Trial
+from tests.operators.factories import context
 
 Patch = pytest.MonkeyPatch
 QUIET_IN = Journal.quiet_in
@@ -153,7 +155,7 @@ def any_object(patch: Patch) -> None:
 
 
 def any_id(patch: Patch) -> None:
-    for module in (enaio_hook, enaio_operator):
+    for module in (enaio_hook, enaio_system):
         patch.setattr(module, "digits", lambda value: value)
     patch.setattr(enaio_hook, "quoted", lambda part: part)
 
@@ -194,7 +196,7 @@ moved = cell(test_enaio.COLUMNS, "delete, not done", ROWS, "redirect elsewhere")
 elsewhere = cell(test_unifier.COLUMNS, "look, not done", list(test_unifier.OWN), "another folder")
 RULES = [
     Rule("an approval is for one list", another_list_than_the_approved,
-         lambda patch: patch.setattr(selection, "check", lambda *_: []), "not on the list"),
+         lambda patch: patch.setattr(authorization, "check", lambda *_: []), "not on the list"),
     Rule("max_records", a_list_that_is_too_long,
          lambda patch: patch.setattr(Limits, "refuse_too_many", lambda *_: None), "too many were deleted"),
     Rule("look before you repeat", lost,

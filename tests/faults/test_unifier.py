@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
-from tests.faults.bench import PROJECT, Bench
 from tests.faults.matrix import Column, Disposing, Reading, cells, plain
 from tests.faults.rows import ROWS, Row, Spec, own
-from tests.sensors.desk import look
+from tests.faults.trial import PROJECT, Bench
+from tests.sensors.factories import look
 
 PROCESS = "Disposal Request"
 LOGIN: dict[str, Any] = {"/token": "", "/status": 1, "/expiryDate": "", "/expires_in": 1, "/request_headers": {}}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_records.client.hook import Answer
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -23,9 +24,8 @@ from airflow_provider_records.exceptions import (
     VendorError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import Answer
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.hooks.enaio_answers import version_in
+from airflow_provider_records.hooks.enaio_responses import version_in
 from airflow_provider_records.sandbox.core import Fault, Server
 from airflow_provider_records.sandbox.enaio import EnaioPart
 from tests.conftest import Connect, Serve

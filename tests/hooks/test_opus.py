@@ -20,10 +20,10 @@ from airflow_provider_records.exceptions import (
     WrongAddressError,
 )
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.hooks.opus_answers import DueRecord
+from airflow_provider_records.hooks.opus_responses import DueRecord
 from airflow_provider_records.sandbox.seed import UNIFIER_CONNECTOR
 from tests.conftest import Connect, Serve
-from tests.hooks.opus_desk import CONNECTOR, KEYS, SECRET, Desk, item
+from tests.hooks.opus_factory import CONNECTOR, KEYS, SECRET, Desk, item
 
 BOUND = "2024-12-20T11:13:00"
 ROW = {

@@ -21,7 +21,7 @@ from airflow_provider_records.exceptions import (
 )
 from airflow_provider_records.sandbox.core import Server, Stage
 from tests.conftest import Serve
-from tests.hooks.opus_desk import KEYS, Desk
+from tests.hooks.opus_factory import KEYS, Desk
 
 A, B, C = KEYS[:3]
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from airflow_provider_records.client.hook import Answer
 from airflow_provider_records.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -23,12 +24,11 @@ from airflow_provider_records.exceptions import (
     VendorError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.base import Answer
 from airflow_provider_records.hooks.opus_login import IDENTITY_URL, read_token, token_url
-from airflow_provider_records.sandbox.core import Call
+from airflow_provider_records.sandbox.message import Call
+from tests.client.raw_server import in_threads
 from tests.conftest import Serve
-from tests.hooks.opus_desk import KEYS, SECRET, Desk
-from tests.hooks.wire import in_threads
+from tests.hooks.opus_factory import KEYS, SECRET, Desk
 
 
 @pytest.fixture

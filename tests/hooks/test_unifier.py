@@ -24,7 +24,7 @@ from airflow_provider_records.exceptions import (
     WrongAddressError,
 )
 from airflow_provider_records.hooks.unifier import UnifierHook
-from airflow_provider_records.hooks.unifier_answers import Node
+from airflow_provider_records.hooks.unifier_responses import Node
 from airflow_provider_records.sandbox import unifier_tokens
 from airflow_provider_records.sandbox.core import Fault, Server
 from airflow_provider_records.sandbox.seed import Item

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_records.demo import connection_variables
-from airflow_provider_records.disposal.store import Store
-from airflow_provider_records.operators.base import evidence_store
+from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.sandbox.core import Fault, Server, Stage
 from airflow_provider_records.sandbox.world import build, connections
+from airflow_provider_records.task.context import evidence_store
 
 
 @dataclass

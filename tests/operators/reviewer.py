@@ -13,7 +13,7 @@ from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
-from tests.operators import desk
+from tests.operators import factories
 
 ANNA: Any = {"id": "anna", "name": "Anna"}
 BEN: Any = {"id": "ben", "name": "Ben"}
@@ -22,14 +22,14 @@ WHEN = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
 
 @dataclass
-class DagRun(desk.DagRun):
+class DagRun(factories.DagRun):
     """Who triggered it: None, as if scheduled."""
 
     triggering_user_name: str | None = None
 
 
 @dataclass
-class TaskInstance(desk.TaskInstance):
+class TaskInstance(factories.TaskInstance):
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 

@@ -12,15 +12,16 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskAwaitingInput
 
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import manifest_reference
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
-from airflow_provider_records.operators.base import evidence_store
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
-from airflow_provider_records.operators.selection import manifest_reference, resolve
-from tests.operators import desk
+from airflow_provider_records.task.context import evidence_store
+from airflow_provider_records.task.records import resolve
+from tests.operators import factories
 from tests.operators.reviewer import ANNA, BEN, CARL, Page, Request, request_for
 
 __all__ = ["request_for"]
@@ -149,7 +150,7 @@ def test_what_is_no_list_is_refused_before_anybody_is_asked(request_for: Request
 
 def test_marked_as_success_means_that_nothing_is_deleted(store: Store) -> None:
     with pytest.raises(AirflowFailException, match="Did the upstream task run"):
-        desk.run(EnaioDeleteObjectOperator(task_id="delete", records=None))
+        factories.run(EnaioDeleteObjectOperator(task_id="delete", records=None))
 
 
 # The old page

@@ -13,23 +13,23 @@ from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from airflow_provider_records.disposal.certificate import key_id
-from airflow_provider_records.disposal.disposal import Disposal
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.store import Store
-from airflow_provider_records.disposal.verify import verify
+from airflow_provider_records.evidence.authorization import manifest_reference
+from airflow_provider_records.evidence.certificate import key_id
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import CertificateIncompleteError, InvalidRecordsError
-from airflow_provider_records.operators.base import evidence_store
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
-from airflow_provider_records.operators.selection import manifest_reference
-from tests.disposal import scene
+from airflow_provider_records.reporting.verify import verify
+from airflow_provider_records.task.context import evidence_store
+from tests.evidence import evidence_factory
 from tests.operators.conftest import World
-from tests.operators.desk import context
+from tests.operators.factories import context
 
-RUN: dict[str, Any] = {"dag_id": scene.DAG, "run_id": scene.RUN}
+RUN: dict[str, Any] = {"dag_id": evidence_factory.DAG, "run_id": evidence_factory.RUN}
 
 
 @pytest.fixture
@@ -50,8 +50,10 @@ def disposed(store: Store, count: int = 5, **told: Any) -> Disposal:
     place = told.pop("place", -1)
     listed = Manifest.write(store, (f"{place}-{number}" for number in range(count)))
     results = {f"{place}-{number}": result for number, result in enumerate(told.pop("results", []))}
-    made = scene.facts("delete", map_index=place, **told)
-    return scene.carry_out(store, listed, scene.approve(store, listed, "a"), system=scene.Told(results), made=made)
+    made = evidence_factory.facts("delete", map_index=place, **told)
+    return evidence_factory.carry_out(
+        store, listed, evidence_factory.approve(store, listed, "a"), system=evidence_factory.Told(results), made=made
+    )
 
 
 def certify(disposals: Any, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -159,7 +161,9 @@ def test_refuses_another_runs_disposal(store: Store) -> None:
 
 def test_evidence_that_does_not_fit_is_not_certified(store: Store) -> None:
     disposal = disposed(store)
-    journal = Path(store.uri(store.names(scene.folder(disposal.made) + "/journal")[1]).removeprefix("file://"))
+    journal = Path(
+        store.uri(store.names(evidence_factory.folder(disposal.made) + "/journal")[1]).removeprefix("file://")
+    )
     journal.write_bytes(journal.read_bytes().replace(b"-1-0", b"-1-9"))
     refused([disposal.reference()], "The journal was changed")
     assert store.names("certificates") == []
@@ -188,7 +192,7 @@ def test_blocked_records_are_final(store: Store) -> None:
 
 
 def test_a_dry_run_is_never_complete(store: Store) -> None:
-    disposal = scene.carry_out(store, Manifest.write(store, ["a"]), dry_run=True)
+    disposal = evidence_factory.carry_out(store, Manifest.write(store, ["a"]), dry_run=True)
     refused([disposal.reference()], "enaio: dry run, nothing was sent")
     assert certify([disposal.reference()], require_complete=False)[0]["complete"] is False
 
@@ -198,7 +202,7 @@ def test_a_mapped_task_that_pushed_nothing_is_noticed(store: Store) -> None:
     given, killed = disposed(store, place=0), disposed(store, place=1)
     operator = DestructionCertificateOperator(task_id="certificate", disposals=lazy([given.reference()]))
     task = context(operator, **RUN)
-    folder = scene.folder(killed.made)
+    folder = evidence_factory.folder(killed.made)
     with pytest.raises(AirflowFailException, match="not everything is done") as caught:
         operator.execute(task)
     assert f"{folder} has a journal, and no disposal of it was given" in str(caught.value)
@@ -228,7 +232,7 @@ def test_the_limits_that_held_are_on_the_certificate(
     monkeypatch.setenv("AIRFLOW__RECORDS__MIN_APPROVALS", "2")
     monkeypatch.setenv("AIRFLOW__RECORDS__MAX_RECORDS", "70")
     listed = Manifest.write(world.store, list(world.stage.parts["enaio"].archive.objects)[:2])  # type: ignore[attr-defined]
-    records = manifest_reference(listed, scene.approve(world.store, listed, "a", "b"))
+    records = manifest_reference(listed, evidence_factory.approve(world.store, listed, "a", "b"))
     delete = EnaioDeleteObjectOperator(task_id="delete", records=records, accept=("absent", "destroyed"), **given)
     done = delete.execute(context(delete, **RUN))
     (entry,) = document(certify([done], require_complete=False)[0])["disposals"]

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_records.disposal.outcome import Result
-from tests.operators.mortal import REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
+from airflow_provider_records.evidence.outcome import Result
+from tests.operators.crash_points import REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
 
 each_vendor = pytest.mark.parametrize("vendor", list(VENDORS))
 MIDST = {

@@ -12,10 +12,10 @@ from airflow.sdk.definitions.asset import AssetUniqueKey
 
 from airflow_provider_records.operators.assets import DISPOSALS, disposed
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
-from airflow_provider_records.operators.links import CertificateLink, DisposalLink, ListLink, list_url
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.task.links import CertificateLink, DisposalLink, ListLink, list_url
 from tests.operators.conftest import World
-from tests.operators.desk import TaskInstance, context, run
+from tests.operators.factories import TaskInstance, context, run
 
 RUN = "manual__2026-11-22T04:30:00+00:00"
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.verify import Report, verify
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import Basis, Selection, manifest_reference
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.exceptions import ApprovalError
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
-from airflow_provider_records.operators.selection import Basis, Selection, manifest_reference
+from airflow_provider_records.reporting.verify import Report, verify
 from tests.operators.conftest import World
-from tests.operators.desk import run
+from tests.operators.factories import run
 from tests.operators.reviewer import ANNA, BEN, CARL, Request, request_for
 
 __all__ = ["request_for"]

@@ -11,15 +11,16 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import now
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import manifest_reference
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, EvidenceError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
-from airflow_provider_records.operators.selection import manifest_reference, resolve
+from airflow_provider_records.task.records import resolve
 from tests.operators.conftest import World
-from tests.operators.desk import run
+from tests.operators.factories import run
 
 RECORDS = [{"key": f"enaio-{number}", "target_id": str(number), "title": f"Akte {number}"} for number in range(1, 24)]
 

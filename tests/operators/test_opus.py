@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import now
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.exceptions import DisposalIncompleteError, StoreUnavailableError
-from airflow_provider_records.operators.base import evidence_store
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
-from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator, OpusSystem
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.systems.opus import OpusSystem
+from airflow_provider_records.task.context import evidence_store
 from tests.operators.conftest import World
-from tests.operators.desk import context, run
+from tests.operators.factories import context, run
 
 DUE = "2026-11-01T00:00:00"
 
@@ -150,7 +151,7 @@ def test_a_mark_in_doubt_after_a_crash_is_settled_by_the_next_try(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr("airflow_provider_records.disposal.journal.Journal.record", crash)
+        broken.setattr("airflow_provider_records.evidence.journal.Journal.record", crash)
         with pytest.raises(KeyboardInterrupt):
             mark(reference)
     assert len(world.stage.effects("opus", "marked")) > 0
@@ -169,7 +170,7 @@ def test_after_a_kill_few_readings_settle_all_batches_in_doubt(world: World, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr("airflow_provider_records.disposal.journal.Journal.record", crash)
+        broken.setattr("airflow_provider_records.evidence.journal.Journal.record", crash)
         world.fault(vendor="opus", call="destroy_records", skip=30, times=10, drop=True, act=False)
         with pytest.raises(KeyboardInterrupt):
             mark(reference, max_failure_rate=1.0)
@@ -212,10 +213,10 @@ def test_a_session_on_another_workers_disk_is_missed_by_the_next_try_here(
         (tmp_path / "away").rename(there)
 
     with pytest.raises(KeyboardInterrupt):
-        attempt(1, "airflow_provider_records.operators.opus.OpusSystem.prepare")
+        attempt(1, "airflow_provider_records.systems.opus.OpusSystem.prepare")
     swap()
     with pytest.raises(KeyboardInterrupt):
-        attempt(2, "airflow_provider_records.disposal.journal.Journal.record")
+        attempt(2, "airflow_provider_records.evidence.journal.Journal.record")
     assert len(world.stage.effects("opus", "marked")) == 60
     swap()
     with pytest.raises(DisposalIncompleteError, match="60 unknown"):
@@ -335,7 +336,7 @@ def test_a_store_that_cannot_be_written_is_retried(world: World, monkeypatch: py
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("airflow_provider_records.disposal.store.os.fsync", full)
+    monkeypatch.setattr("airflow_provider_records.evidence.store.os.fsync", full)
     with pytest.raises(StoreUnavailableError, match="No space left") as caught:
         due()
     assert caught.value.retry

@@ -9,13 +9,13 @@ import pytest
 from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
-from airflow_provider_records.operators.base import RecordsOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
+from airflow_provider_records.task.templating import RecordsOperator
 
 MORE: dict[type[BaseOperator], dict[str, Any]] = {
     EnaioDeleteObjectOperator: {},

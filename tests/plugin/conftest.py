@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from airflow_provider_records.disposal import certificate
-from airflow_provider_records.disposal.disposal import Disposal
-from airflow_provider_records.disposal.journal import Journal
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.record import canonical
-from airflow_provider_records.disposal.store import Store
-from tests.disposal import scene
+from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.reporting import issue
+from tests.evidence import evidence_factory
 
 DAG, OTHER = "retention_nightly", "foreign_nightly"
 USERS = {"admin": "admin", "anna": "viewer:records", "bert": "viewer:foreign"}
@@ -114,7 +115,7 @@ def run_id(night: int) -> str:
 
 def facts(task: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> dict[str, Any]:
     """Return who carries out a task."""
-    return {**scene.facts(task, run=run or run_id(0)), "dag_id": dag_id, **more}
+    return {**evidence_factory.facts(task, run=run or run_id(0)), "dag_id": dag_id, **more}
 
 
 def one_night(
@@ -128,16 +129,18 @@ def one_night(
     certified: bool = True,
 ) -> list[Disposal]:
     """Carry out a night: deleted in enaio, marked in Opus, certified."""
-    manifest = Manifest.write(store, records if records is not None else scene.records(9))
-    approvals = scene.approve(store, manifest, *people) if people else []
-    system = scene.Told(results)
-    deleted = scene.carry_out(store, manifest, approvals, system=system, made=facts("delete", dag_id=dag_id, run=run))
+    manifest = Manifest.write(store, records if records is not None else evidence_factory.records(9))
+    approvals = evidence_factory.approve(store, manifest, *people) if people else []
+    system = evidence_factory.Told(results)
+    deleted = evidence_factory.carry_out(
+        store, manifest, approvals, system=system, made=facts("delete", dag_id=dag_id, run=run)
+    )
     gone = Manifest.write(store, (each for each in manifest if each.key not in (results or {})))
     made = facts("mark", dag_id=dag_id, run=run)
-    marked = scene.carry_out(store, gone, approvals, name="opus", made=made, approved=manifest)
+    marked = evidence_factory.carry_out(store, gone, approvals, name="opus", made=made, approved=manifest)
     found = [deleted, marked]
     if certified:
-        certificate.write(store, found, facts("certificate", dag_id=dag_id, run=run))
+        issue.write(store, found, facts("certificate", dag_id=dag_id, run=run))
     return found
 
 
@@ -224,7 +227,7 @@ def begin(store: Store, manifest: Manifest, made: Mapping[str, Any]) -> Journal:
     """Open the journal of a try, as a disposing task does."""
     return Journal(
         store,
-        scene.folder(made),
+        evidence_factory.folder(made),
         manifest.digest,
         started=made["run_started_at"],
         try_number=made["try_number"],
@@ -237,7 +240,7 @@ def many_nights(store: Store, number: int, records: int = 200) -> None:
 
     Some of them were refused records, or had failures that no later try cured.
     """
-    listed = scene.records(records)
+    listed = evidence_factory.records(records)
     patterns = []
     for place, (blocked, failed) in enumerate(((0, 0), (3, 0), (12, 0), (30, 0), (6, 4))):
         run, these = f"pattern{place}", listed[11 * place :]
@@ -271,8 +274,8 @@ def _copy(store: Store, root: Path, patterns: list[tuple[str, list[Disposal]]], 
         begun = BEGIN - timedelta(days=night)
         document = json.loads(store.read(certificate.file_name(DAG, pattern)))
         for disposal, entry in zip(found, document["disposals"], strict=True):
-            old = root / scene.folder(disposal.made)
-            new = root / scene.folder({**disposal.made, "run_id": run})
+            old = root / evidence_factory.folder(disposal.made)
+            new = root / evidence_factory.folder({**disposal.made, "run_id": run})
             shutil.copytree(old, new, copy_function=os.link, ignore=shutil.ignore_patterns("try-*"))
             made = {**disposal.made, "run_id": run}
             written = replace(
@@ -281,7 +284,7 @@ def _copy(store: Store, root: Path, patterns: list[tuple[str, list[Disposal]]], 
                 outcomes=disposal.outcomes.replace(f"/{pattern}/", f"/{new.parent.parent.name}/"),
                 started_at=begun.isoformat()[:19] + "Z",
                 ended_at=(begun + timedelta(minutes=7)).isoformat()[:19] + "Z",
-            ).write(store, scene.folder(made))
+            ).write(store, evidence_factory.folder(made))
             entry["file"] = store.name(written.uri)
             entry["record"] = {name: value for name, value in vars(written).items() if name != "uri"}
         document["run"]["run_id"] = run

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import access
-from tests.disposal import scene
+from tests.evidence import evidence_factory
 from tests.plugin.conftest import DAG, OTHER, Client, ask, facts, form, know_run, one_night, run_id, store_task
 
 SECRET = "nobody may read this"
@@ -103,7 +103,7 @@ def test_a_list_of_another_dag_is_not_shown_as_one_of_mine(store: Store, sign_in
 
 
 def test_a_list_that_waits_for_its_approval_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
-    manifest = Manifest.write(store, scene.records(30))
+    manifest = Manifest.write(store, evidence_factory.records(30))
     digest = manifest.digest.removeprefix("sha256:")
     path = f"/records/manifests/{digest}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
     know_run(0, "running")
@@ -115,7 +115,7 @@ def test_a_list_that_waits_for_its_approval_is_shown_to_who_may_read_the_run(sto
 
 
 def test_one_of_several_parts_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
-    parts = [Manifest.write(store, scene.records(30)[start : start + 10]) for start in (0, 10, 20)]
+    parts = [Manifest.write(store, evidence_factory.records(30)[start : start + 10]) for start in (0, 10, 20)]
     know_run(0, "running")
     _push([{"manifest": part.uri, "digest": part.digest, "count": 10, "approvals": []} for part in parts])
     for part in parts:
@@ -125,7 +125,7 @@ def test_one_of_several_parts_is_shown_to_who_may_read_the_run(store: Store, sig
 
 
 def test_a_list_that_people_are_asked_about_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
-    manifest = Manifest.write(store, scene.records(30))
+    manifest = Manifest.write(store, evidence_factory.records(30))
     path = f"/records/manifests/{manifest.digest[7:]}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
     know_run(0, "running")
     assert sign_in("anna").get(path).status_code == 404
@@ -148,10 +148,12 @@ def _push(value: Any, task_id: str = "due", key: str = "return_value") -> None:
 @pytest.mark.parametrize("suffix", ["", ".jsonl"])
 def test_a_digest_in_a_free_text_opens_no_list(store: Store, sign_in: Client, suffix: str) -> None:
     foreign = Manifest.write(store, [{"key": "foreign-1", "title": SECRET}])
-    mine = Manifest.write(store, scene.records(9))
+    mine = Manifest.write(store, evidence_factory.records(9))
     know_run(0)
-    approvals = scene.approve(store, mine, foreign.digest, comment=foreign.digest)
-    scene.carry_out(store, mine, approvals, name=foreign.digest, made=facts("delete", requested_by=foreign.digest))
+    approvals = evidence_factory.approve(store, mine, foreign.digest, comment=foreign.digest)
+    evidence_factory.carry_out(
+        store, mine, approvals, name=foreign.digest, made=facts("delete", requested_by=foreign.digest)
+    )
     _push({"manifest": mine.uri, "digest": mine.digest, "note": foreign.digest})
     _push([foreign.digest, {"title": foreign.digest, "digest": foreign.digest}], "titles")
     _push({"manifest": foreign.uri, "digest": foreign.digest}, "remarks", key="note")

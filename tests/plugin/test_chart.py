@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_records.disposal.outcome import Result
+from airflow_provider_records.evidence.outcome import Result
 from airflow_provider_records.plugin.chart import HEIGHT, WIDTH, strips
-from airflow_provider_records.plugin.nights import added
+from airflow_provider_records.plugin.runs import added
 
 COUNTS = st.dictionaries(st.sampled_from([str(result) for result in Result]), st.integers(0, 10**6)).map(
     lambda counts: added([counts])

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import Outcome, Proof, Result
-from airflow_provider_records.disposal.record import Record
-from airflow_provider_records.disposal.store import Store
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import app
-from tests.disposal import scene
-from tests.disposal.places import in_memory
+from tests.evidence import evidence_factory
+from tests.evidence.failing_store import in_memory
 from tests.plugin.conftest import DAG, Client, begin, facts, know_run, one_night, run_id, set_state, tree
 
 EVIL = '<script>alert("x")</script>\'"><img src=x onerror=alert(1)>\u202etxt.\u200b{{ 7*7 }}'
@@ -51,7 +51,7 @@ class Marks(HTMLParser):
 
 
 def test_a_night_with_its_counts_reasons_approvals_and_papers(store: Store, sign_in: Client) -> None:
-    keys = [each["key"] for each in scene.records(9)]
+    keys = [each["key"] for each in evidence_factory.records(9)]
     one_night(
         store,
         people=("j.mueller@example.org", "a.kaya@example.org"),
@@ -122,14 +122,14 @@ def test_hostile_texts_do_nothing(store: Store, sign_in: Client) -> None:
         {"key": f"{number}{EVIL}", "title": EVIL, "classification": EVIL, "location": EVIL} for number in range(3)
     ]
 
-    class Hostile(scene.Told):
+    class Hostile(evidence_factory.Told):
         def _outcome(self, record: Record) -> Outcome:
             return Outcome(record.key, Result.BLOCKED, Proof.RESPONSE, reason=EVIL, request_id=EVIL)
 
     manifest = Manifest.write(store, records)
-    approvals = scene.approve(store, manifest, EVIL, comment=EVIL)
+    approvals = evidence_factory.approve(store, manifest, EVIL, comment=EVIL)
     made = facts(EVIL, run=run)
-    scene.carry_out(store, manifest, approvals, system=Hostile(), name=EVIL, made=made)
+    evidence_factory.carry_out(store, manifest, approvals, system=Hostile(), name=EVIL, made=made)
     anna = sign_in("anna")
     digest = manifest.digest.removeprefix("sha256:")
     listed = anna.get(f"/records/manifests/{digest}", params={"dag_id": DAG, "run_id": run})
@@ -149,7 +149,7 @@ def test_hostile_texts_do_nothing(store: Store, sign_in: Client) -> None:
 def test_a_list_is_shown_page_by_page(store: Store, sign_in: Client) -> None:
     records = [{"key": f"key-{number:05}", "title": f"Title {number}"} for number in range(1_234)]
     manifest = Manifest.write(store, records)
-    scene.carry_out(store, Manifest.write(store, records), made=facts("delete"))
+    evidence_factory.carry_out(store, Manifest.write(store, records), made=facts("delete"))
     anna, digest = sign_in("anna"), manifest.digest.removeprefix("sha256:")
     where = {"dag_id": DAG, "run_id": run_id(0)}
     seen = []
@@ -178,7 +178,7 @@ def test_a_changed_list_is_not_shown(store: Store, sign_in: Client) -> None:
 
 
 def test_a_running_disposal_shows_its_progress_until_it_has_ended(store: Store, sign_in: Client) -> None:
-    manifest = Manifest.write(store, scene.records(40))
+    manifest = Manifest.write(store, evidence_factory.records(40))
     keys = [record.key for record in manifest]
     made = facts("delete")
     know_run(0, "running")
@@ -198,7 +198,7 @@ def test_a_running_disposal_shows_its_progress_until_it_has_ended(store: Store, 
     assert "data-live" in overview
     assert 'aria-valuenow="11"' in overview
     assert "Running" in words(overview)
-    scene.carry_out(store, manifest, made={**made, "try_number": 2})
+    evidence_factory.carry_out(store, manifest, made={**made, "try_number": 2})
     assert "enaio: 40 records" in words(night(anna))
     assert "data-live" in night(anna), "the run goes on with its next task"
     set_state("success")
@@ -208,11 +208,11 @@ def test_a_running_disposal_shows_its_progress_until_it_has_ended(store: Store, 
 
 
 def test_a_retry_shows_what_the_try_before_has_settled(store: Store, sign_in: Client) -> None:
-    manifest = Manifest.write(store, scene.records(20))
+    manifest = Manifest.write(store, evidence_factory.records(20))
     keys = [record.key for record in manifest]
     know_run(0, "running")
-    system = scene.Told({keys[0]: Result.FAILED, keys[1]: Result.FAILED})
-    scene.carry_out(store, manifest, system=system, made=facts("delete"))
+    system = evidence_factory.Told({keys[0]: Result.FAILED, keys[1]: Result.FAILED})
+    evidence_factory.carry_out(store, manifest, system=system, made=facts("delete"))
     journal = begin(store, manifest, facts("delete", try_number=2))
     assert "20 of 20 records 18 destroyed 2 failed" in words(night(sign_in("anna")))
     journal.intend(keys[:2])
@@ -221,7 +221,7 @@ def test_a_retry_shows_what_the_try_before_has_settled(store: Store, sign_in: Cl
 
 
 def test_what_was_interrupted_is_said(store: Store, sign_in: Client) -> None:
-    manifest = Manifest.write(store, scene.records(20))
+    manifest = Manifest.write(store, evidence_factory.records(20))
     begin(store, manifest, facts("delete")).intend([record.key for record in manifest][:5])
     know_run(0, "failed")
     page = night(sign_in("anna"))
@@ -246,7 +246,7 @@ def test_one_broken_night_does_not_hide_the_others(store: Store, sign_in: Client
 def test_reading_never_writes(store: Store, sign_in: Client) -> None:
     one_night(store)
     know_run(1, "running")
-    manifest = Manifest.write(store, scene.records(20))
+    manifest = Manifest.write(store, evidence_factory.records(20))
     begin(store, manifest, facts("delete", run=run_id(1)))
     before = tree(store)
     anna = sign_in("anna")

@@ -7,12 +7,12 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from airflow_provider_records.disposal import certificate
-from airflow_provider_records.disposal.approval import Approval, Rejection
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.store import Store
-from tests.disposal import scene
+from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.reporting import issue
+from tests.evidence import evidence_factory
 from tests.plugin.conftest import Client, ask, facts, form, know_run, one_night, run_id, set_state
 from tests.plugin.test_page import night, words
 
@@ -35,10 +35,10 @@ def reject(store: Store, manifest: Manifest) -> None:
 
 @pytest.mark.parametrize("certified", [False, True])
 def test_a_finished_rehearsal(store: Store, sign_in: Client, certified: bool) -> None:
-    manifest = Manifest.write(store, scene.records(9))
-    rehearsed = scene.carry_out(store, manifest, made=facts("delete"), dry_run=True)
+    manifest = Manifest.write(store, evidence_factory.records(9))
+    rehearsed = evidence_factory.carry_out(store, manifest, made=facts("delete"), dry_run=True)
     if certified:
-        certificate.write(store, [rehearsed], facts("certificate"))
+        issue.write(store, [rehearsed], facts("certificate"))
     anna = sign_in("anna")
     assert state(anna) == "Rehearsal only"
     assert "nothing was destroyed" in words(night(anna))
@@ -47,7 +47,7 @@ def test_a_finished_rehearsal(store: Store, sign_in: Client, certified: bool) ->
 @pytest.mark.parametrize("certified", [False, True])
 @pytest.mark.parametrize("result", [result for result in Result if not result.final])
 def test_an_incomplete_night(store: Store, sign_in: Client, result: Result, certified: bool) -> None:
-    keys = [each["key"] for each in scene.records(9)]
+    keys = [each["key"] for each in evidence_factory.records(9)]
     one_night(store, results={keys[0]: result}, certified=certified)
     one_night(store, run=run_id(1))
     anna = sign_in("anna")
@@ -60,7 +60,7 @@ def test_an_incomplete_night(store: Store, sign_in: Client, result: Result, cert
 
 def test_a_rehearsal_beside_a_disposal_is_left_to_do(store: Store, sign_in: Client) -> None:
     one_night(store, certified=False)
-    scene.carry_out(store, Manifest.write(store, ["x"]), made=facts("look"), dry_run=True)
+    evidence_factory.carry_out(store, Manifest.write(store, ["x"]), made=facts("look"), dry_run=True)
     anna = sign_in("anna")
     assert state(anna) == "Not complete"
     assert "Left to do: enaio: dry run, nothing was sent." in words(night(anna))
@@ -68,7 +68,7 @@ def test_a_rehearsal_beside_a_disposal_is_left_to_do(store: Store, sign_in: Clie
 
 def test_a_rejected_night(store: Store, sign_in: Client) -> None:
     one_night(store, run=run_id(1))
-    reject(store, Manifest.write(store, scene.records(30)))
+    reject(store, Manifest.write(store, evidence_factory.records(30)))
     know_run(0, "failed")
     anna = sign_in("anna")
     assert state(anna, run_id(1)) == "Complete"
@@ -80,14 +80,14 @@ def test_a_rejected_night(store: Store, sign_in: Client) -> None:
 
 def test_a_night_of_which_one_list_was_rejected(store: Store, sign_in: Client) -> None:
     one_night(store)
-    reject(store, Manifest.write(store, scene.records(30)))
+    reject(store, Manifest.write(store, evidence_factory.records(30)))
     know_run(0, "failed")
     assert state(sign_in("anna")) == "Complete"
 
 
 def test_a_night_whose_approval_ran_out_of_time(store: Store, sign_in: Client) -> None:
     one_night(store, run=run_id(1))
-    manifest = Manifest.write(store, scene.records(30))
+    manifest = Manifest.write(store, evidence_factory.records(30))
     know_run(0, "failed")
     ask(form(manifest.digest), state="failed")
     anna = sign_in("anna")
@@ -100,7 +100,7 @@ def test_a_night_whose_approval_ran_out_of_time(store: Store, sign_in: Client) -
 
 def test_a_night_that_still_waits_for_its_approval(store: Store, sign_in: Client) -> None:
     know_run(0, "running")
-    ask(form(Manifest.write(store, scene.records(30)).digest))
+    ask(form(Manifest.write(store, evidence_factory.records(30)).digest))
     anna = sign_in("anna")
     assert "Waiting for people" in words(anna.get("/records/").text)
     page = night(anna)
@@ -110,7 +110,7 @@ def test_a_night_that_still_waits_for_its_approval(store: Store, sign_in: Client
 
 
 def test_a_rehearsal_that_was_killed_before_it_summed_up(store: Store, sign_in: Client) -> None:
-    store.write(f"{scene.folder(facts('delete'))}/outcomes/{'ab' * 32}.jsonl", b"")
+    store.write(f"{evidence_factory.folder(facts('delete'))}/outcomes/{'ab' * 32}.jsonl", b"")
     anna = sign_in("anna")
     assert "No disposals yet" in words(anna.get("/records/").text)
     know_run(0, "failed")
@@ -119,19 +119,19 @@ def test_a_rehearsal_that_was_killed_before_it_summed_up(store: Store, sign_in: 
 
 def test_a_gap_that_only_the_certificate_knows(store: Store, sign_in: Client) -> None:
     """The part that never began has no file; a rehearsal beside it need not stand on the certificate."""
-    whole = Manifest.write(store, scene.records(9))
-    (given,) = [Approval.read(store, uri) for uri in scene.approve(store, whole, "a")]
+    whole = Manifest.write(store, evidence_factory.records(9))
+    (given,) = [Approval.read(store, uri) for uri in evidence_factory.approve(store, whole, "a")]
     parts = [Manifest.write(store, list(whole)[:5]), Manifest.write(store, list(whole)[5:])]
     disposals = []
 
     def carry_out(place: int) -> None:
         approval = given.for_part(parts[place].digest, store).write(store)
         made = facts("delete", map_index=place)
-        disposals.append(scene.carry_out(store, parts[place], [approval], made=made))
+        disposals.append(evidence_factory.carry_out(store, parts[place], [approval], made=made))
 
-    scene.carry_out(store, whole, made=facts("look"), dry_run=True)
+    evidence_factory.carry_out(store, whole, made=facts("look"), dry_run=True)
     carry_out(0)
-    certificate.write(store, disposals, facts("certificate"))
+    issue.write(store, disposals, facts("certificate"))
     gap = "enaio: 4 records of the approved list"
     anna = sign_in("anna")
     assert state(anna) == "Not complete"
@@ -141,6 +141,6 @@ def test_a_gap_that_only_the_certificate_knows(store: Store, sign_in: Client) ->
     know_run(0)
     assert gap not in words(night(anna))
     assert "dry run, nothing was sent" in words(night(anna))
-    certificate.write(store, disposals, facts("certificate"))
+    issue.write(store, disposals, facts("certificate"))
     set_state("failed")
     assert state(anna) == "Complete"

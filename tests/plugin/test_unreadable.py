@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from airflow_provider_records.disposal import certificate
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.outcome import Result
-from airflow_provider_records.disposal.record import canonical
-from airflow_provider_records.disposal.store import Store, safe_name
-from airflow_provider_records.disposal.verdict import Verdict
+from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.plugin import rows
-from airflow_provider_records.plugin.nights import Night
-from tests.disposal import scene
-from tests.disposal.places import in_memory
+from airflow_provider_records.plugin.runs import Night
+from airflow_provider_records.reporting.verdict import Verdict
+from tests.evidence import evidence_factory
+from tests.evidence.failing_store import in_memory
 from tests.plugin.conftest import DAG, OTHER, Client, begin, facts, one_night, run_id
 from tests.plugin.test_page import night, words
 
@@ -44,7 +44,9 @@ SPOIL: dict[str, Callable[[bytes], bytes]] = {
 
 
 def summary(store: Store) -> str:
-    return next(name for name in store.names(scene.folder(facts("delete"))) if name.endswith("/disposal.json"))
+    return next(
+        name for name in store.names(evidence_factory.folder(facts("delete"))) if name.endswith("/disposal.json")
+    )
 
 
 def sealed(_: Store) -> str:
@@ -57,9 +59,11 @@ def approval(store: Store) -> str:
 
 def journal(store: Store) -> str:
     """Return a segment of a try that has not summed up."""
-    manifest = Manifest.write(store, scene.records(9))
+    manifest = Manifest.write(store, evidence_factory.records(9))
     begin(store, manifest, facts("delete", try_number=2)).intend([record.key for record in manifest])
-    return next(name for name in store.names(scene.folder(facts("delete"))) if "-0002-" in name and "intents" in name)
+    return next(
+        name for name in store.names(evidence_factory.folder(facts("delete"))) if "-0002-" in name and "intents" in name
+    )
 
 
 def path(store: Store, name: str) -> Path:
@@ -152,7 +156,7 @@ def test_a_summary_of_a_wrong_shape_under_the_name_of_its_bytes(
     store: Store, sign_in: Client, change: dict[str, Any]
 ) -> None:
     four_nights(store)
-    scene.forge(store, store.uri(summary(store)), **change)
+    evidence_factory.forge(store, store.uri(summary(store)), **change)
     check(store, sign_in("admin"), "is no disposal")
 
 
@@ -179,7 +183,7 @@ def test_a_certificate_of_a_wrong_shape_whose_digest_fits(
 
 
 def test_missing_outcomes_are_said_on_the_page_of_the_night(store: Store, sign_in: Client) -> None:
-    keys = [each["key"] for each in scene.records(9)]
+    keys = [each["key"] for each in evidence_factory.records(9)]
     (deleted, _) = one_night(store, results={keys[0]: Result.BLOCKED})
     one_night(store, run=run_id(1), results={keys[1]: Result.ABSENT, keys[2]: Result.BLOCKED})
     path(store, store.name(deleted.outcomes)).unlink()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.disposal.store import Store
-from tests.disposal import scene
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.store import Store
+from tests.evidence import evidence_factory
 from tests.plugin.conftest import DAG, OTHER, Client, ask, form, know_run, one_night, run_id
 from tests.plugin.test_page import EVIL, Marks, words
 
@@ -25,7 +25,7 @@ def answered(task: Any) -> None:
 
 
 def test_a_request_is_at_the_head_of_the_page_until_it_is_answered(store: Store, sign_in: Client) -> None:
-    manifest = Manifest.write(store, scene.records(30))
+    manifest = Manifest.write(store, evidence_factory.records(30))
     know_run(0, "running")
     anna = sign_in("anna")
     assert "Waiting for people" not in anna.get("/records/").text

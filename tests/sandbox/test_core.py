@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from airflow_provider_records.sandbox.core import Call, Fault, Fuse, Handler, Part, Reply, Server, Stage, Switch
+from airflow_provider_records.sandbox.core import Fault, Handler, Part, Server, Stage, Switch
+from airflow_provider_records.sandbox.message import Call, Fuse, Reply
 
 
 class Shelf(Part):

@@ -7,7 +7,7 @@ import requests
 
 from airflow_provider_records.sandbox.seed import Item
 from tests.conftest import Serve
-from tests.sandbox.enaio_desk import LOGIN, Desk, code
+from tests.sandbox.enaio_factory import LOGIN, Desk, code
 
 CALLS = [
     ("GET", "/api/dms/objects/100"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.sandbox.enaio_desk import Desk, code
+from tests.sandbox.enaio_factory import Desk, code
 
 
 @pytest.fixture

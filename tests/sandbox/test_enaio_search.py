@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.sandbox.enaio_desk import Desk
+from tests.sandbox.enaio_factory import Desk
 
 GOOD = "SELECT Title FROM Invoice"
 BAD_STATEMENTS = [

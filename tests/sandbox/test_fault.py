@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from airflow_provider_records.sandbox.core import Call, Fault, Handler, Part, Reply, Server, Stage
+from airflow_provider_records.sandbox.core import Fault, Handler, Part, Server, Stage
+from airflow_provider_records.sandbox.message import Call, Reply
 from airflow_provider_records.sandbox.world import build
 
 BODY = {"rows": [{"id": "a", "a/b": 1}, {"id": "b"}], "more": False}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pytest_mock import MockerFixture
 
-from airflow_provider_records.sandbox.core import Call, Fault
+from airflow_provider_records.sandbox.core import Fault
+from airflow_provider_records.sandbox.message import Call
 
 
 def test_only_what_is_beyond_the_rate_is_hit(mocker: MockerFixture) -> None:

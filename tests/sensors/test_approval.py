@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.manifest import Manifest
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
-from airflow_provider_records.operators.selection import resolve
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.sensors.approval import ApprovalSensor
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
+from airflow_provider_records.task.records import resolve
 from tests.operators.conftest import World
-from tests.operators.desk import run
-from tests.sensors.desk import DUE, EVERY_MODE, due, enaio, keys, look, unifier, wait
+from tests.operators.factories import run
+from tests.sensors.factories import DUE, EVERY_MODE, due, enaio, keys, look, unifier, wait
 
 NAME = "Disposal Request"
 

@@ -23,7 +23,7 @@ from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 from tests.operators.conftest import World
-from tests.sensors.desk import DUE, EVERY_MODE, StillWaitingError, enaio, fire, look, opus, resume, unifier, wait
+from tests.sensors.factories import DUE, EVERY_MODE, StillWaitingError, enaio, fire, look, opus, resume, unifier, wait
 
 RECORDS = ["109491"]
 ARGUMENTS: dict[str, tuple[type[BaseSensorOperator], dict[str, Any]]] = {

@@ -9,12 +9,12 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 from tests.operators.conftest import World
-from tests.sensors.desk import EVERY_MODE, StillWaitingError, enaio, keys, wait
+from tests.sensors.factories import EVERY_MODE, StillWaitingError, enaio, keys, wait
 
 
 class Desk:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.disposal.approval import Approval
-from airflow_provider_records.disposal.manifest import Manifest
-from airflow_provider_records.operators.selection import resolve
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.sandbox.seed import UNIFIER_CONNECTOR
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
+from airflow_provider_records.task.records import resolve
 from tests.operators.conftest import World
-from tests.sensors.desk import DUE, EVERY_MODE, StillWaitingError, due, keys, opus, wait
+from tests.sensors.factories import DUE, EVERY_MODE, StillWaitingError, due, keys, opus, wait
 
 LONG_AGO = "1990-01-01T00:00:00"
 

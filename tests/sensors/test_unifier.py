@@ -8,11 +8,11 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.disposal.approval import Approval
+from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 from tests.operators.conftest import World
-from tests.sensors.desk import EVERY_MODE, StillWaitingError, unifier, wait
+from tests.sensors.factories import EVERY_MODE, StillWaitingError, unifier, wait
 
 PROJECT = "P-0001"
 RECORD = "DR-0007"

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from airflow_provider_records import demo
-from airflow_provider_records.disposal.verify import verify
+from airflow_provider_records.reporting.verify import verify
 from tests.system.conftest import Night
 from tests.system.test_mapped import assert_each_once
 from tests.system.test_nights import assert_true, state

@@ -21,7 +21,7 @@ from airflow_provider_records.triggers.client import SharedClient
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
 from tests.operators.conftest import World
-from tests.sensors.desk import enaio, events, unifier
+from tests.sensors.factories import enaio, events, unifier
 
 MANY = 150
 

@@ -13,6 +13,9 @@ import pytest
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 from airflow.sdk.execution_time import task_runner
 
+from airflow_provider_records.client import hook as hooks
+from airflow_provider_records.client.response import may_pass
+from airflow_provider_records.client.settings import Settings
 from airflow_provider_records.exceptions import (
     ConfigurationError,
     NoAnswerError,
@@ -25,16 +28,13 @@ from airflow_provider_records.exceptions import (
     UnavailableError,
     UnreadableAnswerError,
 )
-from airflow_provider_records.hooks import base as hooks
-from airflow_provider_records.hooks.answer import may_pass
-from airflow_provider_records.hooks.settings import Settings
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR
 from airflow_provider_records.triggers.base import VendorTrigger
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
 from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
 from tests.operators.conftest import World
-from tests.sensors.desk import enaio, events, fire, opus, rebuilt, unifier
+from tests.sensors.factories import enaio, events, fire, opus, rebuilt, unifier
 
 CALLS = {"opus": "due_records", "enaio": "get_object", "unifier": "get_bp_record"}
 EVERY_VENDOR = pytest.mark.parametrize("vendor", CALLS)

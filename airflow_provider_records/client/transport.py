@@ -1,0 +1,233 @@
+"""One request over the wire: ``requests`` finds the way to a host once, and urllib3 sends along it.
+
+``requests`` alone would look for proxy, CA file and pool again for every request, and wrap request and answer; that
+costs as much processor time as all the rest (``make bench``).
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import LocationValueError
+
+from airflow_provider_records.client.settings import Settings
+from airflow_provider_records.exceptions import ConfigurationError
+
+_NEVER = Retry(0, read=False)
+
+
+@dataclass
+class Request:
+    """One attempt of a call, as it leaves.
+
+    :param method: HTTP method.
+    :param url: full URL with its query.
+    :param headers: by name; never logged, as the body is not.
+    :param body: the body, if there is one.
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class _Route:
+    """The pool of connections to a host, and what stands before the path in a request line (all, for a proxy)."""
+
+    pool: HTTPConnectionPool
+    before_path: str
+
+
+class Wire:
+    """Sends requests over one session, whose pool is as large as the concurrency; safe for all threads of a task.
+
+    :param settings: the connection's fields.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.session = requests.Session()
+        size = settings.max_concurrency
+        self._adapter = DeadlineAdapter(pool_connections=4, pool_maxsize=size, pool_block=True, max_retries=_NEVER)
+        self.session.mount("https://", self._adapter)
+        self.session.mount("http://", self._adapter)
+        self.session.headers["Accept"] = "application/json"
+        self.headers = {name: str(value) for name, value in self.session.headers.items()}
+        self._settings = settings
+        self._timeout = Timeout(connect=settings.timeout, read=settings.timeout)
+        self._lock = threading.Lock()
+        self._routes: dict[str, _Route] = {}
+
+    def send(self, request: Request) -> BaseHTTPResponse:
+        """Send a request once, follow nothing, and return the answer with its body still to be read.
+
+        :raises urllib3.exceptions.HTTPError: no answer came.
+        :raises ConfigurationError: the URL, that of the proxy, or the path of the CA file is wrong; nothing was sent.
+        """
+        scheme, _, rest = request.url.partition("://")
+        host, _, path = rest.partition("/")
+        origin = f"{scheme}://{host}/"
+        route = self._routes.get(origin) or self._find(origin)
+        try:
+            return route.pool.urlopen(
+                request.method,
+                f"{route.before_path}/{path}",
+                request.body,
+                request.headers,
+                retries=_NEVER,
+                redirect=False,
+                assert_same_host=False,
+                timeout=self._timeout,
+                preload_content=False,
+                decode_content=False,
+            )
+        except LocationValueError:
+            raise self._invalid(origin) from None
+
+    def close(self) -> None:
+        """Close all connections; what is sent afterwards opens new ones."""
+        with self._lock:
+            self.session.close()
+            while self._routes:
+                self._routes.popitem()[1].pool.close()
+
+    def _find(self, origin: str) -> _Route:
+        with self._lock:
+            try:
+                prepared = requests.Request("GET", origin).prepare()
+                url = str(prepared.url)
+                found = self.session.merge_environment_settings(url, {}, True, self._settings.verify, None)
+                verify, proxies = found["verify"], found["proxies"]
+                pool = self._adapter.get_connection_with_tls_context(prepared, verify, proxies)
+                self._adapter.cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]
+                before_path = self._adapter.request_url(prepared, proxies).removesuffix("/")
+            except ValueError:
+                raise self._invalid(origin) from None
+            except OSError:
+                raise ConfigurationError(
+                    f"Connection {self._settings.conn_id!r}: there is no CA file where verify_tls or "
+                    "REQUESTS_CA_BUNDLE says."
+                ) from None
+            self._routes[origin] = _Route(cast(HTTPConnectionPool, pool), before_path)
+            return self._routes[origin]
+
+    def _invalid(self, origin: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"Connection {self._settings.conn_id!r}: {origin!r} is not a valid URL, or the proxy's is not; check the "
+            "host field, and HTTPS_PROXY where the task runs."
+        )
+
+
+class _Until(io.RawIOBase):
+    """Reads from a connection until the timeout has passed that is set when the reading begins."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        timeout = sock.gettimeout()
+        self._sock, self._raw = sock, raw
+        self._end = None if timeout is None else time.monotonic() + timeout
+        self._is_first = True
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - whatever bytes can be written into
+        if self._end is not None:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the answer did not end in time")
+            if not self._is_first:  # it has its whole time, which the socket knows
+                self._sock.settimeout(left)
+            self._is_first = False
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(sock, *args, **options)
+        raw: Any = self.fp
+        self.fp = io.BufferedReader(_Until(sock, raw.detach()))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """An adapter whose timeout for reading limits head and body of an answer together."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+_CAUSES = (
+    (urllib3.exceptions.NameResolutionError, "the host name is unknown; check the host field"),
+    (urllib3.exceptions.NewConnectionError, "nobody listens there; check host and port, and firewalls"),
+    (urllib3.exceptions.ConnectTimeoutError, "no connection within the timeout; check host and port, and firewalls"),
+    (urllib3.exceptions.ReadTimeoutError, "no answer within the timeout"),
+)
+
+
+def _reason(error: Exception) -> object:
+    """Return what made urllib3 give up."""
+    return getattr(error, "reason", error)
+
+
+def cause(error: Exception) -> str:
+    """Say in words why no answer came, and what to check."""
+    reason = _reason(error)
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+            return "its TLS certificate is not trusted; name the file of your CA in verify_tls, and check the host name"
+        return "TLS failed; check http or https in the host field, the port, and verify_tls"
+    words = next((text for kind, text in _CAUSES if isinstance(reason, kind)), None)
+    return words or type(reason if isinstance(reason, Exception) else error).__name__
+
+
+def never_left(error: Exception) -> bool:
+    """Tell whether the request certainly did not reach the system."""
+    reason = _reason(error)
+    if isinstance(reason, urllib3.exceptions.ProxyError):
+        # urllib3 also says so when the answer was lost on the way back through the proxy
+        reason = reason.original_error
+        if type(reason) is OSError and str(reason).startswith("Tunnel connection failed"):
+            return True
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        return "CERTIFICATE_VERIFY_FAILED" in str(reason)
+    return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))

@@ -1,0 +1,133 @@
+"""Who approved which list, when, and through which source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import ApprovalError, EvidenceError
+
+
+@dataclass(frozen=True)
+class Approval:
+    """One approval of one list.
+
+    :param digest: digest of the approved manifest.
+    :param approver: stable id of who approved; distinct ids are what ``min_approvals`` counts.
+    :param approved_at: when, ISO 8601 in UTC.
+    :param source: where the approval was given: ``kind`` and what finds it again.
+    :param name: what people call the approver.
+    :param comment: what the approver wrote.
+    :param part_of: digest of the longer list that was approved, if this list was cut out of it.
+    :param shown: digest of the list that the approver saw, if the approver took records out of it.
+    :param excluded: the records that were taken out: reason by key. Nobody approved them here.
+    """
+
+    digest: str
+    approver: str
+    approved_at: str
+    source: Mapping[str, Any]
+    name: str = ""
+    comment: str = ""
+    part_of: str = ""
+    shown: str = ""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    uri: str = field(default="", compare=False)
+
+    def write(self, store: Store) -> str:
+        """Write the approval under the digest of its own bytes; return its URI."""
+        content = canonical({"type": "approval", **self.fields()}) + b"\n"
+        return store.write(f"approvals/{hashlib.sha256(content).hexdigest()}.json", content)
+
+    def fields(self) -> dict[str, Any]:
+        """Return the approval as plain JSON, without what is empty."""
+        return {name: value for name, value in vars(self).items() if value and name != "uri"}
+
+    def for_part(self, digest: str, store: Store) -> Approval:
+        """Return this approval for a shorter list: who approved all approved each.
+
+        Whoever relies on it checks that the shorter list lies within the approved one.
+
+        :param digest: digest of the shorter list.
+        """
+        if self.digest == digest:
+            return self
+        given = self.given(store)
+        return replace(
+            given, digest=digest, part_of=given.digest, source={"approval": given.uri}, shown="", excluded={}, uri=""
+        )
+
+    def given(self, store: Store) -> Approval:
+        """Return the approval as a person gave it: this one, or the one for the longer list that it rests on.
+
+        :raises ApprovalError: it does not fit the one that it rests on.
+        :raises EvidenceError: that one is missing, changed, or no approval.
+        """
+        if not self.part_of:
+            return self
+        given = Approval.read(store, str(self.source.get("approval")))
+        if (given.digest, given.approver) != (self.part_of, self.approver) or given.part_of:
+            raise ApprovalError(f"{self.uri} does not fit the approval that it rests on ({given.uri}).")
+        return given
+
+    @classmethod
+    def read(cls, store: Store, uri: str) -> Approval:
+        """Read an approval and check that its bytes are those of its name.
+
+        :raises EvidenceError: it is missing, changed, or no approval.
+        """
+        name = store.name(uri)
+        content = store.read(name)
+        if name != f"approvals/{hashlib.sha256(content).hexdigest()}.json":
+            raise EvidenceError(f"The approval at {uri} was changed: its bytes no longer match its name.")
+        try:
+            fields = json.loads(content)
+            if fields.pop("type", None) != "approval":
+                raise ValueError
+            source, excluded = fields.pop("source"), fields.pop("excluded", {})
+            if not isinstance(source, dict) or not isinstance(excluded, dict):
+                raise ValueError
+            if not all(isinstance(value, str) for value in (*fields.values(), *excluded.values())):
+                raise ValueError
+            approval = cls(**fields, source=source, excluded=excluded, uri=uri)
+            if not approval.digest or not approval.approver.strip():
+                raise ValueError
+            if bool(approval.shown) != bool(excluded) or not all(reason.strip() for reason in excluded.values()):
+                raise ValueError
+            if approval.part_of and excluded:
+                raise ValueError
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise EvidenceError(f"{uri} is no approval.") from None
+        return approval
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """One decision against a list: its records were due, and were kept.
+
+    :param digest: digest of the rejected manifest.
+    :param rejected_by: stable id of who rejected.
+    :param rejected_at: when, ISO 8601 in UTC.
+    :param source: where the decision was made: ``kind`` and what finds it again.
+    :param name: what people call who rejected.
+    :param comment: what was said about it.
+    """
+
+    digest: str
+    rejected_by: str
+    rejected_at: str
+    source: Mapping[str, Any]
+    name: str = ""
+    comment: str = ""
+
+    def write(self, store: Store) -> str:
+        """Write the rejection under the digest of its own bytes; return its URI."""
+        content = (
+            canonical({"type": "rejection", **{name: value for name, value in vars(self).items() if value}}) + b"\n"
+        )
+        return store.write(f"rejections/{hashlib.sha256(content).hexdigest()}.json", content)

@@ -1,0 +1,382 @@
+"""The write-ahead log of a disposal: intent before the call, outcome after it, hash-chained.
+
+A journal is a folder of segments. A segment is published whole before anything that depends on it happens: a
+header line, lines, and a trailer with the hash of all before it. Each try of a task opens a *session* with a
+chain of its own, whose first segment names the heads of all sessions it has read.
+
+Two tries may run at once: a worker that was given up may still live. What keeps them apart:
+
+- A session publishes its intents, then looks for a newer session, then sends. A newer session publishes its start,
+  then looks for segments that it has not read. In whatever order these steps fall, one of the two sees the other.
+- Calls already in the air must be over before the newer session looks at their records. So a call may be begun
+  only within ``LEASE`` seconds after its session published something and then saw no newer one; and a newer one
+  waits until the last such publication is older than that plus the longest time a call can take.
+
+The second rule compares the clocks of two workers; they must agree within ``_SKEW`` seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_records.evidence.outcome import Outcome, Result
+from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import JournalError
+
+OPEN, SEEN, INTENTS, ALIVE, OUTCOMES = "open", "seen", "intents", "alive", "outcomes"
+
+LEASE = 10.0
+_SKEW = 2.0
+_HEADER = frozenset({"session", "started", "try", "kind", "seq", "prev", "time", "lines"})
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One published piece of a journal.
+
+    :param name: its name in the store.
+    :param header: its first line.
+    :param lines: what it holds.
+    :param digest: hash of its bytes.
+    """
+
+    name: str
+    header: Mapping[str, Any]
+    lines: Sequence[Mapping[str, Any]]
+    digest: str
+
+
+@dataclass
+class _Flight:
+    """Calls of another session that may still be in the air.
+
+    :param within: seconds after ``last`` until they are over.
+    :param last: when the session last took the right to begin calls.
+    :param keys: what it intended and has no outcome for.
+    """
+
+    within: float
+    last: float = 0.0
+    keys: set[str] = field(default_factory=set)
+
+
+@dataclass
+class State:
+    """What all sessions of a journal know together.
+
+    :param outcomes: the outcome of each key; the last final one stands.
+    :param in_doubt: keys with an intent that has no outcome.
+    :param unanswered: keys to which any call of ours went unanswered, settled since or not.
+    :param seen: keys that were seen to be there by the try that called for them, or by this one, before any call.
+    :param lost: URI of an earlier try's session that is not there any more; empty: none is missing.
+    """
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    in_doubt: set[str] = field(default_factory=set)
+    unanswered: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    lost: str = ""
+
+    @property
+    def doubtful(self) -> set[str]:
+        """Keys for which a call may have been made of which nobody knows what became."""
+        unsettled = (known for known in self.outcomes.values() if known.unanswered or known.result is Result.UNKNOWN)
+        return self.in_doubt | {known.key for known in unsettled}
+
+    def see(self, keys: Set[str]) -> Set[str]:
+        """Take in what a try saw at its start; return what of it is new.
+
+        What an earlier try saw stands only for its own calls: a later one may meet another state of affairs.
+        """
+        self.seen &= self.doubtful
+        new = keys - self.seen
+        self.seen |= new
+        return new
+
+    def learn(self, outcome: Outcome) -> None:
+        """Take in an outcome."""
+        known = self.outcomes.get(outcome.key)
+        if known is None or outcome.result.final or not known.result.final:
+            self.outcomes[outcome.key] = outcome
+        if outcome.unanswered or outcome.result is Result.UNKNOWN:
+            self.unanswered.add(outcome.key)
+        self.in_doubt.discard(outcome.key)
+
+
+def render(header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return the bytes of a segment."""
+    body = b"".join(canonical(line) + b"\n" for line in ({**header, "lines": len(lines)}, *lines))
+    return body + _trailer(body)
+
+
+def _trailer(body: bytes) -> bytes:
+    return canonical({"end": hashlib.sha256(body).hexdigest()}) + b"\n"
+
+
+def parse(name: str, content: bytes) -> Segment | None:
+    """Read a segment; None if it is torn: cut off before its end, so that nothing was ever built on it.
+
+    :raises JournalError: it was changed: it is neither a segment nor the beginning of one.
+    """
+    *complete, rest = content.split(b"\n")
+    if not complete:
+        return None
+    body = content[: len(content) - len(rest)]
+    try:
+        lines = json.loads(b"[%b]" % b",".join(complete))  # at once: a third of the time that line by line takes
+        if len(lines) != len(complete):
+            raise ValueError
+        missing = lines[0]["lines"] + 2 - len(lines)
+        if missing > 0 and "end" not in lines[-1]:
+            # A file system may fill with zeros what it lost.
+            if missing > 1 or _trailer(body).startswith(rest.rstrip(b"\0")):
+                return None
+            raise ValueError
+        body = body[: -len(complete[-1]) - 1]
+        if missing or rest or complete[-1] + b"\n" != _trailer(body) or not lines[0].keys() >= _HEADER:
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise JournalError(f"The journal was changed: {name} does not match its own hash.") from None
+    return Segment(name, lines[0], lines[1:-1], f"sha256:{hashlib.sha256(content).hexdigest()}")
+
+
+def load(store: Store, folder: str) -> list[Segment]:
+    """Read all segments of a journal and check every chain; what is torn is left out.
+
+    A segment whose publication was not confirmed may be there, torn, or missing; the session then went on from
+    the last one that was.
+
+    :return: the segments, session by session in the order of their start.
+    :raises JournalError: a segment was changed or is missing.
+    """
+    sessions: dict[str, list[Segment]] = {}
+    digests: set[str] = set()
+    for name in store.names(folder):
+        session, _, file = name.removeprefix(f"{folder}/").partition("/")
+        if not file or (segment := parse(name, store.read(name))) is None:
+            continue
+        chain, header = sessions.setdefault(session, []), segment.header
+        follows = header["prev"] in digests if chain else header["kind"] == OPEN
+        if not follows or header["session"] != session or file != _file(header["seq"], header["kind"]):
+            raise JournalError(f"The journal was changed: {name} does not follow the segment before it.")
+        chain.append(segment)
+        digests.add(segment.digest)
+    chains = sorted(sessions.values(), key=lambda chain: (*_order(chain[0].header), chain[0].header["session"]))
+    for chain in chains:
+        for session, head in chain[0].header["read"].items():
+            if head not in digests:
+                raise JournalError(f"The journal was changed: session {session} lacks segments that were read before.")
+    return [segment for chain in chains for segment in chain]
+
+
+def _file(seq: int, kind: str) -> str:
+    return f"{seq:06}-{kind}.jsonl"
+
+
+def _order(header: Mapping[str, Any]) -> tuple[str, int]:
+    return header["started"], header["try"]
+
+
+class Journal:
+    """The journal of one task instance, opened for one try.
+
+    :param store: the evidence store.
+    :param folder: the task instance's folder.
+    :param manifest: digest of the approved list that the journal belongs to.
+    :param started: when the DAG run started, ISO 8601; orders runs that were created anew under the same id.
+    :param try_number: number of the try, from 1.
+    :param call_seconds: longest time a call can take from its beginning until it has taken effect or never will.
+    :param expected: ``uri`` of the newest session that began a call, where that is known from elsewhere. It is to be
+        kept there before the first call: its first segment is on storage by then, and names all that it read.
+    :param about: what to say at the start of the session to those who look on, such as the system.
+    :param clock: seconds since the epoch.
+    :raises JournalError: the journal belongs to another list, was changed, or a newer try has opened it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        folder: str,
+        manifest: str,
+        *,
+        started: str,
+        try_number: int,
+        call_seconds: float = 120.0,
+        expected: str = "",
+        about: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self.folder = f"{folder}/journal"
+        self._expected = expected
+        self._about = dict(about or {})
+        self._clock = clock
+        self._started = {"started": started, "try": try_number}
+        self._call_seconds = call_seconds
+        self._calls_end_within = LEASE + call_seconds
+        self._lease_until = 0.0
+        self.resumed = self._open(manifest)
+        while set(store.names(self.folder)) - self._names:  # published after we read and before we started
+            self._open(manifest)
+
+    @property
+    def uri(self) -> str:
+        """The URI of this session."""
+        return self.store.uri(f"{self.folder}/{self._session}")
+
+    def _open(self, manifest: str) -> bool:
+        """Read what there is and start a session upon it; tell whether there was anything."""
+        self.state = State()
+        self._flights: dict[str, _Flight] = {}
+        self._names = set(self.store.names(self.folder))
+        heads: dict[str, str] = {}
+        for segment in load(self.store, self.folder):
+            self._take(segment, manifest)
+            heads[segment.header["session"]] = segment.digest
+        self._session = f"{len(heads) + 1:04}-{self._started['try']:04}-{secrets.token_hex(4)}"
+        self._known = {*heads, self._session}
+        self._seq, self._prev = 0, ""
+        self._names.add(f"{self.folder}/{self._session}/{_file(0, OPEN)}")
+        missing = bool(self._expected) and self._expected not in {
+            self.store.uri(f"{self.folder}/{session}") for session in heads
+        }
+        if missing:
+            self.state.lost = self._expected
+        more = {**self._about, "lost": self.state.lost} if self.state.lost else self._about
+        begun = self._publish(OPEN, [], manifest=manifest, read=heads, calls_end_within=self._calls_end_within, **more)
+        flights = [flight for flight in self._flights.values() if flight.keys]
+        if missing:  # nobody knows what it says, so the last call is taken to have begun just now
+            flights.append(_Flight(self._calls_end_within, begun))
+        self._quiet_at = max((min(each.last, begun) + each.within + _SKEW for each in flights), default=0.0)
+        return bool(heads)
+
+    def _take(self, segment: Segment, manifest: str) -> None:
+        header, state = segment.header, self.state
+        kind, session = header["kind"], header["session"]
+        if kind == OPEN:
+            if header["manifest"] != manifest:
+                raise JournalError(
+                    f"This task instance has already worked on the list {header['manifest']}; it was now given "
+                    f"{manifest}. Nothing was deleted. Start a new DAG run for the new list."
+                )
+            if _order(header) > _order(self._started):
+                raise _taken_over(session)
+            self._flights[session] = _Flight(header["calls_end_within"])
+            state.lost = header.get("lost", state.lost)
+        flight = self._flights[session]
+        if kind in {INTENTS, ALIVE}:
+            flight.last = datetime.fromisoformat(header["time"]).timestamp()
+        if kind == INTENTS:
+            keys = {line["key"] for line in segment.lines}
+            state.in_doubt |= keys
+            flight.keys |= keys
+        elif kind == SEEN:
+            state.see({line["key"] for line in segment.lines})
+        elif kind == OUTCOMES:
+            for line in segment.lines:
+                outcome = Outcome.of(line)
+                state.learn(outcome)
+                if outcome.key not in state.unanswered or outcome.result.final:
+                    flight.keys.discard(outcome.key)
+
+    def quiet_in(self) -> float:
+        """Return the seconds until no call that went unanswered can take effect any more."""
+        return max(0.0, self._quiet_at - self._clock())
+
+    def lose(self) -> None:
+        """Take note that a call went unanswered just now."""
+        self._quiet_at = max(self._quiet_at, self._clock() + self._call_seconds)
+
+    def see(self, keys: Set[str]) -> None:
+        """Publish which records were seen to be there, for a later try that must judge an unanswered call.
+
+        :raises EvidenceError: the store cannot be written.
+        """
+        if self.state.seen or keys:
+            self._publish(SEEN, [{"key": key} for key in sorted(self.state.see(keys))])
+
+    def intend(self, keys: Iterable[str]) -> None:
+        """Publish what is about to be called; return only when it is on storage.
+
+        :raises JournalError: a newer try of this task has taken over, nothing may be sent any more.
+        :raises EvidenceError: the store cannot be written.
+        """
+        lines = [{"key": key} for key in keys]
+        self.state.in_doubt |= {line["key"] for line in lines}
+        self._hold(INTENTS, lines)
+
+    def keep_alive(self) -> None:
+        """Renew the right to begin calls; to be called every ``LEASE / 5`` seconds while there are any.
+
+        :raises JournalError: as :meth:`intend`.
+        :raises EvidenceError: as :meth:`intend`.
+        """
+        if self._clock() > self._lease_until - LEASE / 2:
+            self._hold(ALIVE, [])
+
+    def may_call(self) -> bool:
+        """Tell whether a call may be begun now."""
+        return self._clock() < self._lease_until
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Publish outcomes.
+
+        :raises EvidenceError: the store cannot be written.
+        """
+        if outcomes:
+            self._publish(OUTCOMES, [outcome.fields() for outcome in outcomes])
+            for outcome in outcomes:
+                self.state.learn(outcome)
+
+    def check_fence(self) -> None:
+        """Stop if a newer try has opened the journal.
+
+        :raises JournalError: it has.
+        """
+        for session in set(self.store.children(self.folder)) - self._known:
+            # Its folder comes before its first segment. To list it again finds that; to ask for the segment by
+            # name may not, for a minute: network file systems remember what was not there.
+            name = f"{self.folder}/{session}/{_file(0, OPEN)}"
+            if _file(0, OPEN) not in self.store.children(f"{self.folder}/{session}"):
+                continue
+            if (segment := parse(name, self.store.read(name))) is None:
+                continue
+            if (*_order(segment.header), session) > (*_order(self._started), self._session):
+                raise _taken_over(session)
+            self._known.add(session)
+
+    def _hold(self, kind: str, lines: Sequence[Mapping[str, Any]]) -> None:
+        begun = self._publish(kind, lines)
+        self.check_fence()
+        self._lease_until = begun + LEASE
+
+    def _publish(self, kind: str, lines: Sequence[Mapping[str, Any]], **more: object) -> float:
+        """Publish a segment; return when that was begun."""
+        begun, seq = self._clock(), self._seq
+        # Never the same name again: of a segment whose publication failed nobody knows whether it is there.
+        self._seq += 1
+        header = {
+            **self._started,
+            **more,
+            "session": self._session,
+            "kind": kind,
+            "seq": seq,
+            "prev": self._prev,
+            "time": datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+        content = render(header, lines)
+        self.store.write(f"{self.folder}/{self._session}/{_file(seq, kind)}", content)
+        self._prev = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        return begun
+
+
+def _taken_over(session: str) -> JournalError:
+    return JournalError(f"A newer try of this task (session {session}) has taken over the disposal; this one stops.")

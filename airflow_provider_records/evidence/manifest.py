@@ -1,0 +1,159 @@
+"""An immutable, ordered list of records without duplicates, under its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import EvidenceError, InvalidRecordsError
+
+FOLDER = "manifests"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A list of records in the evidence store.
+
+    :param store: the evidence store.
+    :param uri: where it lies.
+    :param digest: ``sha256:`` + hex over its bytes.
+    :param count: number of records.
+    """
+
+    store: Store
+    uri: str
+    digest: str
+    count: int
+
+    @classmethod
+    def write(cls, store: Store, items: Iterable[object]) -> Manifest:
+        """Write a list to the store; identical duplicates are dropped.
+
+        :param items: records, mappings of their fields, or ids.
+        :raises InvalidRecordsError: an item names no record, a key comes twice with different fields, or two
+            records name the same content.
+        :raises EvidenceError: the store cannot be written.
+        """
+        return cls(store, *store.write_lines(FOLDER, _distinct(items)))
+
+    @classmethod
+    def cut(cls, store: Store, lines: Iterable[bytes]) -> Manifest:
+        """Write a list of lines of another one, as they are.
+
+        :raises EvidenceError: the store cannot be written.
+        """
+        return cls(store, *store.write_lines(FOLDER, lines))
+
+    @classmethod
+    def open(cls, store: Store, digest: str, uri: str | None = None) -> Manifest:
+        """Find a manifest by its digest and recompute it.
+
+        :param uri: where the reference says that it lies; must agree.
+        :raises EvidenceError: it is missing, or its bytes are not those of the digest.
+        """
+        kind, _, value = digest.partition(":")
+        if kind != "sha256" or len(value) != 64 or set(value) - set("0123456789abcdef"):
+            raise EvidenceError(f"{digest!r} is no digest; it is 'sha256:' and 64 hex digits.")
+        name = f"{FOLDER}/{value}.jsonl"
+        if uri is not None and store.name(uri) != name:
+            raise EvidenceError(f"The manifest at {uri} does not bear the name of its digest {digest}.")
+        found = hashlib.sha256()
+        count = 0
+        with store.open(name) as file:
+            while piece := file.read(1 << 20):
+                found.update(piece)
+                count += piece.count(b"\n")
+        if found.hexdigest() != value:
+            raise EvidenceError(f"The manifest at {store.uri(name)} was changed: its bytes no longer match {digest}.")
+        return cls(store, store.uri(name), digest, count)
+
+    def lines(self) -> Iterator[bytes]:
+        """Read the lines as they are; whoever uses them before the end has to expect an error there.
+
+        :raises EvidenceError: the list was changed since it was opened.
+        """
+        found = hashlib.sha256()
+        with self.store.open(self.store.name(self.uri)) as file:
+            for line in file:
+                found.update(line)
+                yield line
+        if f"sha256:{found.hexdigest()}" != self.digest:
+            raise EvidenceError(f"The manifest at {self.uri} was changed: its bytes no longer match {self.digest}.")
+
+    def __iter__(self) -> Iterator[Record]:
+        """Read the records; whoever uses them before the end has to expect an error there.
+
+        :raises EvidenceError: the list was changed since it was opened, or is none.
+        """
+        for line in self.lines():
+            try:
+                yield Record.parse(line)
+            except InvalidRecordsError:
+                problem = "was changed, or is no list of records in canonical form"
+                raise EvidenceError(f"The manifest at {self.uri} {problem}.") from None
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def key_of(line: bytes) -> str:
+    """Return the key of a line, without checking the rest of it.
+
+    :raises EvidenceError: it has none.
+    """
+    try:
+        key = json.loads(line.decode())["key"]
+        if isinstance(key, str):
+            return key
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise EvidenceError("A list holds a line that is no record.")
+
+
+def _distinct(items: Iterable[object]) -> Iterator[bytes]:
+    keys, targets = _Digests(), _Digests()
+    for item in items:
+        record = Record.of(item)
+        line = record.line()
+        content = _short(line)
+        known = keys.put(_short(record.key), content)
+        if known == content:
+            continue
+        if known is not None:
+            raise InvalidRecordsError(f"Record {record.key!r} comes twice, with different fields.")
+        if targets.put(_short(f"{record.target_id}\0{record.location or ''}"), b"") is not None:
+            raise InvalidRecordsError(
+                f"Record {record.key!r}: its target_id {record.target_id!r} is already that of another record."
+            )
+        yield line
+
+
+class _Digests:
+    """Digests and what belongs to them, as a dict has it, in a quarter of its memory: lists may hold millions."""
+
+    def __init__(self) -> None:
+        self._buckets = [b""] * (1 << 16)
+
+    def put(self, digest: bytes, value: bytes) -> bytes | None:
+        """Keep a value, unless there is one for this digest; return that one.
+
+        :param value: always of the same length.
+        """
+        number = int.from_bytes(digest[:2], "big")
+        bucket, step = self._buckets[number], len(digest) + len(value)
+        at = bucket.find(digest)
+        while at > 0 and at % step:  # across two neighbours
+            at = bucket.find(digest, at + 1)
+        if at >= 0:
+            return bucket[at + len(digest) : at + step]
+        self._buckets[number] = bucket + digest + value
+        return None
+
+
+def _short(text: str | bytes) -> bytes:
+    """A digest short enough to keep a million in memory, long enough never to collide by chance."""
+    return hashlib.blake2b(text.encode() if isinstance(text, str) else text, digest_size=16).digest()

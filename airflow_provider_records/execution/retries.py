@@ -1,0 +1,232 @@
+"""Brings a batch of records to their outcomes. The rule of repeating lives here and nowhere else.
+
+A call that may have been carried out without our knowing is followed by a look (:meth:`System.settle`), and only a
+record that is still there is sent again, once. After a call without an answer the look comes in a later round, when
+the call cannot take effect any more: sooner, it would take a record for one that is still there, and both calls would
+take effect.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.outcome import Outcome, Proof, Result, now
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.exceptions import (
+    NotFoundError,
+    NotSentError,
+    RefusedError,
+    StopError,
+    UnavailableError,
+    VendorError,
+)
+from airflow_provider_records.systems.base import System
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 3
+"""Send; look at what went unanswered and send it again; look once more."""
+_CALLS = 2
+_NAP = 0.1
+_NOT_DONE = (NotSentError, NotFoundError, RefusedError, StopError)
+"""What says that a call did nothing."""
+_MAY_STILL_ACT = (None, 502, 503, 504)
+"""Without an answer, or with one from a gateway only, the system may still be at it."""
+
+
+@dataclass
+class Halt:
+    """Whether the sending of a try has ended, and why.
+
+    :param reason: empty as long as it goes on.
+    :param fatal: a retry cannot help.
+    :param hurried: also what went unanswered is not looked at any more.
+    :param retry_after: seconds that the system asked to wait, if it did.
+    """
+
+    reason: str = ""
+    fatal: bool = False
+    hurried: bool = False
+    retry_after: float | None = None
+
+    def end(self, reason: str) -> None:
+        """Send nothing more; the first reason stays."""
+        self.reason = self.reason or reason
+
+    def give_up(self, error: VendorError) -> None:
+        """Send nothing more because of an error."""
+        self.fatal = self.fatal or not error.retry
+        self.retry_after = self.retry_after or error.retry_after
+        self.end(str(error))
+
+    def heed(self, error: VendorError) -> None:
+        """Give up where no further request makes sense, now or until somebody changes something."""
+        if isinstance(error, (StopError, UnavailableError)):
+            self.give_up(error)
+
+
+class Attempts:
+    """Calls for the batches of one try, each from a thread of its own.
+
+    :param system: the system.
+    :param journal: the opened journal, which holds the intents of all that is sent here.
+    :param halt: asked before each call, and told what ends the sending.
+    :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
+    """
+
+    def __init__(self, system: System, journal: Journal, halt: Halt, *, verify: bool) -> None:
+        self.system = system
+        self.journal = journal
+        self.halt = halt
+        self.verify = verify
+        self._causes: dict[str, str] = {}
+        self._calls = Counter[str]()
+        self._thread = threading.local()
+
+    def may_send(self) -> bool:
+        """Tell whether this thread may begin a request that changes something; asked before each by the client.
+
+        It waits while the journal cannot be reached, and says no once the sending has stopped.
+        """
+        if not getattr(self._thread, "disposing", False):
+            return True
+        while not self.halt.reason:
+            if self.journal.may_call():
+                return True
+            time.sleep(_NAP)
+        return False
+
+    def wait_until_quiet(self) -> None:
+        """Let unanswered calls come to their end, lest they take effect after we have looked."""
+        if (seconds := self.journal.quiet_in()) > 0:
+            log.info("Calls that went unanswered may still take effect; waiting %.0f s before looking", seconds)
+        while not self.halt.hurried and (left := self.journal.quiet_in()) > 0:
+            time.sleep(min(left, _NAP))
+
+    def make(self, batch: Sequence[Record], doubtful: Set[str], round_: int) -> dict[str, Outcome]:
+        """Look, call, and look again, as far as this round may.
+
+        :param doubtful: keys for which an earlier call may have gone unanswered.
+        :param round_: counted from 0.
+        :return: outcomes by key; none of what went unanswered in this round.
+        """
+        try:
+            return self._outcomes(batch, doubtful, round_)
+        finally:
+            self._thread.disposing = False
+
+    def _outcomes(self, batch: Sequence[Record], doubtful: Set[str], round_: int) -> dict[str, Outcome]:
+        found: dict[str, Outcome] = {}
+        unanswered = {
+            record.key for record in batch if record.key in doubtful or record.key in self.journal.state.unanswered
+        }
+        send = list(batch)
+        journal_lost = bool(self.journal.state.lost)
+        if look := [record for record in batch if journal_lost or record.key in doubtful]:
+            self._settle(look, found)
+            if journal_lost:
+                found |= {key: _unclaimed(outcome) for key, outcome in found.items() if key not in self._causes}
+            send = [record for record in batch if record.key not in found]
+        while send:
+            if spent := [record for record in send if self._calls[record.key] == _CALLS or round_ == ROUNDS - 1]:
+                reason = "two calls did not do it, and it is still there; the last one: "
+                found |= {
+                    record.key: Outcome(record.key, Result.FAILED, reason=reason + self._causes[record.key])
+                    for record in spent
+                }
+                send = [record for record in send if record.key not in found]
+                continue
+            self._thread.disposing = True
+            if not self.may_send():
+                found |= {record.key: self.not_attempted(record) for record in send}
+                break
+            left_open = self._dispose(send, frozenset(unanswered), found)
+            unanswered |= {record.key for record in left_open}
+            send = self._settle(left_open, found) if left_open else []
+        if confused := [key for key, outcome in found.items() if key != outcome.key]:
+            raise ValueError(f"{self.system.name} answered for another record than {confused[0]!r}")
+        return {
+            key: replace(outcome, unanswered=True) if key in unanswered and not outcome.result.final else outcome
+            for key, outcome in found.items()
+        }
+
+    def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> list[Record]:
+        """Send one call; return what its answer leaves open. What has no answer gets no outcome in this round."""
+        self._calls.update(record.key for record in batch)
+        try:
+            answers = self.system.dispose(batch, unanswered)
+        except _NOT_DONE as error:
+            self.halt.heed(error)
+            unsent = isinstance(error, UnavailableError)
+            found |= {record.key: self.not_attempted(record) if unsent else _failed(record, error) for record in batch}
+            return []
+        except VendorError as error:
+            log.warning("%s; it will be looked at what became of it", error)
+            self._causes |= {record.key: str(error) for record in batch}
+            if error.status not in _MAY_STILL_ACT:
+                return list(batch)
+            self.journal.lose()
+            return []
+        left_open = []
+        for record, answer in zip(batch, answers, strict=True):
+            if answer is None:
+                self._causes[record.key] = "its answer left open what became of it"
+                left_open.append(record)
+            else:
+                found[record.key] = self._verified(record, answer)
+        return left_open
+
+    def _verified(self, record: Record, outcome: Outcome) -> Outcome:
+        if not self.verify or not outcome.result.gone or outcome.proof is not Proof.RESPONSE:
+            return outcome
+        try:
+            return self.system.verify(record, outcome)
+        except VendorError as error:
+            self.halt.heed(error)
+            log.warning("%s; the outcome of %s stays proven by the answer only", error, record.key)
+            return outcome
+
+    def _settle(self, batch: Sequence[Record], found: dict[str, Outcome]) -> list[Record]:
+        """Look what became of records; return those that are still there."""
+        try:
+            answers = self.system.settle(batch)
+        except VendorError as error:
+            self.halt.heed(error)
+            reason = f"its call went unanswered and it could not be looked up: {error}"
+            found |= {
+                record.key: Outcome(record.key, Result.UNKNOWN, reason=reason, detail=error.detail) for record in batch
+            }
+            return []
+        there = []
+        for record, answer in zip(batch, answers, strict=True):
+            if answer is None:
+                there.append(record)
+            else:
+                found[record.key] = answer
+        return there
+
+    def not_attempted(self, record: Record) -> Outcome:
+        """Return the outcome of a record for which there was no call."""
+        reason = f"not sent: {self.halt.reason}" if self.halt.reason else "not sent"
+        return Outcome(record.key, Result.NOT_ATTEMPTED, reason=reason, time=now())
+
+
+def _unclaimed(outcome: Outcome) -> Outcome:
+    """Judge what a look shows where the journal is lost that would say whether we ever called for the record."""
+    if outcome.proof is Proof.INFERRED:
+        reason = "it is gone; the journal that would say whether by us is lost"
+        return replace(outcome, result=Result.ABSENT, proof=Proof.PROBE, reason=reason)
+    if outcome.result.gone:
+        return outcome
+    reason = f"the journal that would say whether it was sent is lost; a look says: {outcome.reason}"
+    return replace(outcome, result=Result.UNKNOWN, proof=None, reason=reason)
+
+
+def _failed(record: Record, error: VendorError) -> Outcome:
+    return Outcome(record.key, Result.FAILED, reason=str(error), request_id=error.request_id, detail=error.detail)

@@ -1,0 +1,272 @@
+"""Carries out a list against one system: chunk by chunk, resumable, and never beyond what is known."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from airflow_provider_records.evidence.journal import LEASE, Journal
+from airflow_provider_records.evidence.outcome import Outcome, Result, now
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
+from airflow_provider_records.execution.limits import FAILURES, Limits
+from airflow_provider_records.execution.retries import ROUNDS, Attempts, Halt
+from airflow_provider_records.systems.base import System
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY = 5.0
+_BATCHES_PER_THREAD = 8
+
+
+@dataclass
+class Chunk:
+    """Calls whose intents were published together, once the last of them has ended.
+
+    :param begun: when they were published, seconds since the epoch.
+    :param records: how many records they are for.
+    :param found: number of records by outcome; what went unanswered has none yet.
+    :param ended: when the last outcome was published.
+    """
+
+    begun: float
+    records: int
+    found: Counter[Result] = field(default_factory=Counter)
+    ended: float = 0.0
+    flying: int = 0
+
+
+@dataclass
+class _Progress:
+    """Counts over all threads of one try."""
+
+    total: int
+    limits: Limits
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    begun: float = field(default_factory=time.monotonic)
+    said: float = field(default_factory=time.monotonic)
+    found: Counter[Result] = field(default_factory=Counter)
+    calls: int = 0
+    attempted: int = 0
+    failures: int = 0
+    unanswered: int = 0
+
+    def add(self, outcomes: Sequence[Outcome], unanswered: int) -> bool:
+        """Count; a call without an answer is a failure until a look says more. Tell whether there are too many."""
+        with self.lock:
+            before = self.attempted
+            self.unanswered += unanswered
+            self.attempted += unanswered
+            self.failures += unanswered
+            for outcome in outcomes:
+                self.found[outcome.result] += 1
+                if outcome.result is not Result.NOT_ATTEMPTED:
+                    self.attempted += 1
+                    self.failures += outcome.result in FAILURES
+            self.calls += self.attempted > before
+            return self.limits.too_many_failures(self.calls, self.attempted, self.failures)
+
+    def next_round(self) -> None:
+        """Let what went unanswered be counted again."""
+        self.attempted -= self.unanswered
+        self.failures -= self.unanswered
+        self.unanswered = 0
+
+    def say(self) -> None:
+        # Without the lock: a timeout that Airflow raises in the main thread could leave it locked for ever.
+        if time.monotonic() - self.said < _PROGRESS_EVERY:
+            return
+        self.said = time.monotonic()
+        rate = self.attempted / (self.said - self.begun)
+        left = f"{(self.total - self.attempted) / rate:.0f} s left" if rate else "no answer yet"
+        found = [f"{self.found[result]} {result}" for result in Result if self.found[result]]
+        found += [f"{self.unanswered} unanswered"] if self.unanswered else []
+        counts = ", ".join(found) or "none"
+        log.info("%s of %s records (%s), %.1f a second, %s", self.attempted, self.total, counts, rate, left)
+
+
+class Runner:
+    """Carries out one list against one system.
+
+    :param system: the system.
+    :param journal: the opened journal.
+    :param limits: the breakers.
+    :param concurrency: calls in flight at most.
+    :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
+    :param report: told of each chunk in the thread that runs the list, once its outcomes are published.
+    :param interrupt: called when the try is broken off, so that calls in the air do not wait and repeat themselves.
+    ``halt`` says whether and why the sending ended early.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        journal: Journal,
+        limits: Limits,
+        *,
+        concurrency: int,
+        verify: bool = True,
+        report: Callable[[Chunk], object] = lambda _: None,
+        interrupt: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.system = system
+        self.journal = journal
+        self.limits = limits
+        self.concurrency = concurrency
+        self.report = report
+        self.interrupt = interrupt
+        self.halt = Halt()
+        self._attempts = Attempts(system, journal, self.halt, verify=verify)
+        self._error: BaseException | None = None
+
+    def stop(self, reason: str) -> None:
+        """Send nothing more and end at once; may be called from a signal handler."""
+        self.halt.hurried = True
+        self.halt.end(reason)
+
+    def may_send(self) -> bool:
+        """Tell whether this thread may begin a request that changes something; asked before each by the client."""
+        return self._attempts.may_send()
+
+    def run(self, records: Sequence[Record]) -> list[Outcome]:
+        """Carry out the list, continuing where earlier tries stopped.
+
+        :param records: the whole list.
+        :return: one outcome a record, in the order of the list.
+        :raises JournalError: a newer try has taken over.
+        :raises EvidenceError: the list names a record twice, or the store cannot be written.
+        """
+        if len({record.key for record in records}) != len(records):
+            ((twice, _),) = Counter(record.key for record in records).most_common(1)
+            raise EvidenceError(f"The list names {twice!r} twice; nothing was sent.")
+        state = self.journal.state
+        todo = [
+            record for record in records if (known := state.outcomes.get(record.key)) is None or not known.result.final
+        ]
+        doubtful = state.doubtful
+        if todo:
+            self._attempts.wait_until_quiet()
+            try:
+                self.journal.see(self.system.prepare(todo, state.seen & doubtful))
+            except VendorError as error:
+                self.halt.give_up(error)
+            else:
+                self._send_in_rounds(todo, doubtful)
+        self._admit_doubt(todo)
+        self.journal.check_fence()  # what is returned now must not replace what a newer try has found
+        return [state.outcomes.get(record.key) or self._attempts.not_attempted(record) for record in records]
+
+    def _send_in_rounds(self, todo: Sequence[Record], doubtful: Set[str]) -> None:
+        progress = _Progress(len(todo), self.limits)
+        for round_ in range(ROUNDS):
+            self._send(todo, doubtful, progress, round_)
+            todo = [record for record in todo if record.key in self.journal.state.in_doubt]
+            if not todo or self.halt.hurried or self.halt.fatal:
+                return
+            doubtful = {record.key for record in todo}
+            progress.next_round()
+            self._attempts.wait_until_quiet()
+
+    def _admit_doubt(self, todo: Sequence[Record]) -> None:
+        """Say ``unknown`` of what this try or an earlier one may have called, and nobody has looked at since."""
+        reason = f"a call may have gone unanswered, and it was not looked up: {self.halt.reason}"
+        self.journal.record(
+            [
+                Outcome(record.key, Result.UNKNOWN, reason=reason, time=now())
+                for record in todo
+                if record.key in self.journal.state.in_doubt
+            ]
+        )
+
+    def _send(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int) -> None:
+        """Carry out batches so that no thread waits for the journal, nor for the slowest call of a chunk.
+
+        A chunk is intended as soon as no more than another one is in the air: that one keeps the threads busy while
+        outcomes and intents are written. So two chunks at most are intended without a published outcome.
+        """
+        size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
+        batches = (todo[start : start + size] for start in range(0, len(todo), size))
+        flying: dict[Future[list[Outcome]], Chunk] = {}
+        landed: deque[Future[list[Outcome]]] = deque()
+        signal = threading.Event()
+        more = True
+
+        def enough() -> bool:
+            return len(landed) >= width or len(flying) - len(landed) <= (width if more else 0)
+
+        def land(future: Future[list[Outcome]]) -> None:
+            landed.append(future)
+            if enough():
+                signal.set()
+
+        with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
+            try:
+                while more or flying:
+                    more = more and not self.halt.hurried and (not self.halt.reason or round_ > 0)
+                    if more and len(flying) <= width:
+                        begun, next_ = time.time(), list(islice(batches, width))
+                        more = len(next_) == width
+                        if next_:
+                            self.journal.intend(record.key for batch in next_ for record in batch)
+                        chunk = Chunk(begun, sum(map(len, next_)), flying=len(next_))
+                        for batch in next_:
+                            future = pool.submit(self._carry_out, batch, doubtful, progress, round_)
+                            flying[future] = chunk
+                            future.add_done_callback(land)
+                        continue
+                    signal.clear()
+                    if not enough():
+                        signal.wait(LEASE / 5)
+                    self._publish([landed.popleft() for _ in range(len(landed))], flying)
+                    if flying and not self.halt.reason:
+                        self.journal.keep_alive()
+                    progress.say()
+            except BaseException as error:
+                self.stop(
+                    str(error)
+                    if isinstance(error, RecordsError)
+                    else f"the task was interrupted ({type(error).__name__})"
+                )
+                self.interrupt()
+                wait(flying)
+                self._publish(list(flying), flying)
+                raise
+        if self._error is not None:
+            raise self._error
+
+    def _publish(self, landed: Sequence[Future[list[Outcome]]], flying: dict[Future[list[Outcome]], Chunk]) -> None:
+        """Publish the outcomes of calls that have ended."""
+        self.journal.record([outcome for future in landed for outcome in future.result()])
+        for future in landed:
+            chunk = flying.pop(future)
+            chunk.flying -= 1
+            chunk.found.update(outcome.result for outcome in future.result())
+            if not chunk.flying:
+                chunk.ended = time.time()
+                self.report(chunk)
+
+    def _carry_out(
+        self, batch: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int
+    ) -> list[Outcome]:
+        """Bring every record of a batch to an outcome, but for what went unanswered; runs in a thread of the pool."""
+        try:
+            found = self._attempts.make(batch, doubtful, round_)
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the outcomes of the others
+            self._error = error
+            self.halt.end(f"an unexpected error ({type(error).__name__})")
+            reason = f"unexpected {type(error).__name__} while it was carried out"
+            found = {record.key: Outcome(record.key, Result.UNKNOWN, reason=reason) for record in batch}
+        time_ = now()
+        outcomes = [replace(outcome, time=outcome.time or time_) for outcome in found.values()]
+        if progress.add(outcomes, len(batch) - len(outcomes)):
+            self.halt.end(
+                f"more than {self.limits.max_failure_rate:.0%} of the calls failed (max_failure_rate); "
+                "see their reasons"
+            )
+        return outcomes

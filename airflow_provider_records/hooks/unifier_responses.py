@@ -1,0 +1,178 @@
+"""What Unifier's answers hold, and the envelope around them; read without trust in their shape."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_records.client.hook import Answer, Token
+from airflow_provider_records.exceptions import UnreadableAnswerError
+
+NODE_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
+_VISIBLE = re.compile(r"[!-~]([ -~]*[!-~])?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class DeletedDocument:
+    """A document that Unifier has moved to its recycle bin.
+
+    :param node_id: the node that was deleted.
+    :param request_id: Unifier's ``rest_audit_id``, if it was sent.
+    :param message: Unifier's own words.
+    """
+
+    node_id: str
+    request_id: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """A document or folder of the document manager; what the answer leaves out is empty text.
+
+    :param node_id: what deletes it; not the same number as ``file_id``.
+    :param parent_node_id: its folder.
+    :param path: its path, name included.
+    :param name: its name.
+    :param type: ``Document`` or ``Folder``.
+    :param file_id: what downloads it.
+    """
+
+    node_id: str
+    parent_node_id: str
+    path: str
+    name: str
+    type: str
+    file_id: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Node:
+        """Read one row; its keys are display labels, and the one of the name varies.
+
+        :raises UnreadableAnswerError: no node id; without the row its document would seem to be gone.
+        """
+        node_id, path = text_of(row.get("node_id")), text_of(row.get("node_path"))
+        if not NODE_ID.fullmatch(node_id):
+            raise UnreadableAnswerError("Unifier lists a node without a node_id that can be read.")
+        name = text_of(row.get("Name")) or text_of(row.get("file_name")) or path.rpartition("/")[2]
+        others = {key: text_of(row.get(key)) for key in ("parent_node_id", "type", "file_id")}
+        return cls(node_id, path=path, name=name, **others)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A shell or project.
+
+    :param project_number: its number.
+    :param status: ``Active``, ``Inactive``, ``View-Only``, ``On-Hold``; empty if the answer leaves it out.
+    :param type: its type; empty if the answer leaves it out.
+    """
+
+    project_number: str
+    status: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """The one form of all answers: ``{"data": ..., "message": ..., "status": <int>}``.
+
+    :param body: the whole object, for the logins that have no ``data``.
+    :param status: Unifier's number, or None if it cannot be read.
+    :param message: all texts of ``message``, whatever its shape.
+    :param request_id: ``rest_audit_id``, from the top or from ``message``.
+    """
+
+    body: Mapping[str, Any]
+    status: int | None
+    message: str
+    request_id: str | None
+
+    @property
+    def data(self) -> object:
+        return self.body.get("data")
+
+    @property
+    def rows(self) -> list[Mapping[str, Any]]:
+        """Return the rows of a listing.
+
+        :raises UnreadableAnswerError: ``data`` is no list of objects.
+        """
+        if not isinstance(self.data, list) or not all(isinstance(row, dict) for row in self.data):
+            raise UnreadableAnswerError("Unifier's data is no list of objects.")
+        return self.data
+
+    @classmethod
+    def of(cls, answer: Answer) -> Envelope | None:
+        """Open an answer; None if it is no JSON object, alone or in an array of one."""
+        try:
+            body = answer.json()
+        except UnreadableAnswerError:
+            return None
+        if isinstance(body, list) and len(body) == 1:
+            body = body[0]
+        if not isinstance(body, dict):
+            return None
+        texts: list[str] = []
+        request_id = text_of(body.get("rest_audit_id"))
+        left = [body.get("message")]
+        while left:
+            item = left.pop()
+            if isinstance(item, list):
+                left.extend(reversed(item))
+            elif isinstance(item, dict):
+                request_id = request_id or text_of(item.get("rest_audit_id"))
+                left.append(item.get("message"))
+            else:
+                texts.append(text_of(item))
+        message = answer.hide(" ".join(text for text in texts if text))[:500]
+        return cls(body, _status(body.get("status")), message, answer.hide(request_id)[:200] or None)
+
+
+def _status(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) else None
+
+
+def text_of(value: object) -> str:
+    """Return text or a number as text, anything else as empty text."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return ""
+    return str(value).encode("utf-8", "replace").decode().strip()
+
+
+def token_of(envelope: Envelope) -> Token | None:
+    """Find the token: flat, or in ``data``, under either of its names."""
+    data = envelope.data[0] if isinstance(envelope.data, list) and len(envelope.data) == 1 else envelope.data
+    for place in (envelope.body, data):
+        if not isinstance(place, dict):
+            continue
+        for name in ("access_token", "token"):
+            value = place.get(name)
+            if isinstance(value, str) and _VISIBLE.fullmatch(value):
+                return Token(value, _seconds(place.get("expires_in")), _headers(place.get("request_headers")))
+    return None
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else 0.0
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds < math.inf else None
+
+
+def _headers(value: object) -> dict[str, str]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    found = {str(name): text_of(item) for name, item in pairs}
+    return {name: item for name, item in found.items() if _HEADER.fullmatch(name) and _VISIBLE.fullmatch(item)}

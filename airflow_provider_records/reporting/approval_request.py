@@ -1,0 +1,179 @@
+"""What a reviewer reads before answering: Markdown in which nothing that a record says can do anything.
+
+Airflow shows the text with GitHub's Markdown: HTML is dropped, but links, images and bare addresses would come alive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from airflow_provider_records.evidence import withheld
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.reporting import wording
+
+_FIRST = 20
+"""Records that are shown at most."""
+_CLASSES = 12
+"""Classifications, and values of each other field, that are shown at most."""
+_ROOM = 12_000
+"""Bytes for each of four parts, the records twice that: MySQL keeps 65,535 of a request."""
+_DISTINCT = 10_000
+_LONGEST = 120
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_ADDRESS = re.compile(r"(\\:|\\@|www)", re.IGNORECASE)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DATES = {"created": "Created", "modified": "Last modified", "due_before": "Retention ended before"}
+
+
+def plain(text: object, longest: int = _LONGEST) -> str:
+    """Return text as Markdown that shows just this text, on one line.
+
+    :param text: whatever a record or a person says.
+    :param longest: characters that are shown; the rest becomes an ellipsis.
+    """
+    line = " ".join(str(text).split())
+    if len(line) > longest:
+        line = f"{line[:longest]}…"
+    # An address comes alive even if its signs are escaped; an empty comment in it, which is dropped, prevents that.
+    return _ADDRESS.sub(r"\1<!---->", _PUNCTUATION.sub(r"\\\1", wording.visible(line)))
+
+
+def subject(manifest: Manifest, task_id: str) -> str:
+    """Return the headline.
+
+    It is another one for each task and list: Airflow's form keeps what was typed for as long as its headline stays.
+    """
+    return f"Dispose of {_count(manifest.count)}? List {manifest.digest[:19]}, {task_id}"
+
+
+def body(manifest: Manifest, earlier: Sequence[Approval], whole_list: str) -> str:
+    """Describe a list.
+
+    :param manifest: the list; it is read once, in constant memory.
+    :param earlier: what other people have approved already, as they gave it.
+    :param whole_list: address of the page that shows all of it.
+    """
+    seen = _Summary(manifest)
+    head, *rows = _table(*_filled(("Key", "Title", "Classification", "Filed under", "Created", "Modified"), seen.rows))
+    fitting = _fitting(rows, 2 * _ROOM)
+    number = len(fitting) - 1
+    facts = [*seen.facts(), f"Evidence: {plain(manifest.uri, 500)}"]
+    return "\n\n".join(
+        [
+            f"**{_count(manifest.count)}** would be disposed of. "
+            "Your answer holds for exactly the list with this digest, and for no other.",
+            f"`{manifest.digest}`",
+            "\n".join(_fitting((line for approval in earlier for line in _earlier(approval)), _ROOM)),
+            f"[Open the whole list]({whole_list})",
+            "\n".join(_fitting(_table(("Classification", "Records"), _most(seen.classes)), _ROOM)),
+            "\n".join(_fitting((f"- {line}" for line in facts), _ROOM)),
+            "The whole list:" if number == manifest.count else f"The first {number:,} of {_count(manifest.count)}:",
+            "\n".join([head, *fitting]),
+        ]
+    )
+
+
+class _Summary:
+    """One look at a list."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.classes: Counter[str] = Counter()
+        self.places: dict[str, Counter[str]] = {"Connector": Counter(), "Filed under": Counter(), "Type": Counter()}
+        self.days: dict[str, tuple[str, str, int]] = {}
+        self.rows: list[tuple[str, ...]] = []
+        for record in manifest:
+            self._add(record)
+
+    def facts(self) -> Iterator[str]:
+        """Return dates and places, as far as the records say them."""
+        for name, label in _DATES.items():
+            if name in self.days:
+                first, last, number = self.days[name]
+                yield f"{label}: {first if first == last else f'{first} to {last}'}{self._known(number)}"
+        for label, values in self.places.items():
+            if values:
+                found = ", ".join(f"{value} ({number})" for value, number in _most(values))
+                yield f"{label}: {found}{self._known(values.total())}"
+
+    def _known(self, number: int) -> str:
+        total = self.classes.total()
+        return "" if number == total else f" (known of {number:,} of {total:,})"
+
+    def _add(self, record: Record) -> None:
+        self.classes[record.classification or ""] += 1
+        place = record.location or record.parent_id or ""
+        connector = record.attributes.get("connector_id", "")
+        for values, value in zip(self.places.values(), (str(connector), place, record.object_type_id), strict=True):
+            # A list may have as many folders as records; so many are not worth the memory.
+            if value and (value in values or len(values) < _DISTINCT):
+                values[value] += 1
+        for name in _DATES:
+            if day := _day(record.attributes.get(name)):
+                first, last, number = self.days.get(name, (day, day, 0))
+                self.days[name] = min(first, day), max(last, day), number + 1
+        if len(self.rows) < _FIRST:
+            row = (
+                plain(record.key, 300),
+                plain(record.title or ""),
+                plain(record.classification or ""),
+                plain(place),
+                _day(record.attributes.get("created")),
+                _day(record.attributes.get("modified")),
+            )
+            self.rows.append(row)
+
+
+def _earlier(approval: Approval) -> Iterator[str]:
+    said = f": {plain(approval.comment, 300)}" if approval.comment else ""
+    who = plain(approval.name or approval.approver)
+    yield f"**Approved already** by {who}, {plain(approval.approved_at[:10])}{said}"
+    yield ""
+    for key in list(approval.excluded)[:_FIRST]:
+        yield f"- {plain(withheld.taken_out(key, approval), 400)}"
+    if (more := len(approval.excluded) - _FIRST) > 0:
+        yield f"- and {more:,} more were taken out"
+    yield ""
+
+
+def _most(values: Counter[str]) -> list[tuple[str, str]]:
+    most = [(plain(value) or "none", f"{number:,}") for value, number in values.most_common(_CLASSES)]
+    if rest := values.total() - sum(number for _, number in values.most_common(_CLASSES)):
+        most.append((f"{len(values) - _CLASSES:,} others", f"{rest:,}"))
+    return most
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    lines = [tuple(head), *map(tuple, rows)]
+    lines.insert(1, ("---",) * len(lines[0]))
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _filled(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Leave out columns in which no record says anything."""
+    filled = [place for place in range(len(head)) if place == 0 or any(row[place] for row in rows)]
+    return [head[place] for place in filled], [[row[place] for place in filled] for row in rows]
+
+
+def _fitting(lines: Iterable[str], room: int) -> list[str]:
+    """Return the first lines, as many as there is room for in bytes."""
+    fitting = []
+    for line in lines:
+        room -= len(line.encode()) + 1
+        if room < 0:
+            break
+        fitting.append(line)
+    return fitting
+
+
+def _day(value: object) -> str:
+    """Return the day of an ISO 8601 time, empty if it is none."""
+    return value[:10] if isinstance(value, str) and _DAY.match(value) else ""
+
+
+def _count(number: int) -> str:
+    return "1 record" if number == 1 else f"{number:,} records"

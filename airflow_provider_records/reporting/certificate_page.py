@@ -1,0 +1,102 @@
+"""The certificate as a page to read, print and sign; it holds every record, row by row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from airflow_provider_records.evidence.outcome import Outcome, Result
+from airflow_provider_records.evidence.record import Record, canonical
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.reporting import wording
+from airflow_provider_records.reporting.bar import ORDER, bar
+from airflow_provider_records.reporting.verdict import RunStatus, verdict
+
+
+def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Disposal]) -> Iterator[bytes]:
+    """Render the page piece by piece; memory does not grow with the number of records.
+
+    :param document: the sealed certificate.
+    :param disposals: those of the certificate, in its order.
+    :raises EvidenceError: a list or its outcomes cannot be read.
+    """
+    status = RunStatus.of(document)
+    stream = (
+        environment(Path(__file__).parent / "templates")
+        .get_template("certificate.html")
+        .stream(
+            document=document,
+            verdict=verdict(status),
+            bar=bar,
+            gaps=status.gaps,
+            withheld=status.withheld,
+            demanded=_demanded(document),
+            order=ORDER,
+            words=wording,
+            rows=lambda place, result: _rows(store, disposals[place], result),
+            taken_out=lambda approval: _taken_out(store, approval),
+        )
+    )
+    stream.enable_buffering(200)
+    return (text.encode() for text in stream)
+
+
+def environment(templates: Path) -> Environment:
+    """Return templates that escape whatever they show, and make visible what hides or turns text round.
+
+    :param templates: the folder of the templates.
+    """
+    found = Environment(
+        loader=FileSystemLoader(templates),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"time": _time, "number": lambda number: f"{number:,}"}
+    return found
+
+
+def _demanded(document: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return how many approvers each task demanded; the parts of a mapped one once."""
+    records = [entry["record"] for entry in document["disposals"]]
+    return list(
+        {
+            (record["made"]["task_id"], record["options"]["min_approvals"]): None
+            for record in records
+            if record["approval_required"] and "min_approvals" in record["options"]
+        }
+    )
+
+
+def _rows(store: Store, disposal: Disposal, result: Result) -> Iterator[tuple[int, Record, Outcome]]:
+    """Read the records with one outcome, each with its place on the list."""
+    # An unescaped quote cannot lie within a JSON text, so this tells the lines apart before they are parsed.
+    wanted = canonical({"result": result})[1:-1]
+    with store.open(store.name(disposal.manifest)) as records, store.open(store.name(disposal.outcomes)) as outcomes:
+        for place, (record, outcome) in enumerate(zip(records, outcomes, strict=True), 1):
+            if wanted in outcome:
+                yield place, Record(**json.loads(record)), Outcome.of(json.loads(outcome))
+
+
+def _taken_out(store: Store, approval: Mapping[str, Any]) -> Iterator[tuple[int, Record]]:
+    """Read the records that a person took out, each with its place on the list that was shown."""
+    with store.open(f"manifests/{approval['shown'].removeprefix('sha256:')}.jsonl") as lines:
+        for place, line in enumerate(lines, 1):
+            if (fields := json.loads(line))["key"] in approval["excluded"]:
+                yield place, Record(**fields)
+
+
+def _visible(value: object) -> object:
+    return wording.visible(value) if type(value) is str else value
+
+
+def _time(text: str) -> str:
+    """Shorten an ISO 8601 time in UTC for reading."""
+    return text.replace("T", " ").replace("Z", "").split(".", 1)[0].removesuffix("+00:00")

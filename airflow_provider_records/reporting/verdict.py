@@ -1,0 +1,114 @@
+"""How a run ended, in one line; the certificate and the page "Disposals" say it from the same typed facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.exceptions import EvidenceError
+from airflow_provider_records.reporting import wording
+
+
+class Verdict(NamedTuple):
+    """What a reader sees first.
+
+    :param level: ``done``, ``partly``, ``open``, ``rehearsal`` or ``going``; it chooses the colour.
+    :param title: a few words.
+    :param text: a sentence that explains the title.
+    """
+
+    level: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What a verdict is computed from.
+
+    :param disposals: the newest summary of each task instance of the run.
+    :param gaps: what belongs to the run and has no disposal, one sentence each.
+    :param withheld: number of records that reviewers took out before approval.
+    """
+
+    disposals: Sequence[Disposal]
+    gaps: Sequence[str] = ()
+    withheld: int = 0
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> RunStatus:
+        """Read the status from a certificate.
+
+        :param document: the certificate.
+        :raises EvidenceError: a field is missing or has another type.
+        """
+        try:
+            return cls(
+                tuple(Disposal.of(entry["record"]) for entry in document["disposals"]),
+                tuple(wording.gaps(document)),
+                sum(len(approval.get("excluded", {})) for approval in document["approvals"]),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise EvidenceError(f"The certificate is not of its form ({type(error).__name__}).") from None
+
+    @property
+    def complete(self) -> bool:
+        """Whether no record is left for another try, nothing was a dry run, and everything has a disposal."""
+        return not self.gaps and all(each.complete and not each.dry_run for each in self.disposals)
+
+    @property
+    def left(self) -> str:
+        """What is left, by system and outcome, and what has no disposal, in words; empty if the run is complete."""
+        return "; ".join([*filter(None, map(_left, self.disposals)), *self.gaps])
+
+    def covers(self, disposals: Sequence[Disposal]) -> bool:
+        """Tell whether this status still holds now that a run has these summaries.
+
+        :param disposals: the newest summary of each task instance. One that had nothing to send may be absent from the
+            status: a certificate need not name it.
+        """
+        return all(each in disposals for each in self.disposals) and all(
+            each in self.disposals or each.idle for each in disposals
+        )
+
+
+def verdict(status: RunStatus) -> Verdict:
+    """Say in one line how a run ended."""
+    if not status.disposals and not status.gaps:
+        text = "No list of this run was carried out: an approval was refused or is missing, or a task failed before."
+        return Verdict("open", "Nothing carried out", text)
+    if all(each.dry_run for each in status.disposals) and not status.gaps:
+        return Verdict("rehearsal", "Rehearsal only", "A dry run: records were looked up, nothing was destroyed.")
+    if not status.complete:
+        return Verdict("open", "Not complete", f"Left to do: {status.left}.")
+    withheld = f" {text}." if (text := wording.taken_out(status.withheld)) else ""
+    if not any(sum(each.counts.values()) for each in status.disposals):
+        return Verdict("done", "Nothing to destroy", f"The lists of this run were empty.{withheld}")
+    blocked = [
+        f"{each.counts[Result.BLOCKED]:,} in {wording.system_name(each.system)}"
+        for each in status.disposals
+        if each.counts[Result.BLOCKED]
+    ]
+    if blocked:
+        text = f"Every record has a final outcome. The systems refused {' and '.join(blocked)}."
+        return Verdict("partly", "Complete, with refusals", text + withheld)
+    text = "Every record on the approved lists has a final outcome; none is left."
+    return Verdict("done", "Complete", text + withheld)
+
+
+def _left(disposal: Disposal) -> str:
+    """Say what one disposal leaves for another try; empty if nothing."""
+    system = wording.system_name(disposal.system)
+    if disposal.dry_run:
+        return f"{system}: dry run, nothing was sent"
+    if disposal.complete:
+        return ""
+    counts = [
+        f"{disposal.counts[result]} {wording.RESULTS[result]}"
+        for result in Result
+        if not result.final and disposal.counts[result]
+    ]
+    return f"{system}: {', '.join(counts)}" + (f" ({disposal.stopped})" if disposal.stopped else "")

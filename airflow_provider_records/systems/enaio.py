@@ -1,0 +1,267 @@
+"""OPTIMAL SYSTEMS enaio: delete objects, and look what became of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence, Set
+from enum import Enum
+from functools import partial
+
+from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.exceptions import (
+    NoAnswerError,
+    NotFoundError,
+    RefusedError,
+    ServerError,
+    StopError,
+    VendorError,
+)
+from airflow_provider_records.hooks.enaio import EnaioHook, digits
+from airflow_provider_records.systems.finding import Claim, Finding, Question, State
+
+CONTAINERS = {"FOLDER", "REGISTER"}
+
+
+class Sight(Enum):
+    """Where a look found an object."""
+
+    LIVE = "live"
+    CONTAINER = "live, and it can hold others"
+    BINNED = "in the recycle bin"
+    GONE = "neither live nor in the recycle bin"
+    HIDDEN = "the account may not look"
+
+    @property
+    def live(self) -> bool:
+        return self in {Sight.LIVE, Sight.CONTAINER}
+
+
+class EnaioSystem:
+    """How enaio deletes an object and shows what became of it.
+
+    A look is a GET by the bare id, then one into the recycle bin, which shows only what this account deleted.
+    ``destroyed`` means removed from enaio; whether the storage medium was erased is the server's setting.
+
+    The service's ``cascadeDelete`` is never sent: it kills children that nobody approved, and no call lists all
+    children. ``cascade_delete`` means here: a folder goes last, after all that the list holds inside of it
+    (``location`` is its id), and stays ``not_attempted`` until then; what is inside but not on the list keeps
+    it, since the service refuses to delete what is not empty.
+
+    :param hook: the client.
+    :param hard_delete: destroy for good instead of moving to the recycle bin.
+    :param cascade_delete: the list holds folders together with what is in them.
+    :param location: id of the parent, for records that name none: remove from this place only.
+    :param object_type_id: object type, for records that name none.
+    """
+
+    name = "enaio"
+    batch_size = 1
+
+    def __init__(
+        self,
+        hook: EnaioHook,
+        *,
+        hard_delete: bool = False,
+        cascade_delete: bool = False,
+        location: str | None = None,
+        object_type_id: str | None = None,
+    ) -> None:
+        self.hook = hook
+        self.hard_delete = hard_delete
+        self.cascade_delete = cascade_delete
+        self.location = location
+        self.object_type_id = object_type_id
+        self._inside: dict[str, set[str]] = {}
+        self._lock = threading.Lock()
+
+    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+        """Refuse ids that are none, and a hard delete of a service that is known to be too old for it."""
+        for record in records:
+            for value in (record.target_id, self._location(record), self._object_type(record)):
+                digits(value or "0")
+        if self.hard_delete:
+            self.hook.check_hard_delete()
+        else:
+            self.hook.service_version()  # a refused password is tried once, not by every thread
+        if self.cascade_delete:
+            for record in records:
+                if (parent := self._location(record)) and parent != record.target_id:
+                    self._inside.setdefault(parent, set()).add(record.target_id)
+        return frozenset()
+
+    def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+        """Delete one object."""
+        (record,) = batch
+        outcome = self._wait(record) or self._delete(record, record.key in unanswered)
+        self._note(record, outcome)
+        return [outcome]
+
+    def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+        """Look after an unanswered call."""
+        (record,) = batch
+        sight = self.look(record)
+        outcome = None if sight.live else self._after_doubt(record, sight)
+        self._note(record, outcome)
+        return [outcome]
+
+    def verify(self, record: Record, outcome: Outcome) -> Outcome:
+        """Look after the service said that it has deleted."""
+        sight = self.look(record)
+        if sight.live:
+            return self._still_there(record, "the service said that it was deleted")
+        if sight is Sight.BINNED:
+            return self._recycled(record)
+        if sight is Sight.GONE and self.hard_delete:
+            return Outcome(record.key, Result.DESTROYED, Proof.PROBE)
+        return outcome
+
+    def _delete(self, record: Record, in_doubt: bool) -> Outcome | None:
+        location = self._location(record)
+        try:
+            self.hook.delete_object(
+                record.target_id,
+                object_type_id=self._object_type(record),
+                location=location,
+                hard_delete=self.hard_delete,
+            )
+        except (NotFoundError, RefusedError, ServerError) as error:
+            return self._refused(record, error, in_doubt)
+        result = Result.DESTROYED if self.hard_delete else Result.RECYCLED
+        outcome = Outcome(record.key, result, Proof.RESPONSE)
+        if location is None:
+            return outcome
+        try:
+            # The service says the same whether it removed the object or only took it out of this one place.
+            return self.verify(record, outcome)
+        except VendorError:
+            return None
+
+    def _refused(self, record: Record, error: VendorError, in_doubt: bool) -> Outcome | None:
+        if isinstance(error, ServerError) and not in_doubt:
+            return None
+        try:
+            sight = self.look(record)
+        except StopError:
+            raise
+        except VendorError as failure:
+            if in_doubt:
+                raise NoAnswerError(str(failure), detail=error.detail) from failure
+            # Not left open: this call did nothing, and the next try must not take it for an unanswered one.
+            return self._said(record, Result.FAILED, f"{error} It could not be looked up: {failure}", error)
+        if in_doubt and not sight.live:
+            return self._after_doubt(record, sight, refused=isinstance(error, RefusedError))
+        if isinstance(error, ServerError):
+            if sight is Sight.CONTAINER:
+                return self._said(record, Result.BLOCKED, f"it is probably not empty ({_cause(error)})", error)
+            return self._said(record, Result.FAILED, str(error), error)
+        if isinstance(error, NotFoundError):
+            if not in_doubt:
+                return self._not_found(record, error, sight)
+            if self.hard_delete or self._location(record):
+                return self._still_there(record, "after an unanswered call of ours the service does not find it")
+        if sight is Sight.BINNED and not self.hard_delete:
+            return self._recycled(record, "was in the recycle bin before")
+        reason = {
+            Sight.CONTAINER: "it is not empty, or the account lacks the right to delete it or what it holds",
+            Sight.BINNED: "it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later",
+        }.get(sight, "the account lacks the right to delete it, or it is locked or in a workflow")
+        return self._said(record, Result.BLOCKED, f"{reason} ({_cause(error)})", error)
+
+    def _not_found(self, record: Record, error: VendorError, sight: Sight) -> Outcome:
+        """Judge a "not found" that no earlier call of ours explains."""
+        if sight is Sight.GONE:
+            reason = "the service finds it neither live nor in the recycle bin of this account"
+            return Outcome(record.key, Result.ABSENT, Proof.PROBE, reason)
+        if sight is Sight.BINNED:
+            return self._recycled(record, "was in the recycle bin before")
+        if sight is Sight.HIDDEN:
+            reason = "enaio does not find it, but it may be there: the account may not look at it"
+            return self._said(record, Result.BLOCKED, reason, error)
+        wrong = [f"location {self._location(record)}"] if self._location(record) else []
+        wrong += [f"object type {self._object_type(record)}"] if self._object_type(record) else []
+        reason = f"It can be read, but not deleted{' with ' if wrong else ''}{' and '.join(wrong)}: check these."
+        return self._said(record, Result.FAILED, f"{error} {reason}", error)
+
+    def _after_doubt(self, record: Record, sight: Sight, *, refused: bool = False) -> Outcome:
+        """Judge what is not live any more after a call of ours that went unanswered."""
+        if sight is Sight.BINNED:
+            return self._recycled(record)
+        if sight is Sight.GONE and self.hard_delete and not refused:
+            reason = "our call went unanswered; it is neither live nor in the recycle bin since"
+            return Outcome(record.key, Result.DESTROYED, Proof.INFERRED, reason)
+        reason = f"our call went unanswered; a look says: {sight.value}, which does not show what became of it"
+        return Outcome(record.key, Result.UNKNOWN, reason=reason)
+
+    def _still_there(self, record: Record, why: str) -> Outcome:
+        if location := self._location(record):
+            reason = f"taken out of {location} at most: it is still filed elsewhere; records for all places are needed"
+            return Outcome(record.key, Result.BLOCKED, Proof.PROBE, reason)
+        return Outcome(record.key, Result.FAILED, Proof.PROBE, f"{why}, but it is still there")
+
+    def _recycled(self, record: Record, reason: str | None = None) -> Outcome:
+        if self.hard_delete:
+            reason = f"{reason or 'is in the recycle bin'} though a hard delete was asked for"
+        return Outcome(record.key, Result.RECYCLED, Proof.PROBE, reason)
+
+    def _said(self, record: Record, result: Result, reason: str, error: VendorError) -> Outcome:
+        return Outcome(record.key, result, Proof.RESPONSE, reason, request_id=error.request_id, detail=error.detail)
+
+    def look(self, record: Record) -> Sight:
+        """Look for the object, live and in the recycle bin; changes nothing.
+
+        :raises VendorError: enaio cannot be asked.
+        """
+        hidden = False
+        for binned in (False, True):
+            try:
+                found = self.hook.get_object(record.target_id, binned=binned)
+            except NotFoundError:
+                continue
+            except RefusedError:
+                hidden = True
+                continue
+            if binned:
+                return Sight.BINNED
+            return Sight.CONTAINER if found.base_type in CONTAINERS else Sight.LIVE
+        return Sight.HIDDEN if hidden else Sight.GONE
+
+    def _wait(self, record: Record) -> Outcome | None:
+        """Leave a folder for the next try while the list holds something in it that is still to be deleted."""
+        with self._lock:
+            inside = len(self._inside.get(record.target_id, ()))
+        if not inside:
+            return None
+        reason = f"not sent: {inside} records of the list lie in it and go first; the next try carries on"
+        return Outcome(record.key, Result.NOT_ATTEMPTED, reason=reason)
+
+    def _note(self, record: Record, outcome: Outcome | None) -> None:
+        if outcome is not None and outcome.result.final:
+            with self._lock:
+                self._inside.get(self._location(record) or "", set()).discard(record.target_id)
+
+    def _location(self, record: Record) -> str | None:
+        return record.location or self.location
+
+    def _object_type(self, record: Record) -> str | None:
+        return record.object_type_id or self.object_type_id
+
+
+def _cause(error: VendorError) -> str:
+    return f"enaio code {error.code}" if error.code else f"HTTP {error.status}"
+
+
+def _enaio(hook: EnaioHook, claims: Sequence[Claim]) -> Iterator[Question]:
+    """enaio shows every object by its id, live or in the recycle bin of the connection's user."""
+    system = EnaioSystem(hook)
+
+    def answer(claim: Claim) -> list[Finding]:
+        sight = system.look(claim.record)
+        if sight is Sight.HIDDEN:
+            return [Finding(claim, State.UNSEEN, sight.value)]
+        back = sight.live or (sight is Sight.BINNED and claim.outcome.result is not Result.RECYCLED)
+        return [
+            Finding(claim, State.BACK, "live" if sight.live else sight.value) if back else Finding(claim, State.GONE)
+        ]
+
+    return (([claim], partial(answer, claim)) for claim in claims)

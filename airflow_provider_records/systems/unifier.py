@@ -1,0 +1,307 @@
+"""Oracle Primavera Unifier: move documents to the recycle bin, and look what became of them."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.exceptions import (
+    InvalidRecordsError,
+    NotFoundError,
+    RefusedError,
+    ServerError,
+    StopError,
+    UnavailableError,
+    VendorError,
+)
+from airflow_provider_records.hooks.unifier import UnifierHook
+from airflow_provider_records.hooks.unifier_responses import NODE_ID, Node
+from airflow_provider_records.systems.finding import Claim, Finding, Question, State, _grouped
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder as a record names it: by its node id, or by shell and path.
+
+    :param node_id: the record's ``parent_id``.
+    :param project_number: the record's attribute ``project_number``; empty: company level.
+    :param path: the record's ``location``.
+    """
+
+    node_id: str | None = None
+    project_number: str = ""
+    path: str = ""
+
+    @classmethod
+    def of(cls, record: Record) -> Folder | None:
+        """Return the folder that a record names, or None.
+
+        :raises InvalidRecordsError: it names one in a form that Unifier does not have.
+        """
+        if record.parent_id is not None:
+            if not NODE_ID.fullmatch(record.parent_id):
+                raise InvalidRecordsError(f"Record {record.key!r}: parent_id must be the node id of a folder.")
+            return cls(record.parent_id)
+        if record.location is None or "project_number" not in record.attributes:
+            return None
+        project = record.attributes["project_number"] or ""
+        if not isinstance(project, str) or not record.location.startswith("/"):
+            raise InvalidRecordsError(
+                f"Record {record.key!r}: the attribute project_number must be text, and location a path from '/'."
+            )
+        return cls(None, project, record.location.rstrip("/") or "/")
+
+    def __str__(self) -> str:
+        return f"folder {self.node_id or self.path}" + (f" of {self.project_number}" if self.project_number else "")
+
+
+class Contents:
+    """What one listing of a folder showed.
+
+    :param nodes: documents and folders directly in it.
+    """
+
+    def __init__(self, nodes: Iterable[Node] = ()) -> None:
+        self.by_id = {node.node_id: node for node in nodes}
+        self.by_file = {node.file_id: node for node in self.by_id.values() if node.file_id}
+
+    def obstacle(self, record: Record) -> str | None:
+        """Say why the record's id is not that of its document here; None if it is."""
+        node, owner = self.by_id.get(record.target_id), self.by_file.get(record.target_id)
+        if node is None:
+            hint = f"it is the file id of node {owner.node_id}" if owner else "it was deleted or moved before"
+            return f"does not list node {record.target_id}: {hint}, or the id is wrong"
+        if node.type != "Document":
+            return f"lists node {record.target_id} as {node.type or 'something of no type'}, not as a document"
+        if owner and record.title == owner.name != node.name:
+            return f"lists node {record.target_id} under another name: it is the file id of node {owner.node_id}"
+        return None
+
+
+class _Listing:
+    """The newest listing of one folder, shared by all threads that may rely on it."""
+
+    def __init__(self, read: Callable[[], Contents]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._begun = -math.inf
+        self._contents = Contents()
+
+    def since(self, moment: float) -> Contents:
+        """Return a listing that was asked for after ``moment``: an older one may still show what is gone."""
+        with self._lock:
+            if self._begun < moment:
+                begun = time.monotonic()
+                self._contents = self._read()
+                self._begun = begun
+            return self._contents
+
+
+class UnifierSystem:
+    """How Unifier recycles a document, and how far it can be asked afterwards.
+
+    No call gets a document by its own id; a look is a listing of its folder, which the record must name:
+    ``parent_id``, or the attribute ``project_number`` (empty: company level) with ``location``. Where it does, a
+    document is deleted only if its folder listed it before the first call, as a document: so a file's number taken
+    for a node's, or a folder's, hits nothing else. The listing before goes into the journal, so that after a lost
+    answer "not listed" means that our call did it. A document that is not listed may have been moved: nothing is
+    sent and nothing is claimed.
+
+    :param hook: the client.
+    """
+
+    name = "unifier"
+    batch_size = 1
+
+    def __init__(self, hook: UnifierHook) -> None:
+        self.hook = hook
+        self._seen: Set[str] = frozenset()
+        self._listing = lru_cache(maxsize=64)(lambda folder: _Listing(lambda: self.read(folder)))
+
+    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+        """Refuse what is no node id, and list every folder that the records name."""
+        folders: dict[Folder, list[Record]] = {}
+        for record in records:
+            if not NODE_ID.fullmatch(record.target_id):
+                raise InvalidRecordsError(
+                    f"Record {record.key!r}: target_id {record.target_id!r} is no node id of Unifier, which is a whole "
+                    "number; nothing was sent."
+                )
+            if (folder := Folder.of(record)) and record.key not in seen:
+                folders.setdefault(folder, []).append(record)
+
+        stopped = threading.Event()
+
+        def look(folder: Folder) -> list[str]:
+            try:
+                contents = Contents() if stopped.is_set() else self.read(folder)
+            except UnavailableError:
+                raise
+            except VendorError as error:  # each of its records says so when its turn comes
+                if isinstance(error, StopError):
+                    stopped.set()
+                return []
+            return [record.key for record in folders[folder] if contents.obstacle(record) is None]
+
+        with ThreadPoolExecutor(self.hook.settings.max_concurrency, thread_name_prefix=self.name) as pool:
+            here = frozenset(key for keys in pool.map(look, folders) for key in keys)
+        self._seen = here | seen
+        return here
+
+    def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+        """Delete one document ("Delete Documents by node_id")."""
+        return [self._delete(record, record.key in unanswered) for record in batch]
+
+    def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+        """Look into the folder after an unanswered call ("Get Folders or Documents Metadata")."""
+        return [self._settle(record) for record in batch]
+
+    def verify(self, record: Record, outcome: Outcome) -> Outcome:
+        """Look into the folder after an answer; a bin that is still listed leaves a recycled document as it is."""
+        folder = Folder.of(record)
+        if folder is None:
+            return outcome
+        if record.target_id not in self._look(folder).by_id:
+            return Outcome(record.key, outcome.result, Proof.PROBE, outcome.reason, outcome.request_id, outcome.detail)
+        if outcome.result is Result.ABSENT:
+            reason = f"Unifier does not know its node id, yet its {folder} lists it"
+            return Outcome(record.key, Result.UNKNOWN, None, reason, outcome.request_id, outcome.detail)
+        return outcome
+
+    def _delete(self, record: Record, in_doubt: bool) -> Outcome:
+        folder = Folder.of(record)
+        if folder is not None and record.key not in self._seen:
+            return self._not_sent(record, folder)
+        try:
+            done = self.hook.delete_document(record.target_id)
+        except NotFoundError as error:
+            if in_doubt:
+                return self._not_found_after_doubt(record, error)
+            reason = "Unifier does not know its node id: it was gone before, or the id is wrong"
+            return _outcome(record, Result.ABSENT, Proof.RESPONSE, reason, error)
+        except RefusedError as error:
+            return _outcome(record, Result.BLOCKED, Proof.RESPONSE, error.words, error)
+        except ServerError as error:
+            return self._after_error(record, error)
+        return Outcome(
+            record.key, Result.RECYCLED, Proof.RESPONSE, request_id=done.request_id, detail=done.message or None
+        )
+
+    def _settle(self, record: Record) -> Outcome | None:
+        folder = Folder.of(record)
+        if folder is None:
+            reason = (
+                "its call went unanswered, and no call of Unifier finds a document by its id; name its folder "
+                "(parent_id, or project_number and location), so that it can be looked up"
+            )
+            return Outcome(record.key, Result.UNKNOWN, reason=reason)
+        contents = self._look(folder)
+        if record.key not in self._seen:
+            # Only what was seen before is ever sent, so this record's call was not.
+            return _unfit(record, folder, contents)
+        if record.target_id in contents.by_id:
+            return None
+        reason = f"its call went unanswered; its {folder} listed it before and does not any more"
+        return Outcome(record.key, Result.RECYCLED, Proof.INFERRED, reason)
+
+    def _not_sent(self, record: Record, folder: Folder) -> Outcome:
+        try:
+            contents = self._look(folder)
+        except (StopError, UnavailableError):
+            raise
+        except RefusedError as error:
+            return _outcome(record, Result.BLOCKED, Proof.RESPONSE, f"nothing was sent: {error.words}", error)
+        except VendorError as error:
+            reason = f"nothing was sent, since its {folder} cannot be listed: {error}"
+            return _outcome(record, Result.FAILED, None, reason, error)
+        reason = f"nothing was sent: its {folder} could not be listed before; the next try looks again"
+        return _unfit(record, folder, contents) or Outcome(record.key, Result.FAILED, reason=reason)
+
+    def _not_found_after_doubt(self, record: Record, error: NotFoundError) -> Outcome:
+        """Judge a 12764 after an unanswered call of ours: only a look tells whether that call did it."""
+        words = "Unifier does not know its node id after an unanswered call of ours"
+        there = self._still_listed(record)
+        if there is None:
+            return _outcome(record, Result.UNKNOWN, None, f"{words}, and its folder cannot be seen", error)
+        if there:
+            return _outcome(record, Result.UNKNOWN, None, f"{words}, yet its folder lists it", error)
+        return _outcome(record, Result.RECYCLED, Proof.INFERRED, f"{words}, and its folder does not list it", error)
+
+    def _after_error(self, record: Record, error: ServerError) -> Outcome:
+        """Judge a number of which nobody says whether the document is deleted."""
+        there = self._still_listed(record)
+        if there is False:
+            return _outcome(record, Result.RECYCLED, Proof.INFERRED, f"{error} Its folder does not list it.", error)
+        server_failed = 500 <= int(error.code or 0) < 600
+        if there is None and server_failed:
+            return _outcome(record, Result.UNKNOWN, None, f"{error} Its folder cannot be seen.", error)
+        return _outcome(record, Result.FAILED, None, str(error), error, unanswered=server_failed)
+
+    def _still_listed(self, record: Record) -> bool | None:
+        """Look into the record's folder; None if there is no look."""
+        folder = Folder.of(record)
+        try:
+            return None if folder is None else record.target_id in self._look(folder).by_id
+        except VendorError:
+            return None
+
+    def _look(self, folder: Folder) -> Contents:
+        return self._listing(folder).since(time.monotonic())
+
+    def read(self, folder: Folder) -> Contents:
+        """List a folder now; changes nothing.
+
+        :raises VendorError: Unifier cannot be asked, or does not know the folder.
+        """
+        if folder.node_id is not None:
+            nodes = self.hook.list_nodes(folder.node_id, node_type=None)
+        else:
+            nodes = self.hook.list_nodes(project_number=folder.project_number, parent_path=folder.path, node_type=None)
+        return Contents(nodes)
+
+
+def _unfit(record: Record, folder: Folder, contents: Contents) -> Outcome | None:
+    obstacle = contents.obstacle(record)
+    if obstacle is None:
+        return None
+    return Outcome(record.key, Result.BLOCKED, Proof.PROBE, f"nothing was sent: its {folder} {obstacle}")
+
+
+def _outcome(
+    record: Record, result: Result, proof: Proof | None, reason: str, error: VendorError, *, unanswered: bool = False
+) -> Outcome:
+    return Outcome(
+        record.key, result, proof, reason, request_id=error.request_id, detail=error.detail, unanswered=unanswered
+    )
+
+
+def _unifier(hook: UnifierHook, claims: Sequence[Claim]) -> Iterator[Question]:
+    """Unifier shows a document only in the listing of its folder, which the record must name."""
+    system = UnifierSystem(hook)
+
+    def answer(folder: Folder | None, claims: Sequence[Claim]) -> list[Finding]:
+        if folder is None:
+            why = "the record does not name its folder, and Unifier finds no document by its id"
+            return [Finding(claim, State.UNSEEN, why) for claim in claims]
+        listed = system.read(folder).by_id
+        return [_listed(claim, claim.record.target_id in listed, folder) for claim in claims]
+
+    folders = _grouped(claims, lambda claim: Folder.of(claim.record))
+    return ((ours, partial(answer, folder, ours)) for folder, ours in folders.items())
+
+
+def _listed(claim: Claim, listed: bool, folder: Folder) -> Finding:
+    if not listed:
+        return Finding(claim, State.GONE)
+    if claim.outcome.proof is Proof.RESPONSE:
+        # Some listings go on showing what is in the recycle bin.
+        why = "its folder lists it, but nobody saw the folder without it: a listing may show what is in the bin"
+        return Finding(claim, State.UNSEEN, why)
+    return Finding(claim, State.BACK, f"listed in {folder}")

@@ -1,0 +1,80 @@
+"""What an Airflow task brings: the evidence store, its provenance, and how it fails."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import ObjectStoragePath, conf
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records import __version__
+from airflow_provider_records.evidence.store import Store, safe_name
+from airflow_provider_records.exceptions import ConfigurationError, RecordsError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def evidence_store() -> Store:
+    """Return the evidence store that ``[records] evidence_path`` names.
+
+    :raises ConfigurationError: no installed provider serves its kind of storage.
+    :raises EvidenceError: it names no usable folder.
+    """
+    path = conf.get("records", "evidence_path", fallback="") or conf.get_default_value("records", "evidence_path")
+    if path.startswith("file://") or "://" not in path:
+        return Store(path)
+    try:
+        root = ObjectStoragePath(path, conn_id=conf.get("records", "evidence_conn_id", fallback="") or None)
+        return Store(path, root.fs, root.path)
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(
+            f"[records] evidence_path {path!r} cannot be used: {error}. Is the provider for this storage installed?"
+        ) from None
+
+
+@contextmanager
+def hard_stops() -> Iterator[None]:
+    """Turn errors that no retry cures into a failure that Airflow does not retry.
+
+    :raises AirflowFailException: with the error's own words.
+    """
+    try:
+        yield
+    except RecordsError as error:
+        if error.retry:
+            raise
+        raise AirflowFailException(str(error)) from error
+
+
+def task_facts(context: Context) -> dict[str, Any]:
+    """Return who carries something out, for the evidence: DAG, run, task, map index, try, versions."""
+    ti, dag_run = context["ti"], context["dag_run"]
+    return {
+        "dag_id": ti.dag_id,
+        "run_id": ti.run_id,
+        "task_id": ti.task_id,
+        "map_index": ti.map_index if ti.map_index is not None else -1,
+        "try_number": ti.try_number,
+        "dag_version_id": str(getattr(ti, "dag_version_id", "") or ""),
+        "run_started_at": dag_run.start_date.isoformat() if dag_run.start_date else "",
+        "hostname": platform.node(),
+        "provider_version": __version__,
+        "airflow_version": _airflow_version(),
+        "python_version": platform.python_version(),
+    }
+
+
+def _airflow_version() -> str:
+    from importlib.metadata import version
+
+    return version("apache-airflow-core")
+
+
+def task_folder(facts: Mapping[str, Any]) -> str:
+    """Return the folder of a task instance in the evidence store."""
+    names = [safe_name(str(facts[name])) for name in ("dag_id", "run_id", "task_id", "map_index")]
+    return "/".join(["disposals", *names])

@@ -1,0 +1,110 @@
+"""Connection fields: every one is checked and converted, and the wrong one is named before any request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk import Connection
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from airflow_provider_records.client.hook import Settings, VendorHook
+from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.hooks.opus import OpusHook
+from airflow_provider_records.hooks.opus_login import HOSTS, IDENTITY_URL, login, token_url
+from airflow_provider_records.hooks.unifier import UnifierHook
+
+HOOKS: list[type[VendorHook]] = [OpusHook, EnaioHook, UnifierHook]
+
+
+def read(hook: type[VendorHook] = OpusHook, host: str = "x", **extra: Any) -> Settings:
+    connection = Connection(conn_id="c", host=host, login="me", password="pw", extra=json.dumps(extra))
+    return hook.read_settings(connection, connection.extra_dejson)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("max_concurency", "max_concurrency"), ("Timeout", "timeout"), ("extra__timeout", "timeout"), ("verify", None)],
+)
+def test_a_misspelt_field_is_named(hook: type[VendorHook], name: str, meant: str | None) -> None:
+    with pytest.raises(ConfigurationError, match=f"no field '{name}'") as caught:
+        read(hook, **{name: "60"})
+    assert (f"did you mean '{meant}'" if meant else "verify_tls") in str(caught.value)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_field_of_another_system_is_named(hook: type[VendorHook]) -> None:
+    for other in HOOKS:
+        for name in other.own_extras - hook.own_extras:
+            with pytest.raises(ConfigurationError, match=f"no field '{name}'"):
+                read(hook, **{name: "x"})
+
+
+@pytest.mark.parametrize("text", ["{", "timeout=60", "[1]", '"text"'])
+def test_extras_that_are_no_json_object_are_not_ignored(text: str) -> None:
+    connection = Connection(conn_id="c", host="x", extra=text)
+    with pytest.raises(ConfigurationError, match="'extra'"):
+        OpusHook.read_settings(connection, connection.extra_dejson)
+
+
+@pytest.mark.parametrize("text", [None, "", "{}"])
+def test_no_extras_are_the_defaults(text: str | None) -> None:
+    connection = Connection(conn_id="c", host="x", extra=text)
+    settings = EnaioHook.read_settings(connection, connection.extra_dejson)
+    assert (settings.timeout, settings.max_concurrency, settings.verify) == (60.0, 8, True)
+
+
+def test_a_connection_in_uri_form() -> None:
+    connection = Connection.from_uri(
+        "opus://me:pw@graph-de.avepointonlineservices.com?timeout=5&max_concurrency=2&verify_tls=false", "c"
+    )
+    settings = OpusHook.read_settings(connection, connection.extra_dejson)
+    assert (settings.timeout, settings.max_concurrency, settings.verify) == (5.0, 2, False)
+    assert settings.base_url == "https://graph-de.avepointonlineservices.com"
+
+
+@pytest.mark.parametrize("region", HOSTS)
+def test_a_region_stands_for_host_and_cloud(region: str) -> None:
+    settings = read(host="", region=region)
+    assert settings.base_url == f"https://{HOSTS[region]}"
+    first = {"gov": "https://identity-gov.", "aos2": "https://identity-aos2.", "fedramp": "https://identity.online15."}
+    assert token_url(settings).startswith(first.get(region, IDENTITY_URL))
+    assert token_url(read(host=HOSTS[region])) == token_url(settings)
+    assert token_url(read(host="", region=region, identity_url="https://mine/token")) == "https://mine/token"
+
+
+def test_host_and_region_must_agree() -> None:
+    assert read(host=HOSTS["we"], region="we").base_url == f"https://{HOSTS['we']}"
+    assert read(host="opus.example.org", region="").base_url == "https://opus.example.org"
+    with pytest.raises(ConfigurationError, match="'region' stands for"):
+        read(host=HOSTS["we"], region="gov")
+    with pytest.raises(ConfigurationError, match="'region' must be one of au, "):
+        read(host="", region="mars")
+    with pytest.raises(ConfigurationError, match="'host'"):
+        read(host="")
+
+
+@pytest.mark.parametrize("change", [("\n", ""), ("\n", " "), ("\n", "\\n"), ("\n", "\r\n")])
+def test_a_private_key_survives_a_form_with_one_line(change: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    read: list[bytes] = []
+    load = serialization.load_pem_private_key
+
+    def reading(data: bytes, password: None) -> object:
+        read.append(data)
+        return load(data, password)
+
+    monkeypatch.setattr(serialization, "load_pem_private_key", reading)
+    extra = {"private_key": pem.replace(*change), "certificate_thumbprint": "A" * 40}
+    login(Settings("c", "https://x", "me", "", extra), "https://x/token")
+    # Older libraries read no key whose marks do not stand on lines of their own.
+    lines = read[0].splitlines()
+    assert (lines[0], lines[-1]) == (b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----")
+    assert b"".join(lines[1:-1]).decode() == "".join(pem.splitlines()[1:-1])

@@ -1,0 +1,179 @@
+"""One night's evidence, made with the real journal and runner against a system that does as it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.record import Record, canonical
+from airflow_provider_records.evidence.store import Store, safe_name
+from airflow_provider_records.evidence.summary import Disposal, task_folder, write_outcomes
+from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.rehearsal import rehearse
+from airflow_provider_records.execution.runner import Runner
+from airflow_provider_records.sandbox.seed import items
+
+DAG, RUN = "retention_nightly", "scheduled__2026-11-22T02:00:00+00:00"
+STARTED = "2026-11-22T02:00:07.120000+00:00"
+REASONS = {
+    Result.BLOCKED: "refused by enaio: the object is checked out by j.müller; have it checked in",
+    Result.FAILED: "enaio answered with an error of its own (HTTP 500)",
+    Result.UNKNOWN: "its call went unanswered and it could not be looked up",
+    Result.ABSENT: "enaio did not know it before we asked",
+}
+
+
+class Told:
+    """A system that answers what it was told, by key; everything else is destroyed."""
+
+    name = "enaio"
+    batch_size = 1
+
+    def __init__(self, results: Mapping[str, Result] | None = None, usual: Result = Result.DESTROYED) -> None:
+        self.results = dict(results or {})
+        self.usual = usual
+
+    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+        return {record.key for record in records[:3]}
+
+    def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+        return [self._outcome(record) for record in batch]
+
+    def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+        return [None for _ in batch]
+
+    def verify(self, record: Record, outcome: Outcome) -> Outcome:
+        return outcome
+
+    def _outcome(self, record: Record) -> Outcome:
+        result = self.results.get(record.key, self.usual)
+        proof = None if result in (Result.FAILED, Result.UNKNOWN) else Proof.RESPONSE
+        return Outcome(record.key, result, proof, REASONS.get(result), request_id=f"req-{record.key[-6:]}")
+
+
+def records(count: int) -> list[dict[str, Any]]:
+    """Make up records as the due list of Opus gives them."""
+    return [
+        {
+            "key": item.key,
+            "target_id": item.target_id,
+            "title": item.title,
+            "classification": item.classification,
+            "attributes": {
+                "connector_id": item.connector_id,
+                "due_before": "2026-11-21T12:00:00",
+                "created": item.created,
+                "modified": item.modified,
+            },
+        }
+        for item in items(count, 7)
+        if item.system == "enaio"
+    ][:count]
+
+
+def approve(store: Store, manifest: Manifest, *people: str, comment: str = "") -> list[str]:
+    """Have people approve a list."""
+    return [
+        Approval(
+            digest=manifest.digest,
+            approver=person,
+            name=person.split("@")[0],
+            approved_at=f"2026-11-22T07:{minute:02}:41Z",
+            source={"kind": "airflow", "task": f"approve_{minute}"},
+            comment=comment,
+        ).write(store)
+        for minute, person in enumerate(people, 14)
+    ]
+
+
+def facts(task: str, try_number: int = 1, *, run: str = RUN, map_index: int = -1) -> dict[str, Any]:
+    """Return who carries out a task."""
+    return {
+        "dag_id": DAG,
+        "run_id": run,
+        "task_id": task,
+        "map_index": map_index,
+        "try_number": try_number,
+        "dag_version_id": "0199f2c1-7d5e-7a53-9d0c-1f0c5f3b8a11",
+        "run_started_at": STARTED,
+        "hostname": "worker-3",
+        "provider_version": "0.1.0",
+        "airflow_version": "3.3.2",
+        "python_version": "3.11.2",
+    }
+
+
+def folder(made: Mapping[str, Any]) -> str:
+    """Return the folder of a task instance."""
+    return "/".join(["disposals", *(safe_name(str(made[n])) for n in ("dag_id", "run_id", "task_id", "map_index"))])
+
+
+def forge(store: Store, disposal: str, **change: Any) -> str:
+    """Replace a summary by one with other fields, under the name that its bytes then have; return its URI."""
+    fields = json.loads(store.read(store.name(disposal))) | change
+    content = canonical(fields) + b"\n"
+    own, try_folder = task_folder(store.name(disposal)), disposal.split("/")[-2]
+    Path(disposal.removeprefix("file://")).unlink(missing_ok=True)
+    name = f"{try_folder.rpartition('-')[0]}-{hashlib.sha256(content).hexdigest()}"
+    return store.write(f"{own}/{name}/disposal.json", content)
+
+
+def journal(store: Store, manifest: Manifest, made: Mapping[str, Any]) -> Journal:
+    """Open the journal of a try."""
+    return Journal(store, folder(made), manifest.digest, started=STARTED, try_number=made["try_number"])
+
+
+def carry_out(
+    store: Store,
+    manifest: Manifest,
+    approvals: Sequence[str] = (),
+    *,
+    system: Told | None = None,
+    name: str = "enaio",
+    made: Mapping[str, Any] | None = None,
+    approved: Manifest | None = None,
+    dry_run: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> Disposal:
+    """Carry out a list as ``DisposeOperator`` does."""
+    made = made or facts(f"delete_{name}")
+    system = system or Told()
+    stopped, outcomes = None, list[Outcome]()
+    if manifest.count and dry_run:
+        outcomes = rehearse(system, list(manifest), concurrency=2)
+    elif manifest.count:
+        opened = journal(store, approved or manifest, made)
+        runner = Runner(system, opened, Limits(10**7, 0.5), concurrency=8)
+        outcomes = runner.run(list(manifest))
+        stopped = runner.halt.reason or None
+    uri, counts = write_outcomes(store, manifest, outcomes, folder(made))
+    times = sorted(outcome.time for outcome in outcomes if outcome.time) or ["2026-11-22T08:00:00.000Z"]
+    return Disposal(
+        system=name,
+        manifest=manifest.uri,
+        digest=manifest.digest,
+        approved=[(approved or manifest).digest],
+        approvals=list(approvals),
+        approval_required=bool(approvals),
+        dry_run=dry_run,
+        counts=counts,
+        outcomes=uri,
+        started_at=times[0],
+        ended_at=times[-1],
+        made=made,
+        options={
+            "conn_id": f"{name}_default",
+            "min_approvals": 1,
+            "max_records": 1000,
+            "hard_delete": name == "enaio",
+            **(options or {}),
+        },
+        stopped=stopped,
+    ).write(store, folder(made))

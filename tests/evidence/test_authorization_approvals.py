@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import check
+from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import ApprovalError, EvidenceError
+
+DIGEST = "sha256:" + "1" * 64
+OTHER = "sha256:" + "2" * 64
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path))
+
+
+def approval(approver: str = "anna", digest: str = DIGEST, **fields: Any) -> Approval:
+    return Approval(digest, approver, "2026-11-22T07:00:00Z", {"kind": "airflow", "task": "approve"}, **fields)
+
+
+def planted(store: Store, value: object) -> str:
+    content = value if isinstance(value, bytes) else canonical(value) + b"\n"
+    return store.write(f"approvals/{hashlib.sha256(content).hexdigest()}.json", content)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": "Anna Ü", "comment": "ja\n<b>", "part_of": OTHER},
+        {"shown": OTHER, "excluded": {"enaio-1": "held", "ü": "wird gebraucht"}},
+    ],
+)
+def test_an_approval_is_read_as_it_was_written(store: Store, fields: dict[str, Any]) -> None:
+    given = approval(**fields)
+    uri = given.write(store)
+    read = Approval.read(store, uri)
+    assert read == given
+    assert read.uri == uri
+    assert read.write(store) == uri
+
+
+def test_every_changed_byte_is_found(store: Store) -> None:
+    uri = approval(comment="ü").write(store)
+    name = store.name(uri)
+    content = store.read(name)
+    for place in range(len(content)):
+        store.write(name, content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(EvidenceError, match="was changed"):
+            Approval.read(store, uri)
+
+
+def test_an_approval_is_found_nowhere_but_in_its_folder(store: Store) -> None:
+    uri = approval().write(store)
+    elsewhere = store.write(f"disposals/{store.name(uri).rpartition('/')[2]}", store.read(store.name(uri)))
+    with pytest.raises(EvidenceError, match="was changed"):
+        Approval.read(store, elsewhere)
+    with pytest.raises(EvidenceError, match="is missing"):
+        Approval.read(store, uri.replace(".json", "0.json"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "disposal"},
+        {"type": None},
+        {"approver": ""},
+        {"approver": " "},
+        {"approver": None},
+        {"approver": ["anna"]},
+        {"approver": 7},
+        {"digest": 7},
+        {"digest": ""},
+        {"approved_at": None},
+        {"source": "airflow"},
+        {"source": None},
+        {"part_of": ["x"]},
+        {"comment": 1},
+        {"name": {}},
+        {"shown": OTHER},
+        {"excluded": {"enaio-1": "held"}},
+        {"shown": OTHER, "excluded": {}},
+        {"shown": OTHER, "excluded": {"enaio-1": ""}},
+        {"shown": OTHER, "excluded": {"enaio-1": None}},
+        {"shown": OTHER, "excluded": ["enaio-1"]},
+        {"shown": OTHER, "excluded": {"enaio-1": "held"}, "part_of": OTHER},
+        {"uri": "file:///elsewhere"},
+        {"evil": "x"},
+    ],
+)
+def test_what_is_not_of_its_form_is_no_approval(store: Store, change: dict[str, Any]) -> None:
+    uri = planted(store, {"type": "approval", **approval().fields(), **change})
+    with pytest.raises(EvidenceError, match="is no approval"):
+        Approval.read(store, uri)
+
+
+@pytest.mark.parametrize("value", [[], None, "x", 7, {}, {"type": "approval"}, b"nonsense", b"", b"\xff"])
+def test_what_is_something_else_is_no_approval(store: Store, value: object) -> None:
+    with pytest.raises(EvidenceError, match="is no approval"):
+        Approval.read(store, planted(store, value))
+
+
+def test_distinct_people_count() -> None:
+    assert check([approval("anna"), approval("bert")], DIGEST, 2) == ["anna", "bert"]
+    assert check([approval("anna"), approval("anna", comment="again")], DIGEST, 1) == ["anna"]
+    with pytest.raises(ApprovalError, match="1 distinct approvers and needs 2"):
+        check([approval("anna"), approval("anna", comment="again")], DIGEST, 2)
+
+
+def test_no_approval_is_not_enough() -> None:
+    with pytest.raises(ApprovalError, match="0 distinct approvers and needs 1"):
+        check([], DIGEST, 1)
+
+
+def test_one_for_another_list_spoils_all() -> None:
+    with pytest.raises(ApprovalError, match=f"by 'bert' is for another list \\({OTHER}\\)"):
+        check([approval("anna"), approval("bert", OTHER)], DIGEST, 1)

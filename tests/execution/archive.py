@@ -1,0 +1,191 @@
+"""A content system in memory that does as it is told, and knows what really happened."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any
+
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import AuthenticationError, NoAnswerError, NotSentError, ServerError
+from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.runner import Runner
+from tests.evidence.failing_store import Killed
+
+DIGEST = "sha256:" + "1" * 64
+FOLDER = "disposals/night/run/delete/-1"
+STARTED = "2026-11-22T02:00:00+00:00"
+
+LOST = ("lost_before", "lost_after", "error_before", "error_after", "open_before", "open_after", "bug_after")
+"""What leaves open whether the call was carried out."""
+SURE = ("ok", "blocked", "failed", "not_sent", "refused_login")
+DEADLY = ("die_before", "die_after")
+WHOLE: dict[str, type[BaseException]] = {
+    "lost": NoAnswerError,
+    "error": ServerError,
+    "bug": RuntimeError,
+    "die": Killed,
+    "not": NotSentError,
+    "refused": AuthenticationError,
+}
+"""What becomes of a call as a whole."""
+
+
+class Archive:
+    """The truth: what is there, what was called, and what should not have happened.
+
+    :param keys: what is there at first.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self.there = set(keys)
+        self.destroyed: set[str] = set()
+        self.sent: list[str] = []
+        self.looked: list[str] = []
+        self.wrong: list[str] = []
+        self.dead = False
+        self._open: set[str] = set()
+        self._lock = threading.Lock()
+
+    def begin(self, key: str) -> None:
+        with self._lock:
+            if self.dead:
+                raise Killed
+            self.sent.append(key)
+            if key in self._open:
+                self.wrong.append(f"{key} was sent again without a look")
+            if key in self.destroyed:
+                self.wrong.append(f"{key} was sent again after it was destroyed")
+
+    def end(self, key: str, effect: bool, known: bool) -> None:
+        with self._lock:
+            if effect and key in self.there:
+                self.there.discard(key)
+                self.destroyed.add(key)
+            if not known:
+                self._open.add(key)
+
+    def look(self, key: str) -> bool:
+        with self._lock:
+            if self.dead:
+                raise Killed
+            self.looked.append(key)
+            self._open.discard(key)
+            return key in self.there
+
+
+class Told:
+    """The system as the runner sees it, for one try.
+
+    :param archive: the truth.
+    :param plan: what becomes of the first, second, ... call for a key; ``ok`` where it says nothing.
+    :param blind: keys that cannot be looked up.
+    :param at_call: run in each call, before it has an effect.
+    """
+
+    name = "archive"
+
+    def __init__(
+        self,
+        archive: Archive,
+        plan: Mapping[str, Sequence[str]] | None = None,
+        *,
+        batch_size: int = 1,
+        blind: Set[str] = frozenset(),
+        at_call: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.archive = archive
+        self.batch_size = batch_size
+        self.blind = blind
+        self.at_call = at_call
+        self.prepared = 0
+        self._left = {key: list(calls) for key, calls in (plan or {}).items()}
+
+    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+        self.prepared += 1
+        return {record.key for record in records if record.key in self.archive.there}
+
+    def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+        for record in batch:
+            self.archive.begin(record.key)
+            self.at_call(record.key)
+        todo = [(left.pop(0) if (left := self._left.get(record.key)) else "ok") for record in batch]
+        whole = next((each for each in todo if each.partition("_")[0] in WHOLE), None)
+        answers = [self._one(record, whole or each, unanswered) for record, each in zip(batch, todo, strict=True)]
+        if whole is None:
+            return answers
+        if whole.startswith("die"):
+            self.archive.dead = True
+        raise WHOLE[whole.partition("_")[0]](f"told to: {whole}")
+
+    def _one(self, record: Record, what: str, unanswered: frozenset[str]) -> Outcome | None:
+        key = record.key
+        was_there = key in self.archive.there
+        if what in {"blocked", "failed"} and not was_there:
+            what = "ok"
+        known = what in SURE
+        self.archive.end(key, what == "ok" or what.endswith("_after"), known)
+        if what == "blocked":
+            return Outcome(key, Result.BLOCKED, Proof.RESPONSE, "locked")
+        if what == "failed":
+            return Outcome(key, Result.FAILED, Proof.RESPONSE, "busy")
+        if what != "ok":
+            return None
+        if was_there:
+            return Outcome(key, Result.DESTROYED, Proof.RESPONSE)
+        if key in unanswered:
+            return Outcome(key, Result.DESTROYED, Proof.INFERRED)
+        return Outcome(key, Result.ABSENT, Proof.RESPONSE)
+
+    def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+        if any(record.key in self.blind for record in batch):
+            raise ServerError("told to be blind")
+        return [
+            None if self.archive.look(record.key) else Outcome(record.key, Result.DESTROYED, Proof.INFERRED)
+            for record in batch
+        ]
+
+    def verify(self, record: Record, outcome: Outcome) -> Outcome:
+        if record.key in self.blind:
+            raise ServerError("told to be blind")
+        there = record.key in self.archive.there
+        return Outcome(record.key, Result.FAILED if there else outcome.result, Proof.PROBE)
+
+
+def listed(count: int) -> list[Record]:
+    """Return a list of records."""
+    return [Record(f"r{number:03}", f"t{number}") for number in range(count)]
+
+
+def one_try(
+    store: Store,
+    system: Told,
+    records: Sequence[Record],
+    number: int,
+    *,
+    concurrency: int = 2,
+    limits: Limits | None = None,
+    clock: Callable[[], float] | None = None,
+    started: str = STARTED,
+) -> list[Outcome]:
+    """Run one try as an operator does."""
+    options: dict[str, Any] = {} if clock is None else {"clock": clock}
+    journal = Journal(store, FOLDER, DIGEST, started=started, try_number=number, call_seconds=0, **options)
+    return Runner(system, journal, limits or Limits(10**6, 1.0), concurrency=concurrency).run(records)
+
+
+def check(archive: Archive, records: Sequence[Record], outcomes: Sequence[Outcome], first: Set[str]) -> None:
+    """Hold what is claimed after the last try against the truth.
+
+    :param first: keys that were there before the first try.
+    """
+    assert archive.wrong == []
+    assert [outcome.key for outcome in outcomes] == [record.key for record in records]
+    assert set(archive.sent) <= {record.key for record in records}
+    for outcome in outcomes:
+        assert outcome.result.final, outcome
+        assert (outcome.key in archive.there) == (outcome.result is Result.BLOCKED), outcome
+        assert (outcome.result is Result.ABSENT) <= (outcome.key not in first), outcome

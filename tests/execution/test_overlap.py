@@ -1,0 +1,152 @@
+"""What keeps the threads of a disposal busy, how far its intents go ahead, and what it says meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from airflow_provider_records.evidence.journal import Journal, load
+from airflow_provider_records.evidence.outcome import Outcome, Result, counts
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import FileSystem, Store
+from airflow_provider_records.execution import runner as runner_module
+from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.runner import Chunk, Runner
+from tests.evidence.failing_store import in_memory
+from tests.execution.archive import DIGEST, FOLDER, STARTED, Archive, Told, listed, one_try
+
+LONG = 20.0
+
+
+def names(count: int) -> list[str]:
+    return [record.key for record in listed(count)]
+
+
+def test_the_slowest_call_of_a_chunk_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 2)
+    archive, enough = Archive(names(40)), threading.Event()
+    in_time: list[bool] = []
+
+    def first_hangs(key: str) -> None:
+        if len(archive.sent) == 40:
+            enough.set()
+        if key == "r000":
+            in_time.append(enough.wait(LONG))
+
+    outcomes = one_try(in_memory(), Told(archive, at_call=first_hangs), listed(40), 1, concurrency=2)
+    assert in_time == [True]
+    assert counts(outcomes)["destroyed"] == 40
+
+
+class Gated(Store):
+    """A store in which every file takes as long as two calls; calls beyond what lets the runner go on wait for it."""
+
+    def __init__(self, root: str, fs: FileSystem, base: str, chunk: int = 8) -> None:
+        super().__init__(root, fs, base)
+        self.chunk, self.intended, self.allowed, self.passed = chunk, 0, chunk, 0
+        self.step = threading.Condition()
+        self.idle: list[str] = []
+
+    def write(self, name: str, content: bytes) -> str:
+        if self.intended > self.chunk:  # from then on, a chunk is in the air while another is written
+            with self.step:
+                self.allowed = min(self.allowed + 2, self.intended)
+                self.step.notify_all()
+                if not self.step.wait_for(lambda: self.passed == self.allowed, LONG):
+                    self.idle.append(name)
+        with self.step:
+            self.intended += content.count(b"\n") - 2 if "-intents" in name else 0
+            self.allowed = max(self.allowed, self.intended - (self.chunk if self.intended < 80 else 0))
+            self.step.notify_all()
+        return super().write(name, content)
+
+    def call(self, _: str) -> None:
+        with self.step:
+            assert self.step.wait_for(lambda: self.passed < self.allowed, LONG)
+            self.passed += 1
+            self.step.notify_all()
+
+
+def test_calls_go_on_while_the_journal_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 4)
+    store = in_memory(Gated)
+    assert isinstance(store, Gated)
+    outcomes = one_try(store, Told(Archive(names(80)), at_call=store.call), listed(80), 1, concurrency=2)
+    assert store.idle == []
+    assert counts(outcomes)["destroyed"] == store.passed == 80
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_two_chunks_at_most_are_intended_without_an_outcome(slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 2)
+    monkeypatch.setattr(runner_module, "LEASE", 0.05)
+    archive, store = Archive(names(60)), in_memory()
+    ahead: list[int] = []
+    all_sent = threading.Event()
+
+    def count(key: str) -> None:
+        lines = Counter(each.header["kind"] for each in load(store, f"{FOLDER}/journal") for _ in each.lines)
+        ahead.append(lines["intents"] - lines["outcomes"])
+        if len(archive.sent) == 60:
+            all_sent.set()
+        if slow and key == "r001":
+            all_sent.wait(LONG)
+
+    one_try(store, Told(archive, at_call=count), listed(60), 1, concurrency=3)
+    assert 6 < max(ahead) <= 12
+
+
+def test_batches_are_full_but_for_the_last() -> None:
+    archive, sizes = Archive(names(100)), list[int]()
+
+    class Marks(Told):
+        def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+            sizes.append(len(batch))
+            return super().dispose(batch, unanswered)
+
+    one_try(in_memory(), Marks(archive, batch_size=15), listed(100), 1, concurrency=4)
+    assert sorted(sizes, reverse=True) == [15] * 6 + [10]
+
+
+def opened(number: int = 1) -> Journal:
+    return Journal(in_memory(), FOLDER, DIGEST, started=STARTED, try_number=number, call_seconds=0)
+
+
+def test_each_chunk_is_reported_once_its_outcomes_are_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 2)
+    archive, journal, chunks = Archive(names(30)), opened(), list[Chunk]()
+
+    def report(chunk: Chunk) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        chunks.append(chunk)
+        published = [line for each in load(journal.store, journal.folder) for line in each.lines if "result" in line]
+        assert len(published) >= sum(sum(each.found.values()) for each in chunks)
+
+    plan = {"r003": ["blocked"], "r004": ["lost_after"], "r029": ["failed"]}
+    Runner(Told(archive, plan), journal, Limits(100, 1.0), concurrency=2, report=report).run(listed(30))
+    assert sum((each.found for each in chunks), Counter[Result]()) == {
+        Result.DESTROYED: 28,
+        Result.BLOCKED: 1,
+        Result.FAILED: 1,
+    }
+    assert sorted(each.records for each in chunks) == [1, 2, *[4] * 7]  # the last one looks at what went unanswered
+    assert all(each.begun <= each.ended for each in chunks)
+
+
+def test_progress_is_said_with_counts_rate_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 2)
+    monkeypatch.setattr(runner_module, "_PROGRESS_EVERY", 0.0)
+    archive = Archive(names(30))
+    with caplog.at_level(logging.INFO, logger=runner_module.__name__):
+        one_try(in_memory(), Told(archive, {"r000": ["blocked"], "r001": ["lost_before"]}), listed(30), 1)
+    said = [record.getMessage() for record in caplog.records if " of 30 records " in record.getMessage()]
+    pattern = r"\d+ of 30 records \(\d+ destroyed, 1 blocked, 1 unanswered\), [\d.]+ a second, \d+ s left"
+    assert any(re.fullmatch(pattern, line) for line in said), said
+    assert said[-1].startswith("30 of 30 records (29 destroyed, 1 blocked), ")

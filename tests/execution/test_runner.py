@@ -1,0 +1,734 @@
+"""Whatever becomes of calls, looks, writes and processes: the last try is complete, true, and repeats nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence, Set
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_records.evidence import journal as journal_module
+from airflow_provider_records.evidence.journal import Journal, load
+from airflow_provider_records.evidence.outcome import Outcome, Proof, Result, counts
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import AuthenticationError, EvidenceError, JournalError, NoAnswerError
+from airflow_provider_records.execution import retries as attempt_module
+from airflow_provider_records.execution import runner as runner_module
+from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.rehearsal import rehearse
+from airflow_provider_records.execution.runner import Chunk, Runner
+from tests.evidence.failing_store import Killed, Whim, in_memory, whimsical
+from tests.execution.archive import DEADLY, DIGEST, FOLDER, LOST, STARTED, SURE, Archive, Told, check, listed, one_try
+
+QUIET_IN = Journal.quiet_in
+NO_LIMITS = Limits(10**6, 1.0)
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(Journal, "quiet_in", QUIET_IN)
+    monkeypatch.setattr(attempt_module, "_NAP", 0.002)
+    return Clock()
+
+
+def dying_with(archive: Archive) -> Callable[[int, bool], None]:
+    def whim(_: int, done: bool) -> None:
+        if archive.dead and not done:
+            raise Killed
+
+    return whim
+
+
+def survive(work: Callable[[], object]) -> None:
+    """Run a try that may fail or die."""
+    with contextlib.suppress(Killed, EvidenceError, JournalError, RuntimeError):
+        work()
+
+
+def names(count: int) -> list[str]:
+    return [record.key for record in listed(count)]
+
+
+@st.composite
+def tries(draw: st.DrawFn) -> dict[str, Any]:
+    """Make up what becomes of each call in a few tries, and at which writes something fails."""
+    count = draw(st.integers(1, 8))
+    keys = names(count)
+    plan = st.dictionaries(
+        st.sampled_from(keys), st.lists(st.sampled_from([*LOST, *SURE, *DEADLY]), min_size=1, max_size=3)
+    )
+    mishap = st.tuples(st.integers(1, 9), st.booleans(), st.sampled_from(["dies", "fails once", "fails"])) | st.none()
+    return {
+        "records": listed(count),
+        "gone": draw(st.sets(st.sampled_from(keys))),
+        "plans": draw(st.lists(st.tuples(plan, st.sets(st.sampled_from(keys)), mishap), min_size=1, max_size=4)),
+        "batch_size": draw(st.integers(1, 3)),
+        "concurrency": draw(st.integers(1, 3)),
+        "rate": draw(st.sampled_from([0.0, 1.0])),
+    }
+
+
+@settings(max_examples=150, deadline=None)
+@given(tries())
+def test_after_the_last_try_everything_is_done_once_and_told_truly(case: dict[str, Any]) -> None:
+    records: list[Record] = case["records"]
+    first = {record.key for record in records} - case["gone"]
+    archive = Archive(first)
+    store = whimsical(dying_with(archive))
+    run = {"concurrency": case["concurrency"], "limits": Limits(10**6, case["rate"])}
+    for number, (plan, blind, mishap) in enumerate(case["plans"], 1):
+        archive.dead = False
+        store.whim = unlucky(archive, store.writes, mishap)
+        system = Told(archive, plan, blind=blind, batch_size=case["batch_size"])
+        survive(lambda system=system, number=number: one_try(store, system, records, number, **run))  # type: ignore[misc]
+        assert archive.wrong == []
+    archive.dead = False
+    store.whim = lambda *_: None
+    last = Told(archive, batch_size=case["batch_size"])
+    outcomes = one_try(store, last, records, len(case["plans"]) + 1, **run)
+    check(archive, records, outcomes, first)
+    assert sum(counts(outcomes).values()) == len(records)
+    idle = Told(archive)
+    assert one_try(store, idle, records, 99) == outcomes
+    assert idle.prepared == 0
+
+
+def unlucky(archive: Archive, written: int, mishap: tuple[int, bool, str] | None) -> Callable[[int, bool], None]:
+    def whim(number: int, done: bool) -> None:
+        if archive.dead and not done:
+            raise Killed
+        if mishap is None:
+            return
+        at, after, what = mishap
+        if (number - written, done) == (at, after):
+            if what == "dies":
+                archive.dead = True
+                raise Killed
+            raise EvidenceError("the store fails on command")
+        if what == "fails" and number - written > at:
+            raise EvidenceError("the store fails on command")
+
+    return whim
+
+
+PLAN = {
+    "r001": ["lost_before"],
+    "r003": ["lost_after"],
+    "r004": ["blocked"],
+    "r006": ["open_after"],
+    "r007": ["failed"],
+}
+
+
+@pytest.mark.parametrize("what", ["dies", "fails once", "fails"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_mishap_at_every_write(what: str, after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
+    records = listed(10)
+    first = set(names(9))
+    for at in itertools.count(1):
+        archive = Archive(first)
+        store = whimsical(unlucky(archive, 0, (at, after, what)))
+        survive(lambda archive=archive, store=store: one_try(store, Told(archive, PLAN), records, 1))  # type: ignore[misc]
+        written = store.writes
+        archive.dead = False
+        store.whim = lambda *_: None
+        check(archive, records, one_try(store, Told(archive), records, 2), first)
+        if written < at:
+            break
+    assert at > 10
+
+
+class _Timeout(BaseException):
+    """What Airflow raises in the main thread, at any line, when a task has run for too long."""
+
+
+def test_a_timeout_at_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
+    monkeypatch.setattr(journal_module, "LEASE", 60.0)
+    records = listed(5)
+    first = set(names(4))
+    ours = {module.__file__ for module in (runner_module, attempt_module, journal_module)}
+    for at in itertools.count(1):
+        archive, store = Archive(first), in_memory()
+        lines = 0
+
+        def trace(frame: FrameType, event: str, _: object, at: int = at) -> Any:
+            nonlocal lines
+            if frame.f_code.co_filename not in ours:
+                return None
+            if event == "line":
+                lines += 1
+                if lines == at:
+                    raise _Timeout
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            one_try(store, Told(archive, {"r001": ["lost_after"], "r002": ["lost_before"]}), records, 1)
+            ended = True
+        except _Timeout:
+            ended = False
+        finally:
+            sys.settrace(before)
+        check(archive, records, one_try(store, Told(archive), records, 2), first)
+        if ended:
+            break
+    assert at > 200
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_what_is_left_open_is_looked_at_before_it_is_repeated(lost: str) -> None:
+    archive = Archive(names(1))
+    plan = {"r000": [lost, lost]}
+    survive(lambda: one_try(in_memory(), Told(archive, plan), listed(1), 1))
+    assert archive.wrong == []
+    assert archive.looked or lost == "bug_after"
+    assert len(archive.sent) == (2 if lost.endswith("before") else 1)
+
+
+def test_a_call_is_repeated_once_and_then_left_to_the_next_try() -> None:
+    archive = Archive(names(1))
+    (outcome,) = one_try(in_memory(), Told(archive, {"r000": ["lost_before"] * 9}), listed(1), 1)
+    assert archive.sent == ["r000", "r000"]
+    assert outcome.result is Result.FAILED
+    assert outcome.unanswered
+    assert "told to: lost_before" in str(outcome.reason)
+
+
+@pytest.mark.parametrize("status", [None, 502, 503, 504, 500, 200])
+def test_a_look_waits_until_the_lost_call_can_take_effect_no_more(
+    status: int | None, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system slower than the timeout: the call was given up, and takes effect all the same."""
+    may_act = status in {None, 502, 503, 504}
+    archive, waited = Archive(names(2)), list[float]()
+    begun = clock.now
+
+    class Slow(Told):
+        def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+            if batch[0].key == "r001" or unanswered:
+                return super().dispose(batch, unanswered)
+            archive.begin("r000")
+            archive.end("r000", effect=not may_act, known=False)
+            raise NoAnswerError("slower than the timeout", status=status)
+
+        def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+            waited.append(clock.now - begun)
+            if clock.now >= begun + 30:  # only now does it take effect
+                archive.end("r000", effect=True, known=False)
+            return super().settle(batch)
+
+    def pass_time(seconds: float) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr(time, "sleep", pass_time)
+    journal = opened(in_memory(), 1, call_seconds=30.0, clock=clock)
+    outcomes = Runner(Slow(archive), journal, NO_LIMITS, concurrency=1).run(listed(2))
+    check(archive, listed(2), outcomes, set(names(2)))
+    assert archive.sent == ["r000", "r001"]
+    assert outcomes[0].proof is Proof.INFERRED
+    assert len(waited) == 1
+    assert waited[0] == pytest.approx(30.0 if may_act else 0.0, abs=0.1)
+
+
+def test_a_try_after_one_that_ended_with_a_lost_call_waits_for_it(clock: Clock) -> None:
+    archive, store = Archive(names(3)), in_memory()
+    journal = opened(store, 1, call_seconds=30.0, clock=clock)
+
+    def stop(key: str) -> None:
+        if key == "r001":
+            runner.stop("the task was stopped")
+
+    runner = Runner(Told(archive, {"r001": ["lost_before"]}, at_call=stop), journal, NO_LIMITS, concurrency=1)
+    outcomes = runner.run(listed(3))
+    assert [outcome.result for outcome in outcomes] == [Result.DESTROYED, Result.UNKNOWN, Result.NOT_ATTEMPTED]
+    assert "not looked up: the task was stopped" in str(outcomes[1].reason)
+    newer = opened(store, 2, clock=clock)
+    assert newer.quiet_in() == pytest.approx(journal_module.LEASE + 30 + 2, abs=0.01)
+    clock.now += newer.quiet_in()
+    check(archive, listed(3), Runner(Told(archive), newer, NO_LIMITS, concurrency=1).run(listed(3)), set(names(3)))
+
+
+def test_lost_calls_count_as_failures_until_a_look_says_more() -> None:
+    archive = Archive(names(200))
+    plan = {key: ["lost_after"] for key in names(200)}
+    runner = Runner(Told(archive, plan), opened(in_memory(), 1), Limits(200, 0.1), concurrency=2)
+    found = counts(runner.run(listed(200)))
+    assert 20 <= found["destroyed"] <= 22, "they were looked up, though the sending had stopped"
+    assert found["destroyed"] + found["not_attempted"] == 200
+    assert len(archive.sent) == found["destroyed"]
+    assert "max_failure_rate" in runner.halt.reason
+
+
+def test_what_is_lost_again_and_again_counts_once() -> None:
+    archive = Archive(names(20))
+    plan = {"r000": ["lost_after"], "r001": ["lost_before"] * 2, "r002": ["lost_before"] * 2}
+    plan |= {key: ["failed"] for key in ("r003", "r004", "r005")}
+    runner = Runner(Told(archive, plan), opened(in_memory(), 1), Limits(20, 6 / 20), concurrency=1)
+    found = counts(runner.run(listed(20)))
+    assert (found["destroyed"], found["failed"]) == (15, 5)
+    assert not runner.halt.reason
+
+
+def test_what_cannot_be_looked_up_is_unknown_and_looked_at_by_the_next_try() -> None:
+    archive, store = Archive(names(2)), in_memory()
+    plan = {"r000": ["lost_after"], "r001": ["lost_before"]}
+    outcomes = one_try(store, Told(archive, plan, blind={"r000", "r001"}), listed(2), 1)
+    assert [outcome.result for outcome in outcomes] == [Result.UNKNOWN] * 2
+    check(archive, listed(2), one_try(store, Told(archive), listed(2), 2), set(names(2)))
+    assert archive.sent == ["r000", "r001", "r001"]
+
+
+def test_what_was_intended_and_never_looked_at_is_unknown_not_not_attempted() -> None:
+    archive = Archive(names(3))
+    store = whimsical(dying_with(archive))
+    survive(lambda: one_try(store, Told(archive, {"r000": ["die_before"]}), listed(3), 1, concurrency=1))
+    archive.dead = False
+    runner = Runner(Told(archive), opened(store, 2), NO_LIMITS, concurrency=1)
+    runner.stop("the task was stopped")
+    outcomes = runner.run(listed(3))
+    assert [outcome.result for outcome in outcomes] == [Result.UNKNOWN] * 3
+    assert "was not looked up: the task was stopped" in str(outcomes[0].reason)
+    check(archive, listed(3), one_try(store, Told(archive), listed(3), 3), set(names(3)))
+
+
+def opened(store: Store, number: int, **options: Any) -> Journal:
+    return Journal(store, FOLDER, DIGEST, started=STARTED, try_number=number, **{"call_seconds": 0.0, **options})
+
+
+def test_an_answer_for_another_record_is_no_answer() -> None:
+    class Confused(Told):
+        def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+            super().dispose(batch, unanswered)
+            return [Outcome("r000", Result.DESTROYED, Proof.PROBE)]
+
+    archive, store = Archive(names(2)), in_memory()
+    with pytest.raises(ValueError, match="answered for another record than 'r001'"):
+        one_try(store, Confused(archive), listed(2), 1, concurrency=1)
+    outcomes = [line for each in load(store, f"{FOLDER}/journal") for line in each.lines if "result" in line]
+    assert [(line["key"], line["result"]) for line in outcomes] == [("r000", "destroyed"), ("r001", "unknown")]
+    check(archive, listed(2), one_try(store, Told(archive), listed(2), 2), set(names(2)))
+
+
+@pytest.mark.parametrize("answers", [[], [None, None]])
+def test_too_few_or_too_many_answers_are_none(answers: list[None]) -> None:
+    class Odd(Told):
+        def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+            super().dispose(batch, unanswered)
+            return list(answers)
+
+    archive, store = Archive(names(1)), in_memory()
+    with pytest.raises(ValueError, match="zip"):
+        one_try(store, Odd(archive), listed(1), 1)
+    check(archive, listed(1), one_try(store, Told(archive), listed(1), 2), set(names(1)))
+
+
+def test_a_record_that_comes_twice_is_refused_before_anything_is_sent() -> None:
+    archive = Archive(names(2))
+    system = Told(archive)
+    with pytest.raises(EvidenceError, match="'r000' twice"):
+        one_try(in_memory(), system, [*listed(2), Record("r000", "other")], 1)
+    assert (archive.sent, system.prepared) == ([], 0)
+
+
+def test_a_look_afterwards_corrects_a_false_answer() -> None:
+    class Liar(Told):
+        def _one(self, record: Record, what: str, unanswered: frozenset[str]) -> Outcome | None:
+            return Outcome(record.key, Result.DESTROYED, Proof.RESPONSE)
+
+    archive = Archive(names(1))
+    (outcome,) = one_try(in_memory(), Liar(archive), listed(1), 1)
+    assert outcome.result is Result.FAILED
+
+
+def test_of_what_a_lost_journal_held_nothing_is_claimed() -> None:
+    archive, store = Archive(names(4)), in_memory()
+    one_try(in_memory(), Told(archive), listed(2), 1)
+    system = Told(archive, {"r003": ["lost_after"]})
+    runner = Runner(system, opened(store, 2, expected="memory://gone"), NO_LIMITS, concurrency=2)
+    found = [outcome.result for outcome in runner.run(listed(4))]
+    assert found == [Result.ABSENT, Result.ABSENT, Result.DESTROYED, Result.DESTROYED]
+    assert sorted(archive.looked) == [*names(4), "r003"]
+    assert opened(store, 3).state.lost == "memory://gone"
+
+
+def test_a_journal_that_is_there_is_not_lost_and_a_lost_one_may_still_have_calls_in_the_air() -> None:
+    store = in_memory()
+    first = opened(store, 1)
+    assert not opened(store, 2, expected=first.uri).state.lost
+    assert opened(in_memory(), 1, call_seconds=30.0)._quiet_at == 0
+    assert opened(in_memory(), 2, call_seconds=30.0, expected=first.uri)._quiet_at > time.time() + 25
+
+
+def test_a_rehearsal_sends_nothing() -> None:
+    archive = Archive(names(2))
+    outcomes = rehearse(Told(archive, blind={"r001"}), listed(3), concurrency=2)
+    assert archive.sent == []
+    assert [outcome.reason for outcome in outcomes] == [
+        "dry run: is there and would be sent",
+        "dry run: cannot be looked up: told to be blind",
+        "dry run: is not there any more",
+    ]
+    assert {outcome.result for outcome in outcomes} == {Result.NOT_ATTEMPTED}
+
+
+def test_too_many_failures_stop_the_sending() -> None:
+    archive, store = Archive(names(200)), in_memory()
+    plan = {key: ["failed"] for key in names(200)}
+    runner = Runner(Told(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
+    outcomes = runner.run(listed(200))
+    found = counts(outcomes)
+    assert 20 <= found["failed"] <= 22
+    assert found["failed"] + found["not_attempted"] == 200
+    assert runner.halt.reason.startswith("more than 10% of the calls failed")
+    assert not runner.halt.fatal
+    check(archive, listed(200), one_try(store, Told(archive), listed(200), 2), set(names(200)))
+
+
+def test_refusals_for_business_reasons_do_not_stop_the_sending() -> None:
+    archive = Archive(names(100))
+    outcomes = one_try(
+        in_memory(), Told(archive, {key: ["blocked"] for key in names(100)}), listed(100), 1, limits=Limits(100, 0.0)
+    )
+    assert counts(outcomes)["blocked"] == 100
+
+
+def test_a_refused_login_stops_the_sending_for_good() -> None:
+    archive = Archive(names(100))
+    plan = {key: ["refused_login"] for key in names(100)}
+    runner = Runner(Told(archive, plan), opened(in_memory(), 1), NO_LIMITS, concurrency=2)
+    outcomes = runner.run(listed(100))
+    assert runner.halt.fatal
+    assert len(archive.sent) <= 2
+    assert counts(outcomes)["failed"] == len(archive.sent)
+    assert counts(outcomes)["not_attempted"] == 100 - len(archive.sent)
+
+
+def test_a_refusal_before_the_first_call_leaves_every_outcome_of_earlier_tries() -> None:
+    class Locked(Told):
+        def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+            raise AuthenticationError("the password was changed")
+
+    archive, store = Archive(names(10)), in_memory()
+    one_try(store, Told(archive, {"r001": ["failed"]}), listed(10), 1)
+    runner = Runner(Locked(archive), opened(store, 2), NO_LIMITS, concurrency=2)
+    found = counts(runner.run(listed(10)))
+    assert (found["destroyed"], found["failed"]) == (9, 1)
+    assert runner.halt.fatal
+    assert runner.halt.reason == "the password was changed"
+
+
+def test_a_system_that_recovers_after_the_breaker_is_looked_at() -> None:
+    archive, store = Archive(names(200)), in_memory()
+    plan = {key: ["lost_before"] for key in names(200)}
+    runner = Runner(Told(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
+    assert counts(runner.run(listed(200)))["not_attempted"] == 200
+    assert runner.halt.reason.startswith("more than 10% of the calls failed")
+    check(archive, listed(200), one_try(store, Told(archive), listed(200), 2), set(names(200)))
+
+
+def test_a_record_is_called_for_twice_at_most_however_the_calls_end() -> None:
+    for plan in itertools.product(["open_before", "lost_before"], repeat=4):
+        archive = Archive(names(1))
+        (outcome,) = one_try(in_memory(), Told(archive, {"r000": plan}), listed(1), 1)
+        assert outcome.result is Result.FAILED
+        assert archive.sent == ["r000", "r000"]
+
+
+def test_calls_in_the_air_are_interrupted_when_the_try_is_broken_off() -> None:
+    interrupted: list[bool] = []
+
+    def fail(_: Chunk) -> None:
+        raise _Timeout
+
+    runner = Runner(
+        Told(Archive(names(3))),
+        opened(in_memory(), 1),
+        NO_LIMITS,
+        concurrency=1,
+        report=fail,
+        interrupt=lambda: interrupted.append(True),
+    )
+    with pytest.raises(_Timeout):
+        runner.run(listed(3))
+    assert interrupted == [True]
+
+
+def test_a_stop_is_heeded_within_a_second_and_what_is_known_is_written() -> None:
+    archive, store = Archive(names(500)), in_memory()
+    begun = threading.Event()
+
+    def slowly(_: str) -> None:
+        begun.set()
+        time.sleep(0.05)
+
+    runner = Runner(Told(archive, at_call=slowly), opened(store, 1), NO_LIMITS, concurrency=4)
+    found: list[Outcome] = []
+    thread = threading.Thread(target=lambda: found.extend(runner.run(listed(500))))
+    thread.start()
+    assert begun.wait(5)
+    runner.stop("the task was stopped")
+    stopped = time.monotonic()
+    thread.join(5)
+    assert time.monotonic() - stopped < 1
+    assert len(archive.sent) == counts(found)["destroyed"] < 500
+    assert counts(found)["not_attempted"] == 500 - len(archive.sent)
+    assert found[-1].reason == "not sent: the task was stopped"
+    check(archive, listed(500), one_try(store, Told(archive), listed(500), 2), set(names(500)))
+
+
+def test_no_call_leaves_before_its_intent_is_on_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
+    archive, store = Archive(names(12)), in_memory()
+
+    def intended(key: str) -> None:
+        segments = [each for each in load(store, f"{FOLDER}/journal") if each.header["kind"] == "intents"]
+        assert {"key": key} in [line for each in segments for line in each.lines]
+
+    check(archive, listed(12), one_try(store, Told(archive, at_call=intended), listed(12), 1), set(names(12)))
+
+
+def test_an_interruption_loses_no_outcome_of_what_is_in_the_air(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
+    archive = Archive(names(12))
+
+    def interrupt(number: int, done: bool) -> None:
+        if (number, done) == (4, False):  # after the start, what was seen, and the first intents
+            raise _Timeout
+
+    store = whimsical(interrupt)
+    system = Told(archive, at_call=lambda _: time.sleep(0.02))
+    with pytest.raises(_Timeout):
+        one_try(store, system, listed(12), 1, concurrency=3)
+    state = opened(store, 2).state
+    assert state.in_doubt == set()
+    assert set(archive.sent) == {key for key, outcome in state.outcomes.items() if outcome.result is Result.DESTROYED}
+    assert set(state.outcomes) == set(names(3))
+
+
+def test_a_try_that_was_overtaken_at_its_very_end_sums_nothing_up() -> None:
+    archive, store = Archive(names(2)), whimsical(lambda *_: None)
+
+    def overtaken(number: int, done: bool) -> None:
+        if (number, done) == (4, True):  # the start, what was seen, intents, outcomes
+            store.whim = lambda *_: None
+            opened(store, 2)
+
+    store.whim = overtaken
+    with pytest.raises(JournalError, match="has taken over"):
+        one_try(store, Told(archive), listed(2), 1)
+    assert len(archive.sent) == 2
+
+
+# A try that was given up, but lives
+
+
+def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None:
+    archive, store = Archive(names(1)), in_memory()
+    in_the_air, land = threading.Event(), threading.Event()
+
+    def hang(_: str) -> None:
+        in_the_air.set()
+        assert land.wait(10)
+
+    results: dict[str, Any] = {}
+
+    def zombie() -> None:
+        journal = opened(store, 1, call_seconds=60.0, clock=clock)
+        try:
+            Runner(Told(archive, at_call=hang), journal, NO_LIMITS, concurrency=1).run(listed(1))
+        except JournalError as error:
+            results["zombie"] = error
+
+    def newer() -> None:
+        journal = opened(store, 2, call_seconds=60.0, clock=clock)
+        results["quiet_in"] = journal.quiet_in()
+        results["newer"] = Runner(Told(archive), journal, NO_LIMITS, concurrency=1).run(listed(1))
+
+    first, second = threading.Thread(target=zombie), threading.Thread(target=newer)
+    first.start()
+    assert in_the_air.wait(10)
+    clock.now += 5
+    second.start()
+    while "quiet_in" not in results:
+        time.sleep(0.001)
+    assert results["quiet_in"] == pytest.approx(journal_module.LEASE + 60 + 2 - 5, abs=0.01)
+    clock.now += results["quiet_in"] - 0.01
+    second.join(0.1)
+    assert archive.looked == []
+    land.set()
+    first.join(10)
+    clock.now += 0.02
+    second.join(10)
+    assert "has taken over" in str(results["zombie"])
+    assert archive.sent == ["r000"]
+    check(archive, listed(1), results["newer"], set(names(1)))
+
+
+def test_after_an_orderly_end_there_is_nothing_to_wait_for(clock: Clock) -> None:
+    archive, store = Archive(names(2)), in_memory()
+    one_try(store, Told(archive, {"r000": ["failed"]}), listed(2), 1, clock=clock)
+    assert opened(store, 2, clock=clock).quiet_in() == 0
+
+
+def test_after_a_crash_long_ago_there_is_nothing_to_wait_for(clock: Clock) -> None:
+    archive = Archive(names(2))
+    store = whimsical(dying_with(archive))
+    survive(lambda: one_try(store, Told(archive, {"r000": ["die_after"]}), listed(2), 1, clock=clock))
+    archive.dead = False
+    assert opened(store, 2, clock=clock).quiet_in() == pytest.approx(journal_module.LEASE + 2, abs=0.01)
+    clock.now += journal_module.LEASE + 2.01
+    assert opened(store, 3, clock=clock).quiet_in() == 0
+
+
+def test_a_clock_that_was_ahead_makes_nobody_wait_longer_than_needed(clock: Clock) -> None:
+    archive = Archive(names(1))
+    store = whimsical(dying_with(archive))
+    survive(lambda: one_try(store, Told(archive, {"r000": ["die_after"]}), listed(1), 1, clock=clock))
+    archive.dead = False
+    clock.now -= 86400
+    assert opened(store, 2, clock=clock).quiet_in() <= journal_module.LEASE + 2.01
+
+
+def test_a_stop_ends_the_waiting(clock: Clock) -> None:
+    archive = Archive(names(1))
+    store = whimsical(dying_with(archive))
+    survive(lambda: one_try(store, Told(archive, {"r000": ["die_before"]}), listed(1), 1, clock=clock))
+    archive.dead = False
+    system = Told(archive)
+    runner = Runner(system, opened(store, 2, clock=clock), NO_LIMITS, concurrency=1)
+    threading.Timer(0.05, lambda: runner.stop("the task was stopped")).start()
+    (outcome,) = runner.run(listed(1))
+    assert outcome.result is Result.UNKNOWN
+    assert archive.looked == []
+
+
+def test_a_call_is_not_begun_when_the_right_to_it_has_lapsed(clock: Clock) -> None:
+    archive, store = Archive(names(4)), in_memory()
+    begun: list[str] = []
+
+    def lapse(key: str) -> None:
+        begun.append(key)
+        if len(begun) == 1:
+            opened(store, 2, clock=clock)
+            clock.now += journal_module.LEASE
+
+    with pytest.raises(JournalError, match="has taken over"):
+        one_try(store, Told(archive, at_call=lapse), listed(4), 1, concurrency=1, clock=clock)
+    assert begun == ["r000"]
+    clock.now += 100
+    outcomes = one_try(store, Told(archive), listed(4), 3, clock=clock)
+    check(archive, listed(4), outcomes, set(names(4)))
+
+
+def test_a_long_chunk_keeps_its_right_while_nobody_else_comes(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "LEASE", 0.01)
+    archive, store = Archive(names(8)), in_memory()
+
+    def slowly(_: str) -> None:
+        clock.now += journal_module.LEASE * 0.9
+        time.sleep(0.02)
+
+    outcomes = one_try(store, Told(archive, at_call=slowly), listed(8), 1, concurrency=1, clock=clock)
+    check(archive, listed(8), outcomes, set(names(8)))
+    assert any(each.header["kind"] == "alive" for each in load(store, f"{FOLDER}/journal"))
+
+
+def test_a_client_may_repeat_a_call_only_while_the_right_lasts(clock: Clock) -> None:
+    archive, store = Archive(names(1)), in_memory()
+    allowed: list[bool] = []
+
+    def again(_: str) -> None:
+        allowed.append(runner.may_send())
+        clock.now += journal_module.LEASE
+        runner.stop("the task was stopped")
+        allowed.append(runner.may_send())
+
+    runner = Runner(Told(archive, at_call=again), opened(store, 1, clock=clock), NO_LIMITS, concurrency=1)
+    assert runner.may_send()
+    runner.run(listed(1))
+    assert allowed == [True, False]
+    assert runner.may_send()
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_newer_try_that_comes_at_any_write_of_an_older_one(
+    done: bool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older one hangs in the write, as on a slow disk, and goes on when the newer one has finished."""
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
+    records = listed(6)
+    for at in itertools.count(1):
+        archive, store, found = Archive(names(6)), whimsical(lambda *_: None), list[Outcome]()
+
+        def overtaken(
+            number: int, effect: bool, at: int = at, archive: Archive = archive, store: Whim = store, found: Any = found
+        ) -> None:
+            if (number, effect) != (at, done):
+                return
+            store.whim = lambda *_: None
+            for thread in threading.enumerate():  # what was in the air comes down while the newer one waits
+                if thread.name.startswith(Told.name):
+                    thread.join(0.01)
+            newer = opened(store, 2, clock=clock)
+            clock.now += newer.quiet_in()
+            found.extend(Runner(Told(archive), newer, NO_LIMITS, concurrency=2).run(records))
+
+        store.whim = overtaken
+        survive(lambda archive=archive, store=store: one_try(store, Told(archive, PLAN), records, 1, clock=clock))  # type: ignore[misc]
+        if not found:
+            break
+        check(archive, records, found, set(names(6)))
+        clock.now += 1000
+        check(archive, records, one_try(store, Told(archive), records, 3, clock=clock), set(names(6)))
+    assert at > 6
+
+
+def test_many_zombies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real threads, real time: a newer try comes at any moment."""
+    monkeypatch.setattr(Journal, "quiet_in", QUIET_IN)
+    monkeypatch.setattr(journal_module, "LEASE", 0.12)
+    monkeypatch.setattr(journal_module, "_SKEW", 0.03)
+    monkeypatch.setattr(runner_module, "LEASE", 0.12)
+    monkeypatch.setattr(attempt_module, "_NAP", 0.005)
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 3)
+    for round_ in range(12):
+        archive, store = Archive(names(40)), in_memory()
+
+        def slowly(key: str) -> None:
+            time.sleep(int(key[1:]) % 7 / 1000)
+
+        def older(archive: Archive = archive, store: Store = store) -> None:
+            system = Told(archive, {"r005": ["lost_after"], "r006": ["lost_before"]}, at_call=slowly)
+            survive(
+                lambda: Runner(system, opened(store, 1, call_seconds=0.1), NO_LIMITS, concurrency=3).run(listed(40))
+            )
+
+        thread = threading.Thread(target=older)
+        thread.start()
+        time.sleep(round_ * 0.006)
+        newer = opened(store, 2, call_seconds=0.1)
+        outcomes = Runner(Told(archive, at_call=slowly), newer, NO_LIMITS, concurrency=3).run(listed(40))
+        thread.join()
+        check(archive, listed(40), outcomes, set(names(40)))

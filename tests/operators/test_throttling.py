@@ -1,0 +1,311 @@
+"""Rate limits, logins that end and dead systems, met by disposals of many threads; the sandbox's log is the truth."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tenacity
+
+from airflow_provider_records.client.hook import VendorHook
+from airflow_provider_records.client.throttle import Pace
+from airflow_provider_records.exceptions import DisposalIncompleteError, VendorError
+from airflow_provider_records.operators.opus import OpusDueRecordsOperator
+from airflow_provider_records.retry import RecordsRetryPolicy
+from tests.client.raw_server import free_port
+from tests.operators.factories import run
+from tests.operators.throttling import THREADS, Night, night
+
+BACKOFF, LONGEST_WAIT, SLOWEST = VendorHook.backoff, Pace.longest_wait, Pace.slowest
+VENDORS = pytest.mark.parametrize("vendor", ["enaio", "unifier", "opus"])
+
+Begin = Callable[..., Night]
+
+
+@pytest.fixture
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
+    with ExitStack() as stack:
+
+        def made(vendor: str = "enaio", count: int = 60, **options: Any) -> Night:
+            made: AbstractContextManager[Night] = night(vendor, count, tmp_path, monkeypatch, **options)
+            return stack.enter_context(made)
+
+        yield made
+
+
+@pytest.fixture
+def real(_no_backoff: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits as they are."""
+    monkeypatch.setattr(VendorHook, "backoff", BACKOFF)
+    monkeypatch.setattr(Pace, "longest_wait", LONGEST_WAIT)
+    monkeypatch.setattr(Pace, "slowest", SLOWEST)
+
+
+@pytest.fixture
+def hasty(_no_backoff: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits as they are, but in a hundredth of the time."""
+    monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_random_exponential(multiplier=0.005, max=0.3))
+    monkeypatch.setattr(Pace, "first_wait", 0.005)
+    monkeypatch.setattr(Pace, "longest_wait", 0.3)
+    monkeypatch.setattr(Pace, "patience", 1.2)
+
+
+# A system that limits the rate
+
+
+@pytest.mark.usefixtures("real")
+@pytest.mark.parametrize(("vendor", "count", "limit"), [("enaio", 220, 50), ("opus", 480, 8)])
+def test_a_limit_is_found_and_kept(begin: Begin, vendor: str, count: int, limit: int) -> None:
+    scene = begin(vendor, count)
+    scene.fault("*", latency_ms=20)
+    scene.fault(per_second=limit, status=429, headers={"Retry-After": "1"}, act=False)
+    assert sum(scene.carry_out().values()) == count
+    assert scene.error is None
+    assert len(scene.done) == count
+    times = [entry.time - scene.sent[0].time for entry in scene.sent if entry.status < 300]
+    refused = [entry.time - scene.sent[0].time for entry in scene.sent if entry.status == 429]
+    assert len(refused) <= 2 * THREADS
+    assert sum(moment > 1 for moment in refused) <= THREADS / 2
+    assert times[-1] < 1 + 1.6 * (len(times) / limit - 1)
+
+
+@pytest.mark.usefixtures("real")
+def test_full_speed_comes_back_when_the_limit_is_lifted(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pace, "growth", 2.0)
+    scene = begin("enaio", 400)
+    limit = scene.fault(per_second=30, status=429, headers={"Retry-After": "1"}, act=False)
+    with scene.after(120, lambda: scene.stage.faults.remove(limit)):
+        assert scene.carry_out(verify=False) == {"destroyed": 400}
+    times = [entry.time for entry in scene.sent]
+    assert times[-1] - times[120] < 8  # 10 at the old rate
+
+
+@pytest.mark.usefixtures("real")
+@pytest.mark.parametrize("acted", [True, False])
+def test_a_503_holds_all_threads_and_is_looked_up(begin: Begin, acted: bool) -> None:
+    scene = begin("enaio", 120)
+    scene.fault("*", latency_ms=20)
+    scene.fault(skip=40, times=1, status=503, headers={"Retry-After": "1"}, act=acted)
+    assert scene.carry_out(verify=False) == {"destroyed": 120}
+    (lost,) = (entry for entry in scene.sent if entry.status == 503)
+    assert not [entry for entry in scene.sent if lost.time + 0.2 < entry.time < lost.time + 1]
+    assert len(scene.sent) == (120 if acted else 121)
+    assert scene.calls("get_object") > 0
+
+
+# A login that ends
+
+
+@VENDORS
+def test_a_login_that_ends_twice_is_renewed_once_each_time(begin: Begin, vendor: str) -> None:
+    count = 570 if vendor == "opus" else 180
+    scene = begin(vendor, count)
+    scene.fault("*", latency_ms=20)
+    scene.fault("token", latency_ms=200)
+    scene.fault("login", latency_ms=200)
+    calls = count // 15 if vendor == "opus" else count
+    with scene.after(calls // 4, scene.end_logins), scene.after(calls * 3 // 4, scene.end_logins):
+        assert sum(scene.carry_out().values()) == count
+    assert scene.error is None
+    assert len(scene.done) == count
+    assert any(entry.status == 401 for entry in scene.sent)
+    assert scene.logins == 3 if vendor != "enaio" else scene.logins <= 1 + 2 * THREADS
+
+
+@pytest.mark.parametrize(("vendor", "login"), [("unifier", "login"), ("opus", "token")])
+def test_a_login_that_fails_first_is_asked_for_by_one_thread(begin: Begin, vendor: str, login: str) -> None:
+    count = 570 if vendor == "opus" else 180
+    scene = begin(vendor, count)
+    scene.fault("*", latency_ms=20)
+    scene.fault(login, skip=1, times=3, status=503, act=False)
+    with scene.after(20, scene.end_logins):
+        scene.carry_out()
+    assert scene.error is None
+    assert len(scene.done) == count
+    assert scene.logins == 1 + 3 + 1
+
+
+# A system that is dead
+
+
+def given_up(scene: Night, why: str = "Check that it is up") -> None:
+    """The try ended soon, with its state safe; and the next one carries on with the rest."""
+    count, done = len(scene.records), len(scene.done)
+    assert isinstance(scene.error, DisposalIncompleteError)
+    assert why in str(scene.error)
+    assert scene.seconds < 20
+    assert scene.counts["not_attempted"] >= count - done - 3 * THREADS
+    assert scene.counts.get("unknown", 0) <= 3 * THREADS
+    scene.stage.faults.clear()
+    sent, scene.error = len(scene.sent), None
+    assert sum(scene.carry_out(verify=False).get(name, 0) for name in ("destroyed", "recycled")) == count
+    assert len(scene.sent) - sent == count - done
+
+
+DEATHS: dict[str, dict[str, Any]] = {
+    "cut": {"drop": True, "act": False},
+    "cut after the deed": {"drop": True},
+    "mute": {"latency_ms": 60_000, "act": False},
+    "503 after the deed": {"status": 503},
+    "429": {"status": 429, "act": False, "headers": {"Retry-After": "0"}},
+}
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_system_that_dies_is_left_alone(begin: Begin, death: str) -> None:
+    scene = begin("enaio", 160, timeout=0.8 if death == "mute" else 10)
+    scene.fault("*", skip=40, **DEATHS[death])
+    scene.carry_out(verify=False, max_failure_rate=1.0)
+    assert len(scene.stage.log) < 40 + 4 * THREADS
+    given_up(scene)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("vendor", "status"), [("unifier", 502), ("opus", 500), ("enaio", 500)])
+def test_every_system_that_dies_is_left_alone(begin: Begin, vendor: str, status: int) -> None:
+    count, calls = (570, 38) if vendor == "opus" else (180, 180)
+    scene = begin(vendor, count)
+    scene.fault(latency_ms=30)
+    with scene.after(10, lambda: scene.fault("*", status=status, act=False)):
+        scene.carry_out(max_failure_rate=1.0, concurrency=4)
+    assert len(scene.sent) < min(calls, 60)
+    assert isinstance(scene.error, DisposalIncompleteError)
+    assert scene.counts.get("not_attempted", 0) > 0
+    scene.stage.faults.clear()
+    scene.carry_out(max_failure_rate=1.0)
+    assert len(scene.done) == count
+
+
+@pytest.mark.usefixtures("hasty")
+@VENDORS
+def test_nothing_is_attempted_where_nobody_listens(begin: Begin, vendor: str) -> None:
+    port = free_port()
+    scene = (
+        begin(vendor, 120, host=f"http://127.0.0.1:{port}", identity_url=f"http://127.0.0.1:{port}/token")
+        if vendor == "opus"
+        else begin(vendor, 120, host=f"http://127.0.0.1:{free_port()}")
+    )
+    counts = scene.carry_out(max_failure_rate=1.0)
+    assert counts == {"not_attempted": 120}
+    assert isinstance(scene.error, DisposalIncompleteError)
+    assert "nobody listens there" in str(scene.error)
+    assert scene.seconds < 10
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    ("vendor", "login", "fault"), [("unifier", "login", {"drop": True}), ("opus", "token", {"latency_ms": 60_000})]
+)
+def test_a_login_that_is_dead_ends_the_try(begin: Begin, vendor: str, login: str, fault: dict[str, Any]) -> None:
+    count = 570 if vendor == "opus" else 180
+    scene = begin(vendor, count, timeout=0.8)
+    scene.fault("*", latency_ms=10)
+    dead = scene.fault(login, skip=1, act=False, **fault)
+    with scene.after(10, scene.end_logins):
+        scene.carry_out(max_failure_rate=1.0)
+    assert scene.logins <= 1 + 8 + 2
+    assert scene.counts["not_attempted"] > 0
+    assert "no credentials" in str(scene.error)
+    scene.stage.faults.remove(dead)
+    scene.carry_out()
+    assert len(scene.done) == count
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_system_that_dies_between_deed_and_look_leaves_one_record_open(begin: Begin) -> None:
+    scene = begin("enaio", 120)
+    scene.fault(skip=50, times=1, drop=True)
+    scene.fault("*", skip=52, drop=True, act=False)
+    scene.carry_out(verify=False, max_failure_rate=1.0, concurrency=1)
+    assert scene.counts["destroyed"] == 50
+    assert len(scene.done) == 51
+    assert scene.counts["unknown"] <= 20
+    given_up(scene)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_looks_that_nobody_answers_end(begin: Begin) -> None:
+    scene = begin("enaio", 200)
+    scene.fault(drop=True, skip=20, times=100)
+    scene.fault("get_object", status=503)
+    scene.carry_out(verify=False, max_failure_rate=1.0)
+    assert scene.calls("get_object") < 4 * THREADS
+    assert "Check that it is up" in str(scene.error)
+    assert scene.counts["destroyed"] + scene.counts["unknown"] + scene.counts.get("not_attempted", 0) == 200
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_preparation_that_nobody_answers_ends_before_anything_is_sent(begin: Begin) -> None:
+    scene = begin("unifier", 180)
+    scene.fault("list_nodes", status=503)
+    assert scene.carry_out(max_failure_rate=1.0) == {"not_attempted": 180}
+    assert scene.calls("list_nodes") < 4 * THREADS
+    assert scene.sent == []
+    given_up(scene)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_due_list_that_breaks_off_is_asked_for_eight_times(begin: Begin) -> None:
+    scene = begin("opus", 1)
+    scene.fault("due_records", skip=3, status=503)
+    with pytest.raises(VendorError, match="HTTP 503") as caught:
+        run(OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00"))
+    assert caught.value.retry
+    assert scene.calls("due_records") == 3 + 8
+
+
+def test_a_system_that_asks_for_an_hour_is_left_alone(begin: Begin) -> None:
+    scene = begin("enaio", 200)
+    scene.fault(status=429, skip=20, act=False, headers={"Retry-After": "3600"})
+    scene.carry_out(max_failure_rate=1.0)
+    assert len(scene.sent) <= 20 + THREADS
+    assert isinstance(scene.error, DisposalIncompleteError)
+    pause = RecordsRetryPolicy().evaluate(scene.error, 1, 3).retry_delay
+    assert pause is not None
+    assert timedelta(minutes=59) < pause <= timedelta(hours=1)
+    given_up(scene, "asks to wait 3600 s")
+
+
+# The breaker, and the stop flag
+
+
+def test_the_breaker_ends_the_sending_with_what_is_in_the_air(begin: Begin) -> None:
+    scene = begin("enaio", 200)
+    scene.fault("*", latency_ms=10)
+    scene.fault(status=500, act=False)
+    scene.carry_out()
+    assert 20 <= len({entry.path for entry in scene.sent}) <= 20 + THREADS
+    assert scene.counts["not_attempted"] >= 200 - 20 - THREADS
+    assert "max_failure_rate" in str(scene.error)
+
+
+def test_what_is_blocked_is_no_failure(begin: Begin) -> None:
+    scene = begin("enaio", 100)
+    scene.fault(status=409, act=False)
+    assert scene.carry_out(max_failure_rate=0.0) == {"blocked": 100}
+    assert scene.error is None
+
+
+@pytest.mark.usefixtures("real")
+@pytest.mark.parametrize("fault", [{"status": 429, "headers": {"Retry-After": "300"}}, {"status": 429}, {"drop": True}])
+def test_a_stop_ends_every_wait_within_a_second(begin: Begin, fault: dict[str, Any]) -> None:
+    scene = begin("enaio", 100)
+    scene.fault("*", skip=30, act=False, **fault)
+    task = threading.Thread(target=lambda: scene.carry_out(max_failure_rate=1.0))
+    task.start()
+    while scene.operator is None or "hook" not in scene.operator.__dict__ or not scene.operator.hook.pace.round:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    begun = time.monotonic()
+    scene.operator.on_kill()
+    task.join(30)
+    assert time.monotonic() - begun < 1.5
+    assert "the task was stopped" in str(scene.error)
+    assert scene.counts["not_attempted"] >= 50

@@ -1,0 +1,164 @@
+"""One list of one vendor carried out by many threads, against a sandbox that is busy, slow or dead."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from airflow_provider_records.demo import connection_variables
+from airflow_provider_records.operators.base import DisposeOperator
+from airflow_provider_records.sandbox import seed
+from airflow_provider_records.sandbox.core import Entry, Fault, Server, Stage
+from airflow_provider_records.sandbox.world import SEED, build, connections
+from tests.operators.crash_points import VENDORS
+from tests.operators.factories import context
+
+THREADS = 16
+
+
+@dataclass
+class Night:
+    """A sandbox, a sound list of one vendor, and what its tries came to.
+
+    :param vendor: ``enaio``, ``unifier`` or ``opus``.
+    :param stage: the sandbox.
+    :param records: the list.
+    """
+
+    vendor: str
+    stage: Stage
+    records: list[dict[str, Any]]
+    tries: int = 0
+    seconds: float = 0.0
+    counts: dict[str, int] = field(default_factory=dict)
+    error: Exception | None = None
+    operator: DisposeOperator | None = None
+
+    def carry_out(self, **options: Any) -> dict[str, int]:
+        """Run one try; return the number of records by outcome, without those that are zero."""
+        self.tries += 1
+        kind = VENDORS[self.vendor]
+        arguments = {"require_approval": False, "max_records": 10**6, **kind.options, **options}
+        self.operator = kind.operator(task_id="dispose", records=self.records, **arguments)  # type: ignore[assignment]
+        facts = context(self.operator, self.tries)  # type: ignore[arg-type]
+        begin = time.monotonic()
+        try:
+            reference = self.operator.execute(facts)  # type: ignore[union-attr]
+        except Exception as error:  # noqa: BLE001 - what a try came to is looked at by the test
+            self.error = error
+            reference = facts["ti"].pushed.get("return_value", {"counts": {}})
+        self.seconds = time.monotonic() - begin
+        self.counts = {name: count for name, count in reference["counts"].items() if count}
+        self.check()
+        return self.counts
+
+    def check(self) -> None:
+        """Nothing outside of the list, nothing twice, and every effect has an outcome that allows it."""
+        done = self.done
+        assert max(Counter(done).values(), default=0) <= 1
+        name = "key" if self.vendor == "opus" else "target_id"
+        assert set(done) <= {record[name] for record in self.records}
+        claimed = self.counts.get("destroyed", 0) + self.counts.get("recycled", 0)
+        assert claimed <= len(done) <= claimed + self.counts.get("unknown", 0)
+        assert not self.counts or sum(self.counts.values()) == len(self.records)
+
+    @property
+    def done(self) -> list[str]:
+        return self.stage.effects(self.vendor, VENDORS[self.vendor].effect)
+
+    @property
+    def sent(self) -> list[Entry]:
+        """The deleting calls."""
+        return [entry for entry in self.stage.log if entry.call == VENDORS[self.vendor].call]
+
+    def calls(self, call: str) -> int:
+        return sum(entry.call == call for entry in self.stage.log)
+
+    def fault(self, call: str = "", **fields: Any) -> Fault:
+        """Let the deleting calls go wrong, or others."""
+        made = Fault(vendor=self.vendor, call=call or VENDORS[self.vendor].call, **{"times": None, **fields})
+        self.stage.faults.append(made)
+        return made
+
+    @contextmanager
+    def after(self, sent: int, act: Callable[[], object]) -> Iterator[None]:
+        """Do something as soon as so many deleting calls have arrived."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.001):
+                if len(self.sent) >= sent:
+                    act()
+                    return
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    @cached_property
+    def part(self) -> Any:
+        return self.stage.parts[self.vendor]
+
+    @property
+    def logins(self) -> int:
+        """How often somebody signed in; enaio opens a session without a call for it."""
+        return self.part.logins if self.vendor == "enaio" else self.calls("token") + self.calls("login")
+
+    def end_logins(self) -> None:
+        """Let all tokens and sessions be refused from now on."""
+        ways = {
+            "enaio": lambda part: part.expire_sessions(),
+            "unifier": lambda part: part.tokens.issued.clear(),
+            "opus": lambda part: part.tokens.revoke(),
+        }
+        ways[self.vendor](self.part)
+
+
+def _record(vendor: str, item: seed.Item) -> dict[str, Any]:
+    record: dict[str, Any] = {"key": item.key, "target_id": item.target_id}
+    if vendor == "unifier":
+        record |= {"location": item.folder_path, "attributes": {"project_number": item.project}}
+    elif vendor == "opus":
+        record |= {"attributes": {"due_before": "2026-01-01T00:00:00"}}
+    return record
+
+
+@contextmanager
+def night(
+    vendor: str, count: int, folder: Any, patch: pytest.MonkeyPatch, *, host: str = "", **extra: Any
+) -> Iterator[Night]:
+    """Serve a sandbox with a list.
+
+    :param count: how many records it has.
+    :param folder: where the evidence goes.
+    :param host: where the connection leads to instead.
+    :param extra: further fields of the connection.
+    """
+    items = seed.items(600, SEED)
+    system = "unifier" if vendor == "unifier" else "enaio"
+    sound = [item for item in items if item.system == system and item.due < "2026" and not item.trouble]
+    assert len(sound) >= count
+    stage = build(600)
+    patch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", f"file://{folder}/evidence")
+    with Server(stage) as server:
+        made = connections(stage, server.url)
+        for connection in made.values():
+            connection["extra"] |= {"max_concurrency": THREADS, **extra}
+            if host:
+                connection["host"] = host
+                connection["extra"] |= {"identity_url": host} if connection["conn_type"] == "opus" else {}
+        for name, value in connection_variables(made).items():
+            patch.setenv(name, value)
+        yield Night(vendor, stage, [_record(vendor, item) for item in sound[:count]])

@@ -1,0 +1,89 @@
+"""Which of a task's tries counts, and how far one is that has not summed up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.plugin.runs import Nights, Task
+from tests.evidence import evidence_factory
+from tests.plugin.conftest import DAG, begin, facts, one_night, run_id
+
+
+def only_task(store: Store) -> Task:
+    (task,) = Nights(store).read(DAG, run_id(0)).tasks
+    return task
+
+
+def counts(task: Task) -> dict[str, int]:
+    return {result: number for result, number in task.counts.items() if number}
+
+
+def test_the_summary_of_the_newest_try_stands(store: Store) -> None:
+    manifest = Manifest.write(store, evidence_factory.records(6))
+    keys = [record.key for record in manifest]
+    evidence_factory.carry_out(
+        store, manifest, system=evidence_factory.Told({keys[0]: Result.FAILED}), made=facts("delete")
+    )
+    assert counts(only_task(store)) == {"destroyed": 5, "failed": 1}
+    evidence_factory.carry_out(store, manifest, made=facts("delete", try_number=2))
+    task = only_task(store)
+    assert counts(task) == {"destroyed": 6}
+    assert task.progress is None
+
+
+def test_a_run_that_was_created_anew_under_its_id_starts_over(store: Store) -> None:
+    manifest = Manifest.write(store, evidence_factory.records(6))
+    keys = [record.key for record in manifest]
+    for number in (1, 2):
+        system = evidence_factory.Told(dict.fromkeys(keys, Result.FAILED))
+        evidence_factory.carry_out(store, manifest, system=system, made=facts("delete", try_number=number))
+    anew = facts("delete", run_started_at="2026-11-23T02:00:07.120000+00:00")
+    journal = begin(store, manifest, anew)
+    journal.intend(keys)
+    journal.record([Outcome(key, Result.DESTROYED, Proof.RESPONSE) for key in keys[:4]])
+    task = only_task(store)
+    assert task.progress is not None
+    assert counts(task) == {"destroyed": 4, "failed": 2}
+
+
+def test_mapped_parts_count_together(store: Store) -> None:
+    wholes = [Manifest.write(store, evidence_factory.records(12)[start : start + 4]) for start in (0, 4, 8)]
+    for part, manifest in enumerate(wholes[:2]):
+        evidence_factory.carry_out(store, manifest, made=facts("delete", map_index=part))
+    journal = begin(store, wholes[2], facts("delete", map_index=2))
+    keys = [record.key for record in wholes[2]]
+    journal.intend(keys)
+    journal.record([Outcome(keys[0], Result.BLOCKED, Proof.RESPONSE, "locked")])
+    task = only_task(store)
+    assert [part.map_index for part in task.parts] == [0, 1, 2]
+    assert counts(task) == {"destroyed": 8, "blocked": 1}
+    assert task.progress is not None
+    assert (task.progress.known, task.progress.total, task.progress.in_air) == (9, 12, 3)
+
+
+def test_a_beginning_that_was_cut_off_counts_for_nothing(store: Store) -> None:
+    one_night(store, certified=False)
+    nights = Nights(store)
+    before = nights.read(DAG, run_id(0)).systems
+    begin(store, Manifest.write(store, evidence_factory.records(9)), facts("delete", try_number=2))
+    (opened,) = [name for name in store.names("disposals") if "-0002-" in name and name.endswith("open.jsonl")]
+    path = Path(store.uri(opened).removeprefix("file://"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40])
+    assert nights.read(DAG, run_id(0)).systems == before
+    assert not nights.read(DAG, run_id(0)).going
+    path.write_bytes(whole)
+    assert nights.read(DAG, run_id(0)).going
+
+
+def test_a_journal_that_was_changed_is_said(store: Store) -> None:
+    manifest = Manifest.write(store, evidence_factory.records(4))
+    journal = begin(store, manifest, facts("delete"))
+    journal.intend([record.key for record in manifest])
+    (intents,) = [name for name in store.names("disposals") if name.endswith("intents.jsonl")]
+    path = Path(store.uri(intents).removeprefix("file://"))
+    path.write_bytes(path.read_bytes().replace(b"key", b"kee"))
+    assert "The journal was changed" in Nights(store).read(DAG, run_id(0)).problem

@@ -1,0 +1,137 @@
+"""How a run ended, told from typed facts: the same from a certificate and from the summaries themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.exceptions import EvidenceError
+from airflow_provider_records.reporting import issue
+from airflow_provider_records.reporting.verdict import RunStatus, verdict
+from tests.evidence import evidence_factory
+
+GAP = "a task has a journal, and no disposal of it was given"
+
+
+def disposal(*, dry_run: bool = False, stopped: str | None = None, **counts: int) -> Disposal:
+    return Disposal(
+        system="enaio",
+        manifest="",
+        digest="",
+        approved=[],
+        approvals=[],
+        approval_required=False,
+        dry_run=dry_run,
+        counts=dict.fromkeys(map(str, Result), 0) | counts,
+        outcomes="",
+        started_at="",
+        ended_at="",
+        made=evidence_factory.facts("delete"),
+        stopped=stopped,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "title", "text"),
+    [
+        (RunStatus([]), "open", "Nothing carried out", "No list of this run was carried out"),
+        (RunStatus([], [GAP]), "open", "Not complete", f"Left to do: {GAP}."),
+        (RunStatus([disposal(not_attempted=4, dry_run=True)]), "rehearsal", "Rehearsal only", "nothing was destroyed"),
+        (RunStatus([disposal(dry_run=True)], [GAP]), "open", "Not complete", f"dry run, nothing was sent; {GAP}."),
+        (RunStatus([disposal(destroyed=4)], [GAP]), "open", "Not complete", f"Left to do: {GAP}."),
+        (
+            RunStatus([disposal(destroyed=4, failed=2, unknown=1, stopped="the breaker opened")]),
+            "open",
+            "Not complete",
+            "Left to do: enaio: 2 failed, 1 unknown (the breaker opened).",
+        ),
+        (RunStatus([disposal()]), "done", "Nothing to destroy", "The lists of this run were empty."),
+        (RunStatus([disposal(destroyed=4)]), "done", "Complete", "Every record on the approved lists"),
+        (RunStatus([disposal(absent=4)], withheld=2), "done", "Complete", "2 records were taken out before approval"),
+        (
+            RunStatus([disposal(blocked=1000), disposal(blocked=2, destroyed=1)]),
+            "partly",
+            "Complete, with refusals",
+            "The systems refused 1,000 in enaio and 2 in enaio.",
+        ),
+    ],
+)
+def test_verdicts(status: RunStatus, level: str, title: str, text: str) -> None:
+    said = verdict(status)
+    assert (said.level, said.title) == (level, title)
+    assert text in said.text
+
+
+COUNTS = st.fixed_dictionaries({str(result): st.integers(0, 2) for result in Result})
+
+
+@given(st.lists(st.builds(replace, st.just(disposal()), dry_run=st.booleans(), counts=COUNTS)), st.booleans())
+def test_a_run_is_done_only_if_nothing_is_left(disposals: list[Disposal], gap: bool) -> None:
+    status = RunStatus(disposals, [GAP] if gap else [])
+    left = gap or any(each.dry_run or any(each.counts[r] for r in Result if not r.final) for each in disposals)
+    assert status.complete is not left
+    assert bool(status.left) is left
+    assert (verdict(status).level in {"done", "partly"}) is (not left and bool(disposals))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "evidence"))
+
+
+def test_a_certificate_says_the_same_as_its_summaries(store: Store) -> None:
+    listed = Manifest.write(store, evidence_factory.records(9))
+    keys = [record.key for record in listed]
+    deleted = evidence_factory.carry_out(
+        store, listed, system=evidence_factory.Told({keys[0]: Result.FAILED, keys[1]: Result.BLOCKED})
+    )
+    looked = evidence_factory.carry_out(store, listed, dry_run=True, made=evidence_factory.facts("look"))
+    written = issue.write(store, [deleted, looked], evidence_factory.facts("certificate"))
+    status = RunStatus.of(certificate.read(store, store.name(written.uri)))
+    assert status == RunStatus((deleted, looked))
+    assert "enaio: 1 failed; enaio: dry run, nothing was sent" in verdict(status).text
+
+
+def test_what_a_status_covers(store: Store) -> None:
+    listed = Manifest.write(store, evidence_factory.records(9))
+    first = evidence_factory.carry_out(store, listed)
+    again = evidence_factory.carry_out(store, listed, made=evidence_factory.facts("delete_enaio", 2))
+    looked = evidence_factory.carry_out(store, listed, dry_run=True, made=evidence_factory.facts("look"))
+    assert RunStatus([first]).covers([first])
+    assert RunStatus([first]).covers([replace(first, uri="moved"), looked])
+    assert not RunStatus([first]).covers([again])
+    assert not RunStatus([first]).covers([first, again])
+    assert not RunStatus([first, looked]).covers([first])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"disposals": None},
+        {"disposals": [{"record": {}}]},
+        {"approvals": [7]},
+        {"approvals": [{"excluded": 7}]},
+        {"omitted": [{}]},
+        {"uncovered": [{"system": "enaio", "digest": "", "count": "many"}]},
+    ],
+    ids=str,
+)
+def test_a_document_of_a_wrong_shape(store: Store, change: dict[str, Any]) -> None:
+    made = evidence_factory.carry_out(store, Manifest.write(store, evidence_factory.records(3)))
+    document = {**issue.write(store, [made], evidence_factory.facts("certificate")).document, **change}
+    with pytest.raises(EvidenceError, match="The certificate is not of its form"):
+        RunStatus.of(document)
+    for name in change:
+        del document[name]
+    with pytest.raises(EvidenceError, match="The certificate is not of its form"):
+        RunStatus.of(document)

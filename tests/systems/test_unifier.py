@@ -1,0 +1,487 @@
+"""Unifier's answers and what they become, through the runner, against the sandbox over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.outcome import Outcome, Result
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import InvalidRecordsError
+from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.rehearsal import rehearse
+from airflow_provider_records.execution.runner import Runner
+from airflow_provider_records.hooks.unifier import UnifierHook
+from airflow_provider_records.sandbox.core import Fault
+from airflow_provider_records.sandbox.seed import Item
+from airflow_provider_records.sandbox.unifier import UnifierPart
+from airflow_provider_records.systems.unifier import UnifierSystem
+from tests.conftest import Connect, Serve
+
+DIGEST = "sha256:" + "0" * 64
+BY_ID = {"parent_id": "540"}
+BY_PATH = {"location": "/Closed/2014", "attributes": {"project_number": "P-0001"}}
+NOWHERE: dict[str, Any] = {}
+PLACES = pytest.mark.parametrize("place", [BY_ID, BY_PATH], ids=["by id", "by path"])
+
+
+def item(node: int, title: str, trouble: str = "") -> Item:
+    when = "2018-02-13 12:45:00"
+    return Item(
+        f"key-{node}", title, "Projects", when, when, "me", "2024-01-01T00:00:00", "guid", "unifier",
+        str(node), "540", "/Closed/2014", project="P-0001", trouble=trouble,
+    )  # fmt: skip
+
+
+def record(node: object, place: dict[str, Any] = NOWHERE, **fields: Any) -> Record:
+    return Record.of({"key": f"key-{node}", "target_id": str(node), **place, **fields})
+
+
+class Office:
+    """A served sandbox, and a disposal that is tried again and again."""
+
+    def __init__(self, serve: Serve, connect: Connect, folder: Path) -> None:
+        self.part = UnifierPart()
+        self.part.load([item(555, "Plan.pdf"), item(556, "Linked.pdf", "linked"), item(557, "Locked.pdf", "locked")])
+        self.stage = (server := serve(self.part)).stage
+        self.conn_id = connect(
+            "unifier", server.url + "/unifier", self.part.user, self.part.password, max_concurrency=4
+        )
+        self.store = Store(str(folder))
+        self.tries = 0
+
+    def journal(self) -> Journal:
+        self.tries += 1
+        return Journal(self.store, "disposals/a/b/c/-1", DIGEST, started="2026-01-01", try_number=self.tries)
+
+    def system(self) -> UnifierSystem:
+        return UnifierSystem(UnifierHook(self.conn_id))
+
+    def try_(self, *records: Record, verify: bool = True, system: UnifierSystem | None = None) -> list[Outcome]:
+        runner = Runner(system or self.system(), self.journal(), Limits(), concurrency=4, verify=verify)
+        return runner.run(records)
+
+    def die_after_the_call(self, *records: Record, prepared: bool = True, send: bool = True) -> None:
+        """Leave what a worker leaves that is killed between the call and its answer."""
+        journal, system = self.journal(), self.system()
+        if prepared:
+            journal.see(system.prepare(records, frozenset()))
+        journal.intend(record.key for record in records)
+        if send:
+            for one in records:
+                system.hook.delete_document(one.target_id)
+
+    def fault(self, call: str = "delete_document", **fault: Any) -> None:
+        self.stage.faults.append(Fault("unifier", call, **fault))
+
+    def answer(self, status: object, times: int | None = 1, act: bool = False, **fault: Any) -> None:
+        self.fault(body={"data": [], "message": ["no"], "status": status}, times=times, act=act, **fault)
+
+    def calls(self, name: str = "delete_document") -> int:
+        return sum(entry.call == name for entry in self.stage.log)
+
+    @property
+    def recycled(self) -> list[str]:
+        return self.stage.effects("unifier", "recycled")
+
+
+@pytest.fixture
+def office(serve: Serve, connect: Connect, tmp_path: Path) -> Iterator[Office]:
+    office = Office(serve, connect, tmp_path)
+    yield office
+    assert office.calls("delete_folder") == 0
+    assert set(office.recycled) <= {"555"}, "something was deleted that is not on any list"
+
+
+def told(outcomes: list[Outcome]) -> list[tuple[str, str | None]]:
+    return [(str(outcome.result), str(outcome.proof) if outcome.proof else None) for outcome in outcomes]
+
+
+# status 200
+
+
+@PLACES
+def test_recycled_is_proven_by_the_folder(office: Office, place: dict[str, Any]) -> None:
+    outcomes = office.try_(record(555, place))
+    assert told(outcomes) == [("recycled", "probe")]
+    assert outcomes[0].request_id == "48213"
+    assert (office.recycled, office.calls()) == (["555"], 1)
+
+
+@pytest.mark.parametrize(("place", "verify"), [(NOWHERE, True), (BY_ID, False)])
+def test_recycled_is_proven_by_the_answer_only(office: Office, place: dict[str, Any], verify: bool) -> None:
+    assert told(office.try_(record(555, place), verify=verify)) == [("recycled", "response")]
+
+
+def test_a_bin_that_is_still_listed_leaves_it_recycled(office: Office) -> None:
+    office.part.turn({"binned_listed": True})
+    assert told(office.try_(record(555, BY_ID))) == [("recycled", "response")]
+
+
+# 12764
+
+
+def test_an_unknown_id_is_absent(office: Office) -> None:
+    outcomes = office.try_(record(999))
+    assert told(outcomes) == [("absent", "response")]
+    assert "wrong" in str(outcomes[0].reason)
+
+
+@pytest.mark.parametrize(
+    ("listed", "told_so"), [(False, ("absent", "probe")), (True, ("unknown", None))], ids=["not listed", "listed"]
+)
+def test_what_somebody_else_removes_meanwhile_is_absent_unless_listed(
+    office: Office, listed: bool, told_so: tuple[str, str | None]
+) -> None:
+    system = office.system()
+    office.part.turn({"binned_listed": listed})
+    seen = system.prepare([record(555, BY_ID)], frozenset())
+    office.part.documents[555].binned = True
+    assert seen == {"key-555"}
+    (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
+    assert outcome is not None
+    assert told([system.verify(record(555, BY_ID), outcome)]) == [told_so]
+
+
+@pytest.mark.parametrize("second", [12764, 200])
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [(BY_ID, [("recycled", "inferred")]), (NOWHERE, [("unknown", None)])],
+    ids=["folder known", "folder unknown"],
+)
+def test_a_worker_killed_after_the_call(
+    office: Office, second: int, place: dict[str, Any], expected: list[tuple[str, str | None]]
+) -> None:
+    office.part.turn({"second_delete": second})
+    office.die_after_the_call(record(555, place))
+    assert told(office.try_(record(555, place))) == expected
+    assert office.calls() == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "listed", "expected"),
+    [(BY_ID, False, ("recycled", "inferred")), (BY_ID, True, ("unknown", None)), (NOWHERE, False, ("unknown", None))],
+    ids=["not listed", "still listed", "folder unknown"],
+)
+def test_12764_after_our_own_unanswered_call_is_no_success_by_itself(
+    office: Office, place: dict[str, Any], listed: bool, expected: tuple[str, str | None]
+) -> None:
+    system = office.system()
+    system.prepare([record(555, place)], frozenset())
+    office.part.turn({"binned_listed": listed})
+    office.part.documents[555].binned = True
+    (outcome,) = system.dispose([record(555, place)], frozenset({"key-555"}))
+    assert outcome is not None
+    assert told([outcome]) == [expected]
+
+
+def test_12764_after_an_unanswered_call_is_unknown_while_the_folder_cannot_be_listed(office: Office) -> None:
+    system = office.system()
+    system.prepare([record(555, BY_ID)], frozenset())
+    office.part.documents[555].binned = True
+    office.fault("list_nodes", times=None, status=503)
+    (outcome,) = system.dispose([record(555, BY_ID)], frozenset({"key-555"}))
+    assert outcome is not None
+    assert outcome.result is Result.UNKNOWN
+
+
+# Business refusals
+
+
+@pytest.mark.parametrize("place", [BY_ID, NOWHERE])
+@pytest.mark.parametrize("error_http", [200, 400, 403])
+def test_refusals_are_blocked_and_not_retried(office: Office, place: dict[str, Any], error_http: int) -> None:
+    office.part.turn({"error_http": error_http})
+    records = [record(556, place), record(557, place)]
+    outcomes = office.try_(*records)
+    assert told(outcomes) == [("blocked", "response")] * 2
+    assert "link" in str(outcomes[0].reason)
+    assert "lock" in str(outcomes[1].reason)
+    assert office.try_(*records) == outcomes
+    assert office.calls() == 2
+
+
+@pytest.mark.parametrize(("code", "words"), [(602, "project number"), (1245, "shell")])
+def test_a_shell_in_the_way_is_blocked(office: Office, code: int, words: str) -> None:
+    if code == 602:
+        del office.part.shells["P-0001"]
+    else:
+        office.part.shells["P-0001"] = "View-Only"
+    outcomes = office.try_(record(555, BY_ID))
+    assert told(outcomes) == [("blocked", "response")]
+    assert words in str(outcomes[0].reason)
+
+
+def test_a_folder_that_is_refused_is_blocked_and_nothing_sent(office: Office) -> None:
+    del office.part.shells["P-0001"]
+    assert told(office.try_(record(555, BY_PATH))) == [("blocked", "response")]
+    assert office.calls() == 0
+
+
+# Other numbers
+
+
+@pytest.mark.parametrize("status", [500, 503, 12999, "202"])
+@pytest.mark.parametrize("acted", [False, True])
+def test_another_number_is_judged_by_the_folder(office: Office, status: object, acted: bool) -> None:
+    office.answer(status, act=acted)
+    outcomes = office.try_(record(555, BY_ID))
+    assert told(outcomes) == ([("recycled", "inferred")] if acted else [("failed", None)])
+    assert (outcomes[0].detail or "").startswith('{"data": []')
+    assert office.calls() == 1
+    assert told(office.try_(record(555, BY_ID)))[0][0] == "recycled"
+    assert office.recycled == ["555"]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(500, "unknown"), (503, "unknown"), (12999, "failed")])
+@pytest.mark.parametrize("unseen", [NOWHERE, BY_ID], ids=["folder unknown", "folder cannot be listed"])
+def test_another_number_without_a_look(office: Office, status: int, expected: str, unseen: dict[str, Any]) -> None:
+    system = office.system()
+    system.prepare([record(555, unseen)], frozenset())
+    office.fault("list_nodes", times=None, status=503)
+    office.answer(status)
+    (outcome,) = system.dispose([record(555, unseen)], frozenset())
+    assert outcome is not None
+    assert told([outcome]) == [(expected, None)]
+
+
+def test_a_late_effect_of_a_500_is_ours(office: Office) -> None:
+    office.answer(500)
+    assert told(office.try_(record(555, BY_ID))) == [("failed", None)]
+    office.part.documents[555].binned = True
+    assert told(office.try_(record(555, BY_ID))) == [("recycled", "inferred")]
+
+
+# Answers that leave it open
+
+
+DOUBTS: list[dict[str, Any]] = [
+    {"drop": True},
+    {"cut": 15},
+    {"status": 200, "body": "<html>sign in</html>"},
+    {"status": 200, "body": {"data": [], "message": []}},
+    {"status": 200, "body": {"data": [], "status": "done"}},
+    {"status": 400, "body": {"data": [], "status": 200}},
+    {"status": 500, "body": ""},
+    {"status": 502, "body": "<html>bad gateway</html>"},
+]
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+@PLACES
+def test_in_doubt_and_not_listed_is_inferred(office: Office, doubt: dict[str, Any], place: dict[str, Any]) -> None:
+    office.fault(**doubt)
+    assert told(office.try_(record(555, place))) == [("recycled", "inferred")]
+    assert office.calls() == 1
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_in_doubt_and_listed_is_sent_again_once(office: Office, doubt: dict[str, Any]) -> None:
+    office.fault(act=False, **doubt)
+    assert told(office.try_(record(555, BY_ID))) == [("recycled", "probe")]
+    assert (office.calls(), office.recycled) == (2, ["555"])
+
+
+def test_in_doubt_twice_and_still_listed_is_failed(office: Office) -> None:
+    office.fault(act=False, drop=True, times=None)
+    assert told(office.try_(record(555, BY_ID))) == [("failed", None)]
+    assert office.calls() == 2
+
+
+@pytest.mark.parametrize("acted", [False, True])
+def test_in_doubt_without_a_folder_is_unknown(office: Office, acted: bool) -> None:
+    office.fault(drop=True, act=acted)
+    outcomes = office.try_(record(555))
+    assert told(outcomes) == [("unknown", None)]
+    assert "parent_id" in str(outcomes[0].reason)
+    assert office.calls() == 1
+
+
+def test_in_doubt_while_the_folder_cannot_be_listed_is_unknown_until_it_can(office: Office) -> None:
+    office.fault(drop=True)
+    office.fault("list_nodes", skip=1, times=None, status=503)  # not what the try sees at its start
+    assert told(office.try_(record(555, BY_ID))) == [("unknown", None)]
+    office.stage.faults.clear()
+    assert told(office.try_(record(555, BY_ID))) == [("recycled", "inferred")]
+    assert office.calls() == 1
+
+
+def test_killed_before_the_call_of_what_was_gone_claims_nothing(office: Office) -> None:
+    office.part.documents[555].binned = True
+    office.die_after_the_call(record(555, BY_ID), send=False)
+    assert told(office.try_(record(555, BY_ID))) == [("blocked", "probe")]
+    assert office.calls() == 0
+
+
+def test_killed_before_the_call_of_what_is_there_is_carried_out(office: Office) -> None:
+    office.die_after_the_call(record(555, BY_ID), send=False)
+    assert told(office.try_(record(555, BY_ID))) == [("recycled", "probe")]
+    assert office.recycled == ["555"]
+
+
+# Wrong address, credentials, pace
+
+
+@pytest.mark.parametrize("edition", ["404", "405"])
+@pytest.mark.parametrize("place", [BY_ID, NOWHERE])
+def test_an_edition_without_the_call_stops_and_is_never_absent(
+    office: Office, edition: str, place: dict[str, Any]
+) -> None:
+    office.part.turn({"delete_call": edition})
+    outcomes = office.try_(*(record(node, place) for node in (555, 556)), record(999))
+    assert {outcome.result for outcome in outcomes} <= {Result.FAILED, Result.NOT_ATTEMPTED}
+    assert Result.FAILED in {outcome.result for outcome in outcomes}
+
+
+@pytest.mark.parametrize("fault", [{"status": 401, "body": "Unauthorized"}, {"status": 403, "body": "Forbidden"}])
+@pytest.mark.parametrize("call", ["delete_document", "*"])
+def test_refused_credentials_stop_and_the_rest_is_not_attempted(
+    office: Office, fault: dict[str, Any], call: str
+) -> None:
+    office.fault(call, act=False, times=None, **fault)
+    runner = Runner(office.system(), office.journal(), Limits(), concurrency=1)
+    outcomes = runner.run([record(node, BY_ID) for node in (555, 556, 557)])
+    assert told(outcomes) == [("failed", None), ("not_attempted", None), ("not_attempted", None)]
+    assert runner.halt.fatal
+
+
+def test_a_token_that_ends_in_mid_run_is_renewed(office: Office) -> None:
+    system = office.system()
+    system.prepare([record(555, BY_ID)], frozenset())
+    office.part.tokens.issued.clear()
+    assert told(office.try_(record(555, BY_ID), system=system)) == [("recycled", "probe")]
+
+
+def test_429_is_waited_out(office: Office) -> None:
+    office.fault(act=False, status=429, headers={"Retry-After": "0"}, times=3)
+    assert told(office.try_(record(555, BY_ID))) == [("recycled", "probe")]
+    assert office.recycled == ["555"]
+
+
+@pytest.mark.parametrize("place", [NOWHERE, BY_ID])
+def test_nothing_is_attempted_of_a_system_that_is_not_there(
+    office: Office, connect: Connect, place: dict[str, Any]
+) -> None:
+    connect("unifier", "http://127.0.0.1:9/unifier", "a-user", "a-pass-word")
+    outcomes = office.try_(record(555, place), record(556, place))
+    assert told(outcomes) == [("not_attempted", None)] * 2
+    assert "no connection could be made" in str(outcomes[1].reason)
+
+
+# Traps 4 and 5: whose number it is
+
+
+@pytest.mark.parametrize("wrong", ["Plan.pdf", "-5", "0", "5.5", "0555"])
+def test_what_is_no_node_id_refuses_the_whole_list(office: Office, wrong: str) -> None:
+    with pytest.raises(InvalidRecordsError, match="target_id"):
+        office.try_(record(555), record(wrong))
+    assert office.stage.log == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"parent_id": "/Closed"},
+        {"location": "Closed", "attributes": {"project_number": "P-0001"}},
+        {"location": "/Closed", "attributes": {"project_number": 7}},
+    ],
+)
+def test_a_folder_in_a_wrong_form_refuses_the_whole_list(office: Office, place: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRecordsError, match=r"parent_id|project_number"):
+        office.try_(record(555, place))
+    assert office.stage.log == []
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_the_id_of_a_folder_is_never_sent(office: Office, accepted: bool) -> None:
+    office.part.turn({"folder_id_accepted": accepted})
+    top = {"location": "/Closed", "attributes": {"project_number": "P-0001"}}
+    outcomes = office.try_(record(540, top))
+    assert told(outcomes) == [("blocked", "probe")]
+    assert "Folder" in str(outcomes[0].reason)
+    assert office.calls() == 0
+
+
+@pytest.mark.parametrize("fields", [{"title": "Plan.pdf"}, {"title": "Locked.pdf", "target_id": "558"}])
+def test_a_file_id_taken_for_a_node_id_is_never_sent(office: Office, fields: dict[str, Any]) -> None:
+    outcomes = office.try_(Record.of({"key": "k", "target_id": "556", **BY_ID, **fields}))
+    assert told(outcomes) == [("blocked", "probe")]
+    assert "file id" in str(outcomes[0].reason)
+    assert office.calls() == 0
+
+
+def test_a_document_that_was_moved_is_neither_sent_nor_claimed(office: Office) -> None:
+    office.part.documents[555].parent_id = 1
+    outcomes = office.try_(record(555, BY_ID))
+    assert told(outcomes) == [("blocked", "probe")]
+    assert "moved" in str(outcomes[0].reason)
+    assert (office.calls(), office.part.documents[555].binned) == (0, False)
+
+
+@pytest.mark.parametrize("code", [1074, 12764])
+def test_a_missing_folder_proves_nothing(office: Office, code: int) -> None:
+    office.part.turn({"missing_folder": code})
+    outcomes = office.try_(record(555, {"parent_id": "77"}))
+    assert told(outcomes) == [("failed", None)]
+    assert "folder 77" in str(outcomes[0].reason)
+    assert office.calls() == 0
+
+
+def test_a_folder_listed_too_late_waits_for_the_next_try(office: Office) -> None:
+    office.fault("list_nodes", body={"data": [], "status": 1}, act=False)
+    assert told(office.try_(record(555, BY_ID))) == [("failed", None)]
+    assert office.calls() == 0
+    assert told(office.try_(record(555, BY_ID))) == [("recycled", "probe")]
+
+
+# Listings, and the rehearsal
+
+
+def test_one_listing_before_serves_the_whole_folder(office: Office) -> None:
+    outcomes = office.try_(*(record(node, BY_ID) for node in (555, 556, 557)), verify=False)
+    assert [outcome.result for outcome in outcomes] == [Result.RECYCLED, Result.BLOCKED, Result.BLOCKED]
+    assert office.calls("list_nodes") == 1
+
+
+def test_what_an_earlier_try_saw_is_not_listed_again(office: Office) -> None:
+    system = office.system()
+    assert system.prepare([record(555, BY_ID)], frozenset({"key-555"})) == frozenset()
+    assert office.calls("list_nodes") == 0
+    (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
+    assert outcome is not None
+    assert outcome.result is Result.RECYCLED
+    assert office.calls("list_nodes") == 0
+
+
+def test_a_missing_right_ends_the_listings_at_once(office: Office) -> None:
+    office.fault("list_nodes", act=False, status=403, body="Forbidden", times=None)
+    system = office.system()
+    records = [record(node, {"parent_id": str(node)}) for node in range(1000, 1100)]
+    assert system.prepare(records, frozenset()) == frozenset()
+    assert office.calls("list_nodes") <= 8
+
+
+def test_a_path_may_end_with_a_slash(office: Office) -> None:
+    place = {"location": "/Closed/2014/", "attributes": {"project_number": "P-0001"}}
+    assert told(office.try_(record(555, place))) == [("recycled", "probe")]
+
+
+def test_a_look_is_never_older_than_what_it_proves(office: Office) -> None:
+    system = office.system()
+    both = [record(555, BY_ID), record(556, BY_ID)]
+    system.prepare(both, frozenset())
+    assert system.settle(both) == [None, None]
+    office.part.documents[555].binned = True
+    assert [outcome and outcome.result for outcome in system.settle(both)] == [Result.RECYCLED, None]
+
+
+def test_a_rehearsal_sends_nothing(office: Office) -> None:
+    outcomes = rehearse(office.system(), [record(555, BY_ID), record(999, BY_ID), record(556)], concurrency=2)
+    assert {outcome.result for outcome in outcomes} == {Result.NOT_ATTEMPTED}
+    assert ["is there" in str(outcome.reason) for outcome in outcomes] == [True, False, False]
+    assert office.calls() == 0
