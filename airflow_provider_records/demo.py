@@ -346,9 +346,9 @@ def _report(console: Console, made: Stage, disposals: Mapping[str, Mapping[str, 
     table.add_row("found due", total, "")
     table.add_row("approved", total if disposals["enaio"]["approvals"] else "0", "by digest, in Unifier")
     table.add_row("destroyed", str(content["destroyed"]), f"{destroyed} destroyed, {len(deleted) - destroyed} twice")
-    for result in ("recycled", "absent", "blocked", "failed", "unknown", "not_attempted"):
-        if content[result] or result in {"recycled", "blocked"}:
-            table.add_row(result, str(content[result]), "")
+    for kind in ("recycled", "absent", "blocked", "failed", "unknown", "not_attempted"):
+        if content[kind] or kind in {"recycled", "blocked"}:
+            table.add_row(kind, str(content[kind]), "")
     for reason, count in _reasons(disposals["enaio"]).most_common():
         table.add_row(f"  {reason}", str(count), "", style="dim")
     table.add_row(
@@ -362,7 +362,7 @@ def _report(console: Console, made: Stage, disposals: Mapping[str, Mapping[str, 
 def _reasons(disposal: Mapping[str, Any]) -> Counter[str]:
     lines = Path(disposal["outcomes"].removeprefix("file://")).read_text().splitlines()
     outcomes = [json.loads(line) for line in lines]
-    return Counter(item.get("reason", "") for item in outcomes if item["result"] in {"blocked", "failed", "unknown"})
+    return Counter(item.get("reason", "") for item in outcomes if item["outcome"] in {"blocked", "failed", "unknown"})
 
 
 def _broken(console: Console, home: Path, what: str) -> int:

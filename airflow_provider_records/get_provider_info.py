@@ -153,9 +153,7 @@ def get_provider_info() -> dict[str, object]:
             {"integration-name": "OPTIMAL SYSTEMS enaio", "python-modules": [f"{package}.triggers.enaio"]},
             {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.triggers.unifier"]},
         ],
-        "extra-links": [
-            f"{package}.task.links.{name}" for name in ("ListLink", "DisposalLink", "CertificateLink")
-        ],
+        "extra-links": [f"{package}.task.links.{name}" for name in ("ListLink", "DisposalLink", "CertificateLink")],
         "connection-types": [
             {
                 "connection-type": "opus",

@@ -17,7 +17,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.reader import Evidence
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
@@ -32,7 +32,7 @@ from airflow_provider_records.reporting import wording
 from airflow_provider_records.systems.finding import Claim, Finding, Question, State, _grouped
 from airflow_provider_records.systems.registry import _HOOKS, _QUESTIONS
 
-_RANK = {result: place for place, result in enumerate(Result)}
+_RANK = {kind: place for place, kind in enumerate(OutcomeKind)}
 """A record that was recycled and later destroyed is destroyed."""
 
 
@@ -49,12 +49,12 @@ def claims(document: Mapping[str, Any], store: Store) -> list[Claim]:
         disposal = Disposal(**entry["record"])
         with store.open(evidence.name(disposal.outcomes)) as lines:
             for record, line in zip(Manifest.open(store, disposal.digest), lines, strict=True):
-                outcome = Outcome.of(json.loads(line))
-                if not outcome.result.gone:
+                outcome = Outcome.from_dict(json.loads(line))
+                if not outcome.kind.gone:
                     continue
                 claim = Claim(disposal.system, disposal.options["conn_id"], record, outcome)
                 known = found.setdefault((claim.system, claim.conn_id, record.key), claim)
-                if _RANK[outcome.result] < _RANK[known.outcome.result]:
+                if _RANK[outcome.kind] < _RANK[known.outcome.kind]:
                     found[claim.system, claim.conn_id, record.key] = claim
     return list(found.values())
 
@@ -115,7 +115,7 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
         title = f" {record.title!r}" if record.title else ""
         yield (
             f"  {wording.system_name(claim.system)} {record.key} (id {record.target_id}){title}: "
-            f"{wording.RESULTS[claim.outcome.result]} {claim.outcome.time}, now {finding.why}"
+            f"{wording.RESULTS[claim.outcome.kind]} {claim.outcome.time}, now {finding.why}"
         )
     unseen = Counter((finding.claim.system, finding.why) for finding in findings if finding.state is State.UNSEEN)
     if unseen:

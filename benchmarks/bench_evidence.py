@@ -28,7 +28,7 @@ from airflow_provider_records import __version__
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, write_outcomes
 from airflow_provider_records.reporting import issue
@@ -69,7 +69,7 @@ def bench(count: int, folder: Path) -> None:
     line("list read and checked", took, count)
 
     print(f"\nJournal: intents, then outcomes, in chunks of {CHUNK}")
-    outcomes = [Outcome(record.key, Result.DESTROYED, Proof.PROBE, time=now()) for record in records]
+    outcomes = [Outcome(record.key, OutcomeKind.DESTROYED, Proof.PROBE, time=now()) for record in records]
     plain, _ = timed(lambda: append_lines(folder / "plain.jsonl", outcomes))
     line("JSON lines appended and flushed to disk", plain, count)
     ours, task = timed(lambda: write_journal(store, manifest, outcomes))

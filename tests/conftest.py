@@ -51,7 +51,7 @@ def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _killed_tries_left_no_call_in_the_air(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Journal, "quiet_in", lambda _: 0.0)
+    monkeypatch.setattr(Journal, "seconds_until_settled", lambda _: 0.0)
 
 
 @pytest.fixture

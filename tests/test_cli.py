@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from airflow_provider_records import cli
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
@@ -37,7 +37,7 @@ def certify(folder: Path, key: Ed25519PrivateKey | None, failed: int = 0) -> Pat
     """Write the certificate of one night."""
     store = Store(str(folder / "evidence"))
     manifest = Manifest.write(store, evidence_factory.records(20))
-    system = evidence_factory.Told({record.key: Result.FAILED for record in list(manifest)[:failed]})
+    system = evidence_factory.Told({record.key: OutcomeKind.FAILED for record in list(manifest)[:failed]})
     disposal = evidence_factory.carry_out(
         store, manifest, evidence_factory.approve(store, manifest, "anna@example.org"), system=system
     )

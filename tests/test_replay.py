@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_records import cli
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
@@ -75,7 +75,7 @@ class Night:
     def _gone(self, reference: dict[str, Any]) -> list[str]:
         disposal = json.loads(self.world.store.read(self.world.store.name(reference["disposal"])))
         outcomes = map(json.loads, self.world.store.read(self.world.store.name(disposal["outcomes"])).splitlines())
-        return [item["key"] for item in outcomes if Result(item["result"]).gone]
+        return [item["key"] for item in outcomes if OutcomeKind(item["outcome"]).gone]
 
     def restore(self, key: str) -> None:
         """Put a destroyed or recycled enaio object, or a recycled document, back where it was."""

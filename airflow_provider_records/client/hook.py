@@ -22,10 +22,10 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_records.client.auth import BearerAuth, Sign, Token, basic_auth, mask
-from airflow_provider_records.client.response import Answer, fail, is_gateway_error, may_pass, refuse
+from airflow_provider_records.client.response import Answer, fail, is_gateway_error, is_transient, refuse
 from airflow_provider_records.client.settings import Settings
 from airflow_provider_records.client.throttle import Pace
-from airflow_provider_records.client.transport import Request, Wire, cause, never_left
+from airflow_provider_records.client.transport import Request, Wire, cause, was_not_sent
 from airflow_provider_records.exceptions import (
     InvalidRecordsError,
     NoAnswerError,
@@ -99,7 +99,7 @@ class VendorHook(BaseHook):
 
         :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
         """
-        return Settings.of(connection, extra, cls.own_extras)
+        return Settings.from_connection(connection, extra, cls.own_extras)
 
     def test_connection(self) -> tuple[bool, str]:
         """Sign in and make the smallest read; changes nothing, and asks once only, since somebody waits for it.
@@ -108,7 +108,7 @@ class VendorHook(BaseHook):
         """
         self.attempts = 1
         try:
-            return True, self.try_out()
+            return True, self.check_connection()
         except RecordsError as error:
             words = str(error)
             # Airflow tests a nameless copy of the connection under a random id.
@@ -116,7 +116,7 @@ class VendorHook(BaseHook):
                 words = words.replace(label, "")
             return False, words
 
-    def try_out(self) -> str:
+    def check_connection(self) -> str:
         """Sign in, make the smallest read, and say what was tested.
 
         :raises RecordsError: it did not work; the message says what would change it.
@@ -246,7 +246,7 @@ class VendorHook(BaseHook):
             raise given_up from None
 
     def _tell_pace(self, round_: int, error: VendorError, *, repeatable: bool) -> None:
-        if not may_pass(error):
+        if not is_transient(error):
             self.pace.answered(round_)
         elif repeatable or not isinstance(error, ServerError):
             self.pace.failed(round_, str(error), error.retry_after)
@@ -280,7 +280,7 @@ class VendorHook(BaseHook):
         except RecordsError:
             raise
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            if never_left(error):
+            if was_not_sent(error):
                 raise NotSentError(f"{where}: no connection could be made ({cause(error)}).") from None
             raise NoAnswerError(f"{where}: the answer was lost ({cause(error)}).") from None
         text = body.decode("utf-8-sig", "replace")

@@ -133,7 +133,7 @@ def is_gateway_error(status: int) -> bool:
     return status == 408 or status > 500
 
 
-def may_pass(error: RecordsError) -> bool:
+def is_transient(error: RecordsError) -> bool:
     """Tell whether the same call may be answered later: the system was not reached, or had an error of its own."""
     if isinstance(error, ServerError):
         return any(500 <= int(number or 0) < 600 for number in (error.status, error.code))

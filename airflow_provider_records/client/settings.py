@@ -45,7 +45,7 @@ class Settings:
     verify: bool | str = True
 
     @classmethod
-    def of(
+    def from_connection(
         cls, connection: Connection, extra: Mapping[str, Any], own: Collection[str] = (), host: str | None = None
     ) -> Settings:
         """Convert a connection; extras arrive as text when the connection was given as a URI.

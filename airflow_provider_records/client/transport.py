@@ -220,7 +220,7 @@ def cause(error: Exception) -> str:
     return words or type(reason if isinstance(reason, Exception) else error).__name__
 
 
-def never_left(error: Exception) -> bool:
+def was_not_sent(error: Exception) -> bool:
     """Tell whether the request certainly did not reach the system."""
     reason = _reason(error)
     if isinstance(reason, urllib3.exceptions.ProxyError):

@@ -14,14 +14,14 @@ from typing import Any
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import INTENTS, OPEN, OUTCOMES, Segment, load
-from airflow_provider_records.evidence.outcome import Proof, Result
+from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.reader import Evidence, List, _list_name, _read_list, each_block
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, task_folder
 from airflow_provider_records.exceptions import ApprovalError, EvidenceError, JournalError, RecordsError
 
-_FINAL = frozenset(str(result) for result in Result if result.final)
+_FINAL = frozenset(str(result) for result in OutcomeKind if result.final)
 
 
 @dataclass
@@ -75,7 +75,7 @@ def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
         entry, used = _examine(evidence, file, disposal, read(disposal.digest).keys, allowed)
         entries.append(entry)
         names |= used
-        total = counts.setdefault(disposal.system, dict.fromkeys(map(str, Result), 0))
+        total = counts.setdefault(disposal.system, dict.fromkeys(map(str, OutcomeKind), 0))
         for result, number in disposal.counts.items():
             total[result] += number
     missing, journals = omitted(evidence.store, evidence.listed, disposals)
@@ -194,38 +194,38 @@ def _examine(
     if outside := (intended | answers.keys()) - allowed:
         raise JournalError(f"The journal of {file} holds {min(outside)!r}, which is on no approved list.")
     results: dict[str, str] = {}
-    counts = dict.fromkeys(map(str, Result), 0)
+    counts = dict.fromkeys(map(str, OutcomeKind), 0)
     proofs = dict.fromkeys(map(str, Proof), 0)
     groups: dict[tuple[str, str], list[str]] = {}
     for line in _each_outcome(evidence, disposal, folder, keys):
-        key, result, proof = line["key"], line["result"], line.get("proof")
+        key, result, proof = line["key"], line["outcome"], line.get("proof")
         if stood:
             _check_journal(file, line, answers.get(key), key in intended)
-        elif result != Result.NOT_ATTEMPTED:
+        elif result != OutcomeKind.NOT_ATTEMPTED:
             raise JournalError(f"{file} says that {key!r} is {result}, but there is no journal of it.")
         counts[result] += 1
         if proof is not None:
             proofs[proof] += 1
-        if result != Result.DESTROYED:
+        if result != OutcomeKind.DESTROYED:
             groups.setdefault((result, line.get("reason", "")), []).append(key)
         results[key] = result
     if counts != dict(disposal.counts):
         raise EvidenceError(f"The outcomes of {file} do not add up to the counts that it states.")
-    severity = {str(result): place for place, result in enumerate(reversed(Result))}
+    severity = {str(result): place for place, result in enumerate(reversed(OutcomeKind))}
     entry = {
         "file": file,
         "record": {name: value for name, value in vars(disposal).items() if name != "uri"},
         "complete": disposal.complete and not disposal.dry_run,
         "proofs": proofs,
         "not_destroyed": [
-            {"result": result, "reason": reason, "count": len(keys), "keys": keys}
+            {"outcome": result, "reason": reason, "count": len(keys), "keys": keys}
             for (result, reason), keys in sorted(groups.items(), key=lambda item: (severity[item[0][0]], item[0][1]))
         ],
         "journal": _sessions(segments),
         "uncounted": [
-            {"key": line["key"], "result": line["result"]}
+            {"key": line["key"], "outcome": line["outcome"]}
             for line in (*(answers[key] for key in answers if key not in results), *_replay(late)[0].values())
-            if line["result"] != results.get(line["key"])
+            if line["outcome"] != results.get(line["key"])
         ],
     }
     return entry, {file, *own}
@@ -260,8 +260,8 @@ def _view(file: str, disposal: Disposal, segments: Sequence[Segment]) -> tuple[l
         return [], list(segments)
     opened = {segment.header["session"]: segment.header for segment in segments if segment.header["kind"] == OPEN}
     digests = sorted(set(disposal.approved))
-    binding = digests[0] if len(digests) == 1 else f"sha256:{hashlib.sha256(canonical(digests)).hexdigest()}"
-    if foreign := [session for session, header in opened.items() if header["manifest"] != binding]:
+    journal_key = digests[0] if len(digests) == 1 else f"sha256:{hashlib.sha256(canonical(digests)).hexdigest()}"
+    if foreign := [session for session, header in opened.items() if header["manifest"] != journal_key]:
         raise JournalError(f"Session {foreign[0]} of the journal of {file} belongs to another list.")
     newest, header = list(opened.items())[-1]
     if (header["started"], header["try"]) != (disposal.made["run_started_at"], disposal.made["try_number"]):
@@ -288,7 +288,7 @@ def _replay(segments: Sequence[Segment]) -> tuple[dict[str, Mapping[str, Any]], 
     answers: dict[str, Mapping[str, Any]] = {}
     for line in _outcome_lines(segments):
         known = answers.get(line["key"])
-        if known is None or line["result"] in _FINAL or known["result"] not in _FINAL:
+        if known is None or line["outcome"] in _FINAL or known["outcome"] not in _FINAL:
             answers[line["key"]] = line
     return answers, {line["key"] for segment in segments if segment.header["kind"] == INTENTS for line in segment.lines}
 
@@ -298,14 +298,14 @@ def _outcome_lines(segments: Iterable[Segment]) -> Iterator[Mapping[str, Any]]:
 
 
 def _check_journal(file: str, line: Mapping[str, Any], answer: Mapping[str, Any] | None, intended: bool) -> None:
-    key, result = line["key"], line["result"]
-    if answer is None and result == Result.NOT_ATTEMPTED and not line.get("proof"):
+    key, result = line["key"], line["outcome"]
+    if answer is None and result == OutcomeKind.NOT_ATTEMPTED and not line.get("proof"):
         return
     if answer is None:
         raise JournalError(f"{file} says that {key!r} is {result}; its journal does not know that.")
     if answer != line:
         raise JournalError(
-            f"{file} says that {key!r} is {result}; its journal says {answer['result']}, "
+            f"{file} says that {key!r} is {result}; its journal says {answer['outcome']}, "
             "or says it with another proof, reason or time."
         )
     if not intended:
@@ -318,8 +318,8 @@ def _sessions(segments: Sequence[Segment]) -> list[dict[str, Any]]:
     for segment in segments:
         session = segment.header["session"]
         entry = heads.setdefault(session, {"session": session, "try": segment.header["try"], "segments": 0})
-        if lost := segment.header.get("lost"):
-            entry["lost"] = lost
+        if lost := segment.header.get("missing_session"):
+            entry["missing_session"] = lost
         entry["segments"] += 1
         entry["head"] = segment.digest
     return list(heads.values())

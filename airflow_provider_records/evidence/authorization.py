@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Basis:
+class ApprovedList:
     """One approved list, or one that the DAG says needs no approval.
 
     :param manifest: the list.
@@ -38,17 +38,17 @@ class Selection:
     """
 
     manifest: Manifest
-    bases: Sequence[Basis]
+    sources: Sequence[ApprovedList]
 
     @property
     def approvals(self) -> list[str]:
         """URIs of all approvals."""
-        return [approval.uri for basis in self.bases for approval in basis.approvals]
+        return [approval.uri for basis in self.sources for approval in basis.approvals]
 
     @property
-    def binding(self) -> str:
+    def journal_key(self) -> str:
         """What a journal belongs to: the approved list, or the hash over several."""
-        digests = sorted({basis.manifest.digest for basis in self.bases})
+        digests = sorted({basis.manifest.digest for basis in self.sources})
         return digests[0] if len(digests) == 1 else f"sha256:{hashlib.sha256(canonical(digests)).hexdigest()}"
 
     def reference(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Selection:
         :param min_approvals: distinct approvers that each list needs.
         :raises ApprovalError: one is missing or is for another list, or a record stands on no approved list.
         """
-        for basis in self.bases:
+        for basis in self.sources:
             check(basis.approvals, basis.manifest.digest, min_approvals)
             for approval in basis.approvals:
                 _check_given(basis.manifest, approval)
@@ -71,8 +71,8 @@ class Selection:
 
         :raises ApprovalError: one does not.
         """
-        if [basis.manifest.digest for basis in self.bases] != [self.manifest.digest]:
-            _check_within(self.manifest, [basis.manifest for basis in self.bases])
+        if [basis.manifest.digest for basis in self.sources] != [self.manifest.digest]:
+            _check_within(self.manifest, [basis.manifest for basis in self.sources])
 
     def check_exclusions(self) -> None:
         """Check that no record was taken out by a person who was asked about one of the lists.
@@ -82,7 +82,7 @@ class Selection:
         :raises ApprovalError: one was.
         """
         given: dict[str, Approval] = {}
-        for approval in (approval for basis in self.bases for approval in basis.approvals):
+        for approval in (approval for basis in self.sources for approval in basis.approvals):
             uri = str(approval.source.get("approval")) if approval.part_of else approval.uri
             if uri not in given:
                 given[uri] = approval.given(self.manifest.store)
@@ -161,6 +161,6 @@ def own_approvals(selection: Selection) -> list[Approval]:
     :raises ApprovalError: one is said to be for this list and is for another.
     """
     digest = selection.manifest.digest
-    own = [item for basis in selection.bases if basis.manifest.digest == digest for item in basis.approvals]
+    own = [item for basis in selection.sources if basis.manifest.digest == digest for item in basis.approvals]
     check(own, digest, 0)
     return own

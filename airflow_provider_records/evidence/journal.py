@@ -26,12 +26,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_records.evidence.outcome import Outcome, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import JournalError
 
-OPEN, SEEN, INTENTS, ALIVE, OUTCOMES = "open", "seen", "intents", "alive", "outcomes"
+OPEN, OBSERVED, INTENTS, ALIVE, OUTCOMES = "open", "observed", "intents", "alive", "outcomes"
 
 LEASE = 10.0
 _SKEW = 2.0
@@ -82,31 +82,31 @@ class State:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     in_doubt: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
-    seen: set[str] = field(default_factory=set)
-    lost: str = ""
+    observed_before: set[str] = field(default_factory=set)
+    missing_session: str = ""
 
     @property
     def doubtful(self) -> set[str]:
         """Keys for which a call may have been made of which nobody knows what became."""
-        unsettled = (known for known in self.outcomes.values() if known.unanswered or known.result is Result.UNKNOWN)
+        unsettled = (known for known in self.outcomes.values() if known.unanswered or known.kind is OutcomeKind.UNKNOWN)
         return self.in_doubt | {known.key for known in unsettled}
 
-    def see(self, keys: Set[str]) -> Set[str]:
+    def observe(self, keys: Set[str]) -> Set[str]:
         """Take in what a try saw at its start; return what of it is new.
 
         What an earlier try saw stands only for its own calls: a later one may meet another state of affairs.
         """
-        self.seen &= self.doubtful
-        new = keys - self.seen
-        self.seen |= new
+        self.observed_before &= self.doubtful
+        new = keys - self.observed_before
+        self.observed_before |= new
         return new
 
-    def learn(self, outcome: Outcome) -> None:
+    def apply(self, outcome: Outcome) -> None:
         """Take in an outcome."""
         known = self.outcomes.get(outcome.key)
-        if known is None or outcome.result.final or not known.result.final:
+        if known is None or outcome.kind.final or not known.kind.final:
             self.outcomes[outcome.key] = outcome
-        if outcome.unanswered or outcome.result is Result.UNKNOWN:
+        if outcome.unanswered or outcome.kind is OutcomeKind.UNKNOWN:
             self.unanswered.add(outcome.key)
         self.in_doubt.discard(outcome.key)
 
@@ -249,13 +249,17 @@ class Journal:
             self.store.uri(f"{self.folder}/{session}") for session in heads
         }
         if missing:
-            self.state.lost = self._expected
-        more = {**self._about, "lost": self.state.lost} if self.state.lost else self._about
+            self.state.missing_session = self._expected
+        more = (
+            {**self._about, "missing_session": self.state.missing_session}
+            if self.state.missing_session
+            else self._about
+        )
         begun = self._publish(OPEN, [], manifest=manifest, read=heads, calls_end_within=self._calls_end_within, **more)
         flights = [flight for flight in self._flights.values() if flight.keys]
         if missing:  # nobody knows what it says, so the last call is taken to have begun just now
             flights.append(_Flight(self._calls_end_within, begun))
-        self._quiet_at = max((min(each.last, begun) + each.within + _SKEW for each in flights), default=0.0)
+        self._settled_at = max((min(each.last, begun) + each.within + _SKEW for each in flights), default=0.0)
         return bool(heads)
 
     def _take(self, segment: Segment, manifest: str) -> None:
@@ -270,7 +274,7 @@ class Journal:
             if _order(header) > _order(self._started):
                 raise _taken_over(session)
             self._flights[session] = _Flight(header["calls_end_within"])
-            state.lost = header.get("lost", state.lost)
+            state.missing_session = header.get("missing_session", state.missing_session)
         flight = self._flights[session]
         if kind in {INTENTS, ALIVE}:
             flight.last = datetime.fromisoformat(header["time"]).timestamp()
@@ -278,30 +282,30 @@ class Journal:
             keys = {line["key"] for line in segment.lines}
             state.in_doubt |= keys
             flight.keys |= keys
-        elif kind == SEEN:
-            state.see({line["key"] for line in segment.lines})
+        elif kind == OBSERVED:
+            state.observe({line["key"] for line in segment.lines})
         elif kind == OUTCOMES:
             for line in segment.lines:
-                outcome = Outcome.of(line)
-                state.learn(outcome)
-                if outcome.key not in state.unanswered or outcome.result.final:
+                outcome = Outcome.from_dict(line)
+                state.apply(outcome)
+                if outcome.key not in state.unanswered or outcome.kind.final:
                     flight.keys.discard(outcome.key)
 
-    def quiet_in(self) -> float:
+    def seconds_until_settled(self) -> float:
         """Return the seconds until no call that went unanswered can take effect any more."""
-        return max(0.0, self._quiet_at - self._clock())
+        return max(0.0, self._settled_at - self._clock())
 
-    def lose(self) -> None:
+    def note_unanswered(self) -> None:
         """Take note that a call went unanswered just now."""
-        self._quiet_at = max(self._quiet_at, self._clock() + self._call_seconds)
+        self._settled_at = max(self._settled_at, self._clock() + self._call_seconds)
 
-    def see(self, keys: Set[str]) -> None:
+    def record_observed(self, keys: Set[str]) -> None:
         """Publish which records were seen to be there, for a later try that must judge an unanswered call.
 
         :raises EvidenceError: the store cannot be written.
         """
-        if self.state.seen or keys:
-            self._publish(SEEN, [{"key": key} for key in sorted(self.state.see(keys))])
+        if self.state.observed_before or keys:
+            self._publish(OBSERVED, [{"key": key} for key in sorted(self.state.observe(keys))])
 
     def intend(self, keys: Iterable[str]) -> None:
         """Publish what is about to be called; return only when it is on storage.
@@ -311,7 +315,7 @@ class Journal:
         """
         lines = [{"key": key} for key in keys]
         self.state.in_doubt |= {line["key"] for line in lines}
-        self._hold(INTENTS, lines)
+        self._renew_lease(INTENTS, lines)
 
     def keep_alive(self) -> None:
         """Renew the right to begin calls; to be called every ``LEASE / 5`` seconds while there are any.
@@ -320,9 +324,9 @@ class Journal:
         :raises EvidenceError: as :meth:`intend`.
         """
         if self._clock() > self._lease_until - LEASE / 2:
-            self._hold(ALIVE, [])
+            self._renew_lease(ALIVE, [])
 
-    def may_call(self) -> bool:
+    def holds_lease(self) -> bool:
         """Tell whether a call may be begun now."""
         return self._clock() < self._lease_until
 
@@ -334,7 +338,7 @@ class Journal:
         if outcomes:
             self._publish(OUTCOMES, [outcome.fields() for outcome in outcomes])
             for outcome in outcomes:
-                self.state.learn(outcome)
+                self.state.apply(outcome)
 
     def check_fence(self) -> None:
         """Stop if a newer try has opened the journal.
@@ -353,7 +357,7 @@ class Journal:
                 raise _taken_over(session)
             self._known.add(session)
 
-    def _hold(self, kind: str, lines: Sequence[Mapping[str, Any]]) -> None:
+    def _renew_lease(self, kind: str, lines: Sequence[Mapping[str, Any]]) -> None:
         begun = self._publish(kind, lines)
         self.check_fence()
         self._lease_until = begun + LEASE

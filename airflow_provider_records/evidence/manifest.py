@@ -117,7 +117,7 @@ def key_of(line: bytes) -> str:
 def _distinct(items: Iterable[object]) -> Iterator[bytes]:
     keys, targets = _Digests(), _Digests()
     for item in items:
-        record = Record.of(item)
+        record = Record.from_item(item)
         line = record.line()
         content = _short(line)
         known = keys.put(_short(record.key), content)

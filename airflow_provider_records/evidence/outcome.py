@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Result(StrEnum):
+class OutcomeKind(StrEnum):
     """What became of a record."""
 
     DESTROYED = "destroyed"
@@ -39,8 +39,8 @@ class Result(StrEnum):
         return self in _GONE
 
 
-_OPEN = frozenset({Result.FAILED, Result.UNKNOWN, Result.NOT_ATTEMPTED})
-_GONE = frozenset({Result.DESTROYED, Result.RECYCLED, Result.ABSENT})
+_OPEN = frozenset({OutcomeKind.FAILED, OutcomeKind.UNKNOWN, OutcomeKind.NOT_ATTEMPTED})
+_GONE = frozenset({OutcomeKind.DESTROYED, OutcomeKind.RECYCLED, OutcomeKind.ABSENT})
 
 
 class Proof(StrEnum):
@@ -74,7 +74,7 @@ class Outcome:
     """
 
     key: str
-    result: Result
+    kind: OutcomeKind
     proof: Proof | None = None
     reason: str | None = None
     request_id: str | None = None
@@ -83,12 +83,12 @@ class Outcome:
     unanswered: bool = False
 
     @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> Outcome:
+    def from_dict(cls, fields: Mapping[str, Any]) -> Outcome:
         """Read what :meth:`fields` wrote."""
         proof = fields.get("proof")
         return cls(
             key=fields["key"],
-            result=Result(fields["result"]),
+            kind=OutcomeKind(fields["outcome"]),
             proof=Proof(proof) if proof else None,
             reason=fields.get("reason"),
             request_id=fields.get("request_id"),
@@ -99,11 +99,11 @@ class Outcome:
 
     def fields(self) -> dict[str, str | bool]:
         """Return the outcome as plain JSON, without what is empty."""
-        pairs = {name: getattr(self, name) for name in self.__slots__}
+        pairs = {"outcome" if name == "kind" else name: getattr(self, name) for name in self.__slots__}
         return {name: value if value is True else str(value) for name, value in pairs.items() if value}
 
 
 def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """Count outcomes by result; every result has a number."""
-    found = Counter(outcome.result for outcome in outcomes)
-    return {str(result): found[result] for result in Result}
+    found = Counter(outcome.kind for outcome in outcomes)
+    return {str(kind): found[kind] for kind in OutcomeKind}

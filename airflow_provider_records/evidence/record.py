@@ -47,7 +47,7 @@ class Record:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, item: object) -> Record:
+    def from_item(cls, item: object) -> Record:
         """Make a record from an id or a mapping of its fields.
 
         :raises InvalidRecordsError: the item names no record; the message says why.
@@ -57,7 +57,7 @@ class Record:
         if not isinstance(item, Mapping):
             key = _refuse_rendered(_identifier("id", item))
             return cls(key, key)
-        return cls._of(item, _attributes)
+        return cls._from_mapping(item, _attributes)
 
     @classmethod
     def parse(cls, line: bytes) -> Record:
@@ -67,7 +67,7 @@ class Record:
         """
         try:
             # What was read from JSON is JSON, and nobody else can change it.
-            record = cls._of(json.loads(line.decode()), lambda _, value: value or {})
+            record = cls._from_mapping(json.loads(line.decode()), lambda _, value: value or {})
             if record.line() == line:
                 return record
         except (ValueError, TypeError, AttributeError, RecursionError):
@@ -75,7 +75,7 @@ class Record:
         raise InvalidRecordsError("This is no record in canonical form.")
 
     @classmethod
-    def _of(cls, item: Mapping[str, Any], attributes: Callable[[str, Any], dict[str, Any]]) -> Record:
+    def _from_mapping(cls, item: Mapping[str, Any], attributes: Callable[[str, Any], dict[str, Any]]) -> Record:
         if not item.keys() <= _FIELDS:
             unknown = ", ".join(sorted(str(name) for name in item.keys() - _FIELDS))
             raise InvalidRecordsError(

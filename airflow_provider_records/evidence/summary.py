@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import Any
 
 from airflow_provider_records.evidence.manifest import Manifest, key_of
-from airflow_provider_records.evidence.outcome import Outcome, Result, counts
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, counts
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError
@@ -58,7 +58,7 @@ class Disposal:
     @property
     def complete(self) -> bool:
         """Whether no record is left for another try."""
-        return not any(self.counts[result] for result in Result if not result.final)
+        return not any(self.counts[kind] for kind in OutcomeKind if not kind.final)
 
     @property
     def idle(self) -> bool:
@@ -68,7 +68,7 @@ class Disposal:
     @property
     def left(self) -> str:
         """What is left for another try, in words."""
-        left = (f"{self.counts[result]} {result}" for result in Result if not result.final and self.counts[result])
+        left = (f"{self.counts[kind]} {kind}" for kind in OutcomeKind if not kind.final and self.counts[kind])
         return ", ".join(left)
 
     def reference(self) -> dict[str, Any]:
@@ -100,13 +100,13 @@ class Disposal:
             fields = json.loads(content)
             named = uri.endswith(f"-{hashlib.sha256(content).hexdigest()}/disposal.json")
             if fields.pop("type") == "disposal" and named:
-                return cls.of(fields, uri)
+                return cls.from_dict(fields, uri)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         raise EvidenceError(f"{uri} is no disposal, or was changed.")
 
     @classmethod
-    def of(cls, fields: Mapping[str, Any], uri: str = "") -> Disposal:
+    def from_dict(cls, fields: Mapping[str, Any], uri: str = "") -> Disposal:
         """Make a disposal from its fields as JSON has them.
 
         :param fields: all fields except ``uri``.
@@ -133,7 +133,7 @@ class Disposal:
             and all(type(self.made.get(name)) is int for name in ("map_index", "try_number"))
             and isinstance(self.options, dict)
             and isinstance(self.counts, dict)
-            and set(self.counts) == set(Result)
+            and set(self.counts) == set(OutcomeKind)
             and all(type(number) is int and number >= 0 for number in self.counts.values())
         )
 
@@ -148,10 +148,10 @@ class Disposal:
             for line in file:
                 digest.update(line)
                 try:
-                    outcome = Outcome.of(json.loads(line))
+                    outcome = Outcome.from_dict(json.loads(line))
                 except (ValueError, TypeError, KeyError, AttributeError):
                     raise EvidenceError(f"The outcomes at {self.outcomes} were changed, or are none.") from None
-                found[str(outcome.result)] += 1
+                found[str(outcome.kind)] += 1
                 yield outcome
         if not self.outcomes.endswith(f"/{digest.hexdigest()}.jsonl"):
             raise EvidenceError(f"The outcomes at {self.outcomes} were changed: their bytes do not match their name.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.exceptions import ConfigurationError, TooManyRecordsError
 
 _ENOUGH_TO_JUDGE = 20
@@ -49,5 +49,5 @@ class Limits:
         return calls >= _ENOUGH_TO_JUDGE and failures > self.max_failure_rate * attempted
 
 
-FAILURES = frozenset({Result.FAILED, Result.UNKNOWN})
+FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.UNKNOWN})
 """What the failure rate counts; a business refusal is no failure of the system."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from airflow_provider_records.evidence.outcome import Outcome, Result, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import RecordsError, StopError, UnavailableError
 from airflow_provider_records.systems.base import System
@@ -21,7 +21,7 @@ def rehearse(system: System, records: Sequence[Record], *, concurrency: int) -> 
 
     def look(batch: Sequence[Record]) -> list[Outcome]:
         try:
-            answers = system.settle(batch)
+            answers = system.resolve_unanswered(batch)
         except (StopError, UnavailableError):
             raise
         except RecordsError as error:
@@ -36,10 +36,10 @@ def rehearse(system: System, records: Sequence[Record], *, concurrency: int) -> 
 def _sight(answer: Outcome | None) -> str:
     if answer is None:
         return "is there and would be sent"
-    if answer.result.gone:
+    if answer.kind.gone:
         return "is not there any more"
-    return "cannot be looked up" if answer.result is Result.UNKNOWN else f"would be {answer.result}: {answer.reason}"
+    return "cannot be looked up" if answer.kind is OutcomeKind.UNKNOWN else f"would be {answer.kind}: {answer.reason}"
 
 
 def _rehearsed(record: Record, reason: str) -> Outcome:
-    return Outcome(record.key, Result.NOT_ATTEMPTED, reason=f"dry run: {reason}", time=now())
+    return Outcome(record.key, OutcomeKind.NOT_ATTEMPTED, reason=f"dry run: {reason}", time=now())

@@ -16,7 +16,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import (
     NotFoundError,
@@ -41,7 +41,7 @@ _MAY_STILL_ACT = (None, 502, 503, 504)
 
 
 @dataclass
-class Halt:
+class StopState:
     """Whether the sending of a try has ended, and why.
 
     :param reason: empty as long as it goes on.
@@ -51,24 +51,24 @@ class Halt:
     """
 
     reason: str = ""
-    fatal: bool = False
-    hurried: bool = False
+    no_retry: bool = False
+    skip_probes: bool = False
     retry_after: float | None = None
 
-    def end(self, reason: str) -> None:
+    def stop_because(self, reason: str) -> None:
         """Send nothing more; the first reason stays."""
         self.reason = self.reason or reason
 
-    def give_up(self, error: VendorError) -> None:
+    def stop(self, error: VendorError) -> None:
         """Send nothing more because of an error."""
-        self.fatal = self.fatal or not error.retry
+        self.no_retry = self.no_retry or not error.retry
         self.retry_after = self.retry_after or error.retry_after
-        self.end(str(error))
+        self.stop_because(str(error))
 
-    def heed(self, error: VendorError) -> None:
+    def stop_on(self, error: VendorError) -> None:
         """Give up where no further request makes sense, now or until somebody changes something."""
         if isinstance(error, (StopError, UnavailableError)):
-            self.give_up(error)
+            self.stop(error)
 
 
 class Attempts:
@@ -80,10 +80,10 @@ class Attempts:
     :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
     """
 
-    def __init__(self, system: System, journal: Journal, halt: Halt, *, verify: bool) -> None:
+    def __init__(self, system: System, journal: Journal, stop_state: StopState, *, verify: bool) -> None:
         self.system = system
         self.journal = journal
-        self.halt = halt
+        self.stop_state = stop_state
         self.verify = verify
         self._causes: dict[str, str] = {}
         self._calls = Counter[str]()
@@ -96,17 +96,17 @@ class Attempts:
         """
         if not getattr(self._thread, "disposing", False):
             return True
-        while not self.halt.reason:
-            if self.journal.may_call():
+        while not self.stop_state.reason:
+            if self.journal.holds_lease():
                 return True
             time.sleep(_NAP)
         return False
 
-    def wait_until_quiet(self) -> None:
+    def wait_for_in_flight(self) -> None:
         """Let unanswered calls come to their end, lest they take effect after we have looked."""
-        if (seconds := self.journal.quiet_in()) > 0:
+        if (seconds := self.journal.seconds_until_settled()) > 0:
             log.info("Calls that went unanswered may still take effect; waiting %.0f s before looking", seconds)
-        while not self.halt.hurried and (left := self.journal.quiet_in()) > 0:
+        while not self.stop_state.skip_probes and (left := self.journal.seconds_until_settled()) > 0:
             time.sleep(min(left, _NAP))
 
     def make(self, batch: Sequence[Record], doubtful: Set[str], round_: int) -> dict[str, Outcome]:
@@ -127,9 +127,9 @@ class Attempts:
             record.key for record in batch if record.key in doubtful or record.key in self.journal.state.unanswered
         }
         send = list(batch)
-        journal_lost = bool(self.journal.state.lost)
+        journal_lost = bool(self.journal.state.missing_session)
         if look := [record for record in batch if journal_lost or record.key in doubtful]:
-            self._settle(look, found)
+            self._resolve_unanswered(look, found)
             if journal_lost:
                 found |= {key: _unclaimed(outcome) for key, outcome in found.items() if key not in self._causes}
             send = [record for record in batch if record.key not in found]
@@ -137,7 +137,7 @@ class Attempts:
             if spent := [record for record in send if self._calls[record.key] == _CALLS or round_ == ROUNDS - 1]:
                 reason = "two calls did not do it, and it is still there; the last one: "
                 found |= {
-                    record.key: Outcome(record.key, Result.FAILED, reason=reason + self._causes[record.key])
+                    record.key: Outcome(record.key, OutcomeKind.FAILED, reason=reason + self._causes[record.key])
                     for record in spent
                 }
                 send = [record for record in send if record.key not in found]
@@ -148,11 +148,11 @@ class Attempts:
                 break
             left_open = self._dispose(send, frozenset(unanswered), found)
             unanswered |= {record.key for record in left_open}
-            send = self._settle(left_open, found) if left_open else []
+            send = self._resolve_unanswered(left_open, found) if left_open else []
         if confused := [key for key, outcome in found.items() if key != outcome.key]:
             raise ValueError(f"{self.system.name} answered for another record than {confused[0]!r}")
         return {
-            key: replace(outcome, unanswered=True) if key in unanswered and not outcome.result.final else outcome
+            key: replace(outcome, unanswered=True) if key in unanswered and not outcome.kind.final else outcome
             for key, outcome in found.items()
         }
 
@@ -162,7 +162,7 @@ class Attempts:
         try:
             answers = self.system.dispose(batch, unanswered)
         except _NOT_DONE as error:
-            self.halt.heed(error)
+            self.stop_state.stop_on(error)
             unsent = isinstance(error, UnavailableError)
             found |= {record.key: self.not_attempted(record) if unsent else _failed(record, error) for record in batch}
             return []
@@ -171,7 +171,7 @@ class Attempts:
             self._causes |= {record.key: str(error) for record in batch}
             if error.status not in _MAY_STILL_ACT:
                 return list(batch)
-            self.journal.lose()
+            self.journal.note_unanswered()
             return []
         left_open = []
         for record, answer in zip(batch, answers, strict=True):
@@ -183,24 +183,25 @@ class Attempts:
         return left_open
 
     def _verified(self, record: Record, outcome: Outcome) -> Outcome:
-        if not self.verify or not outcome.result.gone or outcome.proof is not Proof.RESPONSE:
+        if not self.verify or not outcome.kind.gone or outcome.proof is not Proof.RESPONSE:
             return outcome
         try:
             return self.system.verify(record, outcome)
         except VendorError as error:
-            self.halt.heed(error)
+            self.stop_state.stop_on(error)
             log.warning("%s; the outcome of %s stays proven by the answer only", error, record.key)
             return outcome
 
-    def _settle(self, batch: Sequence[Record], found: dict[str, Outcome]) -> list[Record]:
+    def _resolve_unanswered(self, batch: Sequence[Record], found: dict[str, Outcome]) -> list[Record]:
         """Look what became of records; return those that are still there."""
         try:
-            answers = self.system.settle(batch)
+            answers = self.system.resolve_unanswered(batch)
         except VendorError as error:
-            self.halt.heed(error)
+            self.stop_state.stop_on(error)
             reason = f"its call went unanswered and it could not be looked up: {error}"
             found |= {
-                record.key: Outcome(record.key, Result.UNKNOWN, reason=reason, detail=error.detail) for record in batch
+                record.key: Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason, detail=error.detail)
+                for record in batch
             }
             return []
         there = []
@@ -213,20 +214,20 @@ class Attempts:
 
     def not_attempted(self, record: Record) -> Outcome:
         """Return the outcome of a record for which there was no call."""
-        reason = f"not sent: {self.halt.reason}" if self.halt.reason else "not sent"
-        return Outcome(record.key, Result.NOT_ATTEMPTED, reason=reason, time=now())
+        reason = f"not sent: {self.stop_state.reason}" if self.stop_state.reason else "not sent"
+        return Outcome(record.key, OutcomeKind.NOT_ATTEMPTED, reason=reason, time=now())
 
 
 def _unclaimed(outcome: Outcome) -> Outcome:
     """Judge what a look shows where the journal is lost that would say whether we ever called for the record."""
     if outcome.proof is Proof.INFERRED:
         reason = "it is gone; the journal that would say whether by us is lost"
-        return replace(outcome, result=Result.ABSENT, proof=Proof.PROBE, reason=reason)
-    if outcome.result.gone:
+        return replace(outcome, kind=OutcomeKind.ABSENT, proof=Proof.PROBE, reason=reason)
+    if outcome.kind.gone:
         return outcome
     reason = f"the journal that would say whether it was sent is lost; a look says: {outcome.reason}"
-    return replace(outcome, result=Result.UNKNOWN, proof=None, reason=reason)
+    return replace(outcome, kind=OutcomeKind.UNKNOWN, proof=None, reason=reason)
 
 
 def _failed(record: Record, error: VendorError) -> Outcome:
-    return Outcome(record.key, Result.FAILED, reason=str(error), request_id=error.request_id, detail=error.detail)
+    return Outcome(record.key, OutcomeKind.FAILED, reason=str(error), request_id=error.request_id, detail=error.detail)

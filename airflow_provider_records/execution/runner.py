@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from airflow_provider_records.evidence.journal import LEASE, Journal
-from airflow_provider_records.evidence.outcome import Outcome, Result, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
 from airflow_provider_records.execution.limits import FAILURES, Limits
-from airflow_provider_records.execution.retries import ROUNDS, Attempts, Halt
+from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState
 from airflow_provider_records.systems.base import System
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Chunk:
 
     begun: float
     records: int
-    found: Counter[Result] = field(default_factory=Counter)
+    found: Counter[OutcomeKind] = field(default_factory=Counter)
     ended: float = 0.0
     flying: int = 0
 
@@ -51,7 +51,7 @@ class _Progress:
     lock: threading.Lock = field(default_factory=threading.Lock)
     begun: float = field(default_factory=time.monotonic)
     said: float = field(default_factory=time.monotonic)
-    found: Counter[Result] = field(default_factory=Counter)
+    found: Counter[OutcomeKind] = field(default_factory=Counter)
     calls: int = 0
     attempted: int = 0
     failures: int = 0
@@ -65,10 +65,10 @@ class _Progress:
             self.attempted += unanswered
             self.failures += unanswered
             for outcome in outcomes:
-                self.found[outcome.result] += 1
-                if outcome.result is not Result.NOT_ATTEMPTED:
+                self.found[outcome.kind] += 1
+                if outcome.kind is not OutcomeKind.NOT_ATTEMPTED:
                     self.attempted += 1
-                    self.failures += outcome.result in FAILURES
+                    self.failures += outcome.kind in FAILURES
             self.calls += self.attempted > before
             return self.limits.too_many_failures(self.calls, self.attempted, self.failures)
 
@@ -85,7 +85,7 @@ class _Progress:
         self.said = time.monotonic()
         rate = self.attempted / (self.said - self.begun)
         left = f"{(self.total - self.attempted) / rate:.0f} s left" if rate else "no answer yet"
-        found = [f"{self.found[result]} {result}" for result in Result if self.found[result]]
+        found = [f"{self.found[kind]} {kind}" for kind in OutcomeKind if self.found[kind]]
         found += [f"{self.unanswered} unanswered"] if self.unanswered else []
         counts = ", ".join(found) or "none"
         log.info("%s of %s records (%s), %.1f a second, %s", self.attempted, self.total, counts, rate, left)
@@ -121,14 +121,14 @@ class Runner:
         self.concurrency = concurrency
         self.report = report
         self.interrupt = interrupt
-        self.halt = Halt()
-        self._attempts = Attempts(system, journal, self.halt, verify=verify)
+        self.stop_state = StopState()
+        self._attempts = Attempts(system, journal, self.stop_state, verify=verify)
         self._error: BaseException | None = None
 
     def stop(self, reason: str) -> None:
         """Send nothing more and end at once; may be called from a signal handler."""
-        self.halt.hurried = True
-        self.halt.end(reason)
+        self.stop_state.skip_probes = True
+        self.stop_state.stop_because(reason)
 
     def may_send(self) -> bool:
         """Tell whether this thread may begin a request that changes something; asked before each by the client."""
@@ -147,15 +147,15 @@ class Runner:
             raise EvidenceError(f"The list names {twice!r} twice; nothing was sent.")
         state = self.journal.state
         todo = [
-            record for record in records if (known := state.outcomes.get(record.key)) is None or not known.result.final
+            record for record in records if (known := state.outcomes.get(record.key)) is None or not known.kind.final
         ]
         doubtful = state.doubtful
         if todo:
-            self._attempts.wait_until_quiet()
+            self._attempts.wait_for_in_flight()
             try:
-                self.journal.see(self.system.prepare(todo, state.seen & doubtful))
+                self.journal.record_observed(self.system.prepare(todo, state.observed_before & doubtful))
             except VendorError as error:
-                self.halt.give_up(error)
+                self.stop_state.stop(error)
             else:
                 self._send_in_rounds(todo, doubtful)
         self._admit_doubt(todo)
@@ -167,18 +167,18 @@ class Runner:
         for round_ in range(ROUNDS):
             self._send(todo, doubtful, progress, round_)
             todo = [record for record in todo if record.key in self.journal.state.in_doubt]
-            if not todo or self.halt.hurried or self.halt.fatal:
+            if not todo or self.stop_state.skip_probes or self.stop_state.no_retry:
                 return
             doubtful = {record.key for record in todo}
             progress.next_round()
-            self._attempts.wait_until_quiet()
+            self._attempts.wait_for_in_flight()
 
     def _admit_doubt(self, todo: Sequence[Record]) -> None:
         """Say ``unknown`` of what this try or an earlier one may have called, and nobody has looked at since."""
-        reason = f"a call may have gone unanswered, and it was not looked up: {self.halt.reason}"
+        reason = f"a call may have gone unanswered, and it was not looked up: {self.stop_state.reason}"
         self.journal.record(
             [
-                Outcome(record.key, Result.UNKNOWN, reason=reason, time=now())
+                Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason, time=now())
                 for record in todo
                 if record.key in self.journal.state.in_doubt
             ]
@@ -208,7 +208,7 @@ class Runner:
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
             try:
                 while more or flying:
-                    more = more and not self.halt.hurried and (not self.halt.reason or round_ > 0)
+                    more = more and not self.stop_state.skip_probes and (not self.stop_state.reason or round_ > 0)
                     if more and len(flying) <= width:
                         begun, next_ = time.time(), list(islice(batches, width))
                         more = len(next_) == width
@@ -224,7 +224,7 @@ class Runner:
                     if not enough():
                         signal.wait(LEASE / 5)
                     self._publish([landed.popleft() for _ in range(len(landed))], flying)
-                    if flying and not self.halt.reason:
+                    if flying and not self.stop_state.reason:
                         self.journal.keep_alive()
                     progress.say()
             except BaseException as error:
@@ -246,7 +246,7 @@ class Runner:
         for future in landed:
             chunk = flying.pop(future)
             chunk.flying -= 1
-            chunk.found.update(outcome.result for outcome in future.result())
+            chunk.found.update(outcome.kind for outcome in future.result())
             if not chunk.flying:
                 chunk.ended = time.time()
                 self.report(chunk)
@@ -259,13 +259,13 @@ class Runner:
             found = self._attempts.make(batch, doubtful, round_)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the outcomes of the others
             self._error = error
-            self.halt.end(f"an unexpected error ({type(error).__name__})")
+            self.stop_state.stop_because(f"an unexpected error ({type(error).__name__})")
             reason = f"unexpected {type(error).__name__} while it was carried out"
-            found = {record.key: Outcome(record.key, Result.UNKNOWN, reason=reason) for record in batch}
+            found = {record.key: Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason) for record in batch}
         time_ = now()
         outcomes = [replace(outcome, time=outcome.time or time_) for outcome in found.values()]
         if progress.add(outcomes, len(batch) - len(outcomes)):
-            self.halt.end(
+            self.stop_state.stop_because(
                 f"more than {self.limits.max_failure_rate:.0%} of the calls failed (max_failure_rate); "
                 "see their reasons"
             )

@@ -300,7 +300,7 @@ class EnaioHook(VendorHook):
                 "would move objects to the recycle bin; nothing was deleted. Use hard_delete=False, or DMS from 5.0.0."
             )
 
-    def try_out(self) -> str:
+    def check_connection(self) -> str:
         """Log in and read the service's version."""
         answer = self._info()
         if answer.status == 404:
@@ -357,7 +357,7 @@ class EnaioHook(VendorHook):
     def _page(self, answer: Answer, what: str) -> Page:
         body = self._json(answer, what)
         try:
-            page = Page.of(body)
+            page = Page.from_json(body)
         except (ValueError, RecursionError):
             self._unreadable(answer, what, "is no list of objects as the vendor describes it")
         self._service_seen.set()

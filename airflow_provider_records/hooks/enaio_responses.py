@@ -64,7 +64,7 @@ class EnaioObject:
     permissions: Mapping[str, tuple[str, ...]] | None = None
 
     @classmethod
-    def of(cls, item: object) -> EnaioObject:
+    def from_json(cls, item: object) -> EnaioObject:
         """Read one entry of ``objects``.
 
         :raises ValueError: it is not what the vendor describes.
@@ -97,13 +97,13 @@ class Page:
     total: int | None
 
     @classmethod
-    def of(cls, body: object) -> Page:
+    def from_json(cls, body: object) -> Page:
         """Read the envelope that GET and search share.
 
         :raises ValueError: it is not what the vendor describes.
         """
         envelope = typed(body, dict)
-        objects = [EnaioObject.of(item) for item in typed(envelope.get("objects"), list)]
+        objects = [EnaioObject.from_json(item) for item in typed(envelope.get("objects"), list)]
         if typed(envelope.get("numItems", len(objects)), int) != len(objects):
             raise ValueError("numItems is not the number of objects")
         more, total = envelope.get("hasMoreItems"), envelope.get("totalNumItems")

@@ -72,7 +72,7 @@ class OpusHook(VendorHook):
             raise ConfigurationError(
                 f"Connection {connection.conn_id!r}: field 'region' must be one of {', '.join(HOSTS)}."
             )
-        settings = Settings.of(connection, extra, cls.own_extras, HOSTS[region] if region else None)
+        settings = Settings.from_connection(connection, extra, cls.own_extras, HOSTS[region] if region else None)
         if region and urlsplit(settings.base_url).hostname != HOSTS[region]:
             raise ConfigurationError(
                 f"Connection {connection.conn_id!r}: field 'region' stands for the host {HOSTS[region]}, but field "
@@ -190,7 +190,7 @@ class OpusHook(VendorHook):
         body = {"disposalIds": list(ids)}
         return self.send("destroy_records", "DELETE", self._records_url, read, repeatable=False, json=body)
 
-    def try_out(self) -> str:
+    def check_connection(self) -> str:
         """Fetch a token and, with a connector id, ask for a due list that is certainly empty."""
         self.auth.token()
         if (connector := self.connector_id) is None:

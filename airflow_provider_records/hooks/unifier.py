@@ -118,7 +118,7 @@ class UnifierHook(VendorHook):
             ) from None
 
     def _read_login(self, answer: Answer) -> Token:
-        envelope = Envelope.of(answer)
+        envelope = Envelope.from_json(answer)
         status = envelope.status if envelope else None
         code = answer.status if status is None else status
         where = f"{self._where('login')}: status {code}"
@@ -137,7 +137,7 @@ class UnifierHook(VendorHook):
 
     def verdict(self, answer: Answer) -> int:
         """Let the body's ``status`` decide, if it can be read: a 401 may come under HTTP 200, a 12766 under 403."""
-        envelope = Envelope.of(answer)
+        envelope = Envelope.from_json(answer)
         if envelope is None or envelope.status is None:
             return answer.status
         return envelope.status if envelope.status in {401, 403, 429} else 200
@@ -212,7 +212,7 @@ class UnifierHook(VendorHook):
 
         def read(answer: Answer) -> list[Node]:
             envelope = self._open(answer, f"folder {folder}", _LIST)
-            nodes = [Node.of(row) for row in envelope.rows]
+            nodes = [Node.from_json(row) for row in envelope.rows]
             # The list of another folder would make every document of this one seem to be gone.
             if any(
                 (parent and node.parent_node_id not in {"", parent})
@@ -323,7 +323,7 @@ class UnifierHook(VendorHook):
         options = json.dumps({"filter_condition": f"projectnumber={project_number}"})
         return self._get("shell", ["admin/projectshell"], {"options": options}, read)
 
-    def try_out(self) -> str:
+    def check_connection(self) -> str:
         """Sign in and list the root of the company's documents."""
         self.auth.token()
         try:
@@ -346,7 +346,7 @@ class UnifierHook(VendorHook):
 
     def _open(self, answer: Answer, about: str, codes: Codes) -> Envelope:
         """Return the envelope of a success, or raise what the answer means."""
-        envelope = Envelope.of(answer)
+        envelope = Envelope.from_json(answer)
         status = envelope.status if envelope else None
         where = f"{self._where(answer.call)}, {about}"
         facts: dict[str, Any] = {

@@ -51,7 +51,7 @@ class Node:
     file_id: str
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Node:
+    def from_json(cls, row: Mapping[str, Any]) -> Node:
         """Read one row; its keys are display labels, and the one of the name varies.
 
         :raises UnreadableAnswerError: no node id; without the row its document would seem to be gone.
@@ -108,7 +108,7 @@ class Envelope:
         return self.data
 
     @classmethod
-    def of(cls, answer: Answer) -> Envelope | None:
+    def from_json(cls, answer: Answer) -> Envelope | None:
         """Open an answer; None if it is no JSON object, alone or in an array of one."""
         try:
             body = answer.json()

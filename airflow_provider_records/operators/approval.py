@@ -18,7 +18,7 @@ from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.authorization import manifest_reference, own_approvals
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.reporting import approval_request
-from airflow_provider_records.task.context import evidence_store, hard_stops, task_facts
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
 from airflow_provider_records.task.links import list_url
 from airflow_provider_records.task.records import resolve
 from airflow_provider_records.task.templating import RecordsOperator
@@ -92,7 +92,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 return manifest_reference(manifest, [approval.uri for approval in given])
             self.assigned_users = self._eligible(context, given)
             _refuse_old_page(context, manifest.digest)
-            facts = task_facts(context)
+            facts = provenance(context)
             self.subject = approval_request.subject(manifest, self.task_id)
             self.body = approval_request.body(
                 manifest,
@@ -252,7 +252,7 @@ class Answer:
 
 def _source(context: Context) -> dict[str, Any]:
     """Return where the answer was given."""
-    facts = task_facts(context)
+    facts = provenance(context)
     return {
         "kind": "airflow",
         "dag": facts["dag_id"],

@@ -11,19 +11,19 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAlias
 
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.summary import Disposal
 
 DISPOSALS = AssetAlias("records_disposals")
 
 
-def disposed(system: str, result: str = Result.DESTROYED) -> Asset:
+def disposed(system: str, kind: str = OutcomeKind.DESTROYED) -> Asset:
     """Return the asset that changes when records of a system are disposed of.
 
     :param system: ``enaio``, ``unifier`` or ``opus``.
     :param result: ``destroyed``; or ``recycled``, which is never called destroyed. In Opus it means: marked.
     """
-    return Asset(name=f"records_{result}_{system}", uri=f"x-records://{system}/{result}")
+    return Asset(name=f"records_{kind}_{system}", uri=f"x-records://{system}/{kind}")
 
 
 def events(disposal: Disposal) -> Iterator[tuple[Asset, dict[str, Any]]]:
@@ -31,7 +31,7 @@ def events(disposal: Disposal) -> Iterator[tuple[Asset, dict[str, Any]]]:
 
     Records of earlier tries are counted too: only the try that ends well emits.
     """
-    for result in (Result.DESTROYED, Result.RECYCLED):
-        if disposal.counts[result]:
-            extra = {**disposal.reference(), "records": disposal.counts[result], "outcomes": disposal.outcomes}
-            yield disposed(disposal.system, result), extra
+    for kind in (OutcomeKind.DESTROYED, OutcomeKind.RECYCLED):
+        if disposal.counts[kind]:
+            extra = {**disposal.reference(), "records": disposal.counts[kind], "outcomes": disposal.outcomes}
+            yield disposed(disposal.system, kind), extra

@@ -12,16 +12,16 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.evidence.authorization import Selection
 from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome, Result, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.summary import Disposal, write_outcomes
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
-from airflow_provider_records.execution.retries import Halt
+from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
 from airflow_provider_records.systems.base import System
-from airflow_provider_records.task.context import evidence_store, hard_stops, task_facts, task_folder
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, task_folder
 from airflow_provider_records.task.lineage import lineage
 from airflow_provider_records.task.links import DisposalLink
 from airflow_provider_records.task.records import accepted_results, resolve
@@ -68,7 +68,7 @@ class DisposeOperator(RecordsOperator):
         self,
         *,
         records: Any,  # noqa: ANN401 - templated; checked when the task runs
-        accept: Sequence[str] = (Result.DESTROYED.value,),
+        accept: Sequence[str] = (OutcomeKind.DESTROYED.value,),
         require_approval: bool = True,
         min_approvals: int | None = None,
         max_records: int | None = None,
@@ -140,7 +140,7 @@ class DisposeOperator(RecordsOperator):
         with hard_stops():
             limits, min_approvals = self._limits()
             selection = resolve(self.records, evidence_store(), accepted_results(self.accept))
-            disposal, halt = self._carry_out(context, selection, limits, min_approvals)
+            disposal, stop_state = self._carry_out(context, selection, limits, min_approvals)
         self._done = disposal
         reference = disposal.reference()
         self.log.info("%s: %s", self.system_name, ", ".join(f"{n} {name}" for name, n in disposal.counts.items() if n))
@@ -152,10 +152,10 @@ class DisposeOperator(RecordsOperator):
         context["ti"].xcom_push(key="return_value", value=reference)
         why = (disposal.stopped or "see the log").rstrip(".")
         problem = f"{disposal.left} of {selection.manifest.count} records; {why}."
-        if halt.fatal:
+        if stop_state.no_retry:
             raise AirflowFailException(problem)
         incomplete = DisposalIncompleteError(f"{problem} The next try carries on with them.")
-        incomplete.retry_after = halt.retry_after
+        incomplete.retry_after = stop_state.retry_after
         raise incomplete
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:  # noqa: ANN401
@@ -178,11 +178,11 @@ class DisposeOperator(RecordsOperator):
 
     def _carry_out(
         self, context: Context, selection: Selection, limits: Limits, min_approvals: int
-    ) -> tuple[Disposal, Halt]:
-        facts = task_facts(context)
+    ) -> tuple[Disposal, StopState]:
+        facts = provenance(context)
         manifest, store = selection.manifest, selection.manifest.store
         started = now()
-        halt = Halt()
+        stop_state = StopState()
         outcomes: list[Outcome] = []
         journal: Journal | None = None
         telemetry = Telemetry(self.system_name)
@@ -199,19 +199,19 @@ class DisposeOperator(RecordsOperator):
                 journal = Journal(
                     store,
                     task_folder(facts),
-                    selection.binding,
+                    selection.journal_key,
                     started=facts["run_started_at"],
                     try_number=facts["try_number"],
                     call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
                     expected=str(hints.get(_JOURNAL) or "") if hints is not None else "",
                     about={"system": self.system_name, "records": manifest.count},
                 )
-                if journal.state.lost:
+                if journal.state.missing_session:
                     self.log.warning(
                         "The journal of an earlier try (%s) is not there; do all workers reach the same [records] "
                         "evidence_path? Every record is looked at before it is sent, and what is found gone is not "
                         "claimed as our deed",
-                        journal.state.lost,
+                        journal.state.missing_session,
                     )
                 if hints is not None:
                     hints.set(_JOURNAL, journal.uri)
@@ -227,7 +227,7 @@ class DisposeOperator(RecordsOperator):
                 self._runner = runner
                 self.hook.may_send = runner.may_send
                 outcomes = runner.run(list(manifest))
-                halt = runner.halt
+                stop_state = runner.stop_state
         uri, counts = write_outcomes(store, manifest, outcomes, task_folder(facts))
         if journal is not None:
             telemetry.rest(counts)
@@ -235,7 +235,7 @@ class DisposeOperator(RecordsOperator):
             system=self.system_name,
             manifest=manifest.uri,
             digest=manifest.digest,
-            approved=[basis.manifest.digest for basis in selection.bases],
+            approved=[basis.manifest.digest for basis in selection.sources],
             approvals=selection.approvals,
             approval_required=self.require_approval,
             dry_run=self.rehearse_only,
@@ -245,11 +245,11 @@ class DisposeOperator(RecordsOperator):
             ended_at=now(),
             made=facts,
             options=self.options() if manifest.count else {},
-            stopped=halt.reason or None,
+            stopped=stop_state.reason or None,
         )
         if journal is not None:
             journal.check_fence()  # one that was given up has nothing to report
-        return disposal.write(store, task_folder(facts)), halt
+        return disposal.write(store, task_folder(facts)), stop_state
 
     def _threads(self) -> int:
         allowed = self.hook.settings.max_concurrency

@@ -19,7 +19,7 @@ from airflow_provider_records.exceptions import (
     InvalidRecordsError,
 )
 from airflow_provider_records.reporting import issue
-from airflow_provider_records.task.context import evidence_store, hard_stops, task_facts
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
 from airflow_provider_records.task.links import CertificateLink
 from airflow_provider_records.task.records import read_disposal
 
@@ -52,7 +52,7 @@ class DestructionCertificateOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the certificate; see the class."""
         with hard_stops():
-            store, facts = evidence_store(), task_facts(context)
+            store, facts = evidence_store(), provenance(context)
             if facts["map_index"] >= 0:
                 raise ConfigurationError(
                     "A run has one certificate, and a mapped task would write several over each other. Name all "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.reporting.bar import ORDER
 
 WIDTH, HEIGHT = 1000.0, 120.0
@@ -15,7 +15,7 @@ _LEAST, _FEWEST = 2.5, 30
 class Box(NamedTuple):
     """One outcome of one night."""
 
-    result: Result
+    kind: OutcomeKind
     top: float
     height: float
 
@@ -64,12 +64,12 @@ def strips(nights: Sequence[Mapping[str, Mapping[str, int]]]) -> list[Strip]:
 
 def _boxes(counts: Mapping[str, int], most: int) -> list[Box]:
     """Stack the outcomes, what went well at the bottom; what is few stays visible, at the cost of what is most."""
-    shown = [result for result in reversed(ORDER) if counts[result]]
-    heights = {result: max(_LEAST, HEIGHT * counts[result] / most) for result in shown}
-    largest = max(shown, key=lambda result: heights[result])
+    shown = [kind for kind in reversed(ORDER) if counts[kind]]
+    heights = {kind: max(_LEAST, HEIGHT * counts[kind] / most) for kind in shown}
+    largest = max(shown, key=lambda kind: heights[kind])
     heights[largest] -= max(0.0, sum(heights.values()) - HEIGHT)
     boxes, bottom = [], HEIGHT
-    for result in shown:
-        bottom -= heights[result]
-        boxes.append(Box(result, round(bottom, 2), round(heights[result], 2)))
+    for kind in shown:
+        bottom -= heights[kind]
+        boxes.append(Box(kind, round(bottom, 2), round(heights[kind], 2)))
     return boxes

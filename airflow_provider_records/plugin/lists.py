@@ -58,7 +58,7 @@ class Lists:
             file.seek(index.starts[number - 1])
             lines = [line for _ in range(PAGE) if (line := file.readline())]
         try:
-            return [Record.of(json.loads(line)) for line in lines]
+            return [Record.from_item(json.loads(line)) for line in lines]
         except (ValueError, TypeError):
             raise EvidenceError(f"{self.store.uri(self.name(digest))} is no list of records.") from None
 

@@ -10,7 +10,7 @@ from datetime import UTC
 from urllib.parse import unquote
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.plugin import access
 from airflow_provider_records.plugin.access import Run
@@ -19,7 +19,7 @@ from airflow_provider_records.reporting.verdict import RunStatus, Verdict, verdi
 
 _LARGEST = 5_000
 """Records of a disposal whose reasons are counted over many nights; longer ones have it on their night's page."""
-_WHY = (Result.BLOCKED, Result.FAILED, Result.UNKNOWN, Result.NOT_ATTEMPTED)
+_WHY = (OutcomeKind.BLOCKED, OutcomeKind.FAILED, OutcomeKind.UNKNOWN, OutcomeKind.NOT_ATTEMPTED)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
@@ -129,7 +129,7 @@ def refusals(nights: Nights, rows: Sequence[Row], pool: Executor) -> tuple[list[
     :return: the groups, the largest first, and the number of nights that are not counted since they are too large or
         cannot be read.
     """
-    found: dict[tuple[str, Result, str], list[int]] = {}
+    found: dict[tuple[str, OutcomeKind, str], list[int]] = {}
     left_out = 0
     for groups in pool.map(lambda each: _reasons(nights, each.night), rows):
         if groups is None:
@@ -141,23 +141,23 @@ def refusals(nights: Nights, rows: Sequence[Row], pool: Executor) -> tuple[list[
             counted[1] += 1
     most = sorted(found.items(), key=lambda item: -item[1][0])
     return [
-        Refusal(system, Group(result, reason, count), number) for (system, result, reason), (count, number) in most
+        Refusal(system, Group(kind, reason, count), number) for (system, kind, reason), (count, number) in most
     ], left_out
 
 
-def _reasons(nights: Nights, night: Night) -> dict[tuple[str, Result, str], int] | None:
+def _reasons(nights: Nights, night: Night) -> dict[tuple[str, OutcomeKind, str], int] | None:
     """Count what one night left by system, outcome and reason; None if it is too large or cannot be read."""
-    wanted = [each for each in night.disposals if not each.dry_run and any(each.counts[result] for result in _WHY)]
+    wanted = [each for each in night.disposals if not each.dry_run and any(each.counts[kind] for kind in _WHY)]
     if any(_records(each) > _LARGEST for each in wanted):
         return None
-    found: dict[tuple[str, Result, str], int] = {}
+    found: dict[tuple[str, OutcomeKind, str], int] = {}
     for disposal in wanted:
         groups, problem = nights.guarded(night.dag_id, night.run_id, nights.groups, [disposal])
         if problem:
             return None
         for group in groups or ():
-            if group.result in _WHY:
-                key = (disposal.system, group.result, group.reason)
+            if group.kind in _WHY:
+                key = (disposal.system, group.kind, group.reason)
                 found[key] = found.get(key, 0) + group.count
     return found
 

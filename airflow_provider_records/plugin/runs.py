@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import INTENTS, OUTCOMES, Segment, parse
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.evidence.summary import Disposal
@@ -27,7 +27,7 @@ from airflow_provider_records.exceptions import EvidenceError, RecordsError
 from airflow_provider_records.reporting.verdict import RunStatus
 
 _ROOT = "disposals"
-_DESTROYED = canonical({"result": Result.DESTROYED})[1:-1]
+_DESTROYED = canonical({"outcome": OutcomeKind.DESTROYED})[1:-1]
 _KEPT_JOURNALS = 32
 _LOG = logging.getLogger(__name__)
 _Given = ParamSpec("_Given")
@@ -160,7 +160,7 @@ class Night:
 class Group:
     """Records that were not destroyed for the same reason."""
 
-    result: Result
+    kind: OutcomeKind
     reason: str
     count: int
 
@@ -170,20 +170,20 @@ class _Watch:
     """What was read of one journal; only its new segments are read the next time."""
 
     seen: set[str] = field(default_factory=set)
-    results: dict[str, Result] = field(default_factory=dict)
+    results: dict[str, OutcomeKind] = field(default_factory=dict)
     in_air: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def learn(self, segment: Segment) -> None:
+    def apply(self, segment: Segment) -> None:
         self.seen.add(segment.name)
         if segment.header["kind"] == INTENTS:
             self.in_air |= {line["key"] for line in segment.lines}
         elif segment.header["kind"] == OUTCOMES:
             for line in segment.lines:
-                key, result = line["key"], Result(line["result"])
+                key, kind = line["key"], OutcomeKind(line["outcome"])
                 self.in_air.discard(key)
-                if result.final or key not in self.results or not self.results[key].final:
-                    self.results[key] = result
+                if kind.final or key not in self.results or not self.results[key].final:
+                    self.results[key] = kind
 
 
 class Nights:
@@ -280,11 +280,11 @@ class Nights:
 
         :raises EvidenceError: the outcomes are missing or are none.
         """
-        found: Counter[tuple[Result, str]] = Counter()
+        found: Counter[tuple[OutcomeKind, str]] = Counter()
         for disposal in disposals:
-            if sum(disposal.counts.values()) != disposal.counts[Result.DESTROYED]:
+            if sum(disposal.counts.values()) != disposal.counts[OutcomeKind.DESTROYED]:
                 found.update(self._groups(self.store.name(disposal.outcomes)))
-        return [Group(result, reason, count) for (result, reason), count in found.most_common()]
+        return [Group(kind, reason, count) for (kind, reason), count in found.most_common()]
 
     def certificate(self, dag_id: str, run_id: str, suffix: str) -> str:
         """Return the name of a run's certificate.
@@ -294,7 +294,7 @@ class Nights:
         return certificate.file_name(dag_id, run_id).removesuffix(".json") + suffix
 
     def _certificate(self, dag_id: str, run_id: str, _version: str) -> RunStatus:
-        return RunStatus.of(certificate.read(self.store, certificate.file_name(dag_id, run_id)))
+        return RunStatus.from_document(certificate.read(self.store, certificate.file_name(dag_id, run_id)))
 
     def _text(self, folder: str, name: str, fact: str) -> str:
         """Return the text that a folder's name was made of; names that had to be cut are found in the summaries."""
@@ -371,17 +371,17 @@ class Nights:
         with watch.lock:
             for name in sorted(set(segments) - watch.seen):
                 if (segment := parse(name, self.store.read(name))) is not None:
-                    watch.learn(segment)
+                    watch.apply(segment)
             counts = Counter(watch.results.values())
             return Progress(
                 str(opened.get("system", "")),
-                {str(result): counts[result] for result in Result},
+                {str(kind): counts[kind] for kind in OutcomeKind},
                 len(watch.in_air),
                 int(opened.get("records", 0)),
             )
 
-    def _read_groups(self, name: str) -> Counter[tuple[Result, str]]:
-        found: Counter[tuple[Result, str]] = Counter()
+    def _read_groups(self, name: str) -> Counter[tuple[OutcomeKind, str]]:
+        found: Counter[tuple[OutcomeKind, str]] = Counter()
         with self.store.open(name) as file:
             for line in file:
                 # An unescaped quote cannot lie within a JSON text, so this tells the lines apart unparsed.
@@ -389,7 +389,7 @@ class Nights:
                     continue
                 try:
                     fields = json.loads(line)
-                    found[Result(fields["result"]), str(fields.get("reason", ""))] += 1
+                    found[OutcomeKind(fields["outcome"]), str(fields.get("reason", ""))] += 1
                 except (ValueError, TypeError, KeyError, AttributeError):
                     raise EvidenceError(f"The outcomes at {name} were changed, or are none.") from None
         return found
@@ -397,10 +397,10 @@ class Nights:
 
 def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Add up counts by result."""
-    found = dict.fromkeys(map(str, Result), 0)
+    found = dict.fromkeys(map(str, OutcomeKind), 0)
     for each in counts:
-        for result, number in each.items():
-            found[result] += number
+        for kind, number in each.items():
+            found[kind] += number
     return found
 
 

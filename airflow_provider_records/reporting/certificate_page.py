@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from airflow_provider_records.evidence.outcome import Outcome, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record, canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
@@ -25,7 +25,7 @@ def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Dispos
     :param disposals: those of the certificate, in its order.
     :raises EvidenceError: a list or its outcomes cannot be read.
     """
-    status = RunStatus.of(document)
+    status = RunStatus.from_document(document)
     stream = (
         environment(Path(__file__).parent / "templates")
         .get_template("certificate.html")
@@ -38,7 +38,7 @@ def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Dispos
             demanded=_demanded(document),
             order=ORDER,
             words=wording,
-            rows=lambda place, result: _rows(store, disposals[place], result),
+            rows=lambda place, kind: _rows(store, disposals[place], kind),
             taken_out=lambda approval: _taken_out(store, approval),
         )
     )
@@ -75,14 +75,14 @@ def _demanded(document: Mapping[str, Any]) -> list[tuple[str, int]]:
     )
 
 
-def _rows(store: Store, disposal: Disposal, result: Result) -> Iterator[tuple[int, Record, Outcome]]:
+def _rows(store: Store, disposal: Disposal, kind: OutcomeKind) -> Iterator[tuple[int, Record, Outcome]]:
     """Read the records with one outcome, each with its place on the list."""
     # An unescaped quote cannot lie within a JSON text, so this tells the lines apart before they are parsed.
-    wanted = canonical({"result": result})[1:-1]
+    wanted = canonical({"outcome": kind})[1:-1]
     with store.open(store.name(disposal.manifest)) as records, store.open(store.name(disposal.outcomes)) as outcomes:
         for place, (record, outcome) in enumerate(zip(records, outcomes, strict=True), 1):
             if wanted in outcome:
-                yield place, Record(**json.loads(record)), Outcome.of(json.loads(outcome))
+                yield place, Record(**json.loads(record)), Outcome.from_dict(json.loads(outcome))
 
 
 def _taken_out(store: Store, approval: Mapping[str, Any]) -> Iterator[tuple[int, Record]]:

@@ -43,7 +43,7 @@ class Certificate:
     @property
     def left(self) -> str:
         """What is left, by system and outcome, and what has no disposal, in words."""
-        return RunStatus.of(self.document).left
+        return RunStatus.from_document(self.document).left
 
     def reference(self) -> dict[str, Any]:
         """Return what goes into XCom."""

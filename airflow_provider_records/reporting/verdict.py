@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import EvidenceError
 from airflow_provider_records.reporting import wording
@@ -39,7 +39,7 @@ class RunStatus:
     withheld: int = 0
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> RunStatus:
+    def from_document(cls, document: Mapping[str, Any]) -> RunStatus:
         """Read the status from a certificate.
 
         :param document: the certificate.
@@ -47,7 +47,7 @@ class RunStatus:
         """
         try:
             return cls(
-                tuple(Disposal.of(entry["record"]) for entry in document["disposals"]),
+                tuple(Disposal.from_dict(entry["record"]) for entry in document["disposals"]),
                 tuple(wording.gaps(document)),
                 sum(len(approval.get("excluded", {})) for approval in document["approvals"]),
             )
@@ -88,9 +88,9 @@ def verdict(status: RunStatus) -> Verdict:
     if not any(sum(each.counts.values()) for each in status.disposals):
         return Verdict("done", "Nothing to destroy", f"The lists of this run were empty.{withheld}")
     blocked = [
-        f"{each.counts[Result.BLOCKED]:,} in {wording.system_name(each.system)}"
+        f"{each.counts[OutcomeKind.BLOCKED]:,} in {wording.system_name(each.system)}"
         for each in status.disposals
-        if each.counts[Result.BLOCKED]
+        if each.counts[OutcomeKind.BLOCKED]
     ]
     if blocked:
         text = f"Every record has a final outcome. The systems refused {' and '.join(blocked)}."
@@ -108,7 +108,7 @@ def _left(disposal: Disposal) -> str:
         return ""
     counts = [
         f"{disposal.counts[result]} {wording.RESULTS[result]}"
-        for result in Result
+        for result in OutcomeKind
         if not result.final and disposal.counts[result]
     ]
     return f"{system}: {', '.join(counts)}" + (f" ({disposal.stopped})" if disposal.stopped else "")

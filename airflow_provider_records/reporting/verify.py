@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from airflow_provider_records.evidence import audit, certificate, reader
 from airflow_provider_records.evidence.journal import OPEN, Segment, load
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, task_folder
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, RecordsError, StoreUnavailableError
@@ -92,7 +92,7 @@ def _verify(report: Report, key: Ed25519PublicKey | None) -> None:
         report.notes += _later(store, name, document, entry, listed)
     report.notes += _later_tasks(store, name, document, listed)
     if not document["complete"]:
-        report.notes.append(f"The certificate says that it is not complete: {RunStatus.of(document).left}.")
+        report.notes.append(f"The certificate says that it is not complete: {RunStatus.from_document(document).left}.")
 
 
 def _check_signature(document: Mapping[str, Any], key: Ed25519PublicKey | None, report: Report) -> None:
@@ -223,12 +223,12 @@ def _accounts(document: Mapping[str, Any]) -> Iterator[str]:
     number = len(document["approvals"])
     people = "1 person" if len(approvers) == 1 else f"{len(approvers)} persons"
     yield f"{number} approval{'s' * (number != 1)} by {people}, each for the list that it names"
-    if text := wording.taken_out(RunStatus.of(document).withheld):
+    if text := wording.taken_out(RunStatus.from_document(document).withheld):
         yield f"{text}; none of them is on a list that was left"
     for entry in document["disposals"]:
         record = entry["record"]
         counts = record["counts"]
-        parts = [f"{counts[result]:,} {wording.RESULTS[result]}" for result in Result if counts[result]]
+        parts = [f"{counts[result]:,} {wording.RESULTS[result]}" for result in OutcomeKind if counts[result]]
         yield (
             f"{wording.system_name(record['system'])}: {sum(counts.values()):,} records on the list, as many "
             f"outcomes, in its order, as the journal has them ({', '.join(parts) or 'nothing to do'})"

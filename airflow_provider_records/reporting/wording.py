@@ -6,31 +6,31 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_provider_records.evidence.outcome import Proof, Result
+from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 
 RESULTS = {
-    Result.DESTROYED: "destroyed",
-    Result.RECYCLED: "in the recycle bin",
-    Result.ABSENT: "already gone",
-    Result.BLOCKED: "blocked",
-    Result.FAILED: "failed",
-    Result.UNKNOWN: "unknown",
-    Result.NOT_ATTEMPTED: "not attempted",
+    OutcomeKind.DESTROYED: "destroyed",
+    OutcomeKind.RECYCLED: "in the recycle bin",
+    OutcomeKind.ABSENT: "already gone",
+    OutcomeKind.BLOCKED: "blocked",
+    OutcomeKind.FAILED: "failed",
+    OutcomeKind.UNKNOWN: "unknown",
+    OutcomeKind.NOT_ATTEMPTED: "not attempted",
 }
 _MEANINGS = {
-    Result.DESTROYED: "permanently gone from the system",
-    Result.RECYCLED: "moved to a recycle bin, from which it can be restored",
-    Result.ABSENT: "was not there any more before anything was sent",
-    Result.BLOCKED: "left as it was: the system refuses for a business reason (linked, locked, held, no right)",
-    Result.FAILED: "left as it was, as far as known: an error that another try may cure",
-    Result.UNKNOWN: "the answer was lost and could not be settled",
-    Result.NOT_ATTEMPTED: "left as it was: nothing was sent for it",
+    OutcomeKind.DESTROYED: "permanently gone from the system",
+    OutcomeKind.RECYCLED: "moved to a recycle bin, from which it can be restored",
+    OutcomeKind.ABSENT: "was not there any more before anything was sent",
+    OutcomeKind.BLOCKED: "left as it was: the system refuses for a business reason (linked, locked, held, no right)",
+    OutcomeKind.FAILED: "left as it was, as far as known: an error that another try may cure",
+    OutcomeKind.UNKNOWN: "the answer was lost and could not be settled",
+    OutcomeKind.NOT_ATTEMPTED: "left as it was: nothing was sent for it",
 }
 _IN_OPUS = {
-    Result.DESTROYED: "the status Destroyed is set",
-    Result.BLOCKED: "not marked: Opus refuses it (not approved there, on hold, or not to be destroyed)",
-    Result.FAILED: "not marked, as far as known: an error that another try may cure",
-    Result.NOT_ATTEMPTED: "not marked: nothing was sent for it",
+    OutcomeKind.DESTROYED: "the status Destroyed is set",
+    OutcomeKind.BLOCKED: "not marked: Opus refuses it (not approved there, on hold, or not to be destroyed)",
+    OutcomeKind.FAILED: "not marked, as far as known: an error that another try may cure",
+    OutcomeKind.NOT_ATTEMPTED: "not marked: nothing was sent for it",
 }
 PROOFS = {
     Proof.RESPONSE: "the system said so",
@@ -64,9 +64,9 @@ def system_name(system: str) -> str:
     return _SYSTEMS.get(system, system)
 
 
-def meaning(system: str, result: Result) -> str:
+def meaning(system: str, kind: OutcomeKind) -> str:
     """Say what an outcome means in a system."""
-    return (_IN_OPUS if system == "opus" else _MEANINGS).get(result, _MEANINGS[result])
+    return (_IN_OPUS if system == "opus" else _MEANINGS).get(kind, _MEANINGS[kind])
 
 
 def method(disposal: Mapping[str, Any]) -> str:
@@ -127,7 +127,7 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
             f"{entry['proofs']['inferred']} outcomes in {system} (task {task}) are inferred: our own call went "
             "unanswered, and the record was found gone afterwards."
         )
-    if lost := {session["lost"]: None for session in entry["journal"] if "lost" in session}:
+    if lost := {session["missing_session"]: None for session in entry["journal"] if "missing_session" in session}:
         yield (
             f"The journal of an earlier try of task {task} is lost ({', '.join(lost)}). Every record was looked at "
             "before anything was sent; what was found gone then is listed as already gone, whoever did it."

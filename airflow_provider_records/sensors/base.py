@@ -12,7 +12,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_provider_records.client.hook import VendorHook
-from airflow_provider_records.client.response import may_pass
+from airflow_provider_records.client.response import is_transient
 from airflow_provider_records.exceptions import ConfigurationError, TriggerEventError, VendorError
 from airflow_provider_records.task.context import hard_stops
 from airflow_provider_records.triggers.base import VendorTrigger
@@ -134,7 +134,7 @@ class VendorSensor(BaseSensorOperator):
             answer = question.ask(self.hook)
             return None if answer is None else self.result(answer)
         except VendorError as error:
-            if not may_pass(error):
+            if not is_transient(error):
                 raise
             self.log.warning("%s Still waiting.", error)
             return None

@@ -20,7 +20,7 @@ class System(Protocol):
     name: str
     batch_size: int
 
-    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+    def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Do once, before the first call of a try, what all calls need; refuse here what must not be begun.
 
         :param seen: keys that earlier tries saw to be there before they called.
@@ -35,7 +35,7 @@ class System(Protocol):
             of the whole batch; one that says that nothing was done makes the whole batch ``failed``.
         """
 
-    def settle(self, batch: Sequence[Record]) -> Sequence[Outcome | None]:
+    def resolve_unanswered(self, batch: Sequence[Record]) -> Sequence[Outcome | None]:
         """Look what became of records whose call went unanswered.
 
         :return: outcomes; None where the record is still there and may be sent again. Where it cannot be

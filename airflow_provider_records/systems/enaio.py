@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence, Set
 from enum import Enum
 from functools import partial
 
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import (
     NoAnswerError,
@@ -23,7 +23,7 @@ from airflow_provider_records.systems.finding import Claim, Finding, Question, S
 CONTAINERS = {"FOLDER", "REGISTER"}
 
 
-class Sight(Enum):
+class Presence(Enum):
     """Where a look found an object."""
 
     LIVE = "live"
@@ -34,7 +34,7 @@ class Sight(Enum):
 
     @property
     def live(self) -> bool:
-        return self in {Sight.LIVE, Sight.CONTAINER}
+        return self in {Presence.LIVE, Presence.CONTAINER}
 
 
 class EnaioSystem:
@@ -75,7 +75,7 @@ class EnaioSystem:
         self._inside: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
-    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+    def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Refuse ids that are none, and a hard delete of a service that is known to be too old for it."""
         for record in records:
             for value in (record.target_id, self._location(record), self._object_type(record)):
@@ -97,23 +97,23 @@ class EnaioSystem:
         self._note(record, outcome)
         return [outcome]
 
-    def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+    def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
         """Look after an unanswered call."""
         (record,) = batch
-        sight = self.look(record)
-        outcome = None if sight.live else self._after_doubt(record, sight)
+        presence = self.probe(record)
+        outcome = None if presence.live else self._after_doubt(record, presence)
         self._note(record, outcome)
         return [outcome]
 
     def verify(self, record: Record, outcome: Outcome) -> Outcome:
         """Look after the service said that it has deleted."""
-        sight = self.look(record)
-        if sight.live:
+        presence = self.probe(record)
+        if presence.live:
             return self._still_there(record, "the service said that it was deleted")
-        if sight is Sight.BINNED:
+        if presence is Presence.BINNED:
             return self._recycled(record)
-        if sight is Sight.GONE and self.hard_delete:
-            return Outcome(record.key, Result.DESTROYED, Proof.PROBE)
+        if presence is Presence.GONE and self.hard_delete:
+            return Outcome(record.key, OutcomeKind.DESTROYED, Proof.PROBE)
         return outcome
 
     def _delete(self, record: Record, in_doubt: bool) -> Outcome | None:
@@ -127,8 +127,8 @@ class EnaioSystem:
             )
         except (NotFoundError, RefusedError, ServerError) as error:
             return self._refused(record, error, in_doubt)
-        result = Result.DESTROYED if self.hard_delete else Result.RECYCLED
-        outcome = Outcome(record.key, result, Proof.RESPONSE)
+        kind = OutcomeKind.DESTROYED if self.hard_delete else OutcomeKind.RECYCLED
+        outcome = Outcome(record.key, kind, Proof.RESPONSE)
         if location is None:
             return outcome
         try:
@@ -141,73 +141,73 @@ class EnaioSystem:
         if isinstance(error, ServerError) and not in_doubt:
             return None
         try:
-            sight = self.look(record)
+            presence = self.probe(record)
         except StopError:
             raise
         except VendorError as failure:
             if in_doubt:
                 raise NoAnswerError(str(failure), detail=error.detail) from failure
             # Not left open: this call did nothing, and the next try must not take it for an unanswered one.
-            return self._said(record, Result.FAILED, f"{error} It could not be looked up: {failure}", error)
-        if in_doubt and not sight.live:
-            return self._after_doubt(record, sight, refused=isinstance(error, RefusedError))
+            return self._said(record, OutcomeKind.FAILED, f"{error} It could not be looked up: {failure}", error)
+        if in_doubt and not presence.live:
+            return self._after_doubt(record, presence, refused=isinstance(error, RefusedError))
         if isinstance(error, ServerError):
-            if sight is Sight.CONTAINER:
-                return self._said(record, Result.BLOCKED, f"it is probably not empty ({_cause(error)})", error)
-            return self._said(record, Result.FAILED, str(error), error)
+            if presence is Presence.CONTAINER:
+                return self._said(record, OutcomeKind.BLOCKED, f"it is probably not empty ({_cause(error)})", error)
+            return self._said(record, OutcomeKind.FAILED, str(error), error)
         if isinstance(error, NotFoundError):
             if not in_doubt:
-                return self._not_found(record, error, sight)
+                return self._not_found(record, error, presence)
             if self.hard_delete or self._location(record):
                 return self._still_there(record, "after an unanswered call of ours the service does not find it")
-        if sight is Sight.BINNED and not self.hard_delete:
+        if presence is Presence.BINNED and not self.hard_delete:
             return self._recycled(record, "was in the recycle bin before")
         reason = {
-            Sight.CONTAINER: "it is not empty, or the account lacks the right to delete it or what it holds",
-            Sight.BINNED: "it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later",
-        }.get(sight, "the account lacks the right to delete it, or it is locked or in a workflow")
-        return self._said(record, Result.BLOCKED, f"{reason} ({_cause(error)})", error)
+            Presence.CONTAINER: "it is not empty, or the account lacks the right to delete it or what it holds",
+            Presence.BINNED: "it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later",
+        }.get(presence, "the account lacks the right to delete it, or it is locked or in a workflow")
+        return self._said(record, OutcomeKind.BLOCKED, f"{reason} ({_cause(error)})", error)
 
-    def _not_found(self, record: Record, error: VendorError, sight: Sight) -> Outcome:
+    def _not_found(self, record: Record, error: VendorError, presence: Presence) -> Outcome:
         """Judge a "not found" that no earlier call of ours explains."""
-        if sight is Sight.GONE:
+        if presence is Presence.GONE:
             reason = "the service finds it neither live nor in the recycle bin of this account"
-            return Outcome(record.key, Result.ABSENT, Proof.PROBE, reason)
-        if sight is Sight.BINNED:
+            return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
+        if presence is Presence.BINNED:
             return self._recycled(record, "was in the recycle bin before")
-        if sight is Sight.HIDDEN:
+        if presence is Presence.HIDDEN:
             reason = "enaio does not find it, but it may be there: the account may not look at it"
-            return self._said(record, Result.BLOCKED, reason, error)
+            return self._said(record, OutcomeKind.BLOCKED, reason, error)
         wrong = [f"location {self._location(record)}"] if self._location(record) else []
         wrong += [f"object type {self._object_type(record)}"] if self._object_type(record) else []
         reason = f"It can be read, but not deleted{' with ' if wrong else ''}{' and '.join(wrong)}: check these."
-        return self._said(record, Result.FAILED, f"{error} {reason}", error)
+        return self._said(record, OutcomeKind.FAILED, f"{error} {reason}", error)
 
-    def _after_doubt(self, record: Record, sight: Sight, *, refused: bool = False) -> Outcome:
+    def _after_doubt(self, record: Record, presence: Presence, *, refused: bool = False) -> Outcome:
         """Judge what is not live any more after a call of ours that went unanswered."""
-        if sight is Sight.BINNED:
+        if presence is Presence.BINNED:
             return self._recycled(record)
-        if sight is Sight.GONE and self.hard_delete and not refused:
+        if presence is Presence.GONE and self.hard_delete and not refused:
             reason = "our call went unanswered; it is neither live nor in the recycle bin since"
-            return Outcome(record.key, Result.DESTROYED, Proof.INFERRED, reason)
-        reason = f"our call went unanswered; a look says: {sight.value}, which does not show what became of it"
-        return Outcome(record.key, Result.UNKNOWN, reason=reason)
+            return Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED, reason)
+        reason = f"our call went unanswered; a look says: {presence.value}, which does not show what became of it"
+        return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
 
     def _still_there(self, record: Record, why: str) -> Outcome:
         if location := self._location(record):
             reason = f"taken out of {location} at most: it is still filed elsewhere; records for all places are needed"
-            return Outcome(record.key, Result.BLOCKED, Proof.PROBE, reason)
-        return Outcome(record.key, Result.FAILED, Proof.PROBE, f"{why}, but it is still there")
+            return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
+        return Outcome(record.key, OutcomeKind.FAILED, Proof.PROBE, f"{why}, but it is still there")
 
     def _recycled(self, record: Record, reason: str | None = None) -> Outcome:
         if self.hard_delete:
             reason = f"{reason or 'is in the recycle bin'} though a hard delete was asked for"
-        return Outcome(record.key, Result.RECYCLED, Proof.PROBE, reason)
+        return Outcome(record.key, OutcomeKind.RECYCLED, Proof.PROBE, reason)
 
-    def _said(self, record: Record, result: Result, reason: str, error: VendorError) -> Outcome:
-        return Outcome(record.key, result, Proof.RESPONSE, reason, request_id=error.request_id, detail=error.detail)
+    def _said(self, record: Record, kind: OutcomeKind, reason: str, error: VendorError) -> Outcome:
+        return Outcome(record.key, kind, Proof.RESPONSE, reason, request_id=error.request_id, detail=error.detail)
 
-    def look(self, record: Record) -> Sight:
+    def probe(self, record: Record) -> Presence:
         """Look for the object, live and in the recycle bin; changes nothing.
 
         :raises VendorError: enaio cannot be asked.
@@ -222,9 +222,9 @@ class EnaioSystem:
                 hidden = True
                 continue
             if binned:
-                return Sight.BINNED
-            return Sight.CONTAINER if found.base_type in CONTAINERS else Sight.LIVE
-        return Sight.HIDDEN if hidden else Sight.GONE
+                return Presence.BINNED
+            return Presence.CONTAINER if found.base_type in CONTAINERS else Presence.LIVE
+        return Presence.HIDDEN if hidden else Presence.GONE
 
     def _wait(self, record: Record) -> Outcome | None:
         """Leave a folder for the next try while the list holds something in it that is still to be deleted."""
@@ -233,10 +233,10 @@ class EnaioSystem:
         if not inside:
             return None
         reason = f"not sent: {inside} records of the list lie in it and go first; the next try carries on"
-        return Outcome(record.key, Result.NOT_ATTEMPTED, reason=reason)
+        return Outcome(record.key, OutcomeKind.NOT_ATTEMPTED, reason=reason)
 
     def _note(self, record: Record, outcome: Outcome | None) -> None:
-        if outcome is not None and outcome.result.final:
+        if outcome is not None and outcome.kind.final:
             with self._lock:
                 self._inside.get(self._location(record) or "", set()).discard(record.target_id)
 
@@ -256,12 +256,14 @@ def _enaio(hook: EnaioHook, claims: Sequence[Claim]) -> Iterator[Question]:
     system = EnaioSystem(hook)
 
     def answer(claim: Claim) -> list[Finding]:
-        sight = system.look(claim.record)
-        if sight is Sight.HIDDEN:
-            return [Finding(claim, State.UNSEEN, sight.value)]
-        back = sight.live or (sight is Sight.BINNED and claim.outcome.result is not Result.RECYCLED)
+        presence = system.probe(claim.record)
+        if presence is Presence.HIDDEN:
+            return [Finding(claim, State.UNSEEN, presence.value)]
+        back = presence.live or (presence is Presence.BINNED and claim.outcome.kind is not OutcomeKind.RECYCLED)
         return [
-            Finding(claim, State.BACK, "live" if sight.live else sight.value) if back else Finding(claim, State.GONE)
+            Finding(claim, State.BACK, "live" if presence.live else presence.value)
+            if back
+            else Finding(claim, State.GONE)
         ]
 
     return (([claim], partial(answer, claim)) for claim in claims)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import (
     VendorError,
@@ -41,7 +41,7 @@ class OpusSystem:
 
     def __init__(self, hook: OpusHook) -> None:
         self.hook = hook
-        self._seen: Set[str] = frozenset()
+        self._observed_before: Set[str] = frozenset()
         self._lists: set[DueList] = set()
         self._keys: Set[str] = frozenset()
         self._readings: tuple[tuple[float, Set[str]], ...] = ()
@@ -50,12 +50,12 @@ class OpusSystem:
         self._marking = 0
         self._reading = False
 
-    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+    def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Read the due list before the first mark: what is on it now proves later that a mark took effect."""
         self._lists = {due_list for record in records if (due_list := self.due_list(record))}
         self._keys = {record.key for record in records}
         here = self._read() if self._lists else frozenset()
-        self._seen = here | seen
+        self._observed_before = here | observed_before
         return here
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
@@ -69,13 +69,13 @@ class OpusSystem:
             key = record.key
             if key in answer.refused and key in unanswered and key not in listed:
                 reason = "Opus refuses it after an unanswered call of ours, which may have marked it"
-                outcomes.append(Outcome(key, Result.UNKNOWN, reason=reason, detail=answer.refused[key]))
+                outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=answer.refused[key]))
             elif key in answer.refused:
                 reason = "refused by Opus: not approved, on hold, or not to be destroyed; look at it in Opus"
                 outcomes.append(
                     Outcome(
                         key,
-                        Result.BLOCKED,
+                        OutcomeKind.BLOCKED,
                         Proof.RESPONSE,
                         reason,
                         request_id=answer.request_id,
@@ -83,12 +83,12 @@ class OpusSystem:
                     )
                 )
             elif key in answer.destroyed:
-                outcomes.append(Outcome(key, Result.DESTROYED, Proof.RESPONSE, request_id=answer.request_id))
+                outcomes.append(Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE, request_id=answer.request_id))
             else:
                 outcomes.append(None)
         return outcomes
 
-    def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+    def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
         """Look at the due list after a lost answer."""
         keys = {record.key for record in batch}
         here = self._look(keys) if self._lists else frozenset()
@@ -99,13 +99,13 @@ class OpusSystem:
                 outcomes.append(None)
             elif self.due_list(record) is None:
                 reason = "the mark went unanswered, and without a connector id Opus cannot be asked about it"
-                outcomes.append(Outcome(key, Result.UNKNOWN, reason=reason, time=now()))
-            elif key in self._seen:
+                outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, time=now()))
+            elif key in self._observed_before:
                 reason = "the mark went unanswered; the record has left the due list since"
-                outcomes.append(Outcome(key, Result.DESTROYED, Proof.INFERRED, reason, time=now()))
+                outcomes.append(Outcome(key, OutcomeKind.DESTROYED, Proof.INFERRED, reason, time=now()))
             else:
                 reason = "the mark went unanswered, and the record was not on the due list before either"
-                outcomes.append(Outcome(key, Result.UNKNOWN, reason=reason, time=now()))
+                outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, time=now()))
         return outcomes
 
     def verify(self, record: Record, outcome: Outcome) -> Outcome:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import (
     InvalidRecordsError,
@@ -40,7 +40,7 @@ class Folder:
     path: str = ""
 
     @classmethod
-    def of(cls, record: Record) -> Folder | None:
+    def from_record(cls, record: Record) -> Folder | None:
         """Return the folder that a record names, or None.
 
         :raises InvalidRecordsError: it names one in a form that Unifier does not have.
@@ -122,10 +122,10 @@ class UnifierSystem:
 
     def __init__(self, hook: UnifierHook) -> None:
         self.hook = hook
-        self._seen: Set[str] = frozenset()
+        self._observed_before: Set[str] = frozenset()
         self._listing = lru_cache(maxsize=64)(lambda folder: _Listing(lambda: self.read(folder)))
 
-    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+    def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Refuse what is no node id, and list every folder that the records name."""
         folders: dict[Folder, list[Record]] = {}
         for record in records:
@@ -134,7 +134,7 @@ class UnifierSystem:
                     f"Record {record.key!r}: target_id {record.target_id!r} is no node id of Unifier, which is a whole "
                     "number; nothing was sent."
                 )
-            if (folder := Folder.of(record)) and record.key not in seen:
+            if (folder := Folder.from_record(record)) and record.key not in observed_before:
                 folders.setdefault(folder, []).append(record)
 
         stopped = threading.Event()
@@ -152,32 +152,32 @@ class UnifierSystem:
 
         with ThreadPoolExecutor(self.hook.settings.max_concurrency, thread_name_prefix=self.name) as pool:
             here = frozenset(key for keys in pool.map(look, folders) for key in keys)
-        self._seen = here | seen
+        self._observed_before = here | observed_before
         return here
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one document ("Delete Documents by node_id")."""
         return [self._delete(record, record.key in unanswered) for record in batch]
 
-    def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+    def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
         """Look into the folder after an unanswered call ("Get Folders or Documents Metadata")."""
-        return [self._settle(record) for record in batch]
+        return [self._resolve_unanswered(record) for record in batch]
 
     def verify(self, record: Record, outcome: Outcome) -> Outcome:
         """Look into the folder after an answer; a bin that is still listed leaves a recycled document as it is."""
-        folder = Folder.of(record)
+        folder = Folder.from_record(record)
         if folder is None:
             return outcome
         if record.target_id not in self._look(folder).by_id:
-            return Outcome(record.key, outcome.result, Proof.PROBE, outcome.reason, outcome.request_id, outcome.detail)
-        if outcome.result is Result.ABSENT:
+            return Outcome(record.key, outcome.kind, Proof.PROBE, outcome.reason, outcome.request_id, outcome.detail)
+        if outcome.kind is OutcomeKind.ABSENT:
             reason = f"Unifier does not know its node id, yet its {folder} lists it"
-            return Outcome(record.key, Result.UNKNOWN, None, reason, outcome.request_id, outcome.detail)
+            return Outcome(record.key, OutcomeKind.UNKNOWN, None, reason, outcome.request_id, outcome.detail)
         return outcome
 
     def _delete(self, record: Record, in_doubt: bool) -> Outcome:
-        folder = Folder.of(record)
-        if folder is not None and record.key not in self._seen:
+        folder = Folder.from_record(record)
+        if folder is not None and record.key not in self._observed_before:
             return self._not_sent(record, folder)
         try:
             done = self.hook.delete_document(record.target_id)
@@ -185,31 +185,31 @@ class UnifierSystem:
             if in_doubt:
                 return self._not_found_after_doubt(record, error)
             reason = "Unifier does not know its node id: it was gone before, or the id is wrong"
-            return _outcome(record, Result.ABSENT, Proof.RESPONSE, reason, error)
+            return _outcome(record, OutcomeKind.ABSENT, Proof.RESPONSE, reason, error)
         except RefusedError as error:
-            return _outcome(record, Result.BLOCKED, Proof.RESPONSE, error.words, error)
+            return _outcome(record, OutcomeKind.BLOCKED, Proof.RESPONSE, error.words, error)
         except ServerError as error:
             return self._after_error(record, error)
         return Outcome(
-            record.key, Result.RECYCLED, Proof.RESPONSE, request_id=done.request_id, detail=done.message or None
+            record.key, OutcomeKind.RECYCLED, Proof.RESPONSE, request_id=done.request_id, detail=done.message or None
         )
 
-    def _settle(self, record: Record) -> Outcome | None:
-        folder = Folder.of(record)
+    def _resolve_unanswered(self, record: Record) -> Outcome | None:
+        folder = Folder.from_record(record)
         if folder is None:
             reason = (
                 "its call went unanswered, and no call of Unifier finds a document by its id; name its folder "
                 "(parent_id, or project_number and location), so that it can be looked up"
             )
-            return Outcome(record.key, Result.UNKNOWN, reason=reason)
+            return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
         contents = self._look(folder)
-        if record.key not in self._seen:
+        if record.key not in self._observed_before:
             # Only what was seen before is ever sent, so this record's call was not.
             return _unfit(record, folder, contents)
         if record.target_id in contents.by_id:
             return None
         reason = f"its call went unanswered; its {folder} listed it before and does not any more"
-        return Outcome(record.key, Result.RECYCLED, Proof.INFERRED, reason)
+        return Outcome(record.key, OutcomeKind.RECYCLED, Proof.INFERRED, reason)
 
     def _not_sent(self, record: Record, folder: Folder) -> Outcome:
         try:
@@ -217,36 +217,40 @@ class UnifierSystem:
         except (StopError, UnavailableError):
             raise
         except RefusedError as error:
-            return _outcome(record, Result.BLOCKED, Proof.RESPONSE, f"nothing was sent: {error.words}", error)
+            return _outcome(record, OutcomeKind.BLOCKED, Proof.RESPONSE, f"nothing was sent: {error.words}", error)
         except VendorError as error:
             reason = f"nothing was sent, since its {folder} cannot be listed: {error}"
-            return _outcome(record, Result.FAILED, None, reason, error)
+            return _outcome(record, OutcomeKind.FAILED, None, reason, error)
         reason = f"nothing was sent: its {folder} could not be listed before; the next try looks again"
-        return _unfit(record, folder, contents) or Outcome(record.key, Result.FAILED, reason=reason)
+        return _unfit(record, folder, contents) or Outcome(record.key, OutcomeKind.FAILED, reason=reason)
 
     def _not_found_after_doubt(self, record: Record, error: NotFoundError) -> Outcome:
         """Judge a 12764 after an unanswered call of ours: only a look tells whether that call did it."""
         words = "Unifier does not know its node id after an unanswered call of ours"
         there = self._still_listed(record)
         if there is None:
-            return _outcome(record, Result.UNKNOWN, None, f"{words}, and its folder cannot be seen", error)
+            return _outcome(record, OutcomeKind.UNKNOWN, None, f"{words}, and its folder cannot be seen", error)
         if there:
-            return _outcome(record, Result.UNKNOWN, None, f"{words}, yet its folder lists it", error)
-        return _outcome(record, Result.RECYCLED, Proof.INFERRED, f"{words}, and its folder does not list it", error)
+            return _outcome(record, OutcomeKind.UNKNOWN, None, f"{words}, yet its folder lists it", error)
+        return _outcome(
+            record, OutcomeKind.RECYCLED, Proof.INFERRED, f"{words}, and its folder does not list it", error
+        )
 
     def _after_error(self, record: Record, error: ServerError) -> Outcome:
         """Judge a number of which nobody says whether the document is deleted."""
         there = self._still_listed(record)
         if there is False:
-            return _outcome(record, Result.RECYCLED, Proof.INFERRED, f"{error} Its folder does not list it.", error)
+            return _outcome(
+                record, OutcomeKind.RECYCLED, Proof.INFERRED, f"{error} Its folder does not list it.", error
+            )
         server_failed = 500 <= int(error.code or 0) < 600
         if there is None and server_failed:
-            return _outcome(record, Result.UNKNOWN, None, f"{error} Its folder cannot be seen.", error)
-        return _outcome(record, Result.FAILED, None, str(error), error, unanswered=server_failed)
+            return _outcome(record, OutcomeKind.UNKNOWN, None, f"{error} Its folder cannot be seen.", error)
+        return _outcome(record, OutcomeKind.FAILED, None, str(error), error, unanswered=server_failed)
 
     def _still_listed(self, record: Record) -> bool | None:
         """Look into the record's folder; None if there is no look."""
-        folder = Folder.of(record)
+        folder = Folder.from_record(record)
         try:
             return None if folder is None else record.target_id in self._look(folder).by_id
         except VendorError:
@@ -271,14 +275,14 @@ def _unfit(record: Record, folder: Folder, contents: Contents) -> Outcome | None
     obstacle = contents.obstacle(record)
     if obstacle is None:
         return None
-    return Outcome(record.key, Result.BLOCKED, Proof.PROBE, f"nothing was sent: its {folder} {obstacle}")
+    return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, f"nothing was sent: its {folder} {obstacle}")
 
 
 def _outcome(
-    record: Record, result: Result, proof: Proof | None, reason: str, error: VendorError, *, unanswered: bool = False
+    record: Record, kind: OutcomeKind, proof: Proof | None, reason: str, error: VendorError, *, unanswered: bool = False
 ) -> Outcome:
     return Outcome(
-        record.key, result, proof, reason, request_id=error.request_id, detail=error.detail, unanswered=unanswered
+        record.key, kind, proof, reason, request_id=error.request_id, detail=error.detail, unanswered=unanswered
     )
 
 
@@ -293,7 +297,7 @@ def _unifier(hook: UnifierHook, claims: Sequence[Claim]) -> Iterator[Question]:
         listed = system.read(folder).by_id
         return [_listed(claim, claim.record.target_id in listed, folder) for claim in claims]
 
-    folders = _grouped(claims, lambda claim: Folder.of(claim.record))
+    folders = _grouped(claims, lambda claim: Folder.from_record(claim.record))
     return ((ours, partial(answer, folder, ours)) for folder, ours in folders.items())
 
 

@@ -50,7 +50,7 @@ def hard_stops() -> Iterator[None]:
         raise AirflowFailException(str(error)) from error
 
 
-def task_facts(context: Context) -> dict[str, Any]:
+def provenance(context: Context) -> dict[str, Any]:
     """Return who carries something out, for the evidence: DAG, run, task, map index, try, versions."""
     ti, dag_run = context["ti"], context["dag_run"]
     return {

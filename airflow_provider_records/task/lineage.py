@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 
@@ -37,7 +37,7 @@ def lineage(disposal: Disposal, store: Store, address: str) -> OperatorLineage[A
     )
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    number = disposal.counts[Result.DESTROYED]
+    number = disposal.counts[OutcomeKind.DESTROYED]
     if not number or disposal.system == "opus":
         return None
     if number > _MOST:
@@ -48,7 +48,7 @@ def lineage(disposal: Disposal, store: Store, address: str) -> OperatorLineage[A
     gone = [
         record.target_id
         for record, outcome in zip(records, disposal.each_outcome(store), strict=True)
-        if outcome.result is Result.DESTROYED
+        if outcome.kind is OutcomeKind.DESTROYED
     ]
     return OperatorLineage(
         inputs=[

@@ -7,9 +7,9 @@ from itertools import zip_longest
 from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import Basis, Selection
+from airflow_provider_records.evidence.authorization import ApprovedList, Selection
 from airflow_provider_records.evidence.manifest import Manifest, key_of
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
@@ -21,7 +21,7 @@ _EXPECTED = (
 )
 
 
-def resolve(records: object, store: Store, accept: Iterable[str] = (Result.DESTROYED,)) -> Selection:
+def resolve(records: object, store: Store, accept: Iterable[str] = (OutcomeKind.DESTROYED,)) -> Selection:
     """Turn ``records=`` into a list in the store; sends no request.
 
     :param records: see the module.
@@ -35,11 +35,11 @@ def resolve(records: object, store: Store, accept: Iterable[str] = (Result.DESTR
     return selection
 
 
-def _resolve(records: object, store: Store, accepted: frozenset[Result]) -> Selection:
+def _resolve(records: object, store: Store, accepted: frozenset[OutcomeKind]) -> Selection:
     if isinstance(records, Mapping):
         return _referenced(records, store, accepted)
     if isinstance(records, (str, int)) and not isinstance(records, bool):
-        records = [Record.of(records)]
+        records = [Record.from_item(records)]
     if not isinstance(records, Sequence) or isinstance(records, (str, bytes, bytearray, memoryview)):
         raise InvalidRecordsError(
             f"{_EXPECTED}; it got {type(records).__name__}. "
@@ -50,19 +50,19 @@ def _resolve(records: object, store: Store, accepted: frozenset[Result]) -> Sele
     if references and len(references) == len(items):
         return _joined([_referenced(item, store, accepted) for item in references], store)
     manifest = Manifest.write(store, items)
-    return Selection(manifest, [Basis(manifest, [])])
+    return Selection(manifest, [ApprovedList(manifest, [])])
 
 
-def accepted_results(accept: Iterable[str]) -> frozenset[Result]:
+def accepted_results(accept: Iterable[str]) -> frozenset[OutcomeKind]:
     """Check ``accept``.
 
     :raises ConfigurationError: it names something else than outcomes after which a record is gone.
     """
-    allowed = [str(result) for result in Result if result.gone]
+    allowed = [str(kind) for kind in OutcomeKind if kind.gone]
     given = list(accept) if isinstance(accept, Iterable) and not isinstance(accept, str) else []
-    if not given or any(result not in allowed for result in given):
+    if not given or any(kind not in allowed for kind in given):
         raise ConfigurationError(f"accept must be some of {allowed}, not {accept!r}.")
-    return frozenset(Result(result) for result in given)
+    return frozenset(OutcomeKind(kind) for kind in given)
 
 
 def read_disposal(reference: object, store: Store) -> Disposal:
@@ -82,7 +82,7 @@ def read_disposal(reference: object, store: Store) -> Disposal:
     return disposal
 
 
-def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[Result]) -> Selection:
+def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[OutcomeKind]) -> Selection:
     if "disposal" in reference:
         return _accepted(read_disposal(reference, store), store, accept)
     uri, digest, approvals = reference.get("manifest"), reference.get("digest"), reference.get("approvals", [])
@@ -92,36 +92,36 @@ def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[Re
     manifest = Manifest.open(store, str(digest), str(uri))
     if type(count := reference.get("count")) is not int or count != manifest.count:
         raise EvidenceError(f"The reference says {count!r} records, {uri} holds {manifest.count}.")
-    return Selection(manifest, [Basis(manifest, [Approval.read(store, approval) for approval in approvals])])
+    return Selection(manifest, [ApprovedList(manifest, [Approval.read(store, approval) for approval in approvals])])
 
 
-def _accepted(disposal: Disposal, store: Store, accept: frozenset[Result]) -> Selection:
+def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) -> Selection:
     whole = Manifest.open(store, disposal.digest, disposal.manifest)
 
     def taken() -> Iterator[bytes]:
         for line, outcome in zip_longest(whole.lines(), disposal.each_outcome(store)):
             if line is None or outcome is None or key_of(line) != outcome.key:
                 raise EvidenceError(f"The outcomes of {disposal.uri} do not follow its list.")
-            if outcome.result in accept:
+            if outcome.kind in accept:
                 yield line
 
     manifest = Manifest.cut(store, taken())
     approvals = [Approval.read(store, approval) for approval in disposal.approvals]
-    bases = [
-        Basis(Manifest.open(store, digest), [approval for approval in approvals if approval.digest == digest])
+    sources = [
+        ApprovedList(Manifest.open(store, digest), [approval for approval in approvals if approval.digest == digest])
         for digest in disposal.approved
     ]
     if foreign := [approval for approval in approvals if approval.digest not in disposal.approved]:
         raise ApprovalError(f"{foreign[0].uri} is for another list than those of {disposal.uri}.")
-    return Selection(manifest, bases)
+    return Selection(manifest, sources)
 
 
 def _joined(parts: Sequence[Selection], store: Store) -> Selection:
     """Several references (mapped tasks): their records one after the other, each on its own approved list."""
     manifest = Manifest.write(store, (record for part in parts for record in part.manifest))
-    bases: dict[str, Basis] = {}
-    for basis in (basis for part in parts for basis in part.bases):
-        known = bases.get(basis.manifest.digest)
+    sources: dict[str, ApprovedList] = {}
+    for basis in (basis for part in parts for basis in part.sources):
+        known = sources.get(basis.manifest.digest)
         approvals = {item.uri: item for item in (*(known.approvals if known else ()), *basis.approvals)}
-        bases[basis.manifest.digest] = Basis(basis.manifest, list(approvals.values()))
-    return Selection(manifest, list(bases.values()))
+        sources[basis.manifest.digest] = ApprovedList(basis.manifest, list(approvals.values()))
+    return Selection(manifest, list(sources.values()))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from airflow.sdk.observability import trace
 from airflow.sdk.observability.stats import incr
 
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.execution.runner import Chunk
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Telemetry:
 
     def chunk(self, chunk: Chunk) -> None:
         """Tell of a chunk that has ended."""
-        found = {str(result): number for result, number in chunk.found.items()}
+        found = {str(kind): number for kind, number in chunk.found.items()}
         try:
             facts: dict[str, str | int] = {"records.system": self.system, "records.count": chunk.records}
             facts |= {f"records.{outcome}": number for outcome, number in found.items()}
@@ -47,8 +47,8 @@ class Telemetry:
 
         :param counts: number of records by outcome, at the end of the try.
         """
-        still_open = [result for result in Result if not result.final]
-        self._count({str(result): counts[result] - self._told[result] for result in still_open})
+        still_open = [kind for kind in OutcomeKind if not kind.final]
+        self._count({str(kind): counts[kind] - self._told[kind] for kind in still_open})
 
     def _count(self, found: Mapping[str, int]) -> None:
         for outcome, number in found.items():

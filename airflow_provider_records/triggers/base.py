@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_records.client.hook import VendorHook
-from airflow_provider_records.client.response import may_pass
+from airflow_provider_records.client.response import is_transient
 from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.triggers.client import SharedClient
 
@@ -64,7 +64,7 @@ class VendorTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: ``look`` (the worker shall look for itself) or ``timeout``."""
-        client = SharedClient.of(self.hook_class, self.conn_id)
+        client = SharedClient.for_connection(self.hook_class, self.conn_id)
         # The worker has just asked, so wait first: if it does not see what is seen here, the two must not send each
         # other to the vendor without a pause. Jittered, since a triggerer begins with all of its triggers at once.
         pause = self.poke_interval * random.uniform(0.5, 1.5)
@@ -78,7 +78,7 @@ class VendorTrigger(BaseTrigger):
                 except TimeoutError:  # of the turn or the answer; others may ask at the same time
                     break
                 except RecordsError as error:
-                    decided = not may_pass(error)  # the worker meets the same error and reports it
+                    decided = not is_transient(error)  # the worker meets the same error and reports it
                     log.warning("%s %s", error, "The worker looks for itself." if decided else "Still waiting.")
                     if decided:
                         client.retire()

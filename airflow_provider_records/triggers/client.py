@@ -39,7 +39,7 @@ class SharedClient:
         self._users = 0
 
     @classmethod
-    def of(cls, hook_class: type[VendorHook], conn_id: str) -> SharedClient:
+    def for_connection(cls, hook_class: type[VendorHook], conn_id: str) -> SharedClient:
         """Join those who use this connection's client."""
         key = (asyncio.get_running_loop(), hook_class, conn_id)
         client = cls._open.setdefault(key, cls(hook_class, conn_id))

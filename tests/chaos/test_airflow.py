@@ -91,7 +91,7 @@ class Storm:
         assert sum(delete["counts"].values()) == len(outcomes) == len(approved)
         by_result: dict[str, set[str]] = {}
         for key, item in outcomes.items():
-            by_result.setdefault(item["result"], set()).add(key)
+            by_result.setdefault(item["outcome"], set()).add(key)
         claimed, unknown = by_result.get(self.effect, set()), by_result.get("unknown", set())
         assert done <= claimed | unknown
         assert {outcomes[key]["proof"] for key in claimed - done} <= {"inferred"}
@@ -103,7 +103,7 @@ class Storm:
         assert not night.stage.effects("opus", "marked_again")
         marks = night.outcomes(mark)
         assert set(marks) == claimed | by_result.get("absent", set())
-        assert {key for key, item in marks.items() if item["result"] == "destroyed"} == set(marked)
+        assert {key for key, item in marks.items() if item["outcome"] == "destroyed"} == set(marked)
         assert sum(mark["counts"].values()) == len(marks)
         assert night.certificate()["complete"] is not bool(unknown)
 

@@ -23,13 +23,13 @@ from airflow_provider_records.exceptions import ConfigurationError, InvalidRecor
     ],
 )
 def test_base_url(host: str, expected: str) -> None:
-    assert Settings.of(Connection(conn_id="c", host=host), {}).base_url == expected
+    assert Settings.from_connection(Connection(conn_id="c", host=host), {}).base_url == expected
 
 
 @pytest.mark.parametrize("host", ["", "ftp://x", "https://u:p@x", "https://x?y=1", "https://x:port"])
 def test_a_wrong_host_is_named(host: str) -> None:
     with pytest.raises(ConfigurationError, match="'host'"):
-        Settings.of(Connection(conn_id="c", host=host), {})
+        Settings.from_connection(Connection(conn_id="c", host=host), {})
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_a_wrong_host_is_named(host: str) -> None:
 )
 def test_a_wrong_extra_is_named(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=name):
-        Settings.of(Connection(conn_id="c", host="x"), {name: value})
+        Settings.from_connection(Connection(conn_id="c", host="x"), {name: value})
 
 
 def test_extras_given_as_text_are_converted() -> None:
     extras = {"timeout": "5", "max_concurrency": "16", "requests_per_second": "0.5", "verify_tls": "false"}
-    settings = Settings.of(Connection(conn_id="c", host="x"), extras)
+    settings = Settings.from_connection(Connection(conn_id="c", host="x"), extras)
     assert (settings.timeout, settings.max_concurrency) == (5.0, 16)
     assert (settings.requests_per_second, settings.verify) == (0.5, False)
 

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record, canonical
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.evidence.summary import Disposal, task_folder, write_outcomes
@@ -23,10 +23,10 @@ from airflow_provider_records.sandbox.seed import items
 DAG, RUN = "retention_nightly", "scheduled__2026-11-22T02:00:00+00:00"
 STARTED = "2026-11-22T02:00:07.120000+00:00"
 REASONS = {
-    Result.BLOCKED: "refused by enaio: the object is checked out by j.müller; have it checked in",
-    Result.FAILED: "enaio answered with an error of its own (HTTP 500)",
-    Result.UNKNOWN: "its call went unanswered and it could not be looked up",
-    Result.ABSENT: "enaio did not know it before we asked",
+    OutcomeKind.BLOCKED: "refused by enaio: the object is checked out by j.müller; have it checked in",
+    OutcomeKind.FAILED: "enaio answered with an error of its own (HTTP 500)",
+    OutcomeKind.UNKNOWN: "its call went unanswered and it could not be looked up",
+    OutcomeKind.ABSENT: "enaio did not know it before we asked",
 }
 
 
@@ -36,7 +36,9 @@ class Told:
     name = "enaio"
     batch_size = 1
 
-    def __init__(self, results: Mapping[str, Result] | None = None, usual: Result = Result.DESTROYED) -> None:
+    def __init__(
+        self, results: Mapping[str, OutcomeKind] | None = None, usual: OutcomeKind = OutcomeKind.DESTROYED
+    ) -> None:
         self.results = dict(results or {})
         self.usual = usual
 
@@ -46,7 +48,7 @@ class Told:
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         return [self._outcome(record) for record in batch]
 
-    def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+    def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
         return [None for _ in batch]
 
     def verify(self, record: Record, outcome: Outcome) -> Outcome:
@@ -54,7 +56,7 @@ class Told:
 
     def _outcome(self, record: Record) -> Outcome:
         result = self.results.get(record.key, self.usual)
-        proof = None if result in (Result.FAILED, Result.UNKNOWN) else Proof.RESPONSE
+        proof = None if result in (OutcomeKind.FAILED, OutcomeKind.UNKNOWN) else Proof.RESPONSE
         return Outcome(record.key, result, proof, REASONS.get(result), request_id=f"req-{record.key[-6:]}")
 
 
@@ -152,7 +154,7 @@ def carry_out(
         opened = journal(store, approved or manifest, made)
         runner = Runner(system, opened, Limits(10**7, 0.5), concurrency=8)
         outcomes = runner.run(list(manifest))
-        stopped = runner.halt.reason or None
+        stopped = runner.stop_state.reason or None
     uri, counts = write_outcomes(store, manifest, outcomes, folder(made))
     times = sorted(outcome.time for outcome in outcomes if outcome.time) or ["2026-11-22T08:00:00.000Z"]
     return Disposal(

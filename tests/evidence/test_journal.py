@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_records.evidence.journal import INTENTS, OUTCOMES, Journal, load, parse, render
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, JournalError
@@ -23,23 +23,23 @@ from tests.evidence.failing_store import Killed, Whim, in_memory, whimsical
 FOLDER = "disposals/night/run/delete/-1"
 LIST = "sha256:" + "1" * 64
 STARTED = "2026-11-22T02:00:00+00:00"
-D = Result.DESTROYED
+D = OutcomeKind.DESTROYED
 
 
 def opened(store: Store, number: int = 1, **options: Any) -> Journal:
     return Journal(store, FOLDER, **{"manifest": LIST, "started": STARTED, "try_number": number, **options})
 
 
-def outcome(key: str, result: Result = D, **fields: Any) -> Outcome:
+def outcome(key: str, result: OutcomeKind = D, **fields: Any) -> Outcome:
     return Outcome(key, result, Proof.RESPONSE if result.gone else None, time="2026-11-22T02:00:00.000Z", **fields)
 
 
 def written(store: Store) -> Journal:
     """One session with two chunks, of which the second has no outcomes yet."""
     journal = opened(store)
-    journal.see({"a", "b"})
+    journal.record_observed({"a", "b"})
     journal.intend(["a", "b"])
-    journal.record([outcome("a"), outcome("b", Result.BLOCKED, reason="gesperrt: Übergabe")])
+    journal.record([outcome("a"), outcome("b", OutcomeKind.BLOCKED, reason="gesperrt: Übergabe")])
     journal.intend(["c"])
     return journal
 
@@ -57,11 +57,14 @@ def test_a_later_try_knows_what_an_earlier_one_has_written(store: Store) -> None
     written(store)
     journal = opened(store, 2)
     assert journal.resumed
-    assert journal.state.outcomes == {"a": outcome("a"), "b": outcome("b", Result.BLOCKED, reason="gesperrt: Übergabe")}
+    assert journal.state.outcomes == {
+        "a": outcome("a"),
+        "b": outcome("b", OutcomeKind.BLOCKED, reason="gesperrt: Übergabe"),
+    }
     assert journal.state.in_doubt == {"c"}
-    assert journal.state.seen == {"a", "b"}
+    assert journal.state.observed_before == {"a", "b"}
     kinds = [segment.header["kind"] for segment in load(store, journal.folder)]
-    assert kinds == ["open", "seen", "intents", "outcomes", "intents", "open"]
+    assert kinds == ["open", "observed", "intents", "outcomes", "intents", "open"]
     assert not opened(in_memory()).resumed
 
 
@@ -74,43 +77,43 @@ def test_what_a_try_writes_it_knows_itself(store: Store) -> None:
 
 def test_what_a_try_saw_stands_for_its_own_calls_only(store: Store) -> None:
     first = opened(store)
-    first.see({"a", "b", "c"})
+    first.record_observed({"a", "b", "c"})
     first.intend(["a"])
     second = opened(store, 2)
-    second.see({"c"})
+    second.record_observed({"c"})
     second.intend(["b"])
-    assert second.state.seen == opened(store, 3).state.seen == {"a", "c"}
+    assert second.state.observed_before == opened(store, 3).state.observed_before == {"a", "c"}
     third = opened(store, 3)
-    third.see(set())
-    assert third.state.seen == opened(store, 4).state.seen == {"a"}
+    third.record_observed(set())
+    assert third.state.observed_before == opened(store, 4).state.observed_before == {"a"}
 
 
 def test_intents_are_on_storage_when_intend_returns(store: Store) -> None:
     journal = opened(store)
-    assert not journal.may_call()
+    assert not journal.holds_lease()
     journal.intend(["a"])
-    assert journal.may_call()
+    assert journal.holds_lease()
     assert [line["key"] for line in load(store, journal.folder)[-1].lines] == ["a"]
 
 
 @pytest.mark.parametrize(
     ("results", "stands"),
     [
-        ([Result.FAILED, D], D),
-        ([D, Result.FAILED], D),
-        ([Result.UNKNOWN, Result.FAILED], Result.FAILED),
-        ([Result.BLOCKED, D], D),
-        ([Result.BLOCKED, Result.NOT_ATTEMPTED], Result.BLOCKED),
+        ([OutcomeKind.FAILED, D], D),
+        ([D, OutcomeKind.FAILED], D),
+        ([OutcomeKind.UNKNOWN, OutcomeKind.FAILED], OutcomeKind.FAILED),
+        ([OutcomeKind.BLOCKED, D], D),
+        ([OutcomeKind.BLOCKED, OutcomeKind.NOT_ATTEMPTED], OutcomeKind.BLOCKED),
     ],
 )
-def test_the_last_final_outcome_stands(results: list[Result], stands: Result) -> None:
+def test_the_last_final_outcome_stands(results: list[OutcomeKind], stands: OutcomeKind) -> None:
     store = in_memory()
     for number, result in enumerate(results, 1):
         journal = opened(store, number)
         journal.intend(["a"])
         journal.record([outcome("a", result)])
-    assert opened(store, 9).state.outcomes["a"].result is stands
-    assert opened(store, 9).state.unanswered == ({"a"} if Result.UNKNOWN in results else set())
+    assert opened(store, 9).state.outcomes["a"].kind is stands
+    assert opened(store, 9).state.unanswered == ({"a"} if OutcomeKind.UNKNOWN in results else set())
 
 
 def test_another_list_is_refused_with_the_way_out_and_leaves_no_trace(store: Store) -> None:
@@ -135,12 +138,12 @@ def test_the_newest_session_is_missed_though_older_ones_are_there(tmp_path: Path
     store = Store(str(tmp_path))
     first = written(store)
     second = opened(store, 2, expected=first.uri)
-    assert not second.state.lost
+    assert not second.state.missing_session
     lose(second.uri)
     third = opened(store, 3, call_seconds=30.0, expected=second.uri)
-    assert third.state.lost == second.uri
-    assert third._quiet_at > time.time() + 30
-    assert opened(store, 4, expected=third.uri).state.lost == second.uri
+    assert third.state.missing_session == second.uri
+    assert third._settled_at > time.time() + 30
+    assert opened(store, 4, expected=third.uri).state.missing_session == second.uri
 
 
 def test_sessions_that_were_read_are_missed_behind_the_newest(tmp_path: Path) -> None:
@@ -168,9 +171,9 @@ def test_a_try_killed_while_it_opens_is_no_loss(after: bool, store: Store) -> No
         patch.setattr(store, "write", killed)
         hint = opened(store, 2, expected=hint).uri
     third = opened(store, 3, expected=hint)
-    assert not third.state.lost
-    assert third._quiet_at == 0
-    assert not opened(store, 4, expected=third.uri).state.lost
+    assert not third.state.missing_session
+    assert third._settled_at == 0
+    assert not opened(store, 4, expected=third.uri).state.missing_session
 
 
 # Torn and changed
@@ -236,7 +239,7 @@ def test_a_segment_forged_with_a_hash_of_its_own_breaks_the_chain() -> None:
     name = next(name for name in segments(store) if OUTCOMES in name)
     segment = parse(name, store.read(name))
     assert segment is not None
-    forged = [{**line, "result": "destroyed"} for line in segment.lines]
+    forged = [{**line, "outcome": "destroyed"} for line in segment.lines]
     store.write(name, render(segment.header, forged))
     with pytest.raises(JournalError, match="does not follow"):
         load(store, f"{FOLDER}/journal")
@@ -341,7 +344,7 @@ def test_a_session_goes_on_after_a_write_of_which_nobody_knows(at: int, after: b
     store = failing(at, after)
     journal = opened(store)
     steps: list[Callable[[], None]] = [
-        lambda: journal.see({"a"}),
+        lambda: journal.record_observed({"a"}),
         lambda: journal.intend(["a", "b"]),
         lambda: journal.record([outcome("a")]),
         lambda: journal.intend(["c"]),
@@ -369,7 +372,7 @@ def test_a_session_goes_on_after_a_torn_write(cut: int) -> None:
     store.write = torn  # type: ignore[method-assign]
     with pytest.raises(EvidenceError):
         journal.intend(["a"])
-    assert not journal.may_call()
+    assert not journal.holds_lease()
     store.write = write  # type: ignore[method-assign]
     journal.intend(["b"])
     journal.record([outcome("b")])
@@ -409,11 +412,11 @@ def test_a_right_that_was_had_before_ends_by_itself() -> None:
     journal = opened(in_memory(), clock=lambda: now)
     journal.intend(["a"])
     now += 9.9
-    assert journal.may_call()
+    assert journal.holds_lease()
     now += 0.2
-    assert not journal.may_call()
+    assert not journal.holds_lease()
     journal.keep_alive()
-    assert journal.may_call()
+    assert journal.holds_lease()
 
 
 def test_the_right_is_renewed_only_when_half_of_it_is_over() -> None:
@@ -496,7 +499,7 @@ def test_intents_that_come_between_reading_and_starting_are_read() -> None:
     store.whim = whim
     newer = opened(store, 2)
     assert newer.state.in_doubt == set(sent) == {"a"}
-    assert newer.quiet_in() >= 0
+    assert newer.seconds_until_settled() >= 0
     newer.intend(["b"])
     with pytest.raises(JournalError):
         older.intend(["c"])

@@ -161,7 +161,7 @@ def test_what_is_written_is_read_back(items: list[object]) -> None:
         manifest = Manifest.write(store, items)
     except InvalidRecordsError:
         return
-    expected = list(dict.fromkeys(Record.of(item).key for item in items))
+    expected = list(dict.fromkeys(Record.from_item(item).key for item in items))
     opened = Manifest.open(store, manifest.digest, manifest.uri)
     assert [record.key for record in opened] == expected
     assert opened.count == len(expected)

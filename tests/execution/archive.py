@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import AuthenticationError, NoAnswerError, NotSentError, ServerError
@@ -129,22 +129,22 @@ class Told:
         known = what in SURE
         self.archive.end(key, what == "ok" or what.endswith("_after"), known)
         if what == "blocked":
-            return Outcome(key, Result.BLOCKED, Proof.RESPONSE, "locked")
+            return Outcome(key, OutcomeKind.BLOCKED, Proof.RESPONSE, "locked")
         if what == "failed":
-            return Outcome(key, Result.FAILED, Proof.RESPONSE, "busy")
+            return Outcome(key, OutcomeKind.FAILED, Proof.RESPONSE, "busy")
         if what != "ok":
             return None
         if was_there:
-            return Outcome(key, Result.DESTROYED, Proof.RESPONSE)
+            return Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE)
         if key in unanswered:
-            return Outcome(key, Result.DESTROYED, Proof.INFERRED)
-        return Outcome(key, Result.ABSENT, Proof.RESPONSE)
+            return Outcome(key, OutcomeKind.DESTROYED, Proof.INFERRED)
+        return Outcome(key, OutcomeKind.ABSENT, Proof.RESPONSE)
 
-    def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+    def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
         if any(record.key in self.blind for record in batch):
             raise ServerError("told to be blind")
         return [
-            None if self.archive.look(record.key) else Outcome(record.key, Result.DESTROYED, Proof.INFERRED)
+            None if self.archive.look(record.key) else Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED)
             for record in batch
         ]
 
@@ -152,7 +152,7 @@ class Told:
         if record.key in self.blind:
             raise ServerError("told to be blind")
         there = record.key in self.archive.there
-        return Outcome(record.key, Result.FAILED if there else outcome.result, Proof.PROBE)
+        return Outcome(record.key, OutcomeKind.FAILED if there else outcome.kind, Proof.PROBE)
 
 
 def listed(count: int) -> list[Record]:
@@ -186,6 +186,6 @@ def check(archive: Archive, records: Sequence[Record], outcomes: Sequence[Outcom
     assert [outcome.key for outcome in outcomes] == [record.key for record in records]
     assert set(archive.sent) <= {record.key for record in records}
     for outcome in outcomes:
-        assert outcome.result.final, outcome
-        assert (outcome.key in archive.there) == (outcome.result is Result.BLOCKED), outcome
-        assert (outcome.result is Result.ABSENT) <= (outcome.key not in first), outcome
+        assert outcome.kind.final, outcome
+        assert (outcome.key in archive.there) == (outcome.kind is OutcomeKind.BLOCKED), outcome
+        assert (outcome.kind is OutcomeKind.ABSENT) <= (outcome.key not in first), outcome

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 
 from airflow_provider_records.evidence.journal import Journal, load
-from airflow_provider_records.evidence.outcome import Outcome, Result, counts
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, counts
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import FileSystem, Store
 from airflow_provider_records.execution import runner as runner_module
@@ -124,15 +124,15 @@ def test_each_chunk_is_reported_once_its_outcomes_are_published(monkeypatch: pyt
     def report(chunk: Chunk) -> None:
         assert threading.current_thread() is threading.main_thread()
         chunks.append(chunk)
-        published = [line for each in load(journal.store, journal.folder) for line in each.lines if "result" in line]
+        published = [line for each in load(journal.store, journal.folder) for line in each.lines if "outcome" in line]
         assert len(published) >= sum(sum(each.found.values()) for each in chunks)
 
     plan = {"r003": ["blocked"], "r004": ["lost_after"], "r029": ["failed"]}
     Runner(Told(archive, plan), journal, Limits(100, 1.0), concurrency=2, report=report).run(listed(30))
-    assert sum((each.found for each in chunks), Counter[Result]()) == {
-        Result.DESTROYED: 28,
-        Result.BLOCKED: 1,
-        Result.FAILED: 1,
+    assert sum((each.found for each in chunks), Counter[OutcomeKind]()) == {
+        OutcomeKind.DESTROYED: 28,
+        OutcomeKind.BLOCKED: 1,
+        OutcomeKind.FAILED: 1,
     }
     assert sorted(each.records for each in chunks) == [1, 2, *[4] * 7]  # the last one looks at what went unanswered
     assert all(each.begun <= each.ended for each in chunks)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_records.evidence import journal as journal_module
 from airflow_provider_records.evidence.journal import Journal, load
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result, counts
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, counts
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import AuthenticationError, EvidenceError, JournalError, NoAnswerError
@@ -29,7 +29,7 @@ from airflow_provider_records.execution.runner import Chunk, Runner
 from tests.evidence.failing_store import Killed, Whim, in_memory, whimsical
 from tests.execution.archive import DEADLY, DIGEST, FOLDER, LOST, STARTED, SURE, Archive, Told, check, listed, one_try
 
-QUIET_IN = Journal.quiet_in
+QUIET_IN = Journal.seconds_until_settled
 NO_LIMITS = Limits(10**6, 1.0)
 
 
@@ -45,7 +45,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr(Journal, "quiet_in", QUIET_IN)
+    monkeypatch.setattr(Journal, "seconds_until_settled", QUIET_IN)
     monkeypatch.setattr(attempt_module, "_NAP", 0.002)
     return Clock()
 
@@ -211,7 +211,7 @@ def test_a_call_is_repeated_once_and_then_left_to_the_next_try() -> None:
     archive = Archive(names(1))
     (outcome,) = one_try(in_memory(), Told(archive, {"r000": ["lost_before"] * 9}), listed(1), 1)
     assert archive.sent == ["r000", "r000"]
-    assert outcome.result is Result.FAILED
+    assert outcome.kind is OutcomeKind.FAILED
     assert outcome.unanswered
     assert "told to: lost_before" in str(outcome.reason)
 
@@ -233,11 +233,11 @@ def test_a_look_waits_until_the_lost_call_can_take_effect_no_more(
             archive.end("r000", effect=not may_act, known=False)
             raise NoAnswerError("slower than the timeout", status=status)
 
-        def settle(self, batch: Sequence[Record]) -> list[Outcome | None]:
+        def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
             waited.append(clock.now - begun)
             if clock.now >= begun + 30:  # only now does it take effect
                 archive.end("r000", effect=True, known=False)
-            return super().settle(batch)
+            return super().resolve_unanswered(batch)
 
     def pass_time(seconds: float) -> None:
         clock.now += seconds
@@ -262,11 +262,15 @@ def test_a_try_after_one_that_ended_with_a_lost_call_waits_for_it(clock: Clock) 
 
     runner = Runner(Told(archive, {"r001": ["lost_before"]}, at_call=stop), journal, NO_LIMITS, concurrency=1)
     outcomes = runner.run(listed(3))
-    assert [outcome.result for outcome in outcomes] == [Result.DESTROYED, Result.UNKNOWN, Result.NOT_ATTEMPTED]
+    assert [outcome.kind for outcome in outcomes] == [
+        OutcomeKind.DESTROYED,
+        OutcomeKind.UNKNOWN,
+        OutcomeKind.NOT_ATTEMPTED,
+    ]
     assert "not looked up: the task was stopped" in str(outcomes[1].reason)
     newer = opened(store, 2, clock=clock)
-    assert newer.quiet_in() == pytest.approx(journal_module.LEASE + 30 + 2, abs=0.01)
-    clock.now += newer.quiet_in()
+    assert newer.seconds_until_settled() == pytest.approx(journal_module.LEASE + 30 + 2, abs=0.01)
+    clock.now += newer.seconds_until_settled()
     check(archive, listed(3), Runner(Told(archive), newer, NO_LIMITS, concurrency=1).run(listed(3)), set(names(3)))
 
 
@@ -278,7 +282,7 @@ def test_lost_calls_count_as_failures_until_a_look_says_more() -> None:
     assert 20 <= found["destroyed"] <= 22, "they were looked up, though the sending had stopped"
     assert found["destroyed"] + found["not_attempted"] == 200
     assert len(archive.sent) == found["destroyed"]
-    assert "max_failure_rate" in runner.halt.reason
+    assert "max_failure_rate" in runner.stop_state.reason
 
 
 def test_what_is_lost_again_and_again_counts_once() -> None:
@@ -288,14 +292,14 @@ def test_what_is_lost_again_and_again_counts_once() -> None:
     runner = Runner(Told(archive, plan), opened(in_memory(), 1), Limits(20, 6 / 20), concurrency=1)
     found = counts(runner.run(listed(20)))
     assert (found["destroyed"], found["failed"]) == (15, 5)
-    assert not runner.halt.reason
+    assert not runner.stop_state.reason
 
 
 def test_what_cannot_be_looked_up_is_unknown_and_looked_at_by_the_next_try() -> None:
     archive, store = Archive(names(2)), in_memory()
     plan = {"r000": ["lost_after"], "r001": ["lost_before"]}
     outcomes = one_try(store, Told(archive, plan, blind={"r000", "r001"}), listed(2), 1)
-    assert [outcome.result for outcome in outcomes] == [Result.UNKNOWN] * 2
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.UNKNOWN] * 2
     check(archive, listed(2), one_try(store, Told(archive), listed(2), 2), set(names(2)))
     assert archive.sent == ["r000", "r001", "r001"]
 
@@ -308,7 +312,7 @@ def test_what_was_intended_and_never_looked_at_is_unknown_not_not_attempted() ->
     runner = Runner(Told(archive), opened(store, 2), NO_LIMITS, concurrency=1)
     runner.stop("the task was stopped")
     outcomes = runner.run(listed(3))
-    assert [outcome.result for outcome in outcomes] == [Result.UNKNOWN] * 3
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.UNKNOWN] * 3
     assert "was not looked up: the task was stopped" in str(outcomes[0].reason)
     check(archive, listed(3), one_try(store, Told(archive), listed(3), 3), set(names(3)))
 
@@ -321,13 +325,13 @@ def test_an_answer_for_another_record_is_no_answer() -> None:
     class Confused(Told):
         def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
             super().dispose(batch, unanswered)
-            return [Outcome("r000", Result.DESTROYED, Proof.PROBE)]
+            return [Outcome("r000", OutcomeKind.DESTROYED, Proof.PROBE)]
 
     archive, store = Archive(names(2)), in_memory()
     with pytest.raises(ValueError, match="answered for another record than 'r001'"):
         one_try(store, Confused(archive), listed(2), 1, concurrency=1)
-    outcomes = [line for each in load(store, f"{FOLDER}/journal") for line in each.lines if "result" in line]
-    assert [(line["key"], line["result"]) for line in outcomes] == [("r000", "destroyed"), ("r001", "unknown")]
+    outcomes = [line for each in load(store, f"{FOLDER}/journal") for line in each.lines if "outcome" in line]
+    assert [(line["key"], line["outcome"]) for line in outcomes] == [("r000", "destroyed"), ("r001", "unknown")]
     check(archive, listed(2), one_try(store, Told(archive), listed(2), 2), set(names(2)))
 
 
@@ -355,11 +359,11 @@ def test_a_record_that_comes_twice_is_refused_before_anything_is_sent() -> None:
 def test_a_look_afterwards_corrects_a_false_answer() -> None:
     class Liar(Told):
         def _one(self, record: Record, what: str, unanswered: frozenset[str]) -> Outcome | None:
-            return Outcome(record.key, Result.DESTROYED, Proof.RESPONSE)
+            return Outcome(record.key, OutcomeKind.DESTROYED, Proof.RESPONSE)
 
     archive = Archive(names(1))
     (outcome,) = one_try(in_memory(), Liar(archive), listed(1), 1)
-    assert outcome.result is Result.FAILED
+    assert outcome.kind is OutcomeKind.FAILED
 
 
 def test_of_what_a_lost_journal_held_nothing_is_claimed() -> None:
@@ -367,18 +371,18 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed() -> None:
     one_try(in_memory(), Told(archive), listed(2), 1)
     system = Told(archive, {"r003": ["lost_after"]})
     runner = Runner(system, opened(store, 2, expected="memory://gone"), NO_LIMITS, concurrency=2)
-    found = [outcome.result for outcome in runner.run(listed(4))]
-    assert found == [Result.ABSENT, Result.ABSENT, Result.DESTROYED, Result.DESTROYED]
+    found = [outcome.kind for outcome in runner.run(listed(4))]
+    assert found == [OutcomeKind.ABSENT, OutcomeKind.ABSENT, OutcomeKind.DESTROYED, OutcomeKind.DESTROYED]
     assert sorted(archive.looked) == [*names(4), "r003"]
-    assert opened(store, 3).state.lost == "memory://gone"
+    assert opened(store, 3).state.missing_session == "memory://gone"
 
 
 def test_a_journal_that_is_there_is_not_lost_and_a_lost_one_may_still_have_calls_in_the_air() -> None:
     store = in_memory()
     first = opened(store, 1)
-    assert not opened(store, 2, expected=first.uri).state.lost
-    assert opened(in_memory(), 1, call_seconds=30.0)._quiet_at == 0
-    assert opened(in_memory(), 2, call_seconds=30.0, expected=first.uri)._quiet_at > time.time() + 25
+    assert not opened(store, 2, expected=first.uri).state.missing_session
+    assert opened(in_memory(), 1, call_seconds=30.0)._settled_at == 0
+    assert opened(in_memory(), 2, call_seconds=30.0, expected=first.uri)._settled_at > time.time() + 25
 
 
 def test_a_rehearsal_sends_nothing() -> None:
@@ -390,7 +394,7 @@ def test_a_rehearsal_sends_nothing() -> None:
         "dry run: cannot be looked up: told to be blind",
         "dry run: is not there any more",
     ]
-    assert {outcome.result for outcome in outcomes} == {Result.NOT_ATTEMPTED}
+    assert {outcome.kind for outcome in outcomes} == {OutcomeKind.NOT_ATTEMPTED}
 
 
 def test_too_many_failures_stop_the_sending() -> None:
@@ -401,8 +405,8 @@ def test_too_many_failures_stop_the_sending() -> None:
     found = counts(outcomes)
     assert 20 <= found["failed"] <= 22
     assert found["failed"] + found["not_attempted"] == 200
-    assert runner.halt.reason.startswith("more than 10% of the calls failed")
-    assert not runner.halt.fatal
+    assert runner.stop_state.reason.startswith("more than 10% of the calls failed")
+    assert not runner.stop_state.no_retry
     check(archive, listed(200), one_try(store, Told(archive), listed(200), 2), set(names(200)))
 
 
@@ -419,7 +423,7 @@ def test_a_refused_login_stops_the_sending_for_good() -> None:
     plan = {key: ["refused_login"] for key in names(100)}
     runner = Runner(Told(archive, plan), opened(in_memory(), 1), NO_LIMITS, concurrency=2)
     outcomes = runner.run(listed(100))
-    assert runner.halt.fatal
+    assert runner.stop_state.no_retry
     assert len(archive.sent) <= 2
     assert counts(outcomes)["failed"] == len(archive.sent)
     assert counts(outcomes)["not_attempted"] == 100 - len(archive.sent)
@@ -435,8 +439,8 @@ def test_a_refusal_before_the_first_call_leaves_every_outcome_of_earlier_tries()
     runner = Runner(Locked(archive), opened(store, 2), NO_LIMITS, concurrency=2)
     found = counts(runner.run(listed(10)))
     assert (found["destroyed"], found["failed"]) == (9, 1)
-    assert runner.halt.fatal
-    assert runner.halt.reason == "the password was changed"
+    assert runner.stop_state.no_retry
+    assert runner.stop_state.reason == "the password was changed"
 
 
 def test_a_system_that_recovers_after_the_breaker_is_looked_at() -> None:
@@ -444,7 +448,7 @@ def test_a_system_that_recovers_after_the_breaker_is_looked_at() -> None:
     plan = {key: ["lost_before"] for key in names(200)}
     runner = Runner(Told(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
     assert counts(runner.run(listed(200)))["not_attempted"] == 200
-    assert runner.halt.reason.startswith("more than 10% of the calls failed")
+    assert runner.stop_state.reason.startswith("more than 10% of the calls failed")
     check(archive, listed(200), one_try(store, Told(archive), listed(200), 2), set(names(200)))
 
 
@@ -452,7 +456,7 @@ def test_a_record_is_called_for_twice_at_most_however_the_calls_end() -> None:
     for plan in itertools.product(["open_before", "lost_before"], repeat=4):
         archive = Archive(names(1))
         (outcome,) = one_try(in_memory(), Told(archive, {"r000": plan}), listed(1), 1)
-        assert outcome.result is Result.FAILED
+        assert outcome.kind is OutcomeKind.FAILED
         assert archive.sent == ["r000", "r000"]
 
 
@@ -523,7 +527,9 @@ def test_an_interruption_loses_no_outcome_of_what_is_in_the_air(monkeypatch: pyt
         one_try(store, system, listed(12), 1, concurrency=3)
     state = opened(store, 2).state
     assert state.in_doubt == set()
-    assert set(archive.sent) == {key for key, outcome in state.outcomes.items() if outcome.result is Result.DESTROYED}
+    assert set(archive.sent) == {
+        key for key, outcome in state.outcomes.items() if outcome.kind is OutcomeKind.DESTROYED
+    }
     assert set(state.outcomes) == set(names(3))
 
 
@@ -563,7 +569,7 @@ def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None
 
     def newer() -> None:
         journal = opened(store, 2, call_seconds=60.0, clock=clock)
-        results["quiet_in"] = journal.quiet_in()
+        results["seconds_until_settled"] = journal.seconds_until_settled()
         results["newer"] = Runner(Told(archive), journal, NO_LIMITS, concurrency=1).run(listed(1))
 
     first, second = threading.Thread(target=zombie), threading.Thread(target=newer)
@@ -571,10 +577,10 @@ def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None
     assert in_the_air.wait(10)
     clock.now += 5
     second.start()
-    while "quiet_in" not in results:
+    while "seconds_until_settled" not in results:
         time.sleep(0.001)
-    assert results["quiet_in"] == pytest.approx(journal_module.LEASE + 60 + 2 - 5, abs=0.01)
-    clock.now += results["quiet_in"] - 0.01
+    assert results["seconds_until_settled"] == pytest.approx(journal_module.LEASE + 60 + 2 - 5, abs=0.01)
+    clock.now += results["seconds_until_settled"] - 0.01
     second.join(0.1)
     assert archive.looked == []
     land.set()
@@ -589,7 +595,7 @@ def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None
 def test_after_an_orderly_end_there_is_nothing_to_wait_for(clock: Clock) -> None:
     archive, store = Archive(names(2)), in_memory()
     one_try(store, Told(archive, {"r000": ["failed"]}), listed(2), 1, clock=clock)
-    assert opened(store, 2, clock=clock).quiet_in() == 0
+    assert opened(store, 2, clock=clock).seconds_until_settled() == 0
 
 
 def test_after_a_crash_long_ago_there_is_nothing_to_wait_for(clock: Clock) -> None:
@@ -597,9 +603,9 @@ def test_after_a_crash_long_ago_there_is_nothing_to_wait_for(clock: Clock) -> No
     store = whimsical(dying_with(archive))
     survive(lambda: one_try(store, Told(archive, {"r000": ["die_after"]}), listed(2), 1, clock=clock))
     archive.dead = False
-    assert opened(store, 2, clock=clock).quiet_in() == pytest.approx(journal_module.LEASE + 2, abs=0.01)
+    assert opened(store, 2, clock=clock).seconds_until_settled() == pytest.approx(journal_module.LEASE + 2, abs=0.01)
     clock.now += journal_module.LEASE + 2.01
-    assert opened(store, 3, clock=clock).quiet_in() == 0
+    assert opened(store, 3, clock=clock).seconds_until_settled() == 0
 
 
 def test_a_clock_that_was_ahead_makes_nobody_wait_longer_than_needed(clock: Clock) -> None:
@@ -608,7 +614,7 @@ def test_a_clock_that_was_ahead_makes_nobody_wait_longer_than_needed(clock: Cloc
     survive(lambda: one_try(store, Told(archive, {"r000": ["die_after"]}), listed(1), 1, clock=clock))
     archive.dead = False
     clock.now -= 86400
-    assert opened(store, 2, clock=clock).quiet_in() <= journal_module.LEASE + 2.01
+    assert opened(store, 2, clock=clock).seconds_until_settled() <= journal_module.LEASE + 2.01
 
 
 def test_a_stop_ends_the_waiting(clock: Clock) -> None:
@@ -620,7 +626,7 @@ def test_a_stop_ends_the_waiting(clock: Clock) -> None:
     runner = Runner(system, opened(store, 2, clock=clock), NO_LIMITS, concurrency=1)
     threading.Timer(0.05, lambda: runner.stop("the task was stopped")).start()
     (outcome,) = runner.run(listed(1))
-    assert outcome.result is Result.UNKNOWN
+    assert outcome.kind is OutcomeKind.UNKNOWN
     assert archive.looked == []
 
 
@@ -692,7 +698,7 @@ def test_a_newer_try_that_comes_at_any_write_of_an_older_one(
                 if thread.name.startswith(Told.name):
                     thread.join(0.01)
             newer = opened(store, 2, clock=clock)
-            clock.now += newer.quiet_in()
+            clock.now += newer.seconds_until_settled()
             found.extend(Runner(Told(archive), newer, NO_LIMITS, concurrency=2).run(records))
 
         store.whim = overtaken
@@ -707,7 +713,7 @@ def test_a_newer_try_that_comes_at_any_write_of_an_older_one(
 
 def test_many_zombies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real threads, real time: a newer try comes at any moment."""
-    monkeypatch.setattr(Journal, "quiet_in", QUIET_IN)
+    monkeypatch.setattr(Journal, "seconds_until_settled", QUIET_IN)
     monkeypatch.setattr(journal_module, "LEASE", 0.12)
     monkeypatch.setattr(journal_module, "_SKEW", 0.03)
     monkeypatch.setattr(runner_module, "LEASE", 0.12)

@@ -38,7 +38,7 @@ from tests.faults.trial import Bench, Trial
 from tests.operators.factories import context
 
 Patch = pytest.MonkeyPatch
-QUIET_IN = Journal.quiet_in
+QUIET_IN = Journal.seconds_until_settled
 
 
 def delete(**options: Any) -> Callable[..., EnaioDeleteObjectOperator]:
@@ -127,7 +127,7 @@ def a_try_beside_its_retry(bench: Bench) -> None:
 
 def wait_for_real(patch: Patch) -> None:
     """Let a retry wait until no call of an earlier try can take effect; other tests need not."""
-    patch.setattr(Journal, "quiet_in", QUIET_IN)
+    patch.setattr(Journal, "seconds_until_settled", QUIET_IN)
     for module in (journal_module, runner_module):
         patch.setattr(module, "LEASE", 4.0)
     patch.setattr(journal_module, "_SKEW", 0.1)
@@ -149,7 +149,9 @@ def follow(patch: Patch) -> None:
 def any_object(patch: Patch) -> None:
     def get_object(self: EnaioHook, object_id: str, **_: Any) -> Any:
         url = self._object_url(object_id)
-        return self.send("get_object", "GET", url, lambda answer: Page.of(answer.json()).objects[0], repeatable=True)
+        return self.send(
+            "get_object", "GET", url, lambda answer: Page.from_json(answer.json()).objects[0], repeatable=True
+        )
 
     patch.setattr(EnaioHook, "get_object", get_object)
 
@@ -166,8 +168,8 @@ def large_batches(patch: Patch) -> None:
 
 
 def any_folder(patch: Patch) -> None:
-    made = Node.of
-    patch.setattr(Node, "of", lambda row: replace(made(row), parent_node_id="", path=""))
+    made = Node.from_json
+    patch.setattr(Node, "from_json", lambda row: replace(made(row), parent_node_id="", path=""))
 
 
 @dataclass(frozen=True)
@@ -200,10 +202,11 @@ RULES = [
     Rule("max_records", a_list_that_is_too_long,
          lambda patch: patch.setattr(Limits, "refuse_too_many", lambda *_: None), "too many were deleted"),
     Rule("look before you repeat", lost,
-         lambda patch: patch.setattr(EnaioSystem, "settle", lambda *_: [None]), "sent again after it was done"),
+         lambda patch: patch.setattr(EnaioSystem, "resolve_unanswered", lambda *_: [None]),
+         "sent again after it was done"),
     Rule("never follow a redirect", moved, follow, "another host was called"),
     Rule("a retry waits for the calls of the try before", a_try_beside_its_retry,
-         lambda patch: patch.setattr(Journal, "quiet_in", lambda _: 0.0), "sent again after it was done",
+         lambda patch: patch.setattr(Journal, "seconds_until_settled", lambda _: 0.0), "sent again after it was done",
          on=wait_for_real),
     Rule("15 marks a call", twenty_marks, large_batches, "more than 15"),
     Rule("an id stays within its place in the URL", an_id_that_is_more, any_id, "not on the list"),

@@ -25,7 +25,7 @@ from structlog.testing import capture_logs
 
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.evidence.audit import take
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.reader import Evidence
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
@@ -276,7 +276,7 @@ class Trial:
         self.bench.check_secret(json.dumps(task["ti"].pushed), json.dumps(self.said))
         outcomes = self.check()
         assert outcomes or not isinstance(error or self.said, (dict, DisposalIncompleteError)), "it wrote no outcomes"
-        names = sorted({str(outcome.result) for outcome in outcomes})
+        names = sorted({str(outcome.kind) for outcome in outcomes})
         return "/".join(names) or word(error or RecordsError())
 
     def check(self) -> list[Outcome]:
@@ -299,8 +299,8 @@ class Trial:
                     take(Evidence(self.store, self.store.root), {name: disposal})
         for outcome in outcomes:
             assert len(outcome.reason or "") < LONGEST_TEXT
-            if outcome.result.gone:
-                assert not self.bench.lives(self.vendor, outcome.key), f"called {outcome.result}, and lives"
+            if outcome.kind.gone:
+                assert not self.bench.lives(self.vendor, outcome.key), f"called {outcome.kind}, and lives"
         self.bench.check_evidence()
         return outcomes
 
@@ -311,7 +311,7 @@ class Trial:
         self.check_order()
         disposal = Disposal.read(self.store, self.said["disposal"])
         for outcome in disposal.each_outcome(self.store):
-            assert outcome.result in {Result.DESTROYED, Result.RECYCLED}, outcome
+            assert outcome.kind in {OutcomeKind.DESTROYED, OutcomeKind.RECYCLED}, outcome
             assert outcome.proof in set(Proof)
 
     def check_order(self) -> None:

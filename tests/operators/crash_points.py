@@ -26,7 +26,7 @@ from airflow_provider_records.evidence import journal as journal_module
 from airflow_provider_records.evidence.audit import take
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.reader import Evidence
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
@@ -134,7 +134,7 @@ def arm(vendor: str, death: Death | None, lease: float | None) -> Counter[str]:
     runner_module._BATCHES_PER_THREAD = 2 if vendor == "opus" else 6
     if lease is None:
         # Whoever starts the next try waits until nothing is in the air any more, see Scene.still.
-        setattr(Journal, "quiet_in", lambda _: 0.0)  # noqa: B010 - the shorter way is one too many for mypy
+        setattr(Journal, "seconds_until_settled", lambda _: 0.0)  # noqa: B010 - the shorter way is one too many for mypy
     else:
         # The real waiting, but not for seconds; both tries run on one clock.
         for module in (journal_module, runner_module):
@@ -332,18 +332,18 @@ class Scene:
         self.check_log()
         self.check_evidence()
         outcomes, done = self.outcomes(), set(self.effects)
-        claimed = {key for key, each in outcomes.items() if each.result in {Result.DESTROYED, Result.RECYCLED}}
-        left = {key for key, each in outcomes.items() if each.result is Result.UNKNOWN}
-        assert not {key for key, each in outcomes.items() if not each.result.final} - left
+        claimed = {key for key, each in outcomes.items() if each.kind in {OutcomeKind.DESTROYED, OutcomeKind.RECYCLED}}
+        left = {key for key, each in outcomes.items() if each.kind is OutcomeKind.UNKNOWN}
+        assert not {key for key, each in outcomes.items() if not each.kind.final} - left
         assert len(left) <= unknown, left
         assert done <= claimed | left, "done, and no outcome says so"
         for key in claimed - done:  # gone before us, and our own unanswered intent: that is what inferred means
             assert key not in self.there
             assert outcomes[key].proof is Proof.INFERRED
         for key, each in outcomes.items():
-            if each.result is Result.ABSENT:
+            if each.kind is OutcomeKind.ABSENT:
                 assert key not in self.there
-            if each.result is Result.BLOCKED:
+            if each.kind is OutcomeKind.BLOCKED:
                 assert key not in done
         return outcomes
 
@@ -363,7 +363,7 @@ def _listed(vendor: str) -> Iterator[tuple[Record, bool]]:
             extra = {"location": item.folder_path, "attributes": {"project_number": item.project}}
         elif vendor == "opus":
             extra = {"attributes": {"due_before": "2026-01-01T00:00:00"}}
-        record = Record.of({"key": item.key, "target_id": item.target_id, "title": item.title, **extra})
+        record = Record.from_item({"key": item.key, "target_id": item.target_id, "title": item.title, **extra})
         yield record, vendor == "opus" or item.trouble != "gone"
 
 

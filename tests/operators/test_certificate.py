@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from airflow_provider_records.evidence.authorization import manifest_reference
 from airflow_provider_records.evidence.certificate import key_id
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import CertificateIncompleteError, InvalidRecordsError
@@ -170,7 +170,9 @@ def test_evidence_that_does_not_fit_is_not_certified(store: Store) -> None:
 
 
 def test_what_is_left_fails_the_task_after_the_certificate(store: Store) -> None:
-    disposal = disposed(store, count=30, results=[Result.FAILED, Result.FAILED, Result.UNKNOWN, Result.BLOCKED])
+    disposal = disposed(
+        store, count=30, results=[OutcomeKind.FAILED, OutcomeKind.FAILED, OutcomeKind.UNKNOWN, OutcomeKind.BLOCKED]
+    )
     operator = DestructionCertificateOperator(task_id="certificate", disposals=[disposal.reference()])
     task = context(operator, **RUN)
     with pytest.raises(AirflowFailException, match="not everything is done: enaio: 2 failed, 1 unknown") as caught:
@@ -183,12 +185,12 @@ def test_what_is_left_fails_the_task_after_the_certificate(store: Store) -> None
 
 
 def test_what_is_left_may_be_accepted(store: Store) -> None:
-    reference, _ = certify([disposed(store, results=[Result.UNKNOWN]).reference()], require_complete=False)
+    reference, _ = certify([disposed(store, results=[OutcomeKind.UNKNOWN]).reference()], require_complete=False)
     assert reference["complete"] is False
 
 
 def test_blocked_records_are_final(store: Store) -> None:
-    assert certify([disposed(store, results=[Result.BLOCKED]).reference()])[0]["complete"] is True
+    assert certify([disposed(store, results=[OutcomeKind.BLOCKED]).reference()])[0]["complete"] is True
 
 
 def test_a_dry_run_is_never_complete(store: Store) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from tests.operators.crash_points import REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
 
 each_vendor = pytest.mark.parametrize("vendor", list(VENDORS))
@@ -77,11 +77,14 @@ def test_sigterm_stops_the_sending_and_leaves_nothing_undecided(vendor: str, tmp
         sent = made.sent()
         assert max(entry.time for entry in sent) < asked + 1
         made.check_log()
-        results = {key: outcome.result for key, outcome in made.outcomes().items()}
+        results = {key: outcome.kind for key, outcome in made.outcomes().items()}
         # Failed: what the system refused, and was not looked at any more to find out why.
-        assert {result for result in results.values() if not result.final} <= {Result.NOT_ATTEMPTED, Result.FAILED}
+        assert {result for result in results.values() if not result.final} <= {
+            OutcomeKind.NOT_ATTEMPTED,
+            OutcomeKind.FAILED,
+        }
         called = {key for entry in sent for key in made.asked(entry)}
-        assert not called & {key for key, result in results.items() if result is Result.NOT_ATTEMPTED}
+        assert not called & {key for key, result in results.items() if result is OutcomeKind.NOT_ATTEMPTED}
         assert isinstance(made.finish(), dict)
         made.check()
 
@@ -164,17 +167,19 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
         made.check_log()
         made.check_evidence()
         outcomes = made.outcomes()
-        gone = Result.ABSENT if vendor == "enaio" else Result.UNKNOWN
-        assert {outcomes[key].result for key in before} == {gone}
+        gone = OutcomeKind.ABSENT if vendor == "enaio" else OutcomeKind.UNKNOWN
+        assert {outcomes[key].kind for key in before} == {gone}
         assert all("lost" in str(outcomes[key].reason) for key in before)
-        claimed = {key for key, each in outcomes.items() if each.result in {Result.DESTROYED, Result.RECYCLED}}
+        claimed = {key for key, each in outcomes.items() if each.kind in {OutcomeKind.DESTROYED, OutcomeKind.RECYCLED}}
         assert claimed
         assert claimed == set(made.effects) - before
-        assert f"file://{journal}" in {entry.get("lost", "").rpartition("/")[0] for entry in made.check_evidence()}
+        assert f"file://{journal}" in {
+            entry.get("missing_session", "").rpartition("/")[0] for entry in made.check_evidence()
+        }
 
 
 def test_a_journal_that_is_where_it_was_is_not_called_lost(tmp_path: Path) -> None:
     with scene("enaio", tmp_path / "evidence") as made:
         assert made.die(MIDST["enaio"])
         made.finish()
-        assert not any("lost" in entry for entry in made.check_evidence())
+        assert not any("missing_session" in entry for entry in made.check_evidence())

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import Basis, Selection, manifest_reference
+from airflow_provider_records.evidence.authorization import ApprovedList, Selection, manifest_reference
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.exceptions import ApprovalError
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
@@ -135,7 +135,7 @@ def test_nobody_has_approved_the_list_that_was_shown(
     approvals = [Approval.read(world.store, uri) for uri in reference["approvals"]]
     whole = Manifest.open(world.store, listed["digest"])
     with pytest.raises(ApprovalError, match="is for another list"):
-        Selection(whole, [Basis(whole, approvals)]).require_approval(1)
+        Selection(whole, [ApprovedList(whole, approvals)]).require_approval(1)
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_a_record_that_was_taken_out_and_stands_on_the_list_is_found(
     approvals = [Approval.read(world.store, uri) for uri in back["approvals"]]
     whole = Manifest.open(world.store, listed["digest"])
     with pytest.raises(ApprovalError, match="on the approved list nevertheless"):
-        Selection(whole, [Basis(whole, approvals)]).require_approval(1)
+        Selection(whole, [ApprovedList(whole, approvals)]).require_approval(1)
     assert not gone(world)
 
 

@@ -109,7 +109,7 @@ def test_batches_of_fifteen_each_once(world: World) -> None:
 def test_what_opus_refuses_is_blocked_and_the_others_are_marked(world: World) -> None:
     reference = approved(world, due())
     result = mark(reference)
-    blocked = {key for key, item in outcomes(world, result).items() if item["result"] == "blocked"}
+    blocked = {key for key, item in outcomes(world, result).items() if item["outcome"] == "blocked"}
     assert result["complete"]
     assert blocked
     marked = set(world.stage.effects("opus", "marked"))
@@ -283,7 +283,7 @@ def test_only_accepted_outcomes_are_marked(world: World) -> None:
     reference = approved(world, due())
     deleted = run(EnaioDeleteObjectOperator(task_id="delete", records=reference, hard_delete=True))
     result = mark(deleted, accept=("destroyed",))
-    gone = {key for key, item in outcomes(world, deleted).items() if item["result"] == "destroyed"}
+    gone = {key for key, item in outcomes(world, deleted).items() if item["outcome"] == "destroyed"}
     assert set(outcomes(world, result)) == gone
     assert set(world.stage.effects("opus", "marked")) <= gone
     with_absent = run(OpusDestroyRecordsOperator(task_id="mark2", records=deleted, accept=("destroyed", "absent")))

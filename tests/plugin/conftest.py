@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
@@ -125,7 +125,7 @@ def one_night(
     dag_id: str = DAG,
     records: list[dict[str, Any]] | None = None,
     people: tuple[str, ...] = ("j.mueller@example.org",),
-    results: Mapping[str, Result] | None = None,
+    results: Mapping[str, OutcomeKind] | None = None,
     certified: bool = True,
 ) -> list[Disposal]:
     """Carry out a night: deleted in enaio, marked in Opus, certified."""
@@ -246,14 +246,14 @@ def many_nights(store: Store, number: int, records: int = 200) -> None:
         run, these = f"pattern{place}", listed[11 * place :]
         keys = [each["key"] for each in these]
         results = {
-            **dict.fromkeys(keys[:blocked], Result.BLOCKED),
-            **dict.fromkeys(keys[blocked : blocked + failed], Result.FAILED),
-            **dict.fromkeys(keys[len(keys) - place :], Result.ABSENT),
+            **dict.fromkeys(keys[:blocked], OutcomeKind.BLOCKED),
+            **dict.fromkeys(keys[blocked : blocked + failed], OutcomeKind.FAILED),
+            **dict.fromkeys(keys[len(keys) - place :], OutcomeKind.ABSENT),
         }
         deleted, marked = one_night(store, run=run, records=these, results=results)
-        left = {Result.BLOCKED: blocked, Result.FAILED: failed, Result.ABSENT: place}
-        gone = {Result.DESTROYED: len(keys) - blocked - failed - place}
-        none = dict.fromkeys(map(str, Result), 0)
+        left = {OutcomeKind.BLOCKED: blocked, OutcomeKind.FAILED: failed, OutcomeKind.ABSENT: place}
+        gone = {OutcomeKind.DESTROYED: len(keys) - blocked - failed - place}
+        none = dict.fromkeys(map(str, OutcomeKind), 0)
         assert (deleted.counts, marked.counts) == (none | left | gone, none | gone)
         patterns.append((run, [deleted, marked]))
     root = Path(store.root.removeprefix("file://"))

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.plugin.chart import HEIGHT, WIDTH, strips
 from airflow_provider_records.plugin.runs import added
 
-COUNTS = st.dictionaries(st.sampled_from([str(result) for result in Result]), st.integers(0, 10**6)).map(
+COUNTS = st.dictionaries(st.sampled_from([str(kind) for kind in OutcomeKind]), st.integers(0, 10**6)).map(
     lambda counts: added([counts])
 )
 
@@ -24,10 +24,10 @@ def test_every_outcome_of_every_night_is_seen_within_the_strip(nights: list[dict
         assert [column.night for column in columns] == list(shown)
         for column in columns:
             assert 0 <= column.left < column.left + column.width <= WIDTH
-            assert [box.result for box in column.boxes] == [
-                result
-                for result in ("destroyed", "recycled", "absent", "blocked", "not_attempted", "unknown", "failed")
-                if shown[column.night][result]
+            assert [box.kind for box in column.boxes] == [
+                kind
+                for kind in ("destroyed", "recycled", "absent", "blocked", "not_attempted", "unknown", "failed")
+                if shown[column.night][kind]
             ]
             assert all(box.height > 1 for box in column.boxes)
             assert column.boxes[-1].top >= -0.05

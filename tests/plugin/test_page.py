@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import app
@@ -55,7 +55,7 @@ def test_a_night_with_its_counts_reasons_approvals_and_papers(store: Store, sign
     one_night(
         store,
         people=("j.mueller@example.org", "a.kaya@example.org"),
-        results={keys[0]: Result.BLOCKED, keys[1]: Result.BLOCKED, keys[2]: Result.ABSENT},
+        results={keys[0]: OutcomeKind.BLOCKED, keys[1]: OutcomeKind.BLOCKED, keys[2]: OutcomeKind.ABSENT},
     )
     know_run(0)
     anna = sign_in("anna")
@@ -124,7 +124,7 @@ def test_hostile_texts_do_nothing(store: Store, sign_in: Client) -> None:
 
     class Hostile(evidence_factory.Told):
         def _outcome(self, record: Record) -> Outcome:
-            return Outcome(record.key, Result.BLOCKED, Proof.RESPONSE, reason=EVIL, request_id=EVIL)
+            return Outcome(record.key, OutcomeKind.BLOCKED, Proof.RESPONSE, reason=EVIL, request_id=EVIL)
 
     manifest = Manifest.write(store, records)
     approvals = evidence_factory.approve(store, manifest, EVIL, comment=EVIL)
@@ -189,8 +189,8 @@ def test_a_running_disposal_shows_its_progress_until_it_has_ended(store: Store, 
     assert "0 of 40 records" in words(page)
     journal.intend(keys[:16])
     assert "0 of 40 records, 16 on their way" in words(night(anna))
-    outcomes = [Outcome(key, Result.DESTROYED, Proof.RESPONSE) for key in keys[:10]]
-    journal.record([*outcomes, Outcome(keys[10], Result.BLOCKED, Proof.RESPONSE, "locked")])
+    outcomes = [Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE) for key in keys[:10]]
+    journal.record([*outcomes, Outcome(keys[10], OutcomeKind.BLOCKED, Proof.RESPONSE, "locked")])
     said = words(night(anna))
     assert "11 of 40 records, 5 on their way" in said
     assert "10 destroyed 1 blocked" in said
@@ -211,12 +211,12 @@ def test_a_retry_shows_what_the_try_before_has_settled(store: Store, sign_in: Cl
     manifest = Manifest.write(store, evidence_factory.records(20))
     keys = [record.key for record in manifest]
     know_run(0, "running")
-    system = evidence_factory.Told({keys[0]: Result.FAILED, keys[1]: Result.FAILED})
+    system = evidence_factory.Told({keys[0]: OutcomeKind.FAILED, keys[1]: OutcomeKind.FAILED})
     evidence_factory.carry_out(store, manifest, system=system, made=facts("delete"))
     journal = begin(store, manifest, facts("delete", try_number=2))
     assert "20 of 20 records 18 destroyed 2 failed" in words(night(sign_in("anna")))
     journal.intend(keys[:2])
-    journal.record([Outcome(keys[0], Result.DESTROYED, Proof.PROBE)])
+    journal.record([Outcome(keys[0], OutcomeKind.DESTROYED, Proof.PROBE)])
     assert "20 of 20 records, 1 on their way 19 destroyed 1 failed" in words(night(sign_in("anna")))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin.runs import Nights, Task
 from tests.evidence import evidence_factory
@@ -25,7 +25,7 @@ def test_the_summary_of_the_newest_try_stands(store: Store) -> None:
     manifest = Manifest.write(store, evidence_factory.records(6))
     keys = [record.key for record in manifest]
     evidence_factory.carry_out(
-        store, manifest, system=evidence_factory.Told({keys[0]: Result.FAILED}), made=facts("delete")
+        store, manifest, system=evidence_factory.Told({keys[0]: OutcomeKind.FAILED}), made=facts("delete")
     )
     assert counts(only_task(store)) == {"destroyed": 5, "failed": 1}
     evidence_factory.carry_out(store, manifest, made=facts("delete", try_number=2))
@@ -38,12 +38,12 @@ def test_a_run_that_was_created_anew_under_its_id_starts_over(store: Store) -> N
     manifest = Manifest.write(store, evidence_factory.records(6))
     keys = [record.key for record in manifest]
     for number in (1, 2):
-        system = evidence_factory.Told(dict.fromkeys(keys, Result.FAILED))
+        system = evidence_factory.Told(dict.fromkeys(keys, OutcomeKind.FAILED))
         evidence_factory.carry_out(store, manifest, system=system, made=facts("delete", try_number=number))
     anew = facts("delete", run_started_at="2026-11-23T02:00:07.120000+00:00")
     journal = begin(store, manifest, anew)
     journal.intend(keys)
-    journal.record([Outcome(key, Result.DESTROYED, Proof.RESPONSE) for key in keys[:4]])
+    journal.record([Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE) for key in keys[:4]])
     task = only_task(store)
     assert task.progress is not None
     assert counts(task) == {"destroyed": 4, "failed": 2}
@@ -56,7 +56,7 @@ def test_mapped_parts_count_together(store: Store) -> None:
     journal = begin(store, wholes[2], facts("delete", map_index=2))
     keys = [record.key for record in wholes[2]]
     journal.intend(keys)
-    journal.record([Outcome(keys[0], Result.BLOCKED, Proof.RESPONSE, "locked")])
+    journal.record([Outcome(keys[0], OutcomeKind.BLOCKED, Proof.RESPONSE, "locked")])
     task = only_task(store)
     assert [part.map_index for part in task.parts] == [0, 1, 2]
     assert counts(task) == {"destroyed": 8, "blocked": 1}

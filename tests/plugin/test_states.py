@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
@@ -45,8 +45,8 @@ def test_a_finished_rehearsal(store: Store, sign_in: Client, certified: bool) ->
 
 
 @pytest.mark.parametrize("certified", [False, True])
-@pytest.mark.parametrize("result", [result for result in Result if not result.final])
-def test_an_incomplete_night(store: Store, sign_in: Client, result: Result, certified: bool) -> None:
+@pytest.mark.parametrize("result", [result for result in OutcomeKind if not result.final])
+def test_an_incomplete_night(store: Store, sign_in: Client, result: OutcomeKind, certified: bool) -> None:
     keys = [each["key"] for each in evidence_factory.records(9)]
     one_night(store, results={keys[0]: result}, certified=certified)
     one_night(store, run=run_id(1))

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.plugin import rows
@@ -140,8 +140,8 @@ def test_a_changed_journal(store: Store, sign_in: Client) -> None:
         {"made": {}},
         {"made": {**facts("delete"), "try_number": "1"}},
         {"counts": {"destroyed": 9}},
-        {"counts": dict.fromkeys(map(str, Result), "9")},
-        {"counts": [str(result) for result in Result]},
+        {"counts": dict.fromkeys(map(str, OutcomeKind), "9")},
+        {"counts": [str(result) for result in OutcomeKind]},
         {"dry_run": "no"},
         {"approval_required": None},
         {"stopped": 7},
@@ -184,8 +184,8 @@ def test_a_certificate_of_a_wrong_shape_whose_digest_fits(
 
 def test_missing_outcomes_are_said_on_the_page_of_the_night(store: Store, sign_in: Client) -> None:
     keys = [each["key"] for each in evidence_factory.records(9)]
-    (deleted, _) = one_night(store, results={keys[0]: Result.BLOCKED})
-    one_night(store, run=run_id(1), results={keys[1]: Result.ABSENT, keys[2]: Result.BLOCKED})
+    (deleted, _) = one_night(store, results={keys[0]: OutcomeKind.BLOCKED})
+    one_night(store, run=run_id(1), results={keys[1]: OutcomeKind.ABSENT, keys[2]: OutcomeKind.BLOCKED})
     path(store, store.name(deleted.outcomes)).unlink()
     anna = sign_in("anna")
     said = words(anna.get("/records/").text)

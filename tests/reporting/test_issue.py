@@ -24,7 +24,7 @@ from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, task_folder
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, EvidenceError, JournalError
@@ -70,7 +70,7 @@ def night(store: Store, listed: Manifest) -> list[Disposal]:
     approvals = evidence_factory.approve(
         store, listed, "j.weber@example.org", "u.groessmann@example.org", comment="checked"
     )
-    told = {keys(listed)[3]: Result.BLOCKED, keys(listed)[7]: Result.ABSENT}
+    told = {keys(listed)[3]: OutcomeKind.BLOCKED, keys(listed)[7]: OutcomeKind.ABSENT}
     deleted = evidence_factory.carry_out(store, listed, approvals, system=evidence_factory.Told(told))
     gone = Manifest.write(store, (record for record in listed if record.key not in told))
     marked = evidence_factory.carry_out(
@@ -91,7 +91,7 @@ def test_a_night(store: Store, listed: Manifest) -> None:
         ],
         "time_zone": "UTC",
     }
-    none = dict.fromkeys(map(str, Result), 0)
+    none = dict.fromkeys(map(str, OutcomeKind), 0)
     assert document["counts"] == {
         "enaio": none | {"destroyed": 38, "absent": 1, "blocked": 1},
         "opus": none | {"destroyed": 38},
@@ -109,11 +109,11 @@ def test_a_night(store: Store, listed: Manifest) -> None:
     assert deleted["method"] == "Deleted permanently from enaio (hard delete)"
     assert marked["method"] == "Status set to Destroyed in Opus; deletes no content"
     assert deleted["proofs"] == {"response": 40, "probe": 0, "inferred": 0}
-    assert [(each["result"], each["count"], each["keys"]) for each in deleted["not_destroyed"]] == [
+    assert [(each["outcome"], each["count"], each["keys"]) for each in deleted["not_destroyed"]] == [
         ("blocked", 1, [keys(listed)[3]]),
         ("absent", 1, [keys(listed)[7]]),
     ]
-    assert deleted["not_destroyed"][0]["reason"] == evidence_factory.REASONS[Result.BLOCKED]
+    assert deleted["not_destroyed"][0]["reason"] == evidence_factory.REASONS[OutcomeKind.BLOCKED]
     assert marked["not_destroyed"] == []
     assert [(each["try"], each["segments"] > 2) for each in deleted["journal"]] == [(1, True)]
 
@@ -180,29 +180,29 @@ def test_signing_key() -> None:
 @pytest.mark.parametrize(
     ("result", "complete"),
     [
-        (Result.DESTROYED, True),
-        (Result.RECYCLED, True),
-        (Result.ABSENT, True),
-        (Result.BLOCKED, True),
-        (Result.FAILED, False),
-        (Result.UNKNOWN, False),
+        (OutcomeKind.DESTROYED, True),
+        (OutcomeKind.RECYCLED, True),
+        (OutcomeKind.ABSENT, True),
+        (OutcomeKind.BLOCKED, True),
+        (OutcomeKind.FAILED, False),
+        (OutcomeKind.UNKNOWN, False),
     ],
 )
 def test_complete_means_nothing_left_for_another_try(
-    store: Store, listed: Manifest, result: Result, complete: bool
+    store: Store, listed: Manifest, result: OutcomeKind, complete: bool
 ) -> None:
     told = evidence_factory.Told({keys(listed)[0]: result})
     document = certify(
         store, evidence_factory.carry_out(store, listed, evidence_factory.approve(store, listed, "a"), system=told)
     )
     assert document["complete"] is complete
-    assert RunStatus.of(document).left == ("" if complete else f"enaio: 1 {result}")
+    assert RunStatus.from_document(document).left == ("" if complete else f"enaio: 1 {result}")
 
 
 def test_a_dry_run_is_not_complete(store: Store, listed: Manifest) -> None:
     document = certify(store, evidence_factory.carry_out(store, listed, dry_run=True))
     assert document["complete"] is False
-    assert RunStatus.of(document).left == "enaio: dry run, nothing was sent"
+    assert RunStatus.from_document(document).left == "enaio: dry run, nothing was sent"
     assert document["disposals"][0]["method"].startswith("Dry run")
     assert any(each.startswith("Dry run: task delete_enaio") for each in document["statements"])
     assert [len(each["keys"]) for each in document["disposals"][0]["not_destroyed"]] == [40]
@@ -226,7 +226,9 @@ def test_says_what_it_does_not_cover(store: Store, listed: Manifest) -> None:
     assert "no proof about media" in first
     assert "needs no approval" not in first
     soft = said(
-        approvals=approvals, made=evidence_factory.facts("soft"), system=evidence_factory.Told(usual=Result.RECYCLED)
+        approvals=approvals,
+        made=evidence_factory.facts("soft"),
+        system=evidence_factory.Told(usual=OutcomeKind.RECYCLED),
     )
     assert "can be restored until the bin is emptied" in soft
     assert "no proof about media" not in soft
@@ -238,7 +240,7 @@ class Inferring(evidence_factory.Told):
     """Every outcome is inferred."""
 
     def _outcome(self, record: Any) -> Outcome:
-        return Outcome(record.key, Result.DESTROYED, Proof.INFERRED, "not found after our own unanswered call")
+        return Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED, "not found after our own unanswered call")
 
 
 def test_says_what_is_only_inferred(store: Store, listed: Manifest) -> None:
@@ -294,10 +296,10 @@ def forget(store: Store, disposal: Disposal) -> str:
 
 
 def test_all_parts_are_the_whole_though_the_mark_leaves_out_what_was_blocked(store: Store, listed: Manifest) -> None:
-    told = evidence_factory.Told({keys(listed)[3]: Result.BLOCKED, keys(listed)[20]: Result.BLOCKED})
+    told = evidence_factory.Told({keys(listed)[3]: OutcomeKind.BLOCKED, keys(listed)[20]: OutcomeKind.BLOCKED})
     document = certify(store, *in_parts(store, listed, told))
     assert (document["omitted"], document["uncovered"], document["complete"]) == ([], [], True)
-    assert RunStatus.of(document).left == ""
+    assert RunStatus.from_document(document).left == ""
     assert "What has no disposal" not in html(store)
 
 
@@ -320,7 +322,7 @@ def test_a_part_that_began_and_summed_nothing_up_is_named(store: Store, listed: 
     gaps = wording.gaps(document)
     assert gaps[0].startswith(f"{folder} has a journal, and no disposal of it was given")
     assert gaps[1].startswith(f"enaio: 25 records of the approved list {listed.digest} have no disposal")
-    assert RunStatus.of(document).left == "; ".join(gaps)
+    assert RunStatus.from_document(document).left == "; ".join(gaps)
     text = "".join(Page(html(store)).text)
     assert all(text.count(gap) == 2 for gap in gaps)
     assert "Not complete" in text
@@ -354,7 +356,7 @@ def test_another_task_of_the_run_that_is_given_nowhere_is_named(store: Store, li
 def test_a_rehearsal_beside_a_deed_that_is_not_given_is_no_rehearsal(store: Store, listed: Manifest) -> None:
     evidence_factory.carry_out(store, listed)
     rehearsed = evidence_factory.carry_out(store, listed, made=evidence_factory.facts("look"), dry_run=True)
-    assert verdict(RunStatus.of(certify(store, rehearsed))).level == "open"
+    assert verdict(RunStatus.from_document(certify(store, rehearsed))).level == "open"
 
 
 def test_what_a_later_reviewer_took_out_needs_no_disposal(store: Store, listed: Manifest) -> None:
@@ -438,9 +440,9 @@ def test_refuses_what_does_not_add_up(store: Store, listed: Manifest) -> None:
 def forge_outcomes(store: Store, disposal: Disposal, lines: list[bytes]) -> Disposal:
     """Replace the outcomes of a disposal by others that fit their own name."""
     uri, _, _ = store.write_lines(store.name(disposal.outcomes).rpartition("/")[0], lines)
-    found = dict.fromkeys(map(str, Result), 0)
+    found = dict.fromkeys(map(str, OutcomeKind), 0)
     for line in lines:
-        found[json.loads(line)["result"]] += 1
+        found[json.loads(line)["outcome"]] += 1
     forged = Disposal(**{**vars(disposal), "outcomes": uri, "counts": found})
     return forged.write(store, task_folder(store.name(disposal.uri)))
 
@@ -489,7 +491,7 @@ def test_refuses_a_journal_outside_the_approved_list(store: Store, listed: Manif
     """A call for a record that nobody approved is found even if no summary speaks of it."""
     opened = evidence_factory.journal(store, listed, evidence_factory.facts("delete_enaio"))
     opened.intend(["smuggled"])
-    opened.record([Outcome("smuggled", Result.DESTROYED, Proof.RESPONSE, time=now())])
+    opened.record([Outcome("smuggled", OutcomeKind.DESTROYED, Proof.RESPONSE, time=now())])
     disposal = evidence_factory.carry_out(
         store, listed, evidence_factory.approve(store, listed, "a"), made=evidence_factory.facts("delete_enaio", 2)
     )
@@ -540,7 +542,7 @@ def test_refuses_a_journal_of_another_list(store: Store, listed: Manifest) -> No
 def test_refuses_an_outcome_without_an_intent(store: Store, listed: Manifest) -> None:
     key = keys(listed)[0]
     opened = evidence_factory.journal(store, listed, evidence_factory.facts("delete_enaio"))
-    opened.record([Outcome(key, Result.DESTROYED, Proof.RESPONSE, time=now())])
+    opened.record([Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE, time=now())])
     disposal = evidence_factory.carry_out(store, listed, made=evidence_factory.facts("delete_enaio", 2))
     with pytest.raises(JournalError, match="without the intent before it"):
         certify(store, disposal)
@@ -581,13 +583,13 @@ def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: M
     newer = evidence_factory.carry_out(
         store,
         listed,
-        system=evidence_factory.Told({key: Result.BLOCKED}),
+        system=evidence_factory.Told({key: OutcomeKind.BLOCKED}),
         made=evidence_factory.facts("delete_enaio", 2),
     )
-    old.record([Outcome(key, Result.DESTROYED, Proof.RESPONSE, time=now())])
+    old.record([Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE, time=now())])
     document = certify(store, newer)
     assert document["counts"]["enaio"]["blocked"] == 1
-    assert document["disposals"][0]["uncounted"] == [{"key": key, "result": "destroyed"}]
+    assert document["disposals"][0]["uncounted"] == [{"key": key, "outcome": "destroyed"}]
     assert any("holds 1 answers that its summary does not count" in each for each in document["statements"])
     assert "answers that are not counted above, 1" in html(store)
 
@@ -654,7 +656,7 @@ def test_hostile_titles_stay_text(store: Store) -> None:
 
 
 def test_the_page_holds_every_record_and_the_left_ones_first(store: Store, listed: Manifest) -> None:
-    told = {keys(listed)[30]: Result.FAILED, keys(listed)[31]: Result.BLOCKED}
+    told = {keys(listed)[30]: OutcomeKind.FAILED, keys(listed)[31]: OutcomeKind.BLOCKED}
     approvals = evidence_factory.approve(store, listed, "j.weber@example.org", comment="no open cases")
     document = certify(
         store, evidence_factory.carry_out(store, listed, approvals, system=evidence_factory.Told(told)), key=KEY
@@ -667,7 +669,7 @@ def test_the_page_holds_every_record_and_the_left_ones_first(store: Store, liste
     for part in (document["digest"], document["signature"]["key_id"], "no open cases", "j.weber@example.org"):
         assert part in text
     assert "Not complete" in text
-    assert evidence_factory.REASONS[Result.FAILED] in text
+    assert evidence_factory.REASONS[OutcomeKind.FAILED] in text
 
 
 def test_a_large_page_is_written_in_pieces(store: Store) -> None:
@@ -683,19 +685,19 @@ def test_a_large_page_is_written_in_pieces(store: Store) -> None:
     ("results", "level", "title"),
     [
         ({}, "done", "Complete"),
-        ({0: Result.BLOCKED}, "partly", "Complete, with refusals"),
-        ({0: Result.UNKNOWN}, "open", "Not complete"),
+        ({0: OutcomeKind.BLOCKED}, "partly", "Complete, with refusals"),
+        ({0: OutcomeKind.UNKNOWN}, "open", "Not complete"),
     ],
 )
-def test_verdicts(store: Store, listed: Manifest, results: dict[int, Result], level: str, title: str) -> None:
+def test_verdicts(store: Store, listed: Manifest, results: dict[int, OutcomeKind], level: str, title: str) -> None:
     told = evidence_factory.Told({keys(listed)[place]: result for place, result in results.items()})
-    said = verdict(RunStatus.of(certify(store, evidence_factory.carry_out(store, listed, system=told))))
+    said = verdict(RunStatus.from_document(certify(store, evidence_factory.carry_out(store, listed, system=told))))
     assert (said.level, said.title) == (level, title)
 
 
 def test_verdict_of_a_rehearsal(store: Store, listed: Manifest) -> None:
     assert (
-        verdict(RunStatus.of(certify(store, evidence_factory.carry_out(store, listed, dry_run=True)))).level
+        verdict(RunStatus.from_document(certify(store, evidence_factory.carry_out(store, listed, dry_run=True)))).level
         == "rehearsal"
     )
 
@@ -703,9 +705,9 @@ def test_verdict_of_a_rehearsal(store: Store, listed: Manifest) -> None:
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 10**7), min_size=7, max_size=7).filter(any))
 def test_a_bar_shows_every_outcome_within_its_width(numbers: list[int]) -> None:
-    counts = dict(zip(map(str, Result), numbers, strict=True))
+    counts = dict(zip(map(str, OutcomeKind), numbers, strict=True))
     pieces = bar.bar(counts)
-    assert [piece.result for piece in pieces] == [each for each in reversed(bar.ORDER) if counts[each]]
+    assert [piece.kind for piece in pieces] == [each for each in reversed(bar.ORDER) if counts[each]]
     assert all(piece.width >= 7.5 for piece in pieces)
     assert all(here.start + here.width < there.start for here, there in pairwise(pieces))
     assert abs(pieces[-1].start + pieces[-1].width - 1000) < 0.5
@@ -714,7 +716,7 @@ def test_a_bar_shows_every_outcome_within_its_width(numbers: list[int]) -> None:
 
 
 def test_every_outcome_and_proof_has_words() -> None:
-    assert set(wording.RESULTS) == set(Result) == set(bar.ORDER)
+    assert set(wording.RESULTS) == set(OutcomeKind) == set(bar.ORDER)
     assert set(wording.PROOFS) == set(Proof)
-    assert all(wording.meaning(system, result) for system in ("enaio", "opus", "unifier") for result in Result)
-    assert "permanently" not in wording.meaning("opus", Result.DESTROYED)
+    assert all(wording.meaning(system, result) for system in ("enaio", "opus", "unifier") for result in OutcomeKind)
+    assert "permanently" not in wording.meaning("opus", OutcomeKind.DESTROYED)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import EvidenceError
@@ -32,7 +32,7 @@ def disposal(*, dry_run: bool = False, stopped: str | None = None, **counts: int
         approvals=[],
         approval_required=False,
         dry_run=dry_run,
-        counts=dict.fromkeys(map(str, Result), 0) | counts,
+        counts=dict.fromkeys(map(str, OutcomeKind), 0) | counts,
         outcomes="",
         started_at="",
         ended_at="",
@@ -72,13 +72,13 @@ def test_verdicts(status: RunStatus, level: str, title: str, text: str) -> None:
     assert text in said.text
 
 
-COUNTS = st.fixed_dictionaries({str(result): st.integers(0, 2) for result in Result})
+COUNTS = st.fixed_dictionaries({str(result): st.integers(0, 2) for result in OutcomeKind})
 
 
 @given(st.lists(st.builds(replace, st.just(disposal()), dry_run=st.booleans(), counts=COUNTS)), st.booleans())
 def test_a_run_is_done_only_if_nothing_is_left(disposals: list[Disposal], gap: bool) -> None:
     status = RunStatus(disposals, [GAP] if gap else [])
-    left = gap or any(each.dry_run or any(each.counts[r] for r in Result if not r.final) for each in disposals)
+    left = gap or any(each.dry_run or any(each.counts[r] for r in OutcomeKind if not r.final) for each in disposals)
     assert status.complete is not left
     assert bool(status.left) is left
     assert (verdict(status).level in {"done", "partly"}) is (not left and bool(disposals))
@@ -93,11 +93,11 @@ def test_a_certificate_says_the_same_as_its_summaries(store: Store) -> None:
     listed = Manifest.write(store, evidence_factory.records(9))
     keys = [record.key for record in listed]
     deleted = evidence_factory.carry_out(
-        store, listed, system=evidence_factory.Told({keys[0]: Result.FAILED, keys[1]: Result.BLOCKED})
+        store, listed, system=evidence_factory.Told({keys[0]: OutcomeKind.FAILED, keys[1]: OutcomeKind.BLOCKED})
     )
     looked = evidence_factory.carry_out(store, listed, dry_run=True, made=evidence_factory.facts("look"))
     written = issue.write(store, [deleted, looked], evidence_factory.facts("certificate"))
-    status = RunStatus.of(certificate.read(store, store.name(written.uri)))
+    status = RunStatus.from_document(certificate.read(store, store.name(written.uri)))
     assert status == RunStatus((deleted, looked))
     assert "enaio: 1 failed; enaio: dry run, nothing was sent" in verdict(status).text
 
@@ -130,8 +130,8 @@ def test_a_document_of_a_wrong_shape(store: Store, change: dict[str, Any]) -> No
     made = evidence_factory.carry_out(store, Manifest.write(store, evidence_factory.records(3)))
     document = {**issue.write(store, [made], evidence_factory.facts("certificate")).document, **change}
     with pytest.raises(EvidenceError, match="The certificate is not of its form"):
-        RunStatus.of(document)
+        RunStatus.from_document(document)
     for name in change:
         del document[name]
     with pytest.raises(EvidenceError, match="The certificate is not of its form"):
-        RunStatus.of(document)
+        RunStatus.from_document(document)

@@ -24,7 +24,7 @@ from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import render
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Result
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record, canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
@@ -51,8 +51,8 @@ class Evidence:
         part = Approval(self.listed.digest, "j.weber@example.org", time, source, part_of=whole.digest)
         self.keys = [record.key for record in self.listed]
         self.approvals = [part.write(self.store)]
-        told = {self.keys[2]: Result.BLOCKED}
-        self.delete(1, {**told, self.keys[5]: Result.FAILED})
+        told = {self.keys[2]: OutcomeKind.BLOCKED}
+        self.delete(1, {**told, self.keys[5]: OutcomeKind.FAILED})
         deleted = self.delete(2, told)
         gone = Manifest.write(self.store, (record for record in self.listed if record.key not in told))
         marked = evidence_factory.carry_out(
@@ -74,7 +74,7 @@ class Evidence:
             for place, name in enumerate(("enaio", "opus"))
         ]
 
-    def delete(self, try_number: int, told: dict[str, Result]) -> Disposal:
+    def delete(self, try_number: int, told: dict[str, OutcomeKind]) -> Disposal:
         made = evidence_factory.facts("delete_enaio", try_number)
         return evidence_factory.carry_out(
             self.store, self.listed, self.approvals, system=evidence_factory.Told(told), made=made
@@ -507,7 +507,7 @@ def test_a_journal_that_lost_its_end_is_found(evidence: Evidence) -> None:
 
 def test_later_tries_are_told_from_tampering(evidence: Evidence) -> None:
     """A task that was cleared after the certificate: the certificate stands, and verify says what came later."""
-    evidence.delete(3, {evidence.keys[2]: Result.DESTROYED})
+    evidence.delete(3, {evidence.keys[2]: OutcomeKind.DESTROYED})
     report = evidence.verify()
     assert report.ok, report.problem
     assert [note for note in report.notes if "by later tries; the certificate does not cover them" in note]
@@ -623,7 +623,7 @@ def test_a_file_that_nothing_accounts_for_is_found(evidence: Evidence, name: str
 
 
 def test_outcomes_without_a_later_try_are_found(evidence: Evidence) -> None:
-    content = b'{"key":"x","result":"destroyed"}\n'
+    content = b'{"key":"x","outcome":"destroyed"}\n'
     folder = evidence.root / evidence_factory.folder(evidence_factory.facts("delete_enaio")) / "outcomes"
     (folder / f"{hashlib.sha256(content).hexdigest()}.jsonl").write_bytes(content)
     assert "no later try accounts for it" in problem(evidence.verify())
@@ -707,7 +707,7 @@ def test_fewer_people_than_the_task_demanded_are_found(evidence: Evidence) -> No
 def test_what_is_incomplete_is_noted(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "evidence"))
     listed = Manifest.write(store, evidence_factory.records(5))
-    told = evidence_factory.Told({next(iter(listed)).key: Result.FAILED})
+    told = evidence_factory.Told({next(iter(listed)).key: OutcomeKind.FAILED})
     issue.write(store, [evidence_factory.carry_out(store, listed, system=told)], evidence_factory.facts("certificate"))
     report = verify(tmp_path / "evidence" / NAME)
     assert report.ok

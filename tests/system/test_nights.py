@@ -36,7 +36,7 @@ def assert_true(night: Night, content: str, effect: str, delete: str = "delete",
     gone = Counter(night.stage.effects(content, effect))
     assert set(gone) <= set(approved)
     assert max(gone.values()) == 1
-    claimed = {key for key, item in outcomes.items() if item["result"] == effect}
+    claimed = {key for key, item in outcomes.items() if item["outcome"] == effect}
     destroyed = {approved[object_id] for object_id in gone}
     assert destroyed <= claimed
     # Gone before us, but with an intent of a killed try: nobody can tell, and the proof says so.
@@ -45,7 +45,7 @@ def assert_true(night: Night, content: str, effect: str, delete: str = "delete",
     assert not {object_id for object_id, key in approved.items() if key in claimed} & living
     assert sum(sum(part["counts"].values()) for part in disposals[delete]) == len(approved) == len(outcomes)
     marked = Counter(night.stage.effects("opus", "marked"))
-    absent = {key for key, item in outcomes.items() if item["result"] == "absent"}
+    absent = {key for key, item in outcomes.items() if item["outcome"] == "absent"}
     assert set(marked) == claimed | absent
     assert max(marked.values()) == 1
     assert not night.stage.effects("opus", "marked_again")

@@ -49,14 +49,14 @@ class Desk:
         journal = Journal(self.store, "run", "sha256:0", started="2026-01-01", try_number=self.tries)
         system = EnaioSystem(EnaioHook(), **options)
         runner = Runner(system, journal, Limits(), concurrency=1, verify=verify)
-        listed = [Record.of(record) for record in records]
+        listed = [Record.from_item(record) for record in records]
         outcomes = {outcome.key: outcome for outcome in runner.run(listed)}
         assert list(outcomes) == [record.key for record in listed]
         return outcomes
 
     def says(self, record: Any = "101", **options: Any) -> Says:
         (outcome,) = self.run(record, **options).values()
-        return outcome.result.value, outcome.proof.value if outcome.proof else None
+        return outcome.kind.value, outcome.proof.value if outcome.proof else None
 
     def fault(self, call: str = "delete_object", **fault: Any) -> None:
         self.server.stage.faults.append(Fault(vendor="enaio", call=call, **fault))
@@ -115,7 +115,7 @@ def test_hard_stays_proven_by_the_answer_if_the_look_fails(desk: Desk) -> None:
 def test_an_old_service_of_unknown_version_is_found_out_by_the_bin(desk: Desk, flag: str, binned_get: str) -> None:
     desk.part.turn({"version": "4.0.2", "info": "no_version", "bin_flag": flag, "binned_get": binned_get})
     outcome = desk.run("101", hard_delete=True)["101"]
-    assert (outcome.result, outcome.proof) == ("recycled", "probe")
+    assert (outcome.kind, outcome.proof) == ("recycled", "probe")
     assert "hard delete" in (outcome.reason or "")
 
 
@@ -124,7 +124,7 @@ def test_a_hard_delete_of_a_known_old_service_is_refused_before_the_first_call(d
     with pytest.raises(ConfigurationError, match=r"4\.0\.2"):
         desk.run("101", hard_delete=True)
     with pytest.raises(ConfigurationError, match=r"4\.0\.2"):
-        rehearse(EnaioSystem(EnaioHook(), hard_delete=True), [Record.of("101")], concurrency=1)
+        rehearse(EnaioSystem(EnaioHook(), hard_delete=True), [Record.from_item("101")], concurrency=1)
     assert [entry.call for entry in desk.server.stage.log] == ["info", "info"]
     assert desk.says() == ("recycled", "probe")
 
@@ -208,7 +208,7 @@ def test_a_missing_right_is_blocked_and_not_tried_again(desk: Desk, hard: bool, 
     desk.part.turn({"error_body": form})
     desk.archive.objects["101"].no_delete = {"disposal"}
     outcome = desk.run("101", hard_delete=hard)["101"]
-    assert (outcome.result, outcome.proof) == ("blocked", "response")
+    assert (outcome.kind, outcome.proof) == ("blocked", "response")
     assert "right" in (outcome.reason or "")
     assert "may not be deleted" in (outcome.detail or "") or form == "empty"
     desk.run("101", hard_delete=hard)
@@ -220,7 +220,7 @@ def test_a_missing_right_is_blocked_and_not_tried_again(desk: Desk, hard: bool, 
 def test_a_folder_that_is_not_empty_is_blocked(desk: Desk, hard: bool, status: str) -> None:
     desk.part.turn({"non_empty": status})
     outcome = desk.run("10", hard_delete=hard)["10"]
-    assert outcome.result == "blocked"
+    assert outcome.kind == "blocked"
     assert "not empty" in (outcome.reason or "")
     assert len(desk.live) == 6
 
@@ -260,7 +260,7 @@ def test_a_login_refused_between_deed_and_look_does_not_make_it_somebody_elses(d
 @pytest.mark.parametrize("wrong", [{"location": "20"}, {"object_type_id": "1"}])
 def test_a_wrong_location_or_type_is_not_absence(desk: Desk, hard: bool, wrong: dict[str, str]) -> None:
     outcome = desk.run({"key": "101", **wrong}, hard_delete=hard)["101"]
-    assert outcome.result == "failed"
+    assert outcome.kind == "failed"
     assert next(iter(wrong.values())) in (outcome.reason or "")
     assert "101" in desk.live
 
@@ -298,7 +298,7 @@ def test_a_hidden_object_that_is_not_found_is_blocked(desk: Desk) -> None:
 def test_a_wrong_prefix_makes_nothing_absent(desk: Desk, connect: Connect) -> None:
     connect("enaio", f"{desk.server.url}/enaio", login="disposal", password=desk.part.password, api_prefix="/dms")
     found = desk.run("99", "101", hard_delete=True)
-    assert [outcome.result.value for outcome in found.values()] == ["failed", "not_attempted"]
+    assert [outcome.kind.value for outcome in found.values()] == ["failed", "not_attempted"]
 
 
 # After a call of ours that went unanswered
@@ -440,7 +440,7 @@ def test_500_twice_with_the_deed_at_the_second(desk: Desk, hard: bool) -> None:
 def test_500_for_ever_is_failed_with_the_raw_text_kept(desk: Desk) -> None:
     desk.fault(act=False, status=500, body={"code": 3003, "message": "see the log"}, times=None)
     outcome = desk.run("101", hard_delete=True)["101"]
-    assert outcome.result == "failed"
+    assert outcome.kind == "failed"
     assert "see the log" in (outcome.detail or "")
     assert "see the log" not in (outcome.reason or "")
     assert len(desk.deletes()) == 2
@@ -465,11 +465,11 @@ def test_500_for_ever_is_failed_with_the_raw_text_kept(desk: Desk) -> None:
 def test_what_is_wrong_for_all_stops_and_the_rest_is_not_attempted(desk: Desk, fault: dict[str, Any]) -> None:
     desk.fault(act=False, times=None, match="/101", **fault)
     found = desk.run("101", "100", hard_delete=True)
-    assert [outcome.result.value for outcome in found.values()] == ["failed", "not_attempted"]
+    assert [outcome.kind.value for outcome in found.values()] == ["failed", "not_attempted"]
     assert desk.destroyed == []
     desk.server.stage.faults.clear()
     found = desk.run("101", "100", hard_delete=True)
-    assert [outcome.result.value for outcome in found.values()] == ["destroyed", "destroyed"]
+    assert [outcome.kind.value for outcome in found.values()] == ["destroyed", "destroyed"]
 
 
 @pytest.mark.parametrize(
@@ -486,21 +486,21 @@ def test_a_wrong_password_deletes_nothing(
     desk.part.turn({"login_filter": login_filter})
     connect("enaio", f"{desk.server.url}/enaio", login="disposal", password="wrong")
     found = desk.run("101", "100")
-    assert [outcome.result.value for outcome in found.values()] == results
+    assert [outcome.kind.value for outcome in found.values()] == results
     assert len(desk.server.stage.log) == calls
 
 
 @pytest.mark.parametrize("status", ["401", "403"])
 def test_an_expired_session_goes_unnoticed(desk: Desk, status: str) -> None:
     desk.part.turn({"expired_cookie": status, "session_requests": 2})
-    assert {outcome.result.value for outcome in desk.run("101", "100", hard_delete=True).values()} == {"destroyed"}
+    assert {outcome.kind.value for outcome in desk.run("101", "100", hard_delete=True).values()} == {"destroyed"}
 
 
 @pytest.mark.parametrize("status", [409, 423])
 def test_what_is_not_described_is_blocked_with_its_text(desk: Desk, status: int) -> None:
     desk.fault(act=False, status=status, body="checked out by clerk")
     outcome = desk.run("101", hard_delete=True)["101"]
-    assert (outcome.result, outcome.detail) == ("blocked", "checked out by clerk")
+    assert (outcome.kind, outcome.detail) == ("blocked", "checked out by clerk")
 
 
 def test_429_is_waited_for(desk: Desk) -> None:
@@ -529,47 +529,47 @@ def test_a_cascade_is_never_left_to_the_service(desk: Desk) -> None:
     del desk.archive._children["20"]["102"]
     records = listed("10", "11", "100", "101", "102")
     first = desk.run(*records, cascade_delete=True, hard_delete=True)
-    assert [outcome.result.value for outcome in first.values()] == [
+    assert [outcome.kind.value for outcome in first.values()] == [
         "not_attempted", "not_attempted", "destroyed", "destroyed", "destroyed"
     ]  # fmt: skip
     desk.run(*records, cascade_delete=True, hard_delete=True)
     last = desk.run(*records, cascade_delete=True, hard_delete=True)
-    assert {outcome.result.value for outcome in last.values()} == {"destroyed"}
+    assert {outcome.kind.value for outcome in last.values()} == {"destroyed"}
     assert desk.live == ["20"]
     assert not any("cascade" in path for path in desk.deletes())
 
 
 def test_contents_that_come_first_need_one_try(desk: Desk) -> None:
     found = desk.run(*listed("100", "11"), cascade_delete=True)
-    assert {outcome.result.value for outcome in found.values()} == {"recycled"}
+    assert {outcome.kind.value for outcome in found.values()} == {"recycled"}
 
 
 @pytest.mark.parametrize("status", ["400", "500"])
 def test_what_is_not_on_the_list_keeps_its_folder(desk: Desk, status: str) -> None:
     desk.part.turn({"non_empty": status})
     found = desk.run(*listed("101", "10"), cascade_delete=True, hard_delete=True)
-    assert [outcome.result.value for outcome in found.values()] == ["destroyed", "blocked"]
+    assert [outcome.kind.value for outcome in found.values()] == ["destroyed", "blocked"]
     assert desk.live == ["10", "20", "11", "100", "102"]
 
 
 def test_what_failed_keeps_its_folder_for_the_next_try(desk: Desk) -> None:
     desk.fault(act=False, status=500, match="/100", times=2)
     found = desk.run(*listed("100", "11"), cascade_delete=True)
-    assert [outcome.result.value for outcome in found.values()] == ["failed", "not_attempted"]
+    assert [outcome.kind.value for outcome in found.values()] == ["failed", "not_attempted"]
     found = desk.run(*listed("100", "11"), cascade_delete=True)
-    assert [outcome.result.value for outcome in found.values()] == ["recycled", "recycled"]
+    assert [outcome.kind.value for outcome in found.values()] == ["recycled", "recycled"]
 
 
 def test_what_is_blocked_keeps_its_folder(desk: Desk) -> None:
     desk.archive.objects["100"].no_delete = {"disposal"}
     found = desk.run(*listed("100", "11"), cascade_delete=True)
-    assert [outcome.result.value for outcome in found.values()] == ["blocked", "blocked"]
+    assert [outcome.kind.value for outcome in found.values()] == ["blocked", "blocked"]
 
 
 # A dry run
 
 
 def test_a_rehearsal_changes_nothing_and_says_what_it_saw(desk: Desk) -> None:
-    outcomes = rehearse(EnaioSystem(EnaioHook()), [Record.of("101"), Record.of("99")], concurrency=2)
+    outcomes = rehearse(EnaioSystem(EnaioHook()), [Record.from_item("101"), Record.from_item("99")], concurrency=2)
     assert ["would be sent" in (outcome.reason or "") for outcome in outcomes] == [True, False]
     assert desk.deletes() == []

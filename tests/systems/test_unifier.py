@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import InvalidRecordsError
@@ -39,7 +39,7 @@ def item(node: int, title: str, trouble: str = "") -> Item:
 
 
 def record(node: object, place: dict[str, Any] = NOWHERE, **fields: Any) -> Record:
-    return Record.of({"key": f"key-{node}", "target_id": str(node), **place, **fields})
+    return Record.from_item({"key": f"key-{node}", "target_id": str(node), **place, **fields})
 
 
 class Office:
@@ -70,7 +70,7 @@ class Office:
         """Leave what a worker leaves that is killed between the call and its answer."""
         journal, system = self.journal(), self.system()
         if prepared:
-            journal.see(system.prepare(records, frozenset()))
+            journal.record_observed(system.prepare(records, frozenset()))
         journal.intend(record.key for record in records)
         if send:
             for one in records:
@@ -99,7 +99,7 @@ def office(serve: Serve, connect: Connect, tmp_path: Path) -> Iterator[Office]:
 
 
 def told(outcomes: list[Outcome]) -> list[tuple[str, str | None]]:
-    return [(str(outcome.result), str(outcome.proof) if outcome.proof else None) for outcome in outcomes]
+    return [(str(outcome.kind), str(outcome.proof) if outcome.proof else None) for outcome in outcomes]
 
 
 # status 200
@@ -187,7 +187,7 @@ def test_12764_after_an_unanswered_call_is_unknown_while_the_folder_cannot_be_li
     office.fault("list_nodes", times=None, status=503)
     (outcome,) = system.dispose([record(555, BY_ID)], frozenset({"key-555"}))
     assert outcome is not None
-    assert outcome.result is Result.UNKNOWN
+    assert outcome.kind is OutcomeKind.UNKNOWN
 
 
 # Business refusals
@@ -334,8 +334,8 @@ def test_an_edition_without_the_call_stops_and_is_never_absent(
 ) -> None:
     office.part.turn({"delete_call": edition})
     outcomes = office.try_(*(record(node, place) for node in (555, 556)), record(999))
-    assert {outcome.result for outcome in outcomes} <= {Result.FAILED, Result.NOT_ATTEMPTED}
-    assert Result.FAILED in {outcome.result for outcome in outcomes}
+    assert {outcome.kind for outcome in outcomes} <= {OutcomeKind.FAILED, OutcomeKind.NOT_ATTEMPTED}
+    assert OutcomeKind.FAILED in {outcome.kind for outcome in outcomes}
 
 
 @pytest.mark.parametrize("fault", [{"status": 401, "body": "Unauthorized"}, {"status": 403, "body": "Forbidden"}])
@@ -347,7 +347,7 @@ def test_refused_credentials_stop_and_the_rest_is_not_attempted(
     runner = Runner(office.system(), office.journal(), Limits(), concurrency=1)
     outcomes = runner.run([record(node, BY_ID) for node in (555, 556, 557)])
     assert told(outcomes) == [("failed", None), ("not_attempted", None), ("not_attempted", None)]
-    assert runner.halt.fatal
+    assert runner.stop_state.no_retry
 
 
 def test_a_token_that_ends_in_mid_run_is_renewed(office: Office) -> None:
@@ -409,7 +409,7 @@ def test_the_id_of_a_folder_is_never_sent(office: Office, accepted: bool) -> Non
 
 @pytest.mark.parametrize("fields", [{"title": "Plan.pdf"}, {"title": "Locked.pdf", "target_id": "558"}])
 def test_a_file_id_taken_for_a_node_id_is_never_sent(office: Office, fields: dict[str, Any]) -> None:
-    outcomes = office.try_(Record.of({"key": "k", "target_id": "556", **BY_ID, **fields}))
+    outcomes = office.try_(Record.from_item({"key": "k", "target_id": "556", **BY_ID, **fields}))
     assert told(outcomes) == [("blocked", "probe")]
     assert "file id" in str(outcomes[0].reason)
     assert office.calls() == 0
@@ -444,7 +444,7 @@ def test_a_folder_listed_too_late_waits_for_the_next_try(office: Office) -> None
 
 def test_one_listing_before_serves_the_whole_folder(office: Office) -> None:
     outcomes = office.try_(*(record(node, BY_ID) for node in (555, 556, 557)), verify=False)
-    assert [outcome.result for outcome in outcomes] == [Result.RECYCLED, Result.BLOCKED, Result.BLOCKED]
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.RECYCLED, OutcomeKind.BLOCKED, OutcomeKind.BLOCKED]
     assert office.calls("list_nodes") == 1
 
 
@@ -454,7 +454,7 @@ def test_what_an_earlier_try_saw_is_not_listed_again(office: Office) -> None:
     assert office.calls("list_nodes") == 0
     (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
     assert outcome is not None
-    assert outcome.result is Result.RECYCLED
+    assert outcome.kind is OutcomeKind.RECYCLED
     assert office.calls("list_nodes") == 0
 
 
@@ -475,13 +475,13 @@ def test_a_look_is_never_older_than_what_it_proves(office: Office) -> None:
     system = office.system()
     both = [record(555, BY_ID), record(556, BY_ID)]
     system.prepare(both, frozenset())
-    assert system.settle(both) == [None, None]
+    assert system.resolve_unanswered(both) == [None, None]
     office.part.documents[555].binned = True
-    assert [outcome and outcome.result for outcome in system.settle(both)] == [Result.RECYCLED, None]
+    assert [outcome and outcome.kind for outcome in system.resolve_unanswered(both)] == [OutcomeKind.RECYCLED, None]
 
 
 def test_a_rehearsal_sends_nothing(office: Office) -> None:
     outcomes = rehearse(office.system(), [record(555, BY_ID), record(999, BY_ID), record(556)], concurrency=2)
-    assert {outcome.result for outcome in outcomes} == {Result.NOT_ATTEMPTED}
+    assert {outcome.kind for outcome in outcomes} == {OutcomeKind.NOT_ATTEMPTED}
     assert ["is there" in str(outcome.reason) for outcome in outcomes] == [True, False, False]
     assert office.calls() == 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import Selection, manifest_reference
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, Proof, Result
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, write_outcomes
@@ -30,7 +30,7 @@ from tests.evidence.evidence_factory import forge
 from tests.evidence.failing_store import in_memory
 
 FOLDER = "disposals/night/run/delete/-1"
-D, B, R, A = Result.DESTROYED, Result.BLOCKED, Result.RECYCLED, Result.ABSENT
+D, B, R, A = OutcomeKind.DESTROYED, OutcomeKind.BLOCKED, OutcomeKind.RECYCLED, OutcomeKind.ABSENT
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def approved(store: Store, items: Sequence[object], *people: str) -> dict[str, A
 
 
 def carried_out(
-    store: Store, reference: dict[str, Any], results: Sequence[Result], folder: str = FOLDER, **change: Any
+    store: Store, reference: dict[str, Any], results: Sequence[OutcomeKind], folder: str = FOLDER, **change: Any
 ) -> dict[str, Any]:
     """Write what a disposing task writes; return the reference it returns."""
     manifest = Manifest.open(store, reference["digest"])
@@ -113,7 +113,7 @@ class Lazy(Sequence[Any]):
 def test_what_records_may_be(store: Store, records: object, expected: list[str]) -> None:
     selection = resolve(records, store)
     assert keys(selection) == expected
-    assert [basis.manifest.digest for basis in selection.bases] == [selection.manifest.digest]
+    assert [basis.manifest.digest for basis in selection.sources] == [selection.manifest.digest]
     assert selection.approvals == []
     selection.check_source()
     with pytest.raises(ApprovalError, match="0 distinct approvers"):
@@ -262,11 +262,11 @@ def test_a_disposal_of_a_disposal_stands_on_the_first_list(store: Store) -> None
         selection.reference(),
         [D, B],
         FOLDER + "2",
-        approved=[basis.manifest.digest for basis in selection.bases],
+        approved=[basis.manifest.digest for basis in selection.sources],
     )
     third = resolve(second, store)
     assert keys(third) == ["1"]
-    assert third.binding == selection.binding == first["digest"]
+    assert third.journal_key == selection.journal_key == first["digest"]
     third.check_source()
     third.require_approval(1)
 
@@ -365,14 +365,14 @@ def test_outcomes_planted_under_their_own_digest_must_follow_the_list(store: Sto
     for lines in (["2", "2"], ["2", "1"], ["1", "3"], ["1"], ["1", "2", "3"]):
         content = b"".join(canonical(Outcome(key, D).fields()) + b"\n" for key in lines)
         uri = store.write(f"{FOLDER}/outcomes/{hashlib.sha256(content).hexdigest()}.jsonl", content)
-        counts = {**dict.fromkeys(map(str, Result), 0), "destroyed": len(lines)}
+        counts = {**dict.fromkeys(map(str, OutcomeKind), 0), "destroyed": len(lines)}
         reference = rewritten(store, reference, outcomes=uri, counts=counts)
         with pytest.raises(EvidenceError):
             resolve(reference, store)
 
 
 @pytest.mark.parametrize(
-    "content", [b"nonsense\n", b"null\n", b"{}\n", b'{"key":"1","result":"vanished"}\n', b"\xff\n"]
+    "content", [b"nonsense\n", b"null\n", b"{}\n", b'{"key":"1","outcome":"vanished"}\n', b"\xff\n"]
 )
 def test_outcomes_that_are_none_are_refused(store: Store, content: bytes) -> None:
     reference = carried_out(store, approved(store, ["1"]), [D])
@@ -395,8 +395,8 @@ def test_several_references_are_joined_each_on_its_own_approval(store: Store) ->
     assert keys(selection) == ["1", "2", "3"]
     selection.check_source()
     selection.require_approval(1)
-    assert selection.binding not in {one["digest"], two["digest"], selection.manifest.digest}
-    assert resolve([two, one], store).binding == selection.binding
+    assert selection.journal_key not in {one["digest"], two["digest"], selection.manifest.digest}
+    assert resolve([two, one], store).journal_key == selection.journal_key
     unapproved = manifest_reference(Manifest.write(store, ["4"]))
     with pytest.raises(ApprovalError, match="0 distinct approvers"):
         resolve([one, unapproved], store).require_approval(1)
@@ -407,7 +407,7 @@ def test_the_same_list_twice_is_one_list_with_all_its_approvals(store: Store) ->
     again = approved(store, ["1"], "bert")
     selection = resolve([one, again, one], store)
     assert keys(selection) == ["1"]
-    assert len(selection.bases) == 1
+    assert len(selection.sources) == 1
     selection.require_approval(2)
     assert len(selection.approvals) == 2
 

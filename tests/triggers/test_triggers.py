@@ -14,7 +14,7 @@ from airflow.sdk._shared.secrets_masker import _secrets_masker
 from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_records.client import hook as hooks
-from airflow_provider_records.client.response import may_pass
+from airflow_provider_records.client.response import is_transient
 from airflow_provider_records.client.settings import Settings
 from airflow_provider_records.exceptions import (
     ConfigurationError,
@@ -164,7 +164,7 @@ def test_the_loop_is_never_blocked(world: World, vendor: str, monkeypatch: pytes
         return noted
 
     monkeypatch.setattr(type(made), "ask", noting(type(made).ask))
-    monkeypatch.setattr(Settings, "of", noting(Settings.of))
+    monkeypatch.setattr(Settings, "from_connection", noting(Settings.from_connection))
     assert fire(made) == {"status": "look"}
     assert len(busy) == 2
     assert loop not in busy
@@ -248,7 +248,7 @@ def test_a_thread_ends_soon_after_its_trigger_was_cancelled(
     ],
 )
 def test_what_may_pass(error: RecordsError, passes: bool) -> None:
-    assert may_pass(error) is passes
+    assert is_transient(error) is passes
 
 
 def test_an_unexpected_error_is_not_swallowed(world: World) -> None:
