@@ -107,8 +107,8 @@ def bare(meter: Meter, *, url: str, count: int, threads: int, client: str, user:
 def operator(meter: Meter, count: int, verify: bool) -> None:
     """Run ``EnaioDeleteObjectOperator`` on an approved list, from reading the list to writing the summary."""
     from airflow_provider_records.evidence.approval import Approval
-    from airflow_provider_records.evidence.authorization import manifest_reference
     from airflow_provider_records.evidence.manifest import Manifest
+    from airflow_provider_records.evidence.reference import manifest_reference
     from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
     from airflow_provider_records.task.context import evidence_store
 
@@ -161,19 +161,20 @@ def lists(meter: Meter, count: int) -> None:
     from bench_evidence import made_up
 
     from airflow_provider_records.evidence.approval import Approval
-    from airflow_provider_records.evidence.authorization import check
     from airflow_provider_records.evidence.manifest import Manifest
+    from airflow_provider_records.evidence.reference import manifest_reference
     from airflow_provider_records.evidence.store import Store
+    from airflow_provider_records.task.records import resolve
 
     store = Store(os.environ["AIRFLOW__RECORDS__EVIDENCE_PATH"])
     with meter.running("written and digested"):
-        digest = Manifest.write(store, made_up(count)).digest
+        written = Manifest.write(store, made_up(count))
     with meter.running("approved, opened, digest recomputed, approval checked"):
-        approval = Approval(digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}).write(store)
-        manifest = Manifest.open(store, digest)
-        check([Approval.read(store, approval)], manifest.digest, 1)
+        approval = Approval(written.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}).write(store)
+        selection = resolve(manifest_reference(written, [approval]), store)
+        selection.authorize(approval_required=True)
     with meter.running("every record read back"):
-        if sum(1 for _ in manifest) != count:
+        if sum(1 for _ in selection.manifest) != count:
             raise SystemExit("not all were read back")
 
 

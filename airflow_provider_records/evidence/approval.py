@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import ApprovalError, EvidenceError
+from airflow_provider_records.exceptions import EvidenceError
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Approval:
     :param name: what people call the approver.
     :param comment: what the approver wrote.
     :param part_of: digest of the longer list that was approved, if this list was cut out of it.
-    :param shown: digest of the list that the approver saw, if the approver took records out of it.
-    :param excluded: the records that were taken out: reason by key. Nobody approved them here.
+    :param shown: digest of the list that the approver saw, if the approver withheld records of it.
+    :param withheld: the records that the approver withheld: reason by key. This approval does not cover them.
     """
 
     digest: str
@@ -36,7 +36,7 @@ class Approval:
     comment: str = ""
     part_of: str = ""
     shown: str = ""
-    excluded: Mapping[str, str] = field(default_factory=dict)
+    withheld: Mapping[str, str] = field(default_factory=dict)
     uri: str = field(default="", compare=False)
 
     def write(self, store: Store) -> str:
@@ -47,33 +47,6 @@ class Approval:
     def fields(self) -> dict[str, Any]:
         """Return the approval as plain JSON, without what is empty."""
         return {name: value for name, value in vars(self).items() if value and name != "uri"}
-
-    def for_part(self, digest: str, store: Store) -> Approval:
-        """Return this approval for a shorter list: who approved all approved each.
-
-        Whoever relies on it checks that the shorter list lies within the approved one.
-
-        :param digest: digest of the shorter list.
-        """
-        if self.digest == digest:
-            return self
-        given = self.given(store)
-        return replace(
-            given, digest=digest, part_of=given.digest, source={"approval": given.uri}, shown="", excluded={}, uri=""
-        )
-
-    def given(self, store: Store) -> Approval:
-        """Return the approval as a person gave it: this one, or the one for the longer list that it rests on.
-
-        :raises ApprovalError: it does not fit the one that it rests on.
-        :raises EvidenceError: that one is missing, changed, or no approval.
-        """
-        if not self.part_of:
-            return self
-        given = Approval.read(store, str(self.source.get("approval")))
-        if (given.digest, given.approver) != (self.part_of, self.approver) or given.part_of:
-            raise ApprovalError(f"{self.uri} does not fit the approval that it rests on ({given.uri}).")
-        return given
 
     @classmethod
     def read(cls, store: Store, uri: str) -> Approval:
@@ -89,17 +62,17 @@ class Approval:
             fields = json.loads(content)
             if fields.pop("type", None) != "approval":
                 raise ValueError
-            source, excluded = fields.pop("source"), fields.pop("excluded", {})
-            if not isinstance(source, dict) or not isinstance(excluded, dict):
+            source, withheld = fields.pop("source"), fields.pop("withheld", {})
+            if not isinstance(source, dict) or not isinstance(withheld, dict):
                 raise ValueError
-            if not all(isinstance(value, str) for value in (*fields.values(), *excluded.values())):
+            if not all(isinstance(value, str) for value in (*fields.values(), *withheld.values())):
                 raise ValueError
-            approval = cls(**fields, source=source, excluded=excluded, uri=uri)
+            approval = cls(**fields, source=source, withheld=withheld, uri=uri)
             if not approval.digest or not approval.approver.strip():
                 raise ValueError
-            if bool(approval.shown) != bool(excluded) or not all(reason.strip() for reason in excluded.values()):
+            if bool(approval.shown) != bool(withheld) or not all(reason.strip() for reason in withheld.values()):
                 raise ValueError
-            if approval.part_of and excluded:
+            if approval.part_of and withheld:
                 raise ValueError
         except (ValueError, TypeError, KeyError, AttributeError):
             raise EvidenceError(f"{uri} is no approval.") from None

@@ -13,10 +13,10 @@ from typing import Any
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, journal_key
 from airflow_provider_records.evidence.journal import INTENTS, OPEN, OUTCOMES, Segment, load
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.reader import Evidence, List, _list_name, _read_list, each_block
-from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, task_folder
 from airflow_provider_records.exceptions import ApprovalError, EvidenceError, JournalError, RecordsError
@@ -53,33 +53,28 @@ def take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
 
 
 def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
-    lists: dict[str, List] = {}
-
-    def read(digest: str) -> List:
-        if digest not in lists:
-            lists[digest] = _read_list(evidence, digest)
-        return lists[digest]
-
-    approvals: dict[str, Approval] = {}
+    files = _Files(evidence)
+    authorizer = Authorizer(files)
     names: set[str] = set()
     parts = Parts()
     entries = []
     counts: dict[str, dict[str, int]] = {}
     for file, disposal in disposals.items():
-        for uri in disposal.approvals:
-            _take_approval(evidence, uri, read, approvals)
-        _check_approved(file, disposal, read, [approvals[evidence.name(uri)] for uri in disposal.approvals])
-        excluded = _check_taken_out(file, disposal, read(disposal.digest).keys, evidence, approvals)
-        parts.take(disposal, [approvals[evidence.name(uri)] for uri in disposal.approvals], excluded)
-        allowed = {key for digest in disposal.approved for key in read(digest).keys}
-        entry, used = _examine(evidence, file, disposal, read(disposal.digest).keys, allowed)
+        try:
+            authorization = authorizer.authorize(Claim.from_disposal(disposal, files))
+        except ApprovalError as error:
+            raise ApprovalError(f"{file}: {error}") from error
+        parts.take(disposal, authorization)
+        allowed = {key for digest in disposal.approved for key in files.manifest(digest).keys}
+        entry, used = _examine(evidence, file, disposal, files.manifest(disposal.digest).keys, allowed)
         entries.append(entry)
         names |= used
         total = counts.setdefault(disposal.system, dict.fromkeys(map(str, OutcomeKind), 0))
         for result, number in disposal.counts.items():
             total[result] += number
     missing, journals = omitted(evidence.store, evidence.listed, disposals)
-    uncovered = parts.uncovered(lambda digest: read(digest).each_line())
+    uncovered = parts.uncovered(lambda digest: files.manifest(digest).each_line())
+    lists, approvals = files.lists, files.approvals
     facts = {
         "scope": {
             "systems": sorted(counts),
@@ -105,81 +100,25 @@ def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
     return Account(facts, sorted({*names, *journals, *approvals, *map(_list_name, lists)}))
 
 
-def _check_within(digest: str, part: List, wholes: Iterable[List]) -> None:
-    missing = part.known
-    for whole in wholes:
-        missing = missing - whole.known
-    for key, line in part.each_line() if missing else ():
-        if line in missing:
-            raise ApprovalError(f"Record {key!r} of the list {digest} is not on the list that was approved.")
+class _Files:
+    """The lists and approvals of the evidence, each read once."""
 
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self.lists: dict[str, List] = {}
+        self.approvals: dict[str, Approval] = {}
 
-def _take_approval(evidence: Evidence, uri: str, read: Callable[[str], List], approvals: dict[str, Approval]) -> None:
-    """Read an approval and, if its list was cut out of a longer one, the approval of that one."""
-    name = evidence.name(uri)
-    if name in approvals:
-        return
-    approval = Approval.read(evidence.store, evidence.store.uri(name))
-    approvals[name] = approval
-    if approval.shown:
-        withheld.check(approval, read(approval.shown).each_line(), read(approval.digest).each_line())
-    if not approval.part_of:
-        return
-    original_uri = str(approval.source.get("approval"))
-    _take_approval(evidence, original_uri, read, approvals)
-    original = approvals[evidence.name(original_uri)]
-    if (original.digest, original.approver) != (approval.part_of, approval.approver) or original.part_of:
-        raise ApprovalError(f"The approval {name} does not fit the one that it rests on ({original_uri}).")
-    _check_within(approval.digest, read(approval.digest), [read(approval.part_of)])
+    def manifest(self, digest: str) -> List:
+        if digest not in self.lists:
+            self.lists[digest] = _read_list(self._evidence, digest)
+        return self.lists[digest]
 
-
-def _check_approved(file: str, disposal: Disposal, read: Callable[[str], List], approvals: Sequence[Approval]) -> None:
-    """Check that every record stands on an approved list, or on one that the DAG says needs no approval."""
-    given = {approval.digest for approval in approvals}
-    if foreign := sorted(given - set(disposal.approved)):
-        raise ApprovalError(f"{file} names an approval for another list ({foreign[0]}).")
-    listed = read(disposal.digest)
-    if disposal.approval_required and not disposal.dry_run and listed.keys:
-        if not disposal.approved:
-            raise ApprovalError(f"{file} names no approved list, though approval was required.")
-        if missing := [digest for digest in disposal.approved if digest not in given]:
-            raise ApprovalError(f"Nobody approved the list {missing[0]}, though approval was required.")
-        _check_enough(file, disposal, approvals)
-    if list(disposal.approved) != [disposal.digest]:
-        _check_within(disposal.digest, listed, [read(digest) for digest in disposal.approved])
-
-
-def _check_enough(file: str, disposal: Disposal, approvals: Sequence[Approval]) -> None:
-    """Check that as many people approved each list as its task demanded."""
-    needed = disposal.options.get("min_approvals", 1)
-    if type(needed) is not int or needed < 1:
-        raise EvidenceError(f"{file} says that its task demanded {needed!r} approvals, which is no number from 1.")
-    for digest in disposal.approved:
-        people = {approval.approver for approval in approvals if approval.digest == digest}
-        if len(people) < needed:
-            raise ApprovalError(
-                f"The list {digest} has {len(people)} distinct approvers, and {file} says that its task demanded "
-                f"{needed}."
-            )
-
-
-def _check_taken_out(
-    file: str, disposal: Disposal, keys: Sequence[str], evidence: Evidence, approvals: Mapping[str, Approval]
-) -> Set[str]:
-    """Check that no record was carried out that a person took out of a list which the disposal comes from.
-
-    :return: what was taken out.
-    """
-    excluded: dict[str, Approval] = {}
-    for uri in disposal.approvals:
-        approval = approvals[evidence.name(uri)]
-        if approval.part_of:
-            approval = approvals[evidence.name(str(approval.source["approval"]))]
-        excluded |= dict.fromkeys(approval.excluded, approval)
-    if excluded and (found := [key for key in keys if key in excluded]):
-        words = withheld.taken_out(found[0], excluded[found[0]])
-        raise ApprovalError(f"{words}, and is on the list of {file} nevertheless.")
-    return excluded.keys()
+    def approval(self, uri: str) -> Approval:
+        name = self._evidence.name(uri)
+        if name not in self.approvals:
+            store = self._evidence.store
+            self.approvals[name] = Approval.read(store, store.uri(name))
+        return self.approvals[name]
 
 
 def _examine(
@@ -259,9 +198,8 @@ def _view(file: str, disposal: Disposal, segments: Sequence[Segment]) -> tuple[l
     if not segments or disposal.idle:
         return [], list(segments)
     opened = {segment.header["session"]: segment.header for segment in segments if segment.header["kind"] == OPEN}
-    digests = sorted(set(disposal.approved))
-    journal_key = digests[0] if len(digests) == 1 else f"sha256:{hashlib.sha256(canonical(digests)).hexdigest()}"
-    if foreign := [session for session, header in opened.items() if header["manifest"] != journal_key]:
+    own = journal_key(disposal.approved)
+    if foreign := [session for session, header in opened.items() if header["manifest"] != own]:
         raise JournalError(f"Session {foreign[0]} of the journal of {file} belongs to another list.")
     newest, header = list(opened.items())[-1]
     if (header["started"], header["try"]) != (disposal.made["run_started_at"], disposal.made["try_number"]):
@@ -356,26 +294,23 @@ class Parts:
 
     def __init__(self) -> None:
         self._approved: dict[str, set[str]] = {}
-        self._excluded: dict[tuple[str, str], set[str]] = {}
+        self._withheld: dict[tuple[str, str], set[str]] = {}
 
-    def take(self, disposal: Disposal, approvals: Iterable[Approval], excluded: Set[str]) -> None:
-        """Take in one disposal, which may be of a part.
-
-        :param excluded: what people took out of the lists that it comes from.
-        """
+    def take(self, disposal: Disposal, authorization: Authorization) -> None:
+        """Take in one disposal, which may be of a part."""
         self._approved.setdefault(disposal.system, set()).update(disposal.approved)
-        for approval in approvals:
+        for approval in authorization.approvals:
             if approval.part_of:
-                self._excluded.setdefault((disposal.system, approval.part_of), set()).update(excluded)
+                self._withheld.setdefault((disposal.system, approval.part_of), set()).update(authorization.withheld)
 
     def uncovered(self, lines: Callable[[str], Iterable[withheld.Line]]) -> list[dict[str, Any]]:
         """Return how many records of each list stand on no part that the system was given."""
         found = []
-        for system in sorted({system for system, _ in self._excluded}):
+        for system in sorted({system for system, _ in self._withheld}):
             given = {line for digest in self._approved[system] for _, line in lines(digest)}
-            for digest in sorted(digest for named, digest in self._excluded if named == system):
-                excluded = self._excluded[system, digest]
-                count = sum(line not in given and key not in excluded for key, line in lines(digest))
+            for digest in sorted(digest for named, digest in self._withheld if named == system):
+                withheld_keys = self._withheld[system, digest]
+                count = sum(line not in given and key not in withheld_keys for key, line in lines(digest))
                 if count:
                     found.append({"system": system, "digest": digest, "count": count})
         return found

@@ -1,166 +1,303 @@
-"""Whether exactly these records may be disposed of."""
+"""The one answer to "may exactly these records be disposed of?".
+
+The gate asks before the first call of a task; the audit asks the same question afterwards, from files alone. Both state
+what is carried out as a `Claim` and get the same `Authorization`, or the same error.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest, key_of
 from airflow_provider_records.evidence.record import canonical
-from airflow_provider_records.exceptions import ApprovalError
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.exceptions import ApprovalError, EvidenceError
 
-if TYPE_CHECKING:
-    pass
+
+class Lines(Protocol):
+    """The records of one list, as far as an authorization needs them."""
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        ...
+
+    def each_line(self) -> Iterator[withheld.Line]:
+        """Return the key and the hash of the line of each record, in the order of the list."""
+        ...
+
+    def missing(self, hashes: Set[bytes]) -> Set[bytes]:
+        """Return those of these hashes that no line of this list has."""
+        ...
+
+
+class Files(Protocol):
+    """The files that a claim rests on. Each is verified against its digest when it is read."""
+
+    def manifest(self, digest: str) -> Lines:
+        """Return a list by its digest."""
+        ...
+
+    def approval(self, uri: str) -> Approval:
+        """Return an approval by the URI that a reference, a summary or another approval states."""
+        ...
+
+
+class StoredFiles:
+    """The files of an evidence store; lists are streamed, so that memory does not grow with the approved lists.
+
+    :param store: the evidence store.
+    :param manifests: lists that are open already and need not be verified a second time.
+    """
+
+    def __init__(self, store: Store, manifests: Iterable[Manifest] = ()) -> None:
+        self._store = store
+        self._manifests = {manifest.digest: manifest for manifest in manifests}
+
+    def manifest(self, digest: str) -> Lines:
+        """Open a list.
+
+        :raises EvidenceError: the list is missing or was changed.
+        """
+        if digest not in self._manifests:
+            self._manifests[digest] = Manifest.open(self._store, digest)
+        return _StoredLines(self._manifests[digest])
+
+    def approval(self, uri: str) -> Approval:
+        """Read an approval.
+
+        :raises EvidenceError: the approval is missing or was changed, or the file is no approval.
+        """
+        return Approval.read(self._store, uri)
 
 
 @dataclass(frozen=True)
-class ApprovedList:
-    """One approved list, or one that the DAG says needs no approval.
+class _StoredLines:
+    source: Manifest
 
-    :param manifest: the list.
-    :param approvals: what was given for it.
-    """
+    def __len__(self) -> int:
+        return self.source.count
 
-    manifest: Manifest
-    approvals: Sequence[Approval]
+    def each_line(self) -> Iterator[withheld.Line]:
+        return ((key_of(line), _hash(line)) for line in self.source.lines())
 
-
-@dataclass(frozen=True)
-class Selection:
-    """The records that one task is to carry out.
-
-    :param manifest: exactly these records.
-    :param bases: the lists that they were taken from; the manifest itself, or longer ones.
-    """
-
-    manifest: Manifest
-    sources: Sequence[ApprovedList]
-
-    @property
-    def approvals(self) -> list[str]:
-        """URIs of all approvals."""
-        return [approval.uri for basis in self.sources for approval in basis.approvals]
-
-    @property
-    def journal_key(self) -> str:
-        """What a journal belongs to: the approved list, or the hash over several."""
-        digests = sorted({basis.manifest.digest for basis in self.sources})
-        return digests[0] if len(digests) == 1 else f"sha256:{hashlib.sha256(canonical(digests)).hexdigest()}"
-
-    def reference(self) -> dict[str, Any]:
-        """Return the manifest reference that goes into XCom."""
-        return manifest_reference(self.manifest, self.approvals)
-
-    def require_approval(self, min_approvals: int) -> None:
-        """Check every approval again, now.
-
-        :param min_approvals: distinct approvers that each list needs.
-        :raises ApprovalError: one is missing or is for another list, or a record stands on no approved list.
-        """
-        for basis in self.sources:
-            check(basis.approvals, basis.manifest.digest, min_approvals)
-            for approval in basis.approvals:
-                _check_given(basis.manifest, approval)
-
-    def check_source(self) -> None:
-        """Check that every record stands, field by field, on one of the lists it is said to come from.
-
-        :raises ApprovalError: one does not.
-        """
-        if [basis.manifest.digest for basis in self.sources] != [self.manifest.digest]:
-            _check_within(self.manifest, [basis.manifest for basis in self.sources])
-
-    def check_exclusions(self) -> None:
-        """Check that no record was taken out by a person who was asked about one of the lists.
-
-        A list may have been shown to two people side by side: the no of one is not overruled by the yes of the other.
-
-        :raises ApprovalError: one was.
-        """
-        given: dict[str, Approval] = {}
-        for approval in (approval for basis in self.sources for approval in basis.approvals):
-            uri = str(approval.source.get("approval")) if approval.part_of else approval.uri
-            if uri not in given:
-                given[uri] = approval.given(self.manifest.store)
-        excluded = {key: approval for approval in given.values() for key in approval.excluded}
-        for record in self.manifest if excluded else ():
-            if record.key in excluded:
-                words = withheld.taken_out(record.key, excluded[record.key])
-                raise ApprovalError(f"{words}, and is on another list of this task; nothing was deleted.")
-
-
-def manifest_reference(manifest: Manifest, approvals: Iterable[str] = ()) -> dict[str, Any]:
-    """Return a manifest reference as it goes into XCom."""
-    return {
-        "manifest": manifest.uri,
-        "digest": manifest.digest,
-        "count": manifest.count,
-        "approvals": list(approvals),
-    }
-
-
-def _check_given(manifest: Manifest, approval: Approval) -> None:
-    """Hold an approval against the lists that it speaks of: the longer one, and the one that the person saw."""
-    given = approval.given(manifest.store)
-    if given is not approval:
-        _check_within(manifest, [Manifest.open(manifest.store, given.digest)])
-    if given.shown:
-        shown, left = (Manifest.open(manifest.store, digest) for digest in (given.shown, given.digest))
-        withheld.check(given, _lines(shown), _lines(left))
-
-
-def _check_within(manifest: Manifest, wholes: Iterable[Manifest]) -> None:
-    missing = {_hash(line) for line in manifest.lines()}
-    for whole in wholes:
-        missing.difference_update(map(_hash, whole.lines()))
-    for key, digest in _lines(manifest) if missing else ():
-        if digest in missing:
-            raise ApprovalError(f"Record {key!r} is not on the approved list; nothing was deleted.")
-
-
-def _lines(manifest: Manifest) -> Iterator[withheld.Line]:
-    return ((key_of(line), _hash(line)) for line in manifest.lines())
+    def missing(self, hashes: Set[bytes]) -> Set[bytes]:
+        left = set(hashes)
+        left.difference_update(map(_hash, self.source.lines()))
+        return left
 
 
 def _hash(line: bytes) -> bytes:
     return hashlib.blake2b(line, digest_size=16).digest()
 
 
-def check(approvals: Iterable[Approval], digest: str, min_approvals: int) -> list[str]:
-    """Check that a list was approved by enough people.
+@dataclass(frozen=True)
+class ApprovedList:
+    """A list that people approved, or one that the DAG says needs no approval.
 
-    :param approvals: all that were given for it.
-    :param digest: the list's digest, recomputed now.
-    :param min_approvals: distinct approvers that are needed, at least 1.
-    :return: the distinct approvers.
-    :raises ApprovalError: one is for another list, or there are too few approvers.
+    :param digest: digest of the list.
+    :param approvals: the approvals that are said to be for it.
     """
-    approvers: dict[str, None] = {}
-    for approval in approvals:
-        if approval.digest != digest:
-            raise ApprovalError(
-                f"The approval by {approval.approver!r} is for another list ({approval.digest}), not for {digest}; "
-                "start a new DAG run to have this list approved."
+
+    digest: str
+    approvals: Sequence[Approval] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is carried out, and why that is said to be allowed.
+
+    :param digest: digest of the list that is carried out.
+    :param sources: the lists that its records are said to come from: the list itself, or longer ones.
+    :param min_approvals: distinct approvers that each source needs, at least 1.
+    :param approval_required: False if the DAG says ``require_approval=False``.
+    :param dry_run: True if nothing is sent; a rehearsal needs no approval.
+    """
+
+    digest: str
+    sources: Sequence[ApprovedList]
+    min_approvals: int = 1
+    approval_required: bool = True
+    dry_run: bool = False
+
+    @classmethod
+    def from_disposal(cls, disposal: Disposal, files: Files) -> Claim:
+        """Return the claim that the summary of a disposal makes.
+
+        :raises EvidenceError: an approval cannot be read, or the summary states an impossible ``min_approvals``.
+        :raises ApprovalError: an approval is for none of the approved lists.
+        """
+        needed = disposal.options.get("min_approvals", 1)
+        if type(needed) is not int or needed < 1:
+            raise EvidenceError(
+                f"{disposal.uri} says that its task demanded {needed!r} approvals; that must be a whole number of at "
+                "least 1."
             )
-        approvers[approval.approver] = None
-    if len(approvers) < min_approvals:
-        raise ApprovalError(
-            f"The list {digest} has {len(approvers)} distinct approvers and needs {min_approvals}. Put an approval "
-            "sensor or operator before this task, or write require_approval=False into the DAG."
+        return cls(
+            disposal.digest, approved_lists(disposal, files), needed, disposal.approval_required, disposal.dry_run
         )
-    return list(approvers)
 
 
-def own_approvals(selection: Selection) -> list[Approval]:
-    """Return what was given for exactly this list, not for the longer ones that it may come from.
+@dataclass(frozen=True)
+class Authorization:
+    """The answer to a claim that is allowed.
 
-    :raises ApprovalError: one is said to be for this list and is for another.
+    :param digest: digest of the list that may be carried out.
+    :param approvals: all approvals of the claim.
+    :param originals: for each of them, in the same order, the approval as a person gave it: the same one, or the
+        one for the longer list that it rests on.
+    :param withheld: by key, the approval of the person who withheld this record.
+    :param journal_key: what the journal belongs to.
     """
-    digest = selection.manifest.digest
-    own = [item for basis in selection.sources if basis.manifest.digest == digest for item in basis.approvals]
-    check(own, digest, 0)
-    return own
+
+    digest: str
+    approvals: Sequence[Approval]
+    originals: Sequence[Approval]
+    withheld: Mapping[str, Approval]
+    journal_key: str
+
+    @property
+    def own_approvals(self) -> list[Approval]:
+        """The approvals for exactly this list, without those for the longer lists that it comes from."""
+        return [approval for approval in self.approvals if approval.digest == self.digest]
+
+    @property
+    def own_originals(self) -> list[Approval]:
+        """The own approvals as people gave them."""
+        pairs = zip(self.approvals, self.originals, strict=True)
+        return [original for approval, original in pairs if approval.digest == self.digest]
+
+    def for_part(self, digest: str) -> list[Approval]:
+        """Return the own approvals for a list that was cut from this one.
+
+        :param digest: digest of the shorter list.
+        """
+        if digest == self.digest:
+            return self.own_approvals
+        return [for_part(original, digest) for original in self.own_originals]
+
+
+class Authorizer:
+    """Answers claims over the same files. An approval that several claims share is verified once.
+
+    :param files: where lists and approvals are read from.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._originals: dict[str, Approval] = {}
+
+    def authorize(self, claim: Claim) -> Authorization:
+        """Check a claim.
+
+        :raises ApprovalError: an approval is for another list or too few people approved, a record is on none of the
+            approved lists, or a person who was asked withheld it.
+        :raises EvidenceError: a file is missing, was changed, or is not what it should be.
+        """
+        listed = self._files.manifest(claim.digest)
+        approvals = [approval for source in claim.sources for approval in source.approvals]
+        for source in claim.sources:
+            _check_for_this_list(source)
+        originals = [self._original(approval) for approval in approvals]
+        digests = [source.digest for source in claim.sources]
+        if digests != [claim.digest]:
+            self._check_contained(claim.digest, digests)
+        withheld_by = {key: original for original in originals for key in original.withheld}
+        _check_not_withheld(listed, withheld_by)
+        if claim.approval_required and not claim.dry_run and len(listed):
+            for source in claim.sources:
+                _check_enough(source, claim.min_approvals)
+        return Authorization(claim.digest, approvals, originals, withheld_by, journal_key(digests))
+
+    def _original(self, approval: Approval) -> Approval:
+        """Return an approval as a person gave it, verified against the lists that it names."""
+        if approval.uri not in self._originals or not approval.uri:
+            original = approval
+            if approval.part_of:
+                original = self._files.approval(str(approval.source.get("approval")))
+                if (original.digest, original.approver) != (approval.part_of, approval.approver) or original.part_of:
+                    raise ApprovalError(
+                        f"The approval {approval.uri} does not fit the one that it rests on ({original.uri})."
+                    )
+                self._check_contained(approval.digest, [original.digest])
+                original = self._original(original)
+            if original is approval and approval.shown:
+                shown, left = (self._files.manifest(digest) for digest in (approval.shown, approval.digest))
+                withheld.check(approval, shown.each_line(), left.each_line())
+            self._originals[approval.uri] = original
+        return self._originals[approval.uri]
+
+    def _check_contained(self, digest: str, wholes: Iterable[str]) -> None:
+        """Check that every record of a list is, with the same fields, on one of the longer lists."""
+        part = self._files.manifest(digest)
+        missing: Set[bytes] = {line for _, line in part.each_line()}
+        for whole in wholes:
+            missing = self._files.manifest(whole).missing(missing)
+        for key, line in part.each_line() if missing else ():
+            if line in missing:
+                raise ApprovalError(f"Record {key!r} of the list {digest} is not on the list that was approved.")
+
+
+def _check_for_this_list(source: ApprovedList) -> None:
+    for approval in source.approvals:
+        if approval.digest != source.digest:
+            raise ApprovalError(
+                f"The approval by {approval.approver!r} is for another list ({approval.digest}), not for "
+                f"{source.digest}."
+            )
+
+
+def _check_enough(source: ApprovedList, needed: int) -> None:
+    approvers = {approval.approver for approval in source.approvals}
+    if len(approvers) < needed:
+        raise ApprovalError(
+            f"The list {source.digest} has {len(approvers)} distinct approvers and needs {needed}. An approval sensor "
+            "or operator before the disposing task asks for one; a DAG that needs none says require_approval=False."
+        )
+
+
+def _check_not_withheld(listed: Lines, withheld_by: Mapping[str, Approval]) -> None:
+    """Check that no record is carried out that one of the people who were asked withheld.
+
+    A list may be shown to two people at the same time: the yes of one does not overrule the no of the other.
+    """
+    for key, _ in listed.each_line() if withheld_by else ():
+        if key in withheld_by:
+            raise ApprovalError(f"Record {key!r} is on the list, but was {withheld.statement(key, withheld_by[key])}.")
+
+
+def approved_lists(disposal: Disposal, files: Files) -> list[ApprovedList]:
+    """Return the approved lists that a disposal names, each with its approvals.
+
+    :raises EvidenceError: an approval cannot be read.
+    :raises ApprovalError: an approval is for none of these lists.
+    """
+    approvals = [files.approval(uri) for uri in disposal.approvals]
+    for approval in approvals:
+        if approval.digest not in disposal.approved:
+            raise ApprovalError(
+                f"The approval by {approval.approver!r} is for another list ({approval.digest}), not for one that was "
+                "approved for this disposal."
+            )
+    return [ApprovedList(digest, [each for each in approvals if each.digest == digest]) for digest in disposal.approved]
+
+
+def for_part(original: Approval, digest: str) -> Approval:
+    """Return the approval of a shorter list: whoever approved all records approved each of them.
+
+    :param original: the approval of the longer list, as a person gave it.
+    :param digest: digest of the shorter list.
+    """
+    source = {"approval": original.uri}
+    return replace(original, digest=digest, part_of=original.digest, source=source, shown="", withheld={}, uri="")
+
+
+def journal_key(digests: Iterable[str]) -> str:
+    """Return what a journal belongs to: the digest of the approved list, or a hash over those of several."""
+    distinct = sorted(set(digests))
+    return distinct[0] if len(distinct) == 1 else f"sha256:{hashlib.sha256(canonical(distinct)).hexdigest()}"

@@ -55,6 +55,13 @@ class List:
         """The lines to look one up among; made once, however many parts are held against the list."""
         return frozenset(self.lines)
 
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def missing(self, hashes: Set[bytes]) -> Set[bytes]:
+        """Return those of these hashes that no line of this list has."""
+        return hashes - self.known
+
     def each_line(self) -> Iterator[withheld.Line]:
         """Return each record's key and line."""
         return zip(self.keys, self.lines, strict=True)

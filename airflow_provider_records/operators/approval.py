@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval, Rejection
-from airflow_provider_records.evidence.authorization import manifest_reference, own_approvals
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.reporting import approval_request
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
@@ -34,7 +34,7 @@ _AGAIN = "Clear this task to be asked again."
 
 
 class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
-    """Ask people in Airflow whether a list may be disposed of; who approves may take single records out.
+    """Ask people in Airflow whether a list may be disposed of; an approver may withhold single records.
 
     The answer holds for exactly the list that was shown. Silence is never approval: without an answer the task
     fails. After *Reject* every task downstream is skipped, whatever its trigger rule. Two in a row, the second with
@@ -48,7 +48,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         who clears a task is not known.
     :param notifiers: told when the request is there, as those of ``ApprovalOperator``; ``fail_on_reject`` is taken
         from there too.
-    :return: a manifest reference with the approval; of a shorter list, if records were taken out.
+    :return: a manifest reference with the approval; of a shorter list, if records were withheld.
     :raises AirflowFailException: nobody answered, or the answer cannot count; a retry would not help.
     """
 
@@ -87,16 +87,17 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         """Ask; nobody is asked about an empty list."""
         with hard_stops():
             selection = resolve(self.records, evidence_store())
-            manifest, given = selection.manifest, own_approvals(selection)
+            manifest, authorization = selection.manifest, selection.authorize(approval_required=False)
             if not manifest.count:
-                return manifest_reference(manifest, [approval.uri for approval in given])
-            self.assigned_users = self._eligible(context, given)
+                approvals = [approval.uri for approval in authorization.own_approvals]
+                return manifest_reference(manifest, approvals, len(authorization.withheld))
+            self.assigned_users = self._eligible(context, authorization.own_approvals)
             _refuse_old_page(context, manifest.digest)
             facts = provenance(context)
             self.subject = approval_request.subject(manifest, self.task_id)
             self.body = approval_request.body(
                 manifest,
-                [approval.given(manifest.store) for approval in given],
+                authorization.own_originals,
                 list_url(manifest.digest, facts["dag_id"], facts["run_id"]),
             )
             self.params = _form(manifest.digest)
@@ -161,7 +162,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             user_name=str(user.get("name") or ""),
             responded_at=responded_at,
             digest=inputs.get("manifest"),
-            exclude=_text(inputs, "exclude"),
+            withhold=_text(inputs, "withhold"),
             comment=_text(inputs, "comment"),
         )
 
@@ -177,7 +178,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 f"{answer.who} triggered this DAG run and cannot approve its list (exclude_requester). {_AGAIN}"
             )
         selection = resolve(self.records, evidence_store())
-        manifest, given = selection.manifest, own_approvals(selection)
+        manifest, authorization = selection.manifest, selection.authorize(approval_required=False)
         if not answer.digest:
             raise ApprovalError(
                 f"The answer of {answer.who} does not say which list it is for; over the API, send params_input with "
@@ -189,10 +190,10 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 "Airflow goes on showing what was asked first: start a new DAG run."
             )
         approver = _approver(answer.user_id)
-        if approver in {approval.approver for approval in given}:
+        if approver in {approval.approver for approval in authorization.own_approvals}:
             raise ApprovalError(f"{answer.who} has approved this list already; another person must. {_AGAIN}")
-        excluded = withheld.parse(answer.exclude, manifest)
-        left = withheld.without(manifest, excluded)
+        withhold = withheld.parse(answer.withhold, manifest)
+        left = withheld.without(manifest, withhold)
         approval = Approval(
             digest=left.digest,
             approver=approver,
@@ -200,11 +201,12 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             approved_at=answer.time,
             comment=answer.comment,
             source=_source(context),
-            shown=manifest.digest if excluded else "",
-            excluded=excluded,
+            shown=manifest.digest if withhold else "",
+            withheld=withhold,
         )
-        kept = [each.for_part(left.digest, left.store) for each in given]
-        return manifest_reference(left, [each.write(left.store) for each in (*kept, approval)])
+        approvals = [*authorization.for_part(left.digest), approval]
+        count = len({*authorization.withheld, *withhold})
+        return manifest_reference(left, [each.write(left.store) for each in approvals], count)
 
     def _keep_rejection(self, context: Context, answer: Answer) -> None:
         """Keep a rejection as evidence; it holds even where that fails."""
@@ -227,7 +229,7 @@ class Answer:
     :param user_name: what it calls the person.
     :param responded_at: when, with a time zone.
     :param digest: the list that is answered for; unchecked, may be anything.
-    :param exclude: what is taken out, unchecked.
+    :param withhold: the records to withhold, as typed; unchecked.
     :param comment: what the person wrote.
     """
 
@@ -236,7 +238,7 @@ class Answer:
     user_name: str
     responded_at: datetime
     digest: object
-    exclude: str
+    withhold: str
     comment: str
 
     @property
@@ -277,14 +279,14 @@ def _text(inputs: Mapping[str, Any], name: str) -> str:
 
 def _form(digest: str) -> ParamsDict:
     """Return the form: the digest, which Airflow hides since it is constant, and sends back; and two fields."""
-    taken_out = (
-        "Records that must stay, one a line, as key: reason. The rest is approved; the evidence says who took them "
-        "out and why."
+    withhold = (
+        "Records that must stay, one a line, as key: reason. The rest is approved; the evidence says who withheld "
+        "them and why."
     )
     return ParamsDict(
         {
             "manifest": Param(digest, "The list that is answered for.", type="string", const=digest),
-            "exclude": Param("", taken_out, title="Take out", type=["string", "null"], format="multiline"),
+            "withhold": Param("", withhold, title="Withhold", type=["string", "null"], format="multiline"),
             "comment": Param(
                 "", "Kept with the approval.", title="Comment", type=["string", "null"], format="multiline"
             ),

@@ -10,11 +10,11 @@ from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.client.hook import VendorHook
-from airflow_provider_records.evidence.authorization import Selection
+from airflow_provider_records.evidence.authorization import Authorization
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.summary import Disposal, write_outcomes
-from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
+from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, DisposalIncompleteError
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.retries import StopState
@@ -24,7 +24,7 @@ from airflow_provider_records.systems.base import System
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, task_folder
 from airflow_provider_records.task.lineage import lineage
 from airflow_provider_records.task.links import DisposalLink
-from airflow_provider_records.task.records import accepted_results, resolve
+from airflow_provider_records.task.records import Selection, accepted_results, resolve
 from airflow_provider_records.task.telemetry import Telemetry
 from airflow_provider_records.task.templating import RecordsOperator
 
@@ -186,20 +186,18 @@ class DisposeOperator(RecordsOperator):
         outcomes: list[Outcome] = []
         journal: Journal | None = None
         telemetry = Telemetry(self.system_name)
+        authorization = self._authorize(selection, min_approvals)
         if manifest.count:
             if self.rehearse_only:
                 outcomes = rehearse(self.system(selection), list(manifest), concurrency=self._threads())
             else:
-                selection.check_source()
-                if self.require_approval:
-                    selection.require_approval(min_approvals)
                 limits.refuse_too_many(manifest.count)
                 # What Airflow keeps of a task instance through kills and clears; at most a hint, and none before 3.3.
                 hints: Any = context.get("task_state_store")
                 journal = Journal(
                     store,
                     task_folder(facts),
-                    selection.journal_key,
+                    authorization.journal_key,
                     started=facts["run_started_at"],
                     try_number=facts["try_number"],
                     call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
@@ -235,8 +233,8 @@ class DisposeOperator(RecordsOperator):
             system=self.system_name,
             manifest=manifest.uri,
             digest=manifest.digest,
-            approved=[basis.manifest.digest for basis in selection.sources],
-            approvals=selection.approvals,
+            approved=[source.digest for source in selection.sources],
+            approvals=[approval.uri for approval in authorization.approvals],
             approval_required=self.require_approval,
             dry_run=self.rehearse_only,
             counts=counts,
@@ -250,6 +248,14 @@ class DisposeOperator(RecordsOperator):
         if journal is not None:
             journal.check_fence()  # one that was given up has nothing to report
         return disposal.write(store, task_folder(facts)), stop_state
+
+    def _authorize(self, selection: Selection, min_approvals: int) -> Authorization:
+        try:
+            return selection.authorize(
+                min_approvals=min_approvals, approval_required=self.require_approval, dry_run=self.rehearse_only
+            )
+        except ApprovalError as error:
+            raise ApprovalError(f"{error} This try sent nothing. Have the list approved in a new DAG run.") from error
 
     def _threads(self) -> int:
         allowed = self.hook.settings.max_concurrency

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_records.evidence.authorization import Selection
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.enaio import EnaioSystem
+from airflow_provider_records.task.records import Selection
 
 
 class EnaioDeleteObjectOperator(DisposeOperator):

@@ -1,4 +1,4 @@
-"""Cut an approved list into parts, for large nights over mapped tasks."""
+"""Cut an approved list into parts, so that mapped tasks share a large list."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 
-from airflow_provider_records.evidence.authorization import manifest_reference, own_approvals
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.task.context import evidence_store, hard_stops
 from airflow_provider_records.task.records import resolve
@@ -42,7 +42,7 @@ class SplitManifestOperator(RecordsOperator):
         with hard_stops():
             store = evidence_store()
             selection = resolve(self.records, store)
-            # An empty night has one empty part, so that its certificate can tell it from a night that never began.
+            # An empty list gives one empty part, so that a certificate can tell an empty run from one that never began.
             parts = max(1, -(-selection.manifest.count // self.size))
             most = conf.getint("core", "max_map_length", fallback=1024)
             if parts > most:
@@ -50,11 +50,11 @@ class SplitManifestOperator(RecordsOperator):
                     f"{selection.manifest.count} records in parts of {self.size} make {parts} mapped tasks, more than "
                     f"[core] max_map_length={most}; raise size."
                 )
-            approvals = own_approvals(selection)
+            authorization = selection.authorize(approval_required=False)
             lines = selection.manifest.lines()
             references = []
             for _ in range(parts):
                 part = Manifest.cut(store, islice(lines, self.size))
-                derived = [approval.for_part(part.digest, store).write(store) for approval in approvals]
-                references.append(manifest_reference(part, derived))
+                approvals = [approval.write(store) for approval in authorization.for_part(part.digest)]
+                references.append(manifest_reference(part, approvals, len(authorization.withheld)))
             return references

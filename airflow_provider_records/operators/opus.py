@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_records.evidence.authorization import Selection, manifest_reference
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.opus import OpusSystem
 from airflow_provider_records.task.context import evidence_store, hard_stops
 from airflow_provider_records.task.due_list import due_manifest
 from airflow_provider_records.task.links import ListLink, list_url
+from airflow_provider_records.task.records import Selection
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

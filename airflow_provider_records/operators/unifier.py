@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_records.evidence.authorization import Selection
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.unifier import UnifierSystem
+from airflow_provider_records.task.records import Selection
 
 
 class UnifierDeleteDocumentOperator(DisposeOperator):

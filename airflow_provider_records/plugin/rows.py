@@ -107,7 +107,7 @@ def judge(night: Night, run: Run | None, approvals: Iterable[Approval]) -> Verdi
         return Verdict("open", "Interrupted", text)
     if night.certificate is not None and night.certificate.covers(night.disposals):
         return verdict(night.certificate)
-    return verdict(RunStatus(night.disposals, withheld=sum(len(approval.excluded) for approval in approvals)))
+    return verdict(RunStatus(night.disposals, withheld=sum(len(approval.withheld) for approval in approvals)))
 
 
 def _unreadable(problem: str) -> Verdict:

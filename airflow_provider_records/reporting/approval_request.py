@@ -133,10 +133,11 @@ def _earlier(approval: Approval) -> Iterator[str]:
     who = plain(approval.name or approval.approver)
     yield f"**Approved already** by {who}, {plain(approval.approved_at[:10])}{said}"
     yield ""
-    for key in list(approval.excluded)[:_FIRST]:
-        yield f"- {plain(withheld.taken_out(key, approval), 400)}"
-    if (more := len(approval.excluded) - _FIRST) > 0:
-        yield f"- and {more:,} more were taken out"
+    for key in list(approval.withheld)[:_FIRST]:
+        line = f"Record {key!r} was {withheld.statement(key, approval)}"
+        yield f"- {plain(line, 400)}"
+    if (more := len(approval.withheld) - _FIRST) > 0:
+        yield f"- and {more:,} more were withheld"
     yield ""
 
 

@@ -39,7 +39,7 @@ def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Dispos
             order=ORDER,
             words=wording,
             rows=lambda place, kind: _rows(store, disposals[place], kind),
-            taken_out=lambda approval: _taken_out(store, approval),
+            withheld_records=lambda approval: _withheld_records(store, approval),
         )
     )
     stream.enable_buffering(200)
@@ -85,11 +85,11 @@ def _rows(store: Store, disposal: Disposal, kind: OutcomeKind) -> Iterator[tuple
                 yield place, Record(**json.loads(record)), Outcome.from_dict(json.loads(outcome))
 
 
-def _taken_out(store: Store, approval: Mapping[str, Any]) -> Iterator[tuple[int, Record]]:
-    """Read the records that a person took out, each with its place on the list that was shown."""
+def _withheld_records(store: Store, approval: Mapping[str, Any]) -> Iterator[tuple[int, Record]]:
+    """Read the records that a reviewer withheld, each with its place on the list that was shown."""
     with store.open(f"manifests/{approval['shown'].removeprefix('sha256:')}.jsonl") as lines:
         for place, line in enumerate(lines, 1):
-            if (fields := json.loads(line))["key"] in approval["excluded"]:
+            if (fields := json.loads(line))["key"] in approval["withheld"]:
                 yield place, Record(**fields)
 
 

@@ -49,7 +49,7 @@ class RunStatus:
             return cls(
                 tuple(Disposal.from_dict(entry["record"]) for entry in document["disposals"]),
                 tuple(wording.gaps(document)),
-                sum(len(approval.get("excluded", {})) for approval in document["approvals"]),
+                sum(len(approval.get("withheld", {})) for approval in document["approvals"]),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise EvidenceError(f"The certificate is not of its form ({type(error).__name__}).") from None
@@ -84,7 +84,7 @@ def verdict(status: RunStatus) -> Verdict:
         return Verdict("rehearsal", "Rehearsal only", "A dry run: records were looked up, nothing was destroyed.")
     if not status.complete:
         return Verdict("open", "Not complete", f"Left to do: {status.left}.")
-    withheld = f" {text}." if (text := wording.taken_out(status.withheld)) else ""
+    withheld = f" {text}." if (text := wording.withheld(status.withheld)) else ""
     if not any(sum(each.counts.values()) for each in status.disposals):
         return Verdict("done", "Nothing to destroy", f"The lists of this run were empty.{withheld}")
     blocked = [

@@ -223,8 +223,8 @@ def _accounts(document: Mapping[str, Any]) -> Iterator[str]:
     number = len(document["approvals"])
     people = "1 person" if len(approvers) == 1 else f"{len(approvers)} persons"
     yield f"{number} approval{'s' * (number != 1)} by {people}, each for the list that it names"
-    if text := wording.taken_out(RunStatus.from_document(document).withheld):
-        yield f"{text}; none of them is on a list that was left"
+    if text := wording.withheld(RunStatus.from_document(document).withheld):
+        yield f"{text}; none of them is on an approved list"
     for entry in document["disposals"]:
         record = entry["record"]
         counts = record["counts"]

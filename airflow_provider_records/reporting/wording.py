@@ -140,14 +140,14 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
         )
 
 
-def taken_out(number: int) -> str:
-    """Say how many records reviewers took out of the lists that they were shown; empty if none.
+def withheld(number: int) -> str:
+    """Say how many records reviewers withheld from the lists that they were shown; empty if none.
 
     :param number: number of these records.
     """
     if not number:
         return ""
-    return f"{number:,} record{' was' if number == 1 else 's were'} taken out before approval, each with a reason"
+    return f"{number:,} record{' was' if number == 1 else 's were'} withheld before approval, each with a reason"
 
 
 def gaps(document: Mapping[str, Any]) -> list[str]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval, Rejection
-from airflow_provider_records.evidence.authorization import Selection, manifest_reference, own_approvals
 from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalRejectedError
 from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.task.context import evidence_store
 from airflow_provider_records.task.links import ListLink
-from airflow_provider_records.task.records import resolve
+from airflow_provider_records.task.records import Selection, resolve
 from airflow_provider_records.task.templating import RecordsOperator
 from airflow_provider_records.triggers.base import VendorTrigger
 
@@ -40,6 +40,7 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
     def trigger(self, common: Mapping[str, Any]) -> VendorTrigger | None:
         """Return the question; nobody is asked about an empty list."""
         selection = resolve(self.records, evidence_store())
+        selection.authorize(approval_required=False)
         if not selection.manifest.count:
             return None
         self.listed = selection.manifest.digest
@@ -60,9 +61,10 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
         """Bind the approval to the digest of the list, computed again now."""
         store = evidence_store()
         selection = resolve(self.records, store)
-        given = [approval.uri for approval in own_approvals(selection)]
+        authorization = selection.authorize(approval_required=False)
+        approvals = [approval.uri for approval in authorization.own_approvals]
         if answer is not None:
             approver, source = self.source()
             approval = Approval(selection.manifest.digest, approver, now(), {**source, "found": answer})
-            given.append(approval.write(store))
-        return manifest_reference(selection.manifest, given)
+            approvals.append(approval.write(store))
+        return manifest_reference(selection.manifest, approvals, len(authorization.withheld))

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import manifest_reference
 from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.hooks.opus import OpusHook, due_text
 from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.task.context import evidence_store

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_records.evidence.authorization import Selection
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.sensors.approval import ApprovalSensor
 from airflow_provider_records.sensors.base import status_texts
+from airflow_provider_records.task.records import Selection
 from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
 
 

@@ -1,19 +1,28 @@
-"""What ``records=`` may be, and which approved list each of its records stands on."""
+"""What ``records=`` may be, and which approved lists its records come from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import ApprovedList, Selection
+from airflow_provider_records.evidence.authorization import (
+    ApprovedList,
+    Authorization,
+    Authorizer,
+    Claim,
+    StoredFiles,
+    approved_lists,
+)
 from airflow_provider_records.evidence.manifest import Manifest, key_of
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.reference import DisposalReference, ManifestReference
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
-from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, EvidenceError, InvalidRecordsError
+from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, InvalidRecordsError
 
 _EXPECTED = (
     "records= takes a manifest or disposal reference (an upstream task's .output), a list of ids or of record "
@@ -21,21 +30,40 @@ _EXPECTED = (
 )
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The records that ``records=`` names.
+
+    :param manifest: exactly these records.
+    :param sources: the approved lists that they are said to come from: the manifest itself, or longer lists.
+    """
+
+    manifest: Manifest
+    sources: Sequence[ApprovedList]
+
+    def authorize(self, *, approval_required: bool, min_approvals: int = 1, dry_run: bool = False) -> Authorization:
+        """Check that these records may be handed on, or be disposed of.
+
+        :param approval_required: False: approvals may be missing; those that are there must be right.
+        :param min_approvals: distinct approvers that each source needs.
+        :param dry_run: True if nothing is sent.
+        :raises ApprovalError: see `Authorizer.authorize`.
+        :raises EvidenceError: see `Authorizer.authorize`.
+        """
+        claim = Claim(self.manifest.digest, self.sources, min_approvals, approval_required, dry_run)
+        return Authorizer(StoredFiles(self.manifest.store, [self.manifest])).authorize(claim)
+
+
 def resolve(records: object, store: Store, accept: Iterable[str] = (OutcomeKind.DESTROYED,)) -> Selection:
-    """Turn ``records=`` into a list in the store; sends no request.
+    """Turn ``records=`` into a list in the store; sends no request and checks no approval.
 
     :param records: see the module.
     :param accept: of a disposal reference: the outcomes whose records count.
     :raises InvalidRecordsError: it is none of what ``records=`` takes.
-    :raises EvidenceError: what a reference points to is missing or changed.
-    :raises ApprovalError: a record was taken out by one of those who were asked.
+    :raises EvidenceError: what a reference points to is missing or was changed.
+    :raises ApprovalError: a disposal names an approval for a list that it does not come from.
     """
-    selection = _resolve(records, store, accepted_results(accept))
-    selection.check_exclusions()
-    return selection
-
-
-def _resolve(records: object, store: Store, accepted: frozenset[OutcomeKind]) -> Selection:
+    accepted = accepted_results(accept)
     if isinstance(records, Mapping):
         return _referenced(records, store, accepted)
     if isinstance(records, (str, int)) and not isinstance(records, bool):
@@ -50,7 +78,7 @@ def _resolve(records: object, store: Store, accepted: frozenset[OutcomeKind]) ->
     if references and len(references) == len(items):
         return _joined([_referenced(item, store, accepted) for item in references], store)
     manifest = Manifest.write(store, items)
-    return Selection(manifest, [ApprovedList(manifest, [])])
+    return Selection(manifest, [ApprovedList(manifest.digest)])
 
 
 def accepted_results(accept: Iterable[str]) -> frozenset[OutcomeKind]:
@@ -71,13 +99,9 @@ def read_disposal(reference: object, store: Store) -> Disposal:
     :raises InvalidRecordsError: it is no disposal reference.
     :raises EvidenceError: the disposal is missing, changed, or does not fit the reference.
     """
-    if not isinstance(reference, Mapping) or not isinstance(reference.get("disposal"), str):
-        raise InvalidRecordsError(
-            f"A disposal reference is what a disposing task returns; this is {type(reference).__name__}. "
-            "Did the upstream task run?"
-        )
-    disposal = Disposal.read(store, reference["disposal"])
-    if reference.get("digest") != disposal.digest or reference.get("manifest") != disposal.manifest:
+    known = DisposalReference.from_dict(reference)
+    disposal = Disposal.read(store, known.disposal)
+    if (known.digest, known.manifest) != (disposal.digest, disposal.manifest):
         raise EvidenceError(f"{disposal.uri} is about another list than the reference that points to it.")
     return disposal
 
@@ -85,43 +109,34 @@ def read_disposal(reference: object, store: Store) -> Disposal:
 def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[OutcomeKind]) -> Selection:
     if "disposal" in reference:
         return _accepted(read_disposal(reference, store), store, accept)
-    uri, digest, approvals = reference.get("manifest"), reference.get("digest"), reference.get("approvals", [])
-    well_formed = isinstance(uri, str) and isinstance(digest, str) and isinstance(approvals, list)
-    if not well_formed or not all(isinstance(approval, str) for approval in approvals):
-        raise InvalidRecordsError(f"{_EXPECTED}; it got a mapping that is neither.")
-    manifest = Manifest.open(store, str(digest), str(uri))
-    if type(count := reference.get("count")) is not int or count != manifest.count:
-        raise EvidenceError(f"The reference says {count!r} records, {uri} holds {manifest.count}.")
-    return Selection(manifest, [ApprovedList(manifest, [Approval.read(store, approval) for approval in approvals])])
+    known = ManifestReference.from_dict(reference)
+    manifest = Manifest.open(store, known.digest, known.manifest)
+    if known.count != manifest.count:
+        raise EvidenceError(f"The reference says {known.count} records, {known.manifest} holds {manifest.count}.")
+    approvals = [Approval.read(store, approval) for approval in known.approvals]
+    return Selection(manifest, [ApprovedList(manifest.digest, approvals)])
 
 
 def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) -> Selection:
     whole = Manifest.open(store, disposal.digest, disposal.manifest)
 
-    def taken() -> Iterator[bytes]:
+    def lines() -> Iterator[bytes]:
         for line, outcome in zip_longest(whole.lines(), disposal.each_outcome(store)):
             if line is None or outcome is None or key_of(line) != outcome.key:
                 raise EvidenceError(f"The outcomes of {disposal.uri} do not follow its list.")
             if outcome.kind in accept:
                 yield line
 
-    manifest = Manifest.cut(store, taken())
-    approvals = [Approval.read(store, approval) for approval in disposal.approvals]
-    sources = [
-        ApprovedList(Manifest.open(store, digest), [approval for approval in approvals if approval.digest == digest])
-        for digest in disposal.approved
-    ]
-    if foreign := [approval for approval in approvals if approval.digest not in disposal.approved]:
-        raise ApprovalError(f"{foreign[0].uri} is for another list than those of {disposal.uri}.")
-    return Selection(manifest, sources)
+    manifest = Manifest.cut(store, lines())
+    return Selection(manifest, approved_lists(disposal, StoredFiles(store)))
 
 
 def _joined(parts: Sequence[Selection], store: Store) -> Selection:
-    """Several references (mapped tasks): their records one after the other, each on its own approved list."""
+    """Join the references of mapped tasks: their records one after the other, each from its own approved list."""
     manifest = Manifest.write(store, (record for part in parts for record in part.manifest))
-    sources: dict[str, ApprovedList] = {}
-    for basis in (basis for part in parts for basis in part.sources):
-        known = sources.get(basis.manifest.digest)
-        approvals = {item.uri: item for item in (*(known.approvals if known else ()), *basis.approvals)}
-        sources[basis.manifest.digest] = ApprovedList(basis.manifest, list(approvals.values()))
-    return Selection(manifest, list(sources.values()))
+    sources: dict[str, dict[str, Approval]] = {}
+    for source in (source for part in parts for source in part.sources):
+        sources.setdefault(source.digest, {}).update({approval.uri: approval for approval in source.approvals})
+    return Selection(
+        manifest, [ApprovedList(digest, list(approvals.values())) for digest, approvals in sources.items()]
+    )

@@ -70,7 +70,7 @@ def test_two_people_approve_all_but_one(site: Site, sign_in: SignIn) -> None:
         whole.click()
     expect(opened.value.frame_locator("iframe").get_by_text(records[30]["key"]).first).to_be_visible()
     opened.value.close()
-    field(page, "exclude").fill(f"{kept['key']}: the court wants it")
+    field(page, "withhold").fill(f"{kept['key']}: the court wants it")
     field(page, "comment").fill("Looked at all of it.")
     look(page, "approval-filled")
     answer(page, "Approve")
@@ -81,7 +81,7 @@ def test_two_people_approve_all_but_one(site: Site, sign_in: SignIn) -> None:
     open_form(page, NIGHT, run_id, "confirm")
     expect(page.get_by_text("Approved already")).to_be_visible()
     expect(page.get_by_text("the court wants it")).to_be_visible()
-    expect(field(page, "exclude")).to_have_value("")
+    expect(field(page, "withhold")).to_have_value("")
     look(page, "approval-confirm")
     answer(page, "Approve")
     assert set(ended(site, NIGHT, run_id).values()) == {"success"}

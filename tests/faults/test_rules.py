@@ -15,10 +15,10 @@ from airflow_provider_records.client.transport import Request, Wire
 from airflow_provider_records.evidence import authorization
 from airflow_provider_records.evidence import journal as journal_module
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import manifest_reference
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.hooks import enaio as enaio_hook
@@ -198,7 +198,7 @@ moved = cell(test_enaio.COLUMNS, "delete, not done", ROWS, "redirect elsewhere")
 elsewhere = cell(test_unifier.COLUMNS, "look, not done", list(test_unifier.OWN), "another folder")
 RULES = [
     Rule("an approval is for one list", another_list_than_the_approved,
-         lambda patch: patch.setattr(authorization, "check", lambda *_: []), "not on the list"),
+         lambda patch: patch.setattr(authorization, "_check_for_this_list", lambda _: None), "not on the list"),
     Rule("max_records", a_list_that_is_too_long,
          lambda patch: patch.setattr(Limits, "refuse_too_many", lambda *_: None), "too many were deleted"),
     Rule("look before you repeat", lost,

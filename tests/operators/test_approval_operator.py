@@ -13,8 +13,8 @@ from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskAwaitingInput
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import manifest_reference
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
@@ -66,7 +66,7 @@ def test_the_request_names_the_list_and_who_may_answer(request_for: Request, lis
     assert listed["digest"] in sent["body"]
     assert sent["params"]["manifest"]["value"] == listed["digest"]
     assert sent["params"]["manifest"]["schema"]["const"] == listed["digest"]
-    assert page.form() == {"manifest": listed["digest"], "exclude": "", "comment": ""}
+    assert page.form() == {"manifest": listed["digest"], "withhold": "", "comment": ""}
     json.dumps(sent["params"])
 
 
@@ -101,7 +101,7 @@ def test_an_approval_is_kept_with_all_that_finds_it_again(
             "try": 1,
         },
     )
-    resolve(reference, store).require_approval(1)
+    resolve(reference, store).authorize(approval_required=True)
 
 
 def test_an_answer_over_the_api_needs_only_the_digest(request_for: Request, listed: dict[str, Any]) -> None:
@@ -268,7 +268,7 @@ def test_an_answer_that_is_neither_is_refused(request_for: Request, listed: dict
 
 
 @pytest.mark.parametrize("value", [7, True, ["enaio-1: held"], {"enaio-1": "held"}, "\ud800"])
-@pytest.mark.parametrize("field", ["exclude", "comment"])
+@pytest.mark.parametrize("field", ["withhold", "comment"])
 @pytest.mark.parametrize("option", ["Approve", "Reject"])
 def test_a_field_that_is_no_text_is_refused(
     request_for: Request, listed: dict[str, Any], option: str, field: str, value: Any
@@ -381,7 +381,7 @@ def test_reject_skips_all_that_follows_whatever_its_trigger_rule(request_for: Re
 
 
 @pytest.mark.parametrize("user", [BEN, CARL, {"id": "Anonymous", "name": ""}])
-@pytest.mark.parametrize("inputs", [{}, {"manifest": "sha256:old"}, {"exclude": "nonsense"}])
+@pytest.mark.parametrize("inputs", [{}, {"manifest": "sha256:old"}, {"withhold": "nonsense"}])
 def test_a_rejection_needs_no_more_than_the_word(
     request_for: Request, listed: dict[str, Any], user: dict[str, str], inputs: dict[str, Any]
 ) -> None:
@@ -458,7 +458,7 @@ def test_the_form_is_the_operators_own(request_for: Request, listed: dict[str, A
     with DAG("night", params={"manifest": "of the DAG", "other": 1}):
         page = request_for(listed)
         page.ask()
-    assert list(page.form()) == ["manifest", "exclude", "comment"]
+    assert list(page.form()) == ["manifest", "withhold", "comment"]
     assert page.form()["manifest"] == listed["digest"]
     with DAG("night", params={"manifest": "of the DAG"}):
         assert len(page.approve(ANNA)["approvals"]) == 1

@@ -13,10 +13,10 @@ from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from airflow_provider_records.evidence.authorization import manifest_reference
 from airflow_provider_records.evidence.certificate import key_id
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import CertificateIncompleteError, InvalidRecordsError

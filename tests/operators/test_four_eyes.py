@@ -1,4 +1,4 @@
-"""Two people in a row, records taken out on the way, and what the evidence says of both years later."""
+"""Two people in a row, records withheld on the way, and what the evidence says of both years later."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import ApprovedList, Selection, manifest_reference
+from airflow_provider_records.evidence.authorization import ApprovedList
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalError
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
 from airflow_provider_records.reporting.verify import Report, verify
+from airflow_provider_records.task.records import Selection
 from tests.operators.conftest import World
 from tests.operators.factories import run
 from tests.operators.reviewer import ANNA, BEN, CARL, Request, request_for
@@ -105,21 +107,21 @@ def test_one_person_on_two_pages_at_once_stays_one(request_for: Request, world: 
     assert not gone(world)
 
 
-# Records are taken out
+# Records are withheld
 
 
-def test_what_is_taken_out_is_not_on_the_list_that_comes_out(
+def test_what_is_withheld_is_not_on_the_list_that_comes_out(
     request_for: Request, world: World, listed: dict[str, Any]
 ) -> None:
     first, second, *others = keys(world, listed)
     text = f"{second}: the audit needs it\n{first}: court: 7 O 12/26"
-    reference = request_for(listed).ask().approve(ANNA, exclude=text, comment="The rest may go.")
+    reference = request_for(listed).ask().approve(ANNA, withhold=text, comment="The rest may go.")
     assert keys(world, reference) == others
     assert reference["digest"] != listed["digest"]
     (uri,) = reference["approvals"]
     approval = Approval.read(world.store, uri)
     assert (approval.digest, approval.shown) == (reference["digest"], listed["digest"])
-    assert approval.excluded == {second: "the audit needs it", first: "court: 7 O 12/26"}
+    assert approval.withheld == {second: "the audit needs it", first: "court: 7 O 12/26"}
     assert approval.comment == "The rest may go."
     assert delete(reference, min_approvals=1)["counts"]["destroyed"] == 6
     assert gone(world) == set(others)
@@ -128,39 +130,39 @@ def test_what_is_taken_out_is_not_on_the_list_that_comes_out(
 def test_nobody_has_approved_the_list_that_was_shown(
     request_for: Request, world: World, listed: dict[str, Any]
 ) -> None:
-    reference = request_for(listed).ask().approve(ANNA, exclude=f"{keys(world, listed)[0]}: held")
+    reference = request_for(listed).ask().approve(ANNA, withhold=f"{keys(world, listed)[0]}: held")
     with pytest.raises(AirflowFailException, match="another list"):
         delete({**listed, "approvals": reference["approvals"]}, min_approvals=1)
     assert not gone(world)
     approvals = [Approval.read(world.store, uri) for uri in reference["approvals"]]
     whole = Manifest.open(world.store, listed["digest"])
     with pytest.raises(ApprovalError, match="is for another list"):
-        Selection(whole, [ApprovedList(whole, approvals)]).require_approval(1)
+        Selection(whole, [ApprovedList(whole.digest, approvals)]).authorize(approval_required=True)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("enaio-0: held", "names no record of this list"),
-        ("{0}", "without a reason"),
-        ("{0}: ", "without a reason"),
+        ("{0}", "has no reason"),
+        ("{0}: ", "has no reason"),
         ("{0}: a\n{0}: b", "named twice"),
         ("{0}: held\nenaio-0: held", "names no record of this list"),
     ],
 )
-def test_what_cannot_be_taken_out_is_refused(
+def test_what_cannot_be_withheld_is_refused(
     request_for: Request, world: World, listed: dict[str, Any], text: str, words: str
 ) -> None:
     page = request_for(listed).ask()
     with pytest.raises(AirflowFailException, match=words):
-        page.approve(ANNA, exclude=text.format(*keys(world, listed)))
+        page.approve(ANNA, withhold=text.format(*keys(world, listed)))
     assert not world.store.names("approvals")
     assert len(world.store.names("manifests")) == 1
 
 
-def test_everything_taken_out_is_an_empty_list(request_for: Request, world: World, listed: dict[str, Any]) -> None:
+def test_everything_withheld_is_an_empty_list(request_for: Request, world: World, listed: dict[str, Any]) -> None:
     every = keys(world, listed)
-    reference = request_for(listed).ask().approve(ANNA, exclude="\n".join(f"{key}: held" for key in every))
+    reference = request_for(listed).ask().approve(ANNA, withhold="\n".join(f"{key}: held" for key in every))
     assert reference["count"] == 0
     page = request_for(reference, task_id="second")
     assert page.execute() == reference
@@ -170,8 +172,8 @@ def test_everything_taken_out_is_an_empty_list(request_for: Request, world: Worl
     assert not world.stage.log
     document, report, html = certified(world, done)
     assert report.ok, report.problem
-    assert [len(each["excluded"]) for each in document["approvals"]] == [8]
-    assert "8 records were taken out before approval" in html
+    assert [len(each["withheld"]) for each in document["approvals"]] == [8]
+    assert "8 records were withheld before approval" in html
     assert all(key in html for key in every)
 
 
@@ -179,13 +181,13 @@ def test_everything_taken_out_is_an_empty_list(request_for: Request, world: Worl
 def test_four_eyes_on_what_is_left(
     request_for: Request, world: World, listed: dict[str, Any], by: tuple[str, ...]
 ) -> None:
-    """Who approved the longer list has approved what is left of it; nobody has approved what was taken out."""
+    """Who approved the longer list has approved what is left of it; nobody has approved what was withheld."""
     taken = dict(zip(by, keys(world, listed), strict=False))
-    exclude = {name: f"{key}: {name} says so" for name, key in taken.items()}
-    one = request_for(listed, task_id="first").ask().approve(ANNA, exclude=exclude.get("first", ""))
+    withhold = {name: f"{key}: {name} says so" for name, key in taken.items()}
+    one = request_for(listed, task_id="first").ask().approve(ANNA, withhold=withhold.get("first", ""))
     page = request_for(one, task_id="second").ask()
     assert ("first says so" in page.shown["body"]) == ("first" in by)
-    two = page.approve(BEN, exclude=exclude.get("second", ""))
+    two = page.approve(BEN, withhold=withhold.get("second", ""))
     left = [key for key in keys(world, listed) if key not in taken.values()]
     assert keys(world, two) == left
     approvals = [Approval.read(world.store, uri) for uri in two["approvals"]]
@@ -197,22 +199,24 @@ def test_four_eyes_on_what_is_left(
     assert gone(world) == set(left)
     document, report, html = certified(world, done)
     assert report.ok, report.problem
-    said = {key: reason for approval in document["approvals"] for key, reason in approval.get("excluded", {}).items()}
+    said = {key: reason for approval in document["approvals"] for key, reason in approval.get("withheld", {}).items()}
     assert said == {key: f"{name} says so" for name, key in taken.items()}
     number = len(taken)
-    assert any(line.startswith(f"{number} record{'s were' if number > 1 else ' was'} taken") for line in report.checked)
+    assert any(
+        line.startswith(f"{number} record{'s were' if number > 1 else ' was'} withheld") for line in report.checked
+    )
     for name, key in taken.items():
         assert key in html
         assert f"{name} says so" in html
 
 
-def test_three_in_a_row_each_take_one_out_and_the_rest_is_split(
+def test_three_in_a_row_each_withhold_one_and_the_rest_is_split(
     request_for: Request, world: World, listed: dict[str, Any]
 ) -> None:
     reference = listed
     for number, user in enumerate(ALL):
         page = request_for(reference, task_id=f"approve_{number}", assigned_users=ALL).ask()
-        reference = page.approve(user, exclude=f"{keys(world, reference)[0]}: {user['id']}")
+        reference = page.approve(user, withhold=f"{keys(world, reference)[0]}: {user['id']}")
     assert keys(world, reference) == keys(world, listed)[3:]
     parts = run(SplitManifestOperator(task_id="split", records=reference, size=2))
     assert [part["count"] for part in parts] == [2, 2, 1]
@@ -227,25 +231,25 @@ def test_three_in_a_row_each_take_one_out_and_the_rest_is_split(
     document, report, _ = certified(world, *disposals)
     assert report.ok, report.problem
     given = [approval for approval in document["approvals"] if "part_of" not in approval]
-    assert sorted(reason for approval in given for reason in approval["excluded"].values()) == ["anna", "ben", "carl"]
+    assert sorted(reason for approval in given for reason in approval["withheld"].values()) == ["anna", "ben", "carl"]
 
 
 def test_a_no_of_one_reviewer_is_not_overruled_by_the_yes_of_another(
     request_for: Request, world: World, listed: dict[str, Any]
 ) -> None:
-    """Two requests side by side instead of in a row: one takes a record out, the other approves all of it."""
+    """Two requests side by side instead of in a row: one withholds a record, the other approves all of it."""
     first, *_ = keys(world, listed)
-    one = request_for(listed, task_id="left").ask().approve(ANNA, exclude=f"{first}: held")
+    one = request_for(listed, task_id="left").ask().approve(ANNA, withhold=f"{first}: held")
     two = request_for(listed, task_id="right").ask().approve(BEN)
     for both in ([one, two], [two, one]):
-        with pytest.raises(AirflowFailException, match=rf"{first}' was taken out by Anna \(held\)"):
+        with pytest.raises(AirflowFailException, match=f"{first}' is on the list, but was withheld by Anna: held"):
             delete(both, min_approvals=1)
-        with pytest.raises(AirflowFailException, match=rf"{first}' was taken out by Anna \(held\)"):
+        with pytest.raises(AirflowFailException, match=f"{first}' is on the list, but was withheld by Anna: held"):
             delete(both, require_approval=False)
-    with pytest.raises(AirflowFailException, match=rf"{first}' was taken out by Anna \(held\)"):
+    with pytest.raises(AirflowFailException, match=f"{first}' is on the list, but was withheld by Anna: held"):
         request_for([one, two], task_id="last", assigned_users=CARL).execute()
     parts = run(SplitManifestOperator(task_id="split", records=one, size=1))
-    with pytest.raises(AirflowFailException, match=rf"{first}' was taken out by Anna \(held\)"):
+    with pytest.raises(AirflowFailException, match=f"{first}' is on the list, but was withheld by Anna: held"):
         delete([*parts, two], min_approvals=1)
     assert not gone(world)
 
@@ -259,17 +263,17 @@ def forged(world: World, reference: dict[str, Any], **changes: Any) -> dict[str,
     return {**reference, "approvals": [approval.write(world.store)]}
 
 
-def test_an_approval_that_says_less_was_taken_out_is_found(
+def test_an_approval_that_says_less_was_withheld_is_found(
     request_for: Request, world: World, listed: dict[str, Any]
 ) -> None:
     first, second, *_ = keys(world, listed)
-    reference = request_for(listed).ask().approve(ANNA, exclude=f"{first}: held\n{second}: held")
+    reference = request_for(listed).ask().approve(ANNA, withhold=f"{first}: held\n{second}: held")
     for changes, words in (
         (
-            {"excluded": {first: "held"}},
+            {"withheld": {first: "held"}},
             f"is not what 'airflow:anna' left of {listed['digest']}: .* where '{second}' should be",
         ),
-        ({"excluded": {first: "x", second: "x", "enaio-0": "x"}}, "enaio-0.*was not on the list that was shown"),
+        ({"withheld": {first: "x", second: "x", "enaio-0": "x"}}, "enaio-0.*was not on the list that was shown"),
         ({"shown": reference["digest"]}, "was not on the list that was shown"),
     ):
         with pytest.raises(AirflowFailException, match=words):
@@ -277,28 +281,28 @@ def test_an_approval_that_says_less_was_taken_out_is_found(
     assert not gone(world)
 
 
-def test_a_record_that_was_taken_out_and_stands_on_the_list_is_found(
+def test_a_record_that_was_withheld_and_is_on_the_list_is_found(
     request_for: Request, world: World, listed: dict[str, Any]
 ) -> None:
     first, *_ = keys(world, listed)
-    reference = request_for(listed).ask().approve(ANNA, exclude=f"{first}: held")
+    reference = request_for(listed).ask().approve(ANNA, withhold=f"{first}: held")
     back = forged(world, {**listed, "approvals": reference["approvals"]}, digest=listed["digest"])
-    with pytest.raises(AirflowFailException, match=rf"{first}' was taken out by Anna \(held\)"):
+    with pytest.raises(AirflowFailException, match=f"{first}' is on the approved list, but was withheld by Anna: held"):
         delete(back, min_approvals=1)
     approvals = [Approval.read(world.store, uri) for uri in back["approvals"]]
     whole = Manifest.open(world.store, listed["digest"])
-    with pytest.raises(ApprovalError, match="on the approved list nevertheless"):
-        Selection(whole, [ApprovedList(whole, approvals)]).require_approval(1)
+    with pytest.raises(ApprovalError, match="is on the approved list, but was withheld by Anna"):
+        Selection(whole, [ApprovedList(whole.digest, approvals)]).authorize(approval_required=True)
     assert not gone(world)
 
 
-def test_half_an_exclusion_is_no_approval(request_for: Request, world: World, listed: dict[str, Any]) -> None:
-    reference = request_for(listed).ask().approve(ANNA, exclude=f"{keys(world, listed)[0]}: held")
+def test_half_a_withholding_is_no_approval(request_for: Request, world: World, listed: dict[str, Any]) -> None:
+    reference = request_for(listed).ask().approve(ANNA, withhold=f"{keys(world, listed)[0]}: held")
     halves: list[dict[str, Any]] = [
         {"shown": ""},
-        {"excluded": {}},
-        {"excluded": {"x": " "}},
-        {"excluded": {"x": 1}},
+        {"withheld": {}},
+        {"withheld": {"x": " "}},
+        {"withheld": {"x": 1}},
         {"part_of": listed["digest"]},
     ]
     for changes in halves:
@@ -307,7 +311,7 @@ def test_half_an_exclusion_is_no_approval(request_for: Request, world: World, li
 
 
 def test_what_was_shown_must_be_there_and_unchanged(request_for: Request, world: World, listed: dict[str, Any]) -> None:
-    reference = request_for(listed).ask().approve(ANNA, exclude=f"{keys(world, listed)[0]}: held")
+    reference = request_for(listed).ask().approve(ANNA, withhold=f"{keys(world, listed)[0]}: held")
     file = Path(listed["manifest"].removeprefix("file://"))
     content = file.read_bytes()
     file.write_bytes(content.replace(b"Akte", b"Acte"))

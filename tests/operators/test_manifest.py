@@ -12,9 +12,9 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import manifest_reference
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, EvidenceError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
@@ -59,9 +59,9 @@ def test_each_part_stands_on_the_approvals_of_the_list(world: World, size: int) 
     whole = approved(world, RECORDS, "anna", "ben")
     for part in split(whole, size):
         selection = resolve(part, world.store)
-        selection.require_approval(2)
+        selection.authorize(approval_required=True, min_approvals=2)
         with pytest.raises(ApprovalError, match="2 distinct approvers and needs 3"):
-            selection.require_approval(3)
+            selection.authorize(approval_required=True, min_approvals=3)
         if size < len(RECORDS):
             for uri in part["approvals"]:
                 approval = Approval.read(world.store, uri)
@@ -78,14 +78,14 @@ def test_one_person_twice_stays_one_in_the_parts(world: World) -> None:
     for part in split({**whole, "approvals": [*whole["approvals"], again]}):
         assert len(part["approvals"]) == 2
         with pytest.raises(ApprovalError, match="1 distinct approvers and needs 2"):
-            resolve(part, world.store).require_approval(2)
+            resolve(part, world.store).authorize(approval_required=True, min_approvals=2)
 
 
 def test_a_list_without_approval_makes_parts_without(world: World) -> None:
     for part in split(approved(world) | {"approvals": []}):
         assert part["approvals"] == []
         with pytest.raises(ApprovalError, match="0 distinct approvers"):
-            resolve(part, world.store).require_approval(1)
+            resolve(part, world.store).authorize(approval_required=True)
 
 
 def test_an_empty_list_is_one_empty_part_that_sends_nothing(world: World) -> None:
@@ -108,7 +108,7 @@ def test_a_part_that_is_split_again_stands_on_the_approvals_of_the_whole_list(wo
     first, *_ = split(whole, 5)
     assert split(first, 5) == [first]
     for part in split(first, 2):
-        resolve(part, world.store).require_approval(2)
+        resolve(part, world.store).authorize(approval_required=True, min_approvals=2)
         for uri in part["approvals"]:
             approval = Approval.read(world.store, uri)
             assert approval.part_of == whole["digest"]
@@ -162,7 +162,7 @@ def test_a_record_that_is_not_on_the_list_spoils_its_part(world: World, stranger
     first, *_ = split(approved(world))
     mixed = Manifest.write(world.store, [*RECORDS[1:5], stranger])
     reference = forged(world, manifest_reference(mixed, first["approvals"]), digest=mixed.digest)
-    refused(world, reference, f"{stranger['key']}.*not on the approved list")
+    refused(world, reference, f"{stranger['key']}.*not on the list that was approved")
 
 
 def test_an_approval_of_one_part_is_not_one_of_another(world: World) -> None:
@@ -173,7 +173,7 @@ def test_an_approval_of_one_part_is_not_one_of_another(world: World) -> None:
 @pytest.mark.parametrize("changes", [{"approver": "mallory"}, {"part_of": f"sha256:{'0' * 64}"}])
 def test_a_part_must_fit_what_it_rests_on(world: World, changes: dict[str, str]) -> None:
     first, *_ = split(approved(world))
-    refused(world, forged(world, first, **changes), "does not fit the approval that it rests on")
+    refused(world, forged(world, first, **changes), "does not fit the one that it rests on")
 
 
 def test_a_part_of_a_part_is_refused(world: World) -> None:
@@ -181,7 +181,7 @@ def test_a_part_of_a_part_is_refused(world: World) -> None:
     smaller = Manifest.write(world.store, RECORDS[:2])
     nested = {"digest": smaller.digest, "part_of": first["digest"], "source": {"approval": first["approvals"][0]}}
     reference = forged(world, manifest_reference(smaller, first["approvals"]), **nested)
-    refused(world, reference, "does not fit the approval that it rests on")
+    refused(world, reference, "does not fit the one that it rests on")
 
 
 def test_what_it_rests_on_must_be_there_and_unchanged(world: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.authorization import for_part
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
@@ -125,7 +126,7 @@ def test_a_gap_that_only_the_certificate_knows(store: Store, sign_in: Client) ->
     disposals = []
 
     def carry_out(place: int) -> None:
-        approval = given.for_part(parts[place].digest, store).write(store)
+        approval = for_part(given, parts[place].digest).write(store)
         made = facts("delete", map_index=place)
         disposals.append(evidence_factory.carry_out(store, parts[place], [approval], made=made))
 

@@ -133,7 +133,7 @@ def test_a_text_shows_as_it_is_and_does_nothing(store: Store, text: str) -> None
         "attributes": {"connector_id": text, "created": text, "modified": [text], "due_before": text},
     }
     person = Approval(
-        "sha256:1", "airflow:x", f"2026 {text}", {}, name=text, comment=text, shown="x", excluded={text: text}
+        "sha256:1", "airflow:x", f"2026 {text}", {}, name=text, comment=text, shown="x", withheld={text: text}
     )
     tokens = assert_harmless(written(store, [record, "other"], person))
     flat = " ".join(text.split())
@@ -201,14 +201,14 @@ def test_what_others_have_said_stands_by_itself(store: Store) -> None:
             name="Anna",
             comment="Seen.",
             shown="2",
-            excluded={"k": "held"},
+            withheld={"k": "held"},
         ),
         Approval("1", "unifier:P/B/1", "2026-11-23T09:30:00Z", {}),
     ]
     tokens = assert_harmless(written(store, ["a"], *people))
     assert [shown(token) for token in tokens if token.type == "inline"][2:6] == [
         "Approved already by Anna, 2026-11-22: Seen.",
-        "Record 'k' was taken out by Anna (held)",
+        "Record 'k' was withheld by Anna: held",
         "Approved already by unifier:P/B/1, 2026-11-23",
         "Open the whole list",
     ]
@@ -230,7 +230,7 @@ def test_a_request_fits_into_every_database(store: Store) -> None:
     record = {"title": worst, "classification": worst, "location": worst, "object_type_id": worst}
     records = [{"key": f"{number}{worst}", **record, "attributes": {"connector_id": worst}} for number in range(50)]
     many = {f"{number}{worst}": worst for number in range(500)}
-    people = [Approval("1", "x", worst, {}, name=worst, comment=worst, shown="1", excluded=many) for _ in range(2)]
+    people = [Approval("1", "x", worst, {}, name=worst, comment=worst, shown="1", withheld=many) for _ in range(2)]
     text = written(
         store,
         [

@@ -57,7 +57,7 @@ def disposal(*, dry_run: bool = False, stopped: str | None = None, **counts: int
         ),
         (RunStatus([disposal()]), "done", "Nothing to destroy", "The lists of this run were empty."),
         (RunStatus([disposal(destroyed=4)]), "done", "Complete", "Every record on the approved lists"),
-        (RunStatus([disposal(absent=4)], withheld=2), "done", "Complete", "2 records were taken out before approval"),
+        (RunStatus([disposal(absent=4)], withheld=2), "done", "Complete", "2 records were withheld before approval"),
         (
             RunStatus([disposal(blocked=1000), disposal(blocked=2, destroyed=1)]),
             "partly",
@@ -120,7 +120,7 @@ def test_what_a_status_covers(store: Store) -> None:
         {"disposals": None},
         {"disposals": [{"record": {}}]},
         {"approvals": [7]},
-        {"approvals": [{"excluded": 7}]},
+        {"approvals": [{"withheld": 7}]},
         {"omitted": [{}]},
         {"uncovered": [{"system": "enaio", "digest": "", "count": "many"}]},
     ],

@@ -22,6 +22,7 @@ from pytest_mock import MockerFixture
 
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import for_part
 from airflow_provider_records.evidence.journal import render
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
@@ -66,7 +67,7 @@ class Evidence:
 
     def rest(self, approval: Approval, records: list[Record]) -> list[Disposal]:
         part = Manifest.write(self.store, records)
-        given = [approval.for_part(part.digest, self.store).write(self.store)]
+        given = [for_part(approval, part.digest).write(self.store)]
         return [
             evidence_factory.carry_out(
                 self.store, part, given, name=name, made=evidence_factory.facts("rest", map_index=place)

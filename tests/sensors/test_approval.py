@@ -69,7 +69,7 @@ def test_exactly_the_approved_records_come_out(open_world: World, mode: str, sen
     approval = Approval.read(open_world.store, uri)
     assert approval.digest == manifest.digest
     assert approval.approved_at.endswith("Z") or "+00:00" in approval.approved_at
-    resolve(reference, open_world.store).require_approval(1)
+    resolve(reference, open_world.store).authorize(approval_required=True)
 
 
 def test_a_manifest_goes_through_unchanged(open_world: World) -> None:
@@ -145,7 +145,7 @@ def test_two_sensors_in_a_row_are_two_approvers(open_world: World) -> None:
 
 def test_two_systems_are_two_approvers(open_world: World) -> None:
     reference = look(by_enaio(look(by_unifier(living(open_world)))))
-    resolve(reference, open_world.store).require_approval(2)
+    resolve(reference, open_world.store).authorize(approval_required=True, min_approvals=2)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_due_that_means_approved_and_a_sensor_are_two(open_world: World) -> None
     listed = look(
         OpusDueRecordsSensor(task_id="due", due_before=DUE, target_id_pattern=r"enaio-(\d+)", due_means_approved=True)
     )
-    resolve(look(by_unifier(listed)), open_world.store).require_approval(2)
+    resolve(look(by_unifier(listed)), open_world.store).authorize(approval_required=True, min_approvals=2)
 
 
 def test_an_approval_of_another_list_is_not_handed_on(open_world: World) -> None:

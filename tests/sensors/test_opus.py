@@ -59,7 +59,7 @@ def test_due_means_approved_where_the_dag_says_so(world: World, mode: str) -> No
     assert (approval.digest, approval.approver) == (reference["digest"], "opus:due_means_approved")
     assert approval.source == {"kind": "opus", "conn_id": "opus_default", "due_means_approved": True}
     assert "Opus itself publishes no approval" in approval.comment
-    resolve(reference, world.store).require_approval(1)
+    resolve(reference, world.store).authorize(approval_required=True)
 
 
 @EVERY_MODE

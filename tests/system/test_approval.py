@@ -119,7 +119,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         run.process.wait(60)
 
 
-def test_four_eyes_and_one_record_taken_out(begin: Begin, start: Start, offices: Offices) -> None:
+def test_four_eyes_and_one_record_withheld(begin: Begin, start: Start, offices: Offices) -> None:
     night = begin()
     one, two, stranger = (offices[user] for user in USERS)
     run = start(night)
@@ -129,7 +129,7 @@ def test_four_eyes_and_one_record_taken_out(begin: Begin, start: Start, offices:
     kept = next(item for item in night.manifest(digest) if item["target_id"] in live)
     assert kept["title"].split()[0] in request["body"]
     assert stranger.approve(request).status_code == 403
-    assert one.approve(request, exclude=f"{kept['key']}: the court wants it", comment="Seen.").ok
+    assert one.approve(request, withhold=f"{kept['key']}: the court wants it", comment="Seen.").ok
     request = two.waiting("confirm")
     assert "the court wants it" in request["body"].replace("\\", "")
     assert one.approve(request).status_code == 403
@@ -144,12 +144,12 @@ def test_four_eyes_and_one_record_taken_out(begin: Begin, start: Start, offices:
     certificate = night.certificate()
     people = {each["approver"]: each for each in certificate["approvals"]}
     assert set(people) == {"airflow:reviewer_1", "airflow:reviewer_2"}
-    assert people["airflow:reviewer_1"]["excluded"] == {kept["key"]: "the court wants it"}
+    assert people["airflow:reviewer_1"]["withheld"] == {kept["key"]: "the court wants it"}
     assert people["airflow:reviewer_1"]["shown"] == digest
     (path,) = night.evidence.glob("certificates/*/*.json")
     report = verify(path)
     assert report.ok, report.problem
-    assert any("1 record was taken out" in line for line in report.checked)
+    assert any("1 record was withheld" in line for line in report.checked)
 
 
 def test_the_old_page_releases_nothing(begin: Begin, start: Start, offices: Offices) -> None:

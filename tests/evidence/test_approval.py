@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import check
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import ApprovalError, EvidenceError
+from airflow_provider_records.exceptions import EvidenceError
 
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
@@ -35,7 +34,7 @@ def planted(store: Store, value: object) -> str:
     [
         {},
         {"name": "Anna Ü", "comment": "ja\n<b>", "part_of": OTHER},
-        {"shown": OTHER, "excluded": {"enaio-1": "held", "ü": "wird gebraucht"}},
+        {"shown": OTHER, "withheld": {"enaio-1": "held", "ü": "wird gebraucht"}},
     ],
 )
 def test_an_approval_is_read_as_it_was_written(store: Store, fields: dict[str, Any]) -> None:
@@ -85,12 +84,12 @@ def test_an_approval_is_found_nowhere_but_in_its_folder(store: Store) -> None:
         {"comment": 1},
         {"name": {}},
         {"shown": OTHER},
-        {"excluded": {"enaio-1": "held"}},
-        {"shown": OTHER, "excluded": {}},
-        {"shown": OTHER, "excluded": {"enaio-1": ""}},
-        {"shown": OTHER, "excluded": {"enaio-1": None}},
-        {"shown": OTHER, "excluded": ["enaio-1"]},
-        {"shown": OTHER, "excluded": {"enaio-1": "held"}, "part_of": OTHER},
+        {"withheld": {"enaio-1": "held"}},
+        {"shown": OTHER, "withheld": {}},
+        {"shown": OTHER, "withheld": {"enaio-1": ""}},
+        {"shown": OTHER, "withheld": {"enaio-1": None}},
+        {"shown": OTHER, "withheld": ["enaio-1"]},
+        {"shown": OTHER, "withheld": {"enaio-1": "held"}, "part_of": OTHER},
         {"uri": "file:///elsewhere"},
         {"evil": "x"},
     ],
@@ -105,20 +104,3 @@ def test_what_is_not_of_its_form_is_no_approval(store: Store, change: dict[str, 
 def test_what_is_something_else_is_no_approval(store: Store, value: object) -> None:
     with pytest.raises(EvidenceError, match="is no approval"):
         Approval.read(store, planted(store, value))
-
-
-def test_distinct_people_count() -> None:
-    assert check([approval("anna"), approval("bert")], DIGEST, 2) == ["anna", "bert"]
-    assert check([approval("anna"), approval("anna", comment="again")], DIGEST, 1) == ["anna"]
-    with pytest.raises(ApprovalError, match="1 distinct approvers and needs 2"):
-        check([approval("anna"), approval("anna", comment="again")], DIGEST, 2)
-
-
-def test_no_approval_is_not_enough() -> None:
-    with pytest.raises(ApprovalError, match="0 distinct approvers and needs 1"):
-        check([], DIGEST, 1)
-
-
-def test_one_for_another_list_spoils_all() -> None:
-    with pytest.raises(ApprovalError, match=f"by 'bert' is for another list \\({OTHER}\\)"):
-        check([approval("anna"), approval("bert", OTHER)], DIGEST, 1)

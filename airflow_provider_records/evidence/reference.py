@@ -1,0 +1,93 @@
+"""The small references that tasks hand on through XCom, instead of the lists themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.exceptions import InvalidRecordsError
+
+
+@dataclass(frozen=True)
+class ManifestReference:
+    """Points to a list and to the approvals that were given for it.
+
+    :param manifest: URI of the list.
+    :param digest: its digest.
+    :param count: its number of records.
+    :param approvals: URIs of the approvals.
+    :param withheld: number of records that reviewers withheld before this list; in a part of a split list, from the
+        whole list.
+    """
+
+    manifest: str
+    digest: str
+    count: int
+    approvals: Sequence[str] = ()
+    withheld: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reference as plain JSON."""
+        return {**vars(self), "approvals": list(self.approvals)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> ManifestReference:
+        """Read a reference; unknown members are ignored.
+
+        :raises InvalidRecordsError: a member is missing or has another type.
+        """
+        manifest, digest, approvals = fields.get("manifest"), fields.get("digest"), fields.get("approvals", [])
+        count, withheld = fields.get("count"), fields.get("withheld", 0)
+        if not (
+            isinstance(manifest, str)
+            and isinstance(digest, str)
+            and isinstance(approvals, list)
+            and all(isinstance(approval, str) for approval in approvals)
+            and type(count) is int
+            and type(withheld) is int
+        ):
+            raise InvalidRecordsError(
+                "A manifest reference is what an upstream task returns: manifest and digest (text), count and withheld "
+                "(whole numbers), approvals (a list of URIs)."
+            )
+        return cls(manifest, digest, count, approvals, withheld)
+
+
+def manifest_reference(manifest: Manifest, approvals: Iterable[str] = (), withheld: int = 0) -> dict[str, Any]:
+    """Return the reference to a list as it goes into XCom.
+
+    :param approvals: URIs of the approvals.
+    :param withheld: number of records that reviewers withheld before this list.
+    """
+    return ManifestReference(manifest.uri, manifest.digest, manifest.count, list(approvals), withheld).to_dict()
+
+
+@dataclass(frozen=True)
+class DisposalReference:
+    """Points to the summary of a list that was carried out.
+
+    :param disposal: URI of the summary.
+    :param manifest: URI of the list.
+    :param digest: digest of the list.
+    """
+
+    disposal: str
+    manifest: str
+    digest: str
+
+    @classmethod
+    def from_dict(cls, fields: object) -> DisposalReference:
+        """Read a reference; the members that repeat what the summary says are ignored, as are unknown ones.
+
+        :raises InvalidRecordsError: it is no disposal reference.
+        """
+        given = fields if isinstance(fields, Mapping) else {}
+        texts = [text for name in ("disposal", "manifest", "digest") if isinstance(text := given.get(name), str)]
+        if len(texts) < 3:
+            raise InvalidRecordsError(
+                f"A disposal reference is what a disposing task returns; this is {type(fields).__name__}. "
+                "Did the upstream task run?"
+            )
+        return cls(*texts)
