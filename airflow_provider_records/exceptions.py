@@ -6,6 +6,11 @@ No message holds a secret or a vendor's response body.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+_STILL_PROCESSING = (None, 502, 503, 504)
+"""HTTP status of a response after which the server may go on with the request; None: no response came."""
+
 
 class RecordsError(Exception):
     """Base of all errors of this provider.
@@ -77,10 +82,15 @@ class VendorError(RecordsError):
     :param code: the vendor's own code, e.g. ``12766`` (Unifier) or ``1100`` (enaio).
     :param request_id: the vendor's id of the request, for its support and audit log.
     :param detail: the vendor's raw text, cut to 500 characters; for the evidence, not for logs.
-    :param words: the cause alone, without the id: the same for all records that it hits.
+    :param reason: the cause alone, without the record's id: the same text for all records that it hits.
+
+    ``no_effect`` and :attr:`may_still_take_effect` say what a disposal must know of an error before it sends a delete
+    again. They are set here and nowhere else; whether a *request* is sent again, ``client/retry.py`` decides.
     """
 
     retry = True
+    no_effect: ClassVar[bool] = False
+    """The request certainly changed nothing."""
 
     def __init__(
         self,
@@ -90,18 +100,25 @@ class VendorError(RecordsError):
         code: str | None = None,
         request_id: str | None = None,
         detail: str | None = None,
-        words: str | None = None,
+        reason: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.request_id = request_id
         self.detail = detail[:500] if detail else None
-        self.words = words or message
+        self.reason = reason or message
+
+    @property
+    def may_still_take_effect(self) -> bool:
+        """Whether the server may still be processing the request: nothing or only a gateway has answered."""
+        return not self.no_effect and self.status in _STILL_PROCESSING
 
 
 class NotSentError(VendorError):
     """The request provably did not reach the system (connection refused, name unknown, TLS refused)."""
+
+    no_effect = True
 
 
 class UnavailableError(NotSentError):
@@ -119,11 +136,14 @@ class UnreadableAnswerError(NoAnswerError):
 class NotFoundError(VendorError):
     """The system says that it does not know this id."""
 
+    no_effect = True
+
 
 class RefusedError(VendorError):
     """The system refuses for a business reason that a retry does not change."""
 
     retry = False
+    no_effect = True
 
 
 class ServerError(VendorError):
@@ -134,6 +154,7 @@ class StopError(VendorError):
     """No further request to this system makes sense in this run until somebody changes something."""
 
     retry = False
+    no_effect = True
 
 
 class AuthenticationError(StopError):

@@ -37,15 +37,15 @@ class Meter:
 
     def count_requests(self) -> None:
         """Count what leaves from now on."""
-        from airflow_provider_records.client.transport import Request, Wire
+        from airflow_provider_records.client.transport import Request, Transport
 
-        send, sent = Wire.send, self._sent
+        send, sent = Transport.send_once, self._sent
 
-        def counted(wire: Wire, request: Request) -> BaseHTTPResponse:
+        def counted(transport: Transport, request: Request) -> BaseHTTPResponse:
             next(sent)
-            return send(wire, request)
+            return send(transport, request)
 
-        Wire.send = counted  # type: ignore[assignment, method-assign]
+        Transport.send_once = counted  # type: ignore[assignment, method-assign]
 
     @contextmanager
     def running(self, name: str = "all") -> Iterator[None]:

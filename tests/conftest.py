@@ -20,7 +20,7 @@ import tenacity  # noqa: E402
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # noqa: E402
 
 from airflow_provider_records.client.hook import VendorHook  # noqa: E402
-from airflow_provider_records.client.throttle import Pace  # noqa: E402
+from airflow_provider_records.client.throttle import CircuitBreaker, RateLimiter  # noqa: E402
 from airflow_provider_records.evidence.journal import Journal  # noqa: E402
 from airflow_provider_records.sandbox.core import Part, Server, Stage  # noqa: E402
 from tests.faults.table import pytest_terminal_summary  # noqa: E402, F401 - prints the fault matrix
@@ -45,8 +45,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 @pytest.fixture(autouse=True)
 def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_none())
-    monkeypatch.setattr(Pace, "longest_wait", 0.0)
-    monkeypatch.setattr(Pace, "slowest", math.inf)
+    monkeypatch.setattr(CircuitBreaker, "longest_wait", 0.0)
+    monkeypatch.setattr(RateLimiter, "slowest", math.inf)
 
 
 @pytest.fixture(autouse=True)

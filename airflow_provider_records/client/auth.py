@@ -1,8 +1,7 @@
-"""How requests are signed: one bearer token for all threads of a task."""
+"""How requests get their credentials: ``requests``' own interface, and one bearer token for all threads of a task."""
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,26 +9,20 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from airflow.sdk.log import mask_secret
+from requests import PreparedRequest
+from requests.auth import AuthBase, HTTPBasicAuth
 
-from airflow_provider_records.client.transport import Request
 from airflow_provider_records.exceptions import StopError, VendorError
 
-Sign = Callable[[Request], Request]
 RENEW_BEFORE = 120.0
 
 mask: ContextVar[Callable[[str], None]] = ContextVar("mask", default=mask_secret)
-"""How a secret is masked; a trigger must not ask Airflow from a thread and sets another way."""
+"""How a secret is masked. A trigger must not call Airflow from a thread, and sets another way."""
 
 
-def basic_auth(login: str, password: str) -> Sign:
-    """Return what signs with a login and its password, both in UTF-8."""
-    value = "Basic " + base64.b64encode(f"{login}:{password}".encode()).decode()
-
-    def sign(request: Request) -> Request:
-        request.headers["Authorization"] = value
-        return request
-
-    return sign
+def basic_auth(login: str, password: str) -> HTTPBasicAuth:
+    """Return HTTP Basic with login and password in UTF-8; ``requests`` would write text in Latin-1."""
+    return HTTPBasicAuth(login.encode(), password.encode())
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,7 @@ class Token:
     """A bearer token.
 
     :param value: the token itself.
-    :param lifetime: seconds it is valid, or None if the system does not say.
+    :param lifetime: seconds for which it is valid, or None if the system does not say.
     :param headers: further headers that the system wants with it.
     """
 
@@ -46,10 +39,10 @@ class Token:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class BearerAuth:
-    """Fetch one token for all threads, and again shortly before it expires or when it was refused.
+class BearerAuth(AuthBase):
+    """One token for all threads, fetched again shortly before it expires, and when the system refused it.
 
-    Refused credentials stay refused: asking again with them from every thread can lock the account.
+    Refused credentials are not tried again: one more attempt from every thread could lock the account.
 
     :param fetch: asks the system for a new token.
     """
@@ -62,16 +55,20 @@ class BearerAuth:
         self._renew_at = float("inf")
         self._failure: StopError | None = None
 
-    def __call__(self, request: Request) -> Request:
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Add the token to a request.
+
+        :raises VendorError: there is none; see :meth:`token`.
+        """
         token = self.token()
-        request.headers.update(token.headers)
-        request.headers["Authorization"] = f"Bearer {token.value}"
-        return request
+        r.headers.update(token.headers)
+        r.headers["Authorization"] = f"Bearer {token.value}"
+        return r
 
     def token(self) -> Token:
         """Return the current token.
 
-        :raises VendorError: none could be had; its ``detail`` is empty, since it may repeat the credentials.
+        :raises VendorError: the system gave none; ``detail`` is empty, since it may repeat the credentials.
         """
         with self._lock:
             if self._failure:
@@ -90,6 +87,9 @@ class BearerAuth:
                 self._renew_at = float("inf") if token.lifetime is None else begin + token.lifetime - lead
             return token
 
-    def forget(self, authorization: str) -> None:
-        """Do not use a token again that was refused; does not wait for one that is just being fetched."""
+    def discard(self, authorization: str) -> None:
+        """Do not use a refused token again; does not wait for one that another thread is fetching.
+
+        :param authorization: the header that was refused.
+        """
         self._refused = authorization

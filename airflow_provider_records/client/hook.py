@@ -1,9 +1,4 @@
-"""What the three vendor clients share: connection fields, one session, pace, and the rule of repeating.
-
-A request is either *repeatable* (a read) or not (a delete, a submit). Repeatable requests are retried on
-lost answers and gateway errors. The others are sent again only when they provably were not carried out:
-the connection was refused, or the system said so itself (401 with a token that has ended, 429).
-"""
+"""What the three vendor clients share: connection fields, one session, the throttle, and the sending of a request."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, quote_plus, urlencode
 
 import requests
@@ -20,13 +15,17 @@ import tenacity
 import urllib3
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
+from requests.auth import AuthBase
 
-from airflow_provider_records.client.auth import BearerAuth, Sign, Token, basic_auth, mask
-from airflow_provider_records.client.response import Answer, fail, is_gateway_error, is_transient, refuse
+from airflow_provider_records.client.auth import BearerAuth, Token, basic_auth, mask
+from airflow_provider_records.client.fields import Field
+from airflow_provider_records.client.response import Response, raise_error, raise_for_status
+from airflow_provider_records.client.retry import Decision, decide, is_gateway_error, is_transient, was_not_sent
 from airflow_provider_records.client.settings import Settings
-from airflow_provider_records.client.throttle import Pace
-from airflow_provider_records.client.transport import Request, Wire, cause, was_not_sent
+from airflow_provider_records.client.throttle import Throttle
+from airflow_provider_records.client.transport import Request, Transport, describe
 from airflow_provider_records.exceptions import (
+    AuthenticationError,
     InvalidRecordsError,
     NoAnswerError,
     NotSentError,
@@ -38,32 +37,31 @@ from airflow_provider_records.exceptions import (
 )
 
 __all__ = [
-    "Answer",
+    "AuthBase",
     "BearerAuth",
-    "Pace",
     "Request",
+    "Response",
     "Settings",
-    "Sign",
     "T",
     "Token",
     "VendorHook",
     "basic_auth",
-    "fail",
     "mask",
     "quoted",
+    "raise_error",
 ]
 
 T = TypeVar("T")
 
 ATTEMPTS = 8
 RENEWALS = 3
-"""How often one request may meet a login that has just ended; others may sign in with the same account."""
-LARGEST_ANSWER = 64 * 1024 * 1024
+"""How often one request may get new credentials: other processes may sign in with the same account meanwhile."""
+LARGEST_RESPONSE = 64 * 1024 * 1024
 NAP = 0.1
 
 
 class VendorHook(BaseHook):
-    """A thin client: one vendor call is one method, with typed answers and typed errors.
+    """A thin client: one vendor call is one method, which returns a typed value or raises a typed error.
 
     :param conn_id: Airflow connection id.
     :param settings: the connection's fields, if the caller has read them already (triggers must).
@@ -72,7 +70,8 @@ class VendorHook(BaseHook):
     """
 
     vendor: ClassVar[str]
-    own_extras: ClassVar[frozenset[str]] = frozenset()
+    extra_fields: ClassVar[tuple[Field, ...]] = ()
+    """The extras of this vendor's connection, besides the common ones."""
     backoff: ClassVar[tenacity.wait.wait_base] = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
     def __init__(self, conn_id: str, settings: Settings | None = None) -> None:
@@ -87,7 +86,7 @@ class VendorHook(BaseHook):
 
     @cached_property
     def settings(self) -> Settings:
-        """The checked fields of the connection; read before threads are started."""
+        """The checked fields of the connection; to be read before threads are started."""
         connection = self.get_connection(self.conn_id)
         if connection.password:
             mask_secret(connection.password)
@@ -99,89 +98,99 @@ class VendorHook(BaseHook):
 
         :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
         """
-        return Settings.from_connection(connection, extra, cls.own_extras)
+        return Settings.from_connection(connection, extra, cls.extra_fields)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Sign in and make the smallest read; changes nothing, and asks once only, since somebody waits for it.
+        """Sign in and make the smallest read, once: a person waits for it. Changes nothing.
 
-        :return: whether it worked, and what was or was not tested, in words for the user.
+        :return: whether it worked, and a message that says what was tested and what was not.
         """
         self.attempts = 1
         try:
             return True, self.check_connection()
         except RecordsError as error:
-            words = str(error)
+            message = str(error)
             # Airflow tests a nameless copy of the connection under a random id.
             for label in (f" (connection {self.conn_id!r})", f"Connection {self.conn_id!r}: "):
-                words = words.replace(label, "")
-            return False, words
+                message = message.replace(label, "")
+            return False, message
 
     def check_connection(self) -> str:
-        """Sign in, make the smallest read, and say what was tested.
+        """Sign in and make the smallest read.
 
+        :return: a message that says what was tested.
         :raises RecordsError: it did not work; the message says what would change it.
         """
         raise NotImplementedError
 
     @cached_property
-    def pace(self) -> Pace:
-        return Pace(self.settings.requests_per_second)
+    def throttle(self) -> Throttle:
+        """Rate limiter and circuit breaker, shared by all threads."""
+        return Throttle(self.settings.requests_per_second)
 
     def get_conn(self) -> requests.Session:
-        """Return the session whose connections, proxy and CA file all calls use; it neither signs nor repeats."""
-        return self.wire.session
+        """Return the session whose connections, proxy and CA file all calls use.
+
+        It adds no credentials (``auth=hook.auth`` does) and repeats nothing.
+        """
+        return self.transport.session
 
     @cached_property
-    def auth(self) -> Sign:
-        """How requests of this vendor are signed."""
+    def auth(self) -> AuthBase:
+        """How requests of this vendor get their credentials."""
         raise NotImplementedError
 
     @cached_property
-    def wire(self) -> Wire:
-        return Wire(self.settings)
+    def transport(self) -> Transport:
+        """The connections to the vendor's system, shared by all threads."""
+        return Transport(self.settings)
 
-    def renew(self, request: Request, status: int) -> bool:
-        """Tell whether a refused request (401, 403) is worth sending once more with new credentials."""
-        if status == 401 and isinstance(self.auth, BearerAuth):
-            self.auth.forget(request.headers.get("Authorization", ""))
+    def renew_credentials(self, request: Request, error: VendorError) -> bool:
+        """Tell whether a request that was refused with 401 or 403 is worth sending again with new credentials.
+
+        :param request: the request, as it was sent.
+        :param error: AuthenticationError (401) or AccessDeniedError (403).
+        """
+        if isinstance(error, AuthenticationError) and isinstance(self.auth, BearerAuth):
+            self.auth.discard(request.headers.get("Authorization", ""))
             return True
         return False
 
-    def verdict(self, answer: Answer) -> int:
-        """Return the HTTP status that an answer stands for; overridden where the body decides instead."""
-        return answer.status
+    def effective_status(self, response: Response) -> int:
+        """Return the HTTP status that a response stands for; overridden where the body decides instead."""
+        return response.status
 
     def send(
         self,
         call: str,
         method: str,
         url: str,
-        read: Callable[[Answer], T],
+        read: Callable[[Response], T],
         *,
         repeatable: bool,
         params: Mapping[str, str] | None = None,
         json: object = None,
         headers: Mapping[str, str] | None = None,
-        auth: Sign | None = None,
+        auth: AuthBase | None = None,
     ) -> T:
-        """Send one request under the rule of repeating and return what ``read`` makes of the answer.
+        """Send one request, again where :func:`decide` allows it, and return what ``read`` makes of the response.
 
         :param call: the call's name, for messages.
         :param method: HTTP method.
         :param url: full URL without a query.
-        :param read: turns the answer into a typed value or raises a typed error; it sees every status but
-            401, 403, 429 and redirects. A NoAnswerError that it raises is retried if ``repeatable``.
-        :param repeatable: True for a read: it may be sent again after a lost answer.
+        :param read: turns the response into a typed value or raises a typed error; it gets every status but
+            401, 403, 429 and redirects.
+        :param repeatable: True for a read: it can be sent twice without harm.
         :param params: the query.
         :param json: the body, to be written as JSON; None: no body.
         :param headers: besides those that all requests have.
-        :param auth: another way to sign than the vendor's usual one; then a refusal is final.
+        :param auth: other credentials than the vendor's usual ones; they are not renewed when they are refused.
         :raises VendorError: one subclass per cause.
         """
         with self._building:  # cached properties are not built once for all threads from Python 3.12 on
-            wire, _ = self.wire, self.pace
+            transport, _ = self.transport, self.throttle
             sign = auth or self.auth
-        body, all_headers = None, {**wire.headers, **(headers or {})}
+        body, all_headers = None, {**transport.headers, **(headers or {})}
         if params:
             url = f"{url}?{urlencode(params)}"
         if json is not None:
@@ -189,34 +198,39 @@ class VendorHook(BaseHook):
             all_headers["Content-Type"] = "application/json"
         renewals = RENEWALS if auth is None else 0  # a refused login holds the lock that renewal would wait for
 
-        def once() -> T:
+        def attempt() -> T:
             nonlocal renewals
-            request = self._signed(call, Request(method, url, dict(all_headers), body), sign)
-            round_ = self._wait_for_turn()
+            request = self._authorized(call, Request(method, url, dict(all_headers), body), sign)
+            generation = self._wait_for_turn()
             if self.stopping or not (repeatable or self.may_send()):
                 raise UnavailableError(f"{self._where(call)}: not sent, the task is being stopped.")
+            response = None
             try:
-                answer = self._answer(call, request)
-                status = self.verdict(answer)
-                renewed = renewals > 0 and status in {401, 403} and self.renew(request, status)
-                if not renewed:
-                    result = self._read(answer, status, read)
+                response = self._receive(call, request)
+                status = self.effective_status(response)
+                try:
+                    raise_for_status(response, status, self._where(call))
+                except VendorError as error:
+                    renews = renewals > 0 and decide(error, repeatable=repeatable) is Decision.RENEW
+                    if not renews or not self.renew_credentials(request, error):
+                        raise
+                else:
+                    result = self._read(response, read)
+                    self._report_status(generation, status, response)
+                    return result
             except VendorError as error:
-                self._tell_pace(round_, error, repeatable=repeatable)
+                if response is not None and error.retry_after is None:
+                    error.retry_after = response.retry_after()
+                self._report_error(generation, error, repeatable=repeatable)
                 raise
-            if is_gateway_error(status):  # the caller reads it
-                self.pace.failed(round_, f"{self._where(call)}: HTTP {status}.", answer.retry_after())
-            elif status != 500:  # see _tell_pace
-                self.pace.answered(round_)
-            if not renewed:
-                return result
+            self.throttle.succeeded(generation)
             renewals -= 1
-            return once()
+            return attempt()
 
         def again(error: BaseException) -> bool:
-            if self.stopping or isinstance(error, UnavailableError):
+            if self.stopping or not isinstance(error, VendorError):
                 return False
-            return isinstance(error, NotSentError) or (repeatable and isinstance(error, NoAnswerError))
+            return decide(error, repeatable=repeatable) is Decision.WAIT
 
         return tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.attempts),
@@ -224,7 +238,7 @@ class VendorHook(BaseHook):
             retry=tenacity.retry_if_exception(again),
             sleep=self._sleep,
             reraise=True,
-        )(once)
+        )(attempt)
 
     def _written(self, call: str, body: object) -> bytes:
         try:
@@ -232,62 +246,77 @@ class VendorHook(BaseHook):
         except (ValueError, TypeError, RecursionError):
             raise InvalidRecordsError(f"{self._where(call)}: a value cannot be written as JSON.") from None
 
-    def _signed(self, call: str, request: Request, sign: Sign) -> Request:
+    def _authorized(self, call: str, request: Request, auth: AuthBase) -> Request:
         try:
-            return sign(request)
+            # an AuthBase changes URL, headers and body only, which our requests have as well
+            return cast(Request, auth(cast(requests.PreparedRequest, request)))
         except UnavailableError:
             raise
         except (NotSentError, NoAnswerError) as error:
-            # that request had its own attempts; whatever became of it, this one was not sent, and no other can be
-            why = f"{self._where(call)}: not sent, since there are no credentials for it: {error}"
-            self.pace.close(why)
-            given_up = UnavailableError(why, status=error.status, code=error.code, request_id=error.request_id)
-            given_up.retry_after = error.retry_after
-            raise given_up from None
+            # the login had its own attempts; whatever became of it, this request was not sent, and no other can be
+            reason = f"{self._where(call)}: not sent, since there are no credentials for it: {error}"
+            self.throttle.open(reason)
+            unavailable = UnavailableError(reason, status=error.status, code=error.code, request_id=error.request_id)
+            unavailable.retry_after = error.retry_after
+            raise unavailable from None
 
-    def _tell_pace(self, round_: int, error: VendorError, *, repeatable: bool) -> None:
+    def _report_status(self, generation: int, status: int, response: Response) -> None:
+        """Tell the throttle of a response that the call could read."""
+        if is_gateway_error(status):
+            self.throttle.failed(generation, f"{self._where(response.call)}: HTTP {status}.", response.retry_after())
+        elif status != 500:  # see _report_error
+            self.throttle.succeeded(generation)
+
+    def _report_error(self, generation: int, error: VendorError, *, repeatable: bool) -> None:
+        """Tell the throttle of an error.
+
+        An error of the system itself says nothing where the request would change something: the system may fail, or
+        refuse this one record that way.
+        """
         if not is_transient(error):
-            self.pace.answered(round_)
+            self.throttle.succeeded(generation)
         elif repeatable or not isinstance(error, ServerError):
-            self.pace.failed(round_, str(error), error.retry_after)
-        # else: it may fail, or refuse this one record so
+            self.throttle.failed(generation, str(error), error.retry_after)
 
     def _wait_for_turn(self) -> int:
-        """Wait until this thread may send; return the round of the pace."""
+        """Wait until this thread may send; return the generation."""
         while True:
-            seconds, round_ = self.pace.slot()
-            self._sleep(seconds, round_)
-            if self.pace.round == round_ or self.stopping:
-                return round_
+            seconds, generation = self.throttle.acquire()
+            self._sleep(seconds, generation)
+            if self.throttle.generation == generation or self.stopping:
+                return generation
 
-    def exchange(self, request: Request) -> urllib3.BaseHTTPResponse:
-        """Send a request once, as it is, and return the answer with its body still to be read."""
-        return self.wire.send(request)
+    def send_once(self, request: Request) -> urllib3.BaseHTTPResponse:
+        """Send a request once, as it is.
 
-    def _answer(self, call: str, request: Request) -> Answer:
+        :return: the response; its body is still to be read.
+        """
+        return self.transport.send_once(request)
+
+    def _receive(self, call: str, request: Request) -> Response:
         where = self._where(call)
         try:
-            response = self.exchange(request)
+            received = self.send_once(request)
             try:
                 body = bytearray()
-                while piece := response.read1(65536, decode_content=True):
+                while piece := received.read1(65536, decode_content=True):
                     body += piece
-                    if len(body) > LARGEST_ANSWER:
-                        raise NoAnswerError(f"{where}: the answer is too large to be read.")
+                    if len(body) > LARGEST_RESPONSE:
+                        raise NoAnswerError(f"{where}: the response is too large to be read.")
             finally:
-                response.close()
-                response.release_conn()
+                received.close()
+                received.release_conn()
         except RecordsError:
             raise
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             if was_not_sent(error):
-                raise NotSentError(f"{where}: no connection could be made ({cause(error)}).") from None
-            raise NoAnswerError(f"{where}: the answer was lost ({cause(error)}).") from None
+                raise NotSentError(f"{where}: no connection could be made ({describe(error)}).") from None
+            raise NoAnswerError(f"{where}: the response was lost ({describe(error)}).") from None
         text = body.decode("utf-8-sig", "replace")
-        return Answer(call, response.status, response.headers, text, self._secrets(request))
+        return Response(call, received.status, received.headers, text, self._secrets(request))
 
     def _secrets(self, request: Request) -> set[str]:
-        """Return what opens doors: pages for debugging send back what they were asked with."""
+        """Return the credentials of a request: error pages for debugging repeat them."""
         password = self.settings.password
         found = {password, quote_plus(password), request.headers.get("Authorization", "").partition(" ")[2]}
         if cookies := request.headers.get("Cookie"):
@@ -297,31 +326,33 @@ class VendorHook(BaseHook):
     def _where(self, call: str) -> str:
         return f"{self.vendor} {call} (connection {self.conn_id!r})"
 
-    def _read(self, answer: Answer, status: int, read: Callable[[Answer], T]) -> T:
+    def _read(self, response: Response, read: Callable[[Response], T]) -> T:
         try:
-            refuse(answer, status, self._where(answer.call))
-            try:
-                return read(answer)
-            except RecursionError:
-                fail(UnreadableAnswerError, answer, f"{self._where(answer.call)}: the answer is nested too deeply.")
-        except VendorError as error:
-            if error.retry_after is None:
-                error.retry_after = answer.retry_after()
-            raise
+            return read(response)
+        except RecursionError:
+            where = self._where(response.call)
+            raise_error(UnreadableAnswerError, response, f"{where}: the response is nested too deeply.")
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        # what the system asks for, the pace waits for, with all threads
+        # where the system says how long to wait, the throttle waits, with all threads
         return self.backoff(state) if getattr(error, "retry_after", None) is None else 0.0
 
-    def _sleep(self, seconds: float, round_: int | None = None) -> None:
-        """Sleep until the stop flag is set, or another round than ``round_`` begins."""
+    def _sleep(self, seconds: float, generation: int | None = None) -> None:
+        """Sleep until the stop flag is set, or another generation than ``generation`` begins."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and not self.stopping and round_ in {None, self.pace.round}:
+        while (
+            (left := end - time.monotonic()) > 0
+            and not self.stopping
+            and generation in {None, self.throttle.generation}
+        ):
             time.sleep(min(left, NAP))
 
     def url(self, *parts: str) -> str:
-        """Append path parts to the base URL; parts are given ready, ids through :func:`quoted`."""
+        """Append path parts to the base URL.
+
+        :param parts: quoted already; ids by :func:`quoted`.
+        """
         return "/".join([self.settings.base_url, *(part.strip("/") for part in parts)])
 
 

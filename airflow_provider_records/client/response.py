@@ -1,4 +1,4 @@
-"""One answer of a vendor's system, and how it becomes a typed error."""
+"""A response of a vendor's system, and the typed errors that are made of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from typing import Any, NoReturn
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
-    NoAnswerError,
     NotSentError,
-    RecordsError,
-    ServerError,
     UnreadableAnswerError,
     VendorError,
     WrongAddressError,
@@ -24,14 +21,14 @@ from airflow_provider_records.exceptions import (
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One answer of a vendor's system, read to its end.
+class Response:
+    """A response of a vendor's system, with its whole body.
 
     :param call: the call's name, for messages (``delete_object``).
     :param status: HTTP status code.
-    :param headers: header names are looked up without regard to case.
+    :param headers: by name, upper and lower case alike.
     :param text: the body; never logged.
-    :param secrets: what the request was signed with; a system may send it back.
+    :param secrets: the credentials of the request; some error pages repeat them.
     """
 
     call: str
@@ -42,31 +39,33 @@ class Answer:
 
     @property
     def is_html(self) -> bool:
+        """Whether it is a web page, such as a login page."""
         kind = self.headers.get("Content-Type", "").lower()
         return "html" in kind or self.text.lstrip()[:15].lower().startswith(("<!doctype", "<html"))
 
     @property
     def request_id(self) -> str | None:
+        """The vendor's id of the request, for its support."""
         for name in ("request-id", "x-request-id", "x-ms-request-id", "x-correlation-id"):
             if value := self.headers.get(name):
-                return self.hide(value)[:200]
+                return self.redact(value)[:200]
         return None
 
     @property
     def detail(self) -> str:
         """The beginning of the body, for the evidence."""
-        return self.hide(self.text[:5000])[:500]
+        return self.redact(self.text[:5000])[:500]
 
-    def hide(self, text: str) -> str:
-        """Return a text of the answer without the secrets that may be in it."""
+    def redact(self, text: str) -> str:
+        """Return a text of the response with the credentials replaced by ``***``."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
 
     def json(self) -> Any:  # noqa: ANN401
-        """Parse the body.
+        """Return the parsed body.
 
-        :raises UnreadableAnswerError: the body is no JSON.
+        :raises UnreadableAnswerError: the body is not JSON.
         """
         try:
             return json.loads(self.text)
@@ -80,7 +79,7 @@ class Answer:
             ) from None
 
     def retry_after(self) -> float | None:
-        """Seconds that the system asks to wait, from either form of ``Retry-After``."""
+        """Return the seconds that the system asks to wait (``Retry-After``: seconds or a date), or None."""
         value = (self.headers.get("Retry-After") or "").strip()
         if value.isdecimal():
             return float(value)
@@ -92,49 +91,44 @@ class Answer:
             return None
 
 
-def fail(kind: type[VendorError], answer: Answer, message: str, code: str | None = None) -> NoReturn:
-    """Raise a typed error with the facts of an answer."""
-    raise kind(message, status=answer.status, code=code, request_id=answer.request_id, detail=answer.detail)
+def raise_error(kind: type[VendorError], response: Response, message: str, code: str | None = None) -> NoReturn:
+    """Raise a typed error with the facts of a response.
 
-
-def refuse(answer: Answer, status: int, where: str) -> None:
-    """Raise what those statuses mean that mean the same for every vendor.
-
-    :param status: HTTP status, or the one in the body that decides.
-    :param where: vendor, call and connection, for the message.
+    :param kind: class of the error.
+    :param response: where status, request id and the beginning of the body are taken from.
+    :param message: what was refused and what would change it.
+    :param code: the vendor's own code.
     """
-    facts: dict[str, Any] = {
-        "status": answer.status,
-        "request_id": answer.request_id,
-        "detail": answer.detail,
-    }
+    raise kind(message, status=response.status, code=code, request_id=response.request_id, detail=response.detail)
+
+
+def raise_for_status(response: Response, status: int, where: str) -> None:
+    """Raise the error of a status that means the same for every vendor: 401, 403, 429, redirects.
+
+    :param response: the response.
+    :param status: its HTTP status, or the one in the body that decides.
+    :param where: vendor, call and connection, for the message.
+    :raises AuthenticationError: 401.
+    :raises AccessDeniedError: 403.
+    :raises NotSentError: 429; its ``retry_after`` is set.
+    :raises WrongAddressError: a redirect.
+    """
+    if status < 300:
+        return
     if status == 401:
-        raise AuthenticationError(
-            f"{where}: the credentials were refused (HTTP 401); check login and password, and whether the account "
-            "is locked.",
-            **facts,
-        )
+        advice = "check login and password, and whether the account is locked"
+        raise_error(AuthenticationError, response, f"{where}: the credentials were refused (HTTP 401); {advice}.")
     if status == 403:
-        raise AccessDeniedError(f"{where}: the account lacks a right (HTTP 403).", **facts)
-    if 300 <= status < 400:
-        raise WrongAddressError(
-            f"{where}: the system redirects (HTTP {status}), as to a login page, which is never followed; "
-            "check host, path and login method.",
-            **facts,
-        )
+        raise_error(AccessDeniedError, response, f"{where}: the account lacks a right (HTTP 403).")
     if status == 429:
-        error = NotSentError(f"{where}: the system asks to slow down (HTTP 429).", **facts)
-        error.retry_after = answer.retry_after() or 0.0
+        error = NotSentError(
+            f"{where}: the system asks to slow down (HTTP 429).",
+            status=response.status,
+            request_id=response.request_id,
+            detail=response.detail,
+        )
+        error.retry_after = response.retry_after() or 0.0
         raise error
-
-
-def is_gateway_error(status: int) -> bool:
-    """Tell whether a status leaves open if the system has got the request at all."""
-    return status == 408 or status > 500
-
-
-def is_transient(error: RecordsError) -> bool:
-    """Tell whether the same call may be answered later: the system was not reached, or had an error of its own."""
-    if isinstance(error, ServerError):
-        return any(500 <= int(number or 0) < 600 for number in (error.status, error.code))
-    return isinstance(error, (NoAnswerError, NotSentError))
+    if status < 400:
+        advice = "as to a login page, which is never followed; check host, path and login method"
+        raise_error(WrongAddressError, response, f"{where}: the system redirects (HTTP {status}), {advice}.")

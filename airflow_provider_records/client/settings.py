@@ -1,11 +1,11 @@
-"""The fields of a connection, converted and checked."""
+"""The fields of a connection, converted and checked as ``client/fields.py`` describes them."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import ssl
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
 
+from airflow_provider_records.client import fields
+from airflow_provider_records.client.fields import Field
 from airflow_provider_records.exceptions import ConfigurationError
-
-LARGEST_NUMBER = 86400
-COMMON_EXTRAS = frozenset({"timeout", "max_concurrency", "requests_per_second", "verify_tls"})
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class Settings:
     :param base_url: scheme, host, port and path, without a trailing slash.
     :param login: user or client id.
     :param password: its secret.
-    :param extra: the vendor's own extras, still unchecked.
-    :param timeout: seconds to wait for a connection and for an answer.
+    :param extra: the extras as they were given; :meth:`text` converts those of the vendor.
+    :param timeout: seconds to wait for a connection and for a response.
     :param max_concurrency: requests in flight at most; also the size of the connection pool.
     :param requests_per_second: limit over all threads of the task, or None.
     :param verify: True, False, or the path of a CA file.
@@ -46,68 +45,105 @@ class Settings:
 
     @classmethod
     def from_connection(
-        cls, connection: Connection, extra: Mapping[str, Any], own: Collection[str] = (), host: str | None = None
+        cls, connection: Connection, extra: Mapping[str, Any], own: Collection[Field] = (), host: str | None = None
     ) -> Settings:
-        """Convert a connection; extras arrive as text when the connection was given as a URI.
+        """Convert a connection; extras are text where the connection was given as a URI.
 
         :param connection: the connection.
-        :param extra: its extras; Airflow gives none where they are no JSON.
-        :param own: names of the extras that this vendor has besides the common ones.
+        :param extra: its extras; Airflow gives none where they are not JSON.
+        :param own: the extras of this vendor, besides the common ones.
         :param host: what stands for an empty host field.
         :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
         """
         conn_id = str(connection.conn_id)
-
-        def wrong(name: str, problem: str) -> ConfigurationError:
-            return ConfigurationError(f"Connection {conn_id!r}: field {name!r} {problem}.")
-
         if not isinstance(extra, Mapping) or not (extra or _is_object(connection.extra)):
-            raise wrong("extra", "is no JSON object")
-        known = COMMON_EXTRAS.union(own)
+            raise invalid(conn_id, "extra", "is no JSON object")
+        known = {each.name: each for each in (*own, *fields.COMMON)}
         for name in extra:
             if name not in known:
                 close = difflib.get_close_matches(str(name), known, 1)
                 advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
                 raise ConfigurationError(f"Connection {conn_id!r}: there is no field {name!r}; {advice}")
-
-        def number(name: str, default: float | None, minimum: float) -> float | None:
-            value = extra.get(name)
-            if value is None or value == "":
-                return default
-            try:
-                result = float(value) if not isinstance(value, bool) else float("nan")
-            except (TypeError, ValueError):
-                result = float("nan")
-            if not minimum <= result <= LARGEST_NUMBER:
-                raise wrong(name, f"must be a number from {minimum:g} to {LARGEST_NUMBER}")
-            return result
-
-        concurrency = number("max_concurrency", 8, 1) or 8
-        if concurrency != int(concurrency):
-            raise wrong("max_concurrency", "must be a whole number")
+        values = {name: _converted(conn_id, each, extra.get(name)) for name, each in known.items()}
         return cls(
             conn_id=conn_id,
-            base_url=_base_url(connection, host, wrong),
+            base_url=_base_url(connection, host),
             login=connection.login or "",
             password=connection.password or "",
             extra=extra,
-            timeout=number("timeout", 60.0, 0.001) or 60.0,
-            max_concurrency=int(concurrency),
-            requests_per_second=number("requests_per_second", None, 0.001),
-            verify=_verify(extra.get("verify_tls"), wrong),
+            timeout=values[fields.TIMEOUT.name],
+            max_concurrency=int(values[fields.MAX_CONCURRENCY.name]),
+            requests_per_second=values[fields.REQUESTS_PER_SECOND.name],
+            verify=values[fields.VERIFY_TLS.name],
         )
 
-    def text(self, name: str, default: str = "") -> str:
-        """Return a vendor's extra as text.
+    def text(self, extra_field: Field) -> str:
+        """Return an extra of the vendor as text; its default or empty text where it is not set.
 
-        :raises ConfigurationError: it is neither text nor empty.
+        :raises ConfigurationError: it has a wrong value; the message names it.
         """
-        value = self.extra.get(name)
-        if value is None or value == "":
-            return default
-        if not isinstance(value, str):
-            raise ConfigurationError(f"Connection {self.conn_id!r}: field {name!r} must be text.")
-        return value.strip()
+        return _converted(self.conn_id, extra_field, self.extra.get(extra_field.name)) or ""
+
+
+def invalid(conn_id: str, name: str, problem: str) -> ConfigurationError:
+    """Return the error of a connection's field.
+
+    :param conn_id: Airflow connection id.
+    :param name: name of the field.
+    :param problem: what is wrong with it and what it must be, without the value.
+    """
+    return ConfigurationError(f"Connection {conn_id!r}: field {name!r} {problem}.")
+
+
+def _converted(conn_id: str, about: Field, value: object) -> Any:  # noqa: ANN401 - text, number or bool, as the field says
+    if value is None or value == "":
+        value = about.default
+    try:
+        if value is None:
+            return None
+        if about.type in ("number", "integer"):
+            return _number(about, value)
+        return _verify(value) if about.type == "tls" else _text(about, value)
+    except ValueError as error:
+        raise invalid(conn_id, about.name, str(error)) from None
+
+
+def _number(about: Field, value: object) -> float:
+    try:
+        result = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else float("nan")
+    except (ValueError, OverflowError):
+        result = float("nan")
+    if not about.minimum <= result <= fields.GREATEST_NUMBER:
+        raise ValueError(f"must be a number from {about.minimum:g} to {fields.GREATEST_NUMBER}")
+    if about.type == "integer" and result != int(result):
+        raise ValueError("must be a whole number")
+    return result
+
+
+def _text(about: Field, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    text = value.strip()
+    if about.choices and text not in about.choices:
+        raise ValueError(f"must be one of {', '.join(about.choices)}")
+    if about.type == "path" and not text.startswith("/"):
+        raise ValueError("must be a path from '/'")
+    return text
+
+
+def _verify(value: object) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if value.strip().lower() in {"true", "false"}:
+            return value.strip().lower() == "true"
+        if Path(value.strip()).is_file():
+            try:
+                ssl.create_default_context(cafile=value.strip())
+            except (OSError, ValueError):
+                raise ValueError("names a file that holds no CA certificate (PEM)") from None
+            return value.strip()
+    raise ValueError("must be true, false, or the path of an existing CA file")
 
 
 def _is_object(text: str | None) -> bool:
@@ -117,37 +153,23 @@ def _is_object(text: str | None) -> bool:
         return False
 
 
-def _base_url(connection: Connection, default: str | None, wrong: Callable[[str, str], ConfigurationError]) -> str:
+def _base_url(connection: Connection, default: str | None) -> str:
+    def refused(problem: str) -> ConfigurationError:
+        return invalid(str(connection.conn_id), "host", problem)
+
     host = (connection.host or "").strip() or default
     if not host:
-        raise wrong("host", "is empty; give the host name or the full URL of the system")
+        raise refused("is empty; give the host name or the full URL of the system")
     if "://" not in host:
         host = f"{connection.schema if connection.schema in {'http', 'https'} else 'https'}://{host}"
     try:
         parts = urlsplit(host)
         port = parts.port or connection.port
     except ValueError:
-        raise wrong("host", "is not a valid host name or URL") from None
+        raise refused("is not a valid host name or URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise wrong("host", "must be a host name or an http(s) URL")
+        raise refused("must be a host name or an http(s) URL")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise wrong("host", "must not hold credentials, a query or a fragment; use login and password")
+        raise refused("must not hold credentials, a query or a fragment; use login and password")
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path}".rstrip("/")
-
-
-def _verify(value: object, wrong: Callable[[str, str], ConfigurationError]) -> bool | str:
-    if isinstance(value, bool):
-        return value
-    if value is None or value == "":
-        return True
-    if isinstance(value, str):
-        if value.strip().lower() in {"true", "false"}:
-            return value.strip().lower() == "true"
-        if Path(value.strip()).is_file():
-            try:
-                ssl.create_default_context(cafile=value.strip())
-            except (OSError, ValueError):
-                raise wrong("verify_tls", "names a file that holds no CA certificate (PEM)") from None
-            return value.strip()
-    raise wrong("verify_tls", "must be true, false, or the path of an existing CA file")

@@ -1,7 +1,7 @@
-"""One request over the wire: ``requests`` finds the way to a host once, and urllib3 sends along it.
+"""Sends one request: ``requests`` finds proxy, CA file and connection pool of a host once, urllib3 sends.
 
-``requests`` alone would look for proxy, CA file and pool again for every request, and wrap request and answer; that
-costs as much processor time as all the rest (``make bench``).
+``requests`` alone would find them again for every request, and wrap request and response; that costs as much processor
+time as all the rest (``make bench``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, R
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationValueError
 
+from airflow_provider_records.client.retry import root_cause
 from airflow_provider_records.client.settings import Settings
 from airflow_provider_records.exceptions import ConfigurationError
 
@@ -29,7 +30,7 @@ _NEVER = Retry(0, read=False)
 
 @dataclass
 class Request:
-    """One attempt of a call, as it leaves.
+    """One request; it has what a ``requests.auth.AuthBase`` may change of a ``PreparedRequest``.
 
     :param method: HTTP method.
     :param url: full URL with its query.
@@ -45,14 +46,18 @@ class Request:
 
 @dataclass(frozen=True)
 class _Route:
-    """The pool of connections to a host, and what stands before the path in a request line (all, for a proxy)."""
+    """How a host is reached.
+
+    :param pool: its connections, or those of the proxy.
+    :param before_path: stands before the path in the request line: for a proxy scheme and host, else nothing.
+    """
 
     pool: HTTPConnectionPool
     before_path: str
 
 
-class Wire:
-    """Sends requests over one session, whose pool is as large as the concurrency; safe for all threads of a task.
+class Transport:
+    """Sends requests over one pool of connections, as large as ``max_concurrency``; safe for all threads of a task.
 
     :param settings: the connection's fields.
     """
@@ -70,10 +75,11 @@ class Wire:
         self._lock = threading.Lock()
         self._routes: dict[str, _Route] = {}
 
-    def send(self, request: Request) -> BaseHTTPResponse:
-        """Send a request once, follow nothing, and return the answer with its body still to be read.
+    def send_once(self, request: Request) -> BaseHTTPResponse:
+        """Send a request once, without following redirects.
 
-        :raises urllib3.exceptions.HTTPError: no answer came.
+        :return: the response; its body is still to be read.
+        :raises urllib3.exceptions.HTTPError: no response came.
         :raises ConfigurationError: the URL, that of the proxy, or the path of the CA file is wrong; nothing was sent.
         """
         scheme, _, rest = request.url.partition("://")
@@ -130,8 +136,8 @@ class Wire:
         )
 
 
-class _Until(io.RawIOBase):
-    """Reads from a connection until the timeout has passed that is set when the reading begins."""
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a connection; its timeout limits the whole response, not each read."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
         timeout = sock.gettimeout()
@@ -146,8 +152,8 @@ class _Until(io.RawIOBase):
         if self._end is not None:
             left = self._end - time.monotonic()
             if left <= 0:
-                raise TimeoutError("the answer did not end in time")
-            if not self._is_first:  # it has its whole time, which the socket knows
+                raise TimeoutError("the response did not end in time")
+            if not self._is_first:  # the first read has the whole timeout, which the socket has already
                 self._sock.settimeout(left)
             self._is_first = False
         return self._raw.readinto(buffer)
@@ -157,19 +163,19 @@ class _Until(io.RawIOBase):
         super().close()
 
 
-class _Response(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:  # noqa: ANN401
         super().__init__(sock, *args, **options)
         raw: Any = self.fp
-        self.fp = io.BufferedReader(_Until(sock, raw.detach()))
+        self.fp = io.BufferedReader(_DeadlineReader(sock, raw.detach()))
 
 
 class _Connection(HTTPConnection):
-    response_class = _Response
+    response_class = _DeadlineResponse
 
 
 class _SecureConnection(HTTPSConnection):
-    response_class = _Response
+    response_class = _DeadlineResponse
 
 
 class _Pool(HTTPConnectionPool):
@@ -184,7 +190,7 @@ _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter whose timeout for reading limits head and body of an answer together."""
+    """An adapter whose read timeout limits head and body of a response together."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
         super().init_poolmanager(*args, **options)
@@ -198,36 +204,21 @@ class DeadlineAdapter(HTTPAdapter):
 
 _CAUSES = (
     (urllib3.exceptions.NameResolutionError, "the host name is unknown; check the host field"),
-    (urllib3.exceptions.NewConnectionError, "nobody listens there; check host and port, and firewalls"),
+    (urllib3.exceptions.NewConnectionError, "nothing listens there; check host and port, and firewalls"),
     (urllib3.exceptions.ConnectTimeoutError, "no connection within the timeout; check host and port, and firewalls"),
-    (urllib3.exceptions.ReadTimeoutError, "no answer within the timeout"),
+    (urllib3.exceptions.ReadTimeoutError, "no response within the timeout"),
 )
 
 
-def _reason(error: Exception) -> object:
-    """Return what made urllib3 give up."""
-    return getattr(error, "reason", error)
+def describe(error: Exception) -> str:
+    """Say why no response came, and what to check.
 
-
-def cause(error: Exception) -> str:
-    """Say in words why no answer came, and what to check."""
-    reason = _reason(error)
-    if isinstance(reason, urllib3.exceptions.SSLError):
-        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+    :param error: what urllib3 raised.
+    """
+    cause = root_cause(error)
+    if isinstance(cause, urllib3.exceptions.SSLError):
+        if "CERTIFICATE_VERIFY_FAILED" in str(cause):
             return "its TLS certificate is not trusted; name the file of your CA in verify_tls, and check the host name"
         return "TLS failed; check http or https in the host field, the port, and verify_tls"
-    words = next((text for kind, text in _CAUSES if isinstance(reason, kind)), None)
-    return words or type(reason if isinstance(reason, Exception) else error).__name__
-
-
-def was_not_sent(error: Exception) -> bool:
-    """Tell whether the request certainly did not reach the system."""
-    reason = _reason(error)
-    if isinstance(reason, urllib3.exceptions.ProxyError):
-        # urllib3 also says so when the answer was lost on the way back through the proxy
-        reason = reason.original_error
-        if type(reason) is OSError and str(reason).startswith("Tunnel connection failed"):
-            return True
-    if isinstance(reason, urllib3.exceptions.SSLError):
-        return "CERTIFICATE_VERIFY_FAILED" in str(reason)
-    return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
+    known = next((text for kind, text in _CAUSES if isinstance(cause, kind)), None)
+    return known or type(cause if isinstance(cause, Exception) else error).__name__

@@ -1,9 +1,9 @@
-"""Brings a batch of records to their outcomes. The rule of repeating lives here and nowhere else.
+"""Brings a batch of records to their outcomes; the only code that sends a delete twice.
 
-A call that may have been carried out without our knowing is followed by a look (:meth:`System.settle`), and only a
-record that is still there is sent again, once. After a call without an answer the look comes in a later round, when
-the call cannot take effect any more: sooner, it would take a record for one that is still there, and both calls would
-take effect.
+A delete that may have taken effect without our knowledge is followed by a probe (:meth:`System.resolve_unanswered`),
+and only a record that is still there is sent again, once. While the server may still be processing the request, the
+probe waits for a later round: sooner, it could find a record that is about to disappear, and both deletes would take
+effect. What an error means for this rule, the error says itself (``no_effect``, ``may_still_take_effect``).
 """
 
 from __future__ import annotations
@@ -18,14 +18,7 @@ from dataclasses import dataclass, replace
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.exceptions import (
-    NotFoundError,
-    NotSentError,
-    RefusedError,
-    StopError,
-    UnavailableError,
-    VendorError,
-)
+from airflow_provider_records.exceptions import StopError, UnavailableError, VendorError
 from airflow_provider_records.systems.base import System
 
 log = logging.getLogger(__name__)
@@ -34,10 +27,6 @@ ROUNDS = 3
 """Send; look at what went unanswered and send it again; look once more."""
 _CALLS = 2
 _NAP = 0.1
-_NOT_DONE = (NotSentError, NotFoundError, RefusedError, StopError)
-"""What says that a call did nothing."""
-_MAY_STILL_ACT = (None, 502, 503, 504)
-"""Without an answer, or with one from a gateway only, the system may still be at it."""
 
 
 @dataclass
@@ -161,16 +150,18 @@ class Attempts:
         self._calls.update(record.key for record in batch)
         try:
             answers = self.system.dispose(batch, unanswered)
-        except _NOT_DONE as error:
-            self.stop_state.stop_on(error)
-            unsent = isinstance(error, UnavailableError)
-            found |= {record.key: self.not_attempted(record) if unsent else _failed(record, error) for record in batch}
-            return []
         except VendorError as error:
+            if error.no_effect:
+                self.stop_state.stop_on(error)
+                unsent = isinstance(error, UnavailableError)
+                found |= {
+                    record.key: self.not_attempted(record) if unsent else _failed(record, error) for record in batch
+                }
+                return []
             log.warning("%s; it will be looked at what became of it", error)
             self._causes |= {record.key: str(error) for record in batch}
-            if error.status not in _MAY_STILL_ACT:
-                return list(batch)
+            if not error.may_still_take_effect:
+                return list(batch)  # it can be probed at once
             self.journal.note_unanswered()
             return []
         left_open = []

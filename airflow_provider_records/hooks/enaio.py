@@ -16,7 +16,18 @@ from typing import Any, NoReturn
 
 from urllib3 import BaseHTTPResponse
 
-from airflow_provider_records.client.hook import Answer, Request, Settings, Sign, VendorHook, basic_auth, fail, quoted
+from airflow_provider_records.client import fields
+from airflow_provider_records.client.hook import (
+    AuthBase,
+    Request,
+    Response,
+    Settings,
+    VendorHook,
+    basic_auth,
+    quoted,
+    raise_error,
+)
+from airflow_provider_records.client.retry import is_gateway_error
 from airflow_provider_records.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -26,6 +37,7 @@ from airflow_provider_records.exceptions import (
     NotSentError,
     StopError,
     UnreadableAnswerError,
+    VendorError,
     WrongAddressError,
 )
 from airflow_provider_records.hooks.enaio_responses import (
@@ -37,7 +49,6 @@ from airflow_provider_records.hooks.enaio_responses import (
     Place,
     Version,
     error_code,
-    in_doubt,
     places,
     version_in,
 )
@@ -98,7 +109,7 @@ class EnaioHook(VendorHook):
     default_conn_name = "enaio_default"
     conn_type = "enaio"
     hook_name = "OPTIMAL SYSTEMS enaio"
-    own_extras = frozenset({"api_prefix"})
+    extra_fields = fields.ENAIO
 
     def __init__(self, enaio_conn_id: str = default_conn_name, settings: Settings | None = None) -> None:
         super().__init__(enaio_conn_id, settings)
@@ -110,20 +121,20 @@ class EnaioHook(VendorHook):
         self._version: list[Version | None] = []
 
     @cached_property
-    def auth(self) -> Sign:
+    def auth(self) -> AuthBase:
         return basic_auth(self.settings.login, self.settings.password)
 
-    def exchange(self, request: Request) -> BaseHTTPResponse:
+    def send_once(self, request: Request) -> BaseHTTPResponse:
         """Send back what the gateway has set as cookies, so that it need not open a session for every request."""
         if cookie := self._cookies.header(request.url):
             request.headers["Cookie"] = cookie
-        response = super().exchange(request)
+        response = super().send_once(request)
         if "Set-Cookie" in response.headers:
             self._cookies.keep(request.url, response)
         return response
 
-    def renew(self, request: Request, status: int) -> bool:
-        """Send once more without cookies: an expired one is answered with 401 or 403 despite good credentials."""
+    def renew_credentials(self, request: Request, error: VendorError) -> bool:
+        """Send again without cookies: the gateway answers an expired one with 401 or 403 despite good credentials."""
         self._cookies.clear()
         return "Cookie" in request.headers
 
@@ -182,10 +193,10 @@ class EnaioHook(VendorHook):
         if binned:
             params |= {"garbadeMode": "true", "garbageMode": "1"}
 
-        def read(answer: Answer) -> EnaioObject:
-            objects = self._page(answer, object_id).objects
+        def read(response: Response) -> EnaioObject:
+            objects = self._page(response, object_id).objects
             if [item.object_id for item in objects] != [object_id]:
-                self._unreadable(answer, object_id, "does not hold exactly the object that was asked for")
+                self._unreadable(response, object_id, "does not hold exactly the object that was asked for")
             return objects[0]
 
         return self.send("get_object", "GET", self._object_url(object_id), read, repeatable=True, params=params)
@@ -214,14 +225,14 @@ class EnaioHook(VendorHook):
         seen: set[str] = set()
         skip = 0
 
-        def read(answer: Answer) -> Page:
-            page = self._page(answer, "page")
+        def read(response: Response) -> Page:
+            page = self._page(response, "page")
             if page.more is None:
-                self._unreadable(answer, "page", "does not say whether there are more")
+                self._unreadable(response, "page", "does not say whether there are more")
             if page.more and page.objects and all(item.object_id in seen for item in page.objects):
-                self._unreadable(answer, "page", "repeats objects of the pages before: it does not advance")
+                self._unreadable(response, "page", "repeats objects of the pages before: it does not advance")
             if page.more and not page.objects and skip < (page.total or 0):
-                self._unreadable(answer, "page", f"ends the list after {skip} of {page.total} objects")
+                self._unreadable(response, "page", f"ends the list after {skip} of {page.total} objects")
             return page
 
         while True:
@@ -244,12 +255,12 @@ class EnaioHook(VendorHook):
         :raises NotFoundError: 404 or code 1001; a service before 4.0.1 answers that for every object.
         """
 
-        def read(answer: Answer) -> list[Place]:
-            body = self._json(answer, object_id)
+        def read(response: Response) -> list[Place]:
+            body = self._json(response, object_id)
             try:
                 found = places(body)
             except (ValueError, RecursionError):
-                self._unreadable(answer, object_id, "is no tree of folders, registers and documents")
+                self._unreadable(response, object_id, "is no tree of folders, registers and documents")
             self._service_seen.set()
             return found
 
@@ -279,13 +290,13 @@ class EnaioHook(VendorHook):
         with self._version_lock:
             if not self._version:
                 try:
-                    answer = self._info()
+                    response = self._info()
                 except AuthenticationError:
                     raise
                 except StopError:
                     self._version = [None]
                 else:
-                    self._version = [version_in(answer) if answer.status == 200 else None]
+                    self._version = [version_in(response) if response.status == 200 else None]
             return self._version[0]
 
     def check_hard_delete(self) -> None:
@@ -302,22 +313,22 @@ class EnaioHook(VendorHook):
 
     def check_connection(self) -> str:
         """Log in and read the service's version."""
-        answer = self._info()
-        if answer.status == 404:
+        response = self._info()
+        if response.status == 404:
             self.send("session", "GET", self.url("osrest/api/session"), self._mapping, repeatable=True)
             if not self._is_there():
-                self._wrong_address(answer, "service")
+                self._wrong_address(response, "service")
         else:
-            self._mapping(answer)
-        version = version_in(answer) if answer.status == 200 else None
+            self._mapping(response)
+        version = version_in(response) if response.status == 200 else None
         known = _dotted(version) if version else "of unknown version"
         return f"Connected; DMS service {known}. Rights on objects were not tested."
 
-    def _info(self) -> Answer:
-        def read(answer: Answer) -> Answer:
-            if in_doubt(answer):
-                self._fail(answer, "service")
-            return answer
+    def _info(self) -> Response:
+        def read(response: Response) -> Response:
+            if is_gateway_error(response.status):
+                self._raise_failure(response, "service")
+            return response
 
         return self.send("info", "GET", self._dms("info"), read, repeatable=True)
 
@@ -339,75 +350,76 @@ class EnaioHook(VendorHook):
     def _answers_a_query(self) -> bool:
         query = _query("SELECT system:objectId FROM system:object", None, 0, 1, "DELETED_DOCUMENTS_EXCLUDE")
         url = self._dms("objects/search")
-        answer = self.send("search", "POST", url, _as_it_is, repeatable=False, json=query)
-        if in_doubt(answer):
-            self._fail(answer, "service")
-        if answer.status == 200:
-            self._page(answer, "service")
+        response = self.send("search", "POST", url, _as_it_is, repeatable=False, json=query)
+        if is_gateway_error(response.status):
+            self._raise_failure(response, "service")
+        if response.status == 200:
+            self._page(response, "service")
             return True
-        if error_code(answer) in KIND_OF_CODE or (answer.status in {400, 422} and not answer.is_html):
+        if error_code(response) in KIND_OF_CODE or (response.status in {400, 422} and not response.is_html):
             return True
-        return answer.status not in {404, 405} and (self._service_seen.is_set() or bool(self.service_version()))
+        return response.status not in {404, 405} and (self._service_seen.is_set() or bool(self.service_version()))
 
-    def _done(self, answer: Answer, what: str) -> None:
-        if answer.status != 204:
-            self._fail(answer, what)
+    def _done(self, response: Response, what: str) -> None:
+        if response.status != 204:
+            self._raise_failure(response, what)
         self._service_seen.set()
 
-    def _page(self, answer: Answer, what: str) -> Page:
-        body = self._json(answer, what)
+    def _page(self, response: Response, what: str) -> Page:
+        body = self._json(response, what)
         try:
             page = Page.from_json(body)
         except (ValueError, RecursionError):
-            self._unreadable(answer, what, "is no list of objects as the vendor describes it")
+            self._unreadable(response, what, "is no list of objects as the vendor describes it")
         self._service_seen.set()
         return page
 
-    def _mapping(self, answer: Answer) -> None:
-        if not isinstance(self._json(answer, "service"), dict):
-            self._unreadable(answer, "service", "is no JSON object")
+    def _mapping(self, response: Response) -> None:
+        if not isinstance(self._json(response, "service"), dict):
+            self._unreadable(response, "service", "is no JSON object")
 
-    def _json(self, answer: Answer, what: str) -> Any:  # noqa: ANN401
-        if answer.status != 200 or answer.is_html:
-            self._fail(answer, what)
-        return answer.json()
+    def _json(self, response: Response, what: str) -> Any:  # noqa: ANN401
+        if response.status != 200 or response.is_html:
+            self._raise_failure(response, what)
+        return response.json()
 
-    def _fail(self, answer: Answer, what: str) -> NoReturn:
+    def _raise_failure(self, response: Response, what: str) -> NoReturn:
         """Raise what an answer that is no success means: by its code, without one by its HTTP status."""
-        where = self._about(answer, what)
-        if in_doubt(answer):
-            fail(NoAnswerError, answer, f"{where}: it is not known whether the service has acted.")
-        code = error_code(answer)
-        kind = KIND_OF_CODE.get(code) or KIND_OF_STATUS.get(answer.status, StopError)
-        if answer.status < 300:
-            if answer.is_html:
-                self._wrong_address(answer, what)
-            self._unreadable(answer, what, "is not what the vendor describes")
+        where = self._about(response, what)
+        if is_gateway_error(response.status):
+            raise_error(NoAnswerError, response, f"{where}: it is not known whether the service has acted.")
+        code = error_code(response)
+        kind = KIND_OF_CODE.get(code) or KIND_OF_STATUS.get(response.status, StopError)
+        if response.status < 300:
+            if response.is_html:
+                self._wrong_address(response, what)
+            self._unreadable(response, what, "is not what the vendor describes")
         if code in KIND_OF_CODE:
             self._service_seen.set()
-        elif kind is NotFoundError or (answer.is_html and answer.status != 500):
+        elif kind is NotFoundError or (response.is_html and response.status != 500):
             try:
                 there = self._is_there()
             except NoAnswerError:
-                # A lost look, not a lost call: whoever says so has not carried it out.
-                fail(NotSentError, answer, f"{where}: it could not be checked whether the DMS service said so.")
+                # The check got no response; the call itself was refused, so it was not carried out.
+                raise_error(NotSentError, response, f"{where}: it could not be checked if the DMS service said so.")
             if not there:
-                self._wrong_address(answer, what)
-        fail(kind, answer, f"{where}{f', code {code}' if code else ''}: {ADVICE[kind]}.", code)
+                self._wrong_address(response, what)
+        raise_error(kind, response, f"{where}{f', code {code}' if code else ''}: {ADVICE[kind]}.", code)
 
-    def _wrong_address(self, answer: Answer, what: str) -> NoReturn:
-        problem = f"no DMS service is found under {self._prefix!r}; check host and api_prefix, and that the gateway's"
-        fail(WrongAddressError, answer, f"{self._about(answer, what)}: {problem} login filter for HTTP Basic is on.")
+    def _wrong_address(self, response: Response, what: str) -> NoReturn:
+        problem = f"no DMS service is found under {self._prefix!r}"
+        advice = "check host and api_prefix, and that the gateway's login filter for HTTP Basic is on"
+        raise_error(WrongAddressError, response, f"{self._about(response, what)}: {problem}; {advice}.")
 
-    def _unreadable(self, answer: Answer, what: str, problem: str) -> NoReturn:
-        fail(UnreadableAnswerError, answer, f"{self._about(answer, what)}: the answer {problem}.")
+    def _unreadable(self, response: Response, what: str, problem: str) -> NoReturn:
+        raise_error(UnreadableAnswerError, response, f"{self._about(response, what)}: the answer {problem}.")
 
-    def _about(self, answer: Answer, what: str) -> str:
-        return f"{self._where(answer.call)} {what}: HTTP {answer.status}"
+    def _about(self, response: Response, what: str) -> str:
+        return f"{self._where(response.call)} {what}: HTTP {response.status}"
 
     @cached_property
     def _prefix(self) -> str:
-        return self.settings.text("api_prefix", "/api/dms")
+        return self.settings.text(fields.API_PREFIX)
 
     def _dms(self, path: str) -> str:
         return self.url(self._prefix, path)
@@ -416,8 +428,8 @@ class EnaioHook(VendorHook):
         return self._dms(f"objects/{quoted(digits(object_id))}")
 
 
-def _as_it_is(answer: Answer) -> Answer:
-    return answer
+def _as_it_is(response: Response) -> Response:
+    return response
 
 
 def _dotted(version: Version) -> str:

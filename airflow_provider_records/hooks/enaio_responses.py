@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_records.client.response import Answer, is_gateway_error
+from airflow_provider_records.client.response import Response
 from airflow_provider_records.exceptions import (
     NotFoundError,
     RefusedError,
@@ -160,13 +160,13 @@ def _paths(tree: object) -> Iterator[Place]:
         yield (step,)
 
 
-def error_code(answer: Answer) -> str | None:
+def error_code(response: Response) -> str | None:
     """Return enaio's own code from an error body, whose shape the vendor does not publish.
 
     Shorter numbers are none of its codes: gateways write the HTTP status into ``code``.
     """
     try:
-        body = answer.json()
+        body = response.json()
     except UnreadableAnswerError:
         return None
     for name in ("serviceErrorCode", "errorCode", "code"):
@@ -176,15 +176,10 @@ def error_code(answer: Answer) -> str | None:
     return None
 
 
-def in_doubt(answer: Answer) -> bool:
-    """Tell whether the answer leaves open if the service has got the request at all: a gateway's word, not its own."""
-    return is_gateway_error(answer.status)
-
-
-def version_in(answer: Answer) -> Version | None:
+def version_in(response: Response) -> Version | None:
     """Find the service's ``x.y.z``: under the outermost keys "version", else in the text; None if ambiguous."""
     try:
-        level = [answer.json()]
+        level = [response.json()]
     except UnreadableAnswerError:
         return None
     while level:
@@ -195,7 +190,7 @@ def version_in(answer: Answer) -> Version | None:
         if named:
             return named.pop() if len(named) == 1 else None
         level = [child for item in level for child in item.values()]
-    written = set(_versions(answer.text))
+    written = set(_versions(response.text))
     return written.pop() if len(written) == 1 else None
 
 

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
 
-from airflow_provider_records.client.hook import Answer, BearerAuth, Settings, Token, VendorHook
+from airflow_provider_records.client import fields
+from airflow_provider_records.client.hook import BearerAuth, Response, Settings, Token, VendorHook
+from airflow_provider_records.client.settings import invalid
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -23,14 +25,14 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
     VendorError,
 )
-from airflow_provider_records.hooks.opus_login import HOSTS, login, read_token, refused, scope, token_url
+from airflow_provider_records.hooks.opus_login import HOSTS, ClientCredentialsAuth, read_token, refused, token_url
 from airflow_provider_records.hooks.opus_responses import (
-    DestroyAnswer,
+    DestroyResponse,
     DueRecord,
-    SubmitAnswer,
+    SubmitResponse,
+    effective_status,
     read_outcomes,
     read_page,
-    verdict,
 )
 
 MOST_PER_CALL = 15
@@ -56,7 +58,7 @@ class OpusHook(VendorHook):
     default_conn_name = "opus_default"
     conn_type = "opus"
     hook_name = "AvePoint Opus"
-    own_extras = frozenset({"region", "identity_url", "scope", "private_key", "certificate_thumbprint", "connector_id"})
+    extra_fields = fields.OPUS
 
     def __init__(self, opus_conn_id: str = "opus_default", settings: Settings | None = None) -> None:
         super().__init__(opus_conn_id, settings)
@@ -67,23 +69,18 @@ class OpusHook(VendorHook):
 
         :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
         """
-        region = str(extra.get("region") or "") if isinstance(extra, Mapping) else ""
-        if region and region not in HOSTS:
-            raise ConfigurationError(
-                f"Connection {connection.conn_id!r}: field 'region' must be one of {', '.join(HOSTS)}."
-            )
-        settings = Settings.from_connection(connection, extra, cls.own_extras, HOSTS[region] if region else None)
-        if region and urlsplit(settings.base_url).hostname != HOSTS[region]:
-            raise ConfigurationError(
-                f"Connection {connection.conn_id!r}: field 'region' stands for the host {HOSTS[region]}, but field "
-                "'host' names another; keep only one of the two."
-            )
+        region = extra.get(fields.REGION.name) if isinstance(extra, Mapping) else None
+        host = HOSTS.get(region.strip()) if isinstance(region, str) else None
+        settings = Settings.from_connection(connection, extra, cls.extra_fields, host)
+        if host and urlsplit(settings.base_url).hostname != host:
+            problem = f"stands for the host {host}, but field 'host' names another; keep only one of the two"
+            raise invalid(settings.conn_id, fields.REGION.name, problem)
         return settings
 
     @property
     def connector_id(self) -> str | None:
         """The connection's default connector connection (GUID), or None."""
-        return self.settings.text("connector_id") or None
+        return self.settings.text(fields.CONNECTOR_ID) or None
 
     def iter_due_records(
         self, connector_id: str | None, due_before: datetime | str, page_size: int = MOST_PER_PAGE
@@ -140,7 +137,7 @@ class OpusHook(VendorHook):
 
     def submit_records(
         self, connector_id: str | None, records: Sequence[Mapping[str, object]], conflict_option: str = "Skip"
-    ) -> SubmitAnswer:
+    ) -> SubmitResponse:
         """Submit records, at most 15 ("Use Connector", submit records).
 
         :param connector_id: GUID of the connector connection; None: the connection's default.
@@ -164,13 +161,13 @@ class OpusHook(VendorHook):
         keys = _checked("submit_records", [str(record["rowKey"]) for record in records])
         body = {"id": connector, "conflictOption": conflict_option, "data": [dict(record) for record in records]}
 
-        def read(answer: Answer) -> SubmitAnswer:
-            outcomes = read_outcomes(answer, keys, frozenset({200, 201}))
-            return SubmitAnswer(*outcomes, answer.status, answer.request_id)
+        def read(response: Response) -> SubmitResponse:
+            outcomes = read_outcomes(response, keys, frozenset({200, 201}))
+            return SubmitResponse(*outcomes, response.status, response.request_id)
 
         return self.send("submit_records", "POST", self._records_url, read, repeatable=False, json=body)
 
-    def destroy_records(self, disposal_ids: Sequence[str]) -> DestroyAnswer:
+    def destroy_records(self, disposal_ids: Sequence[str]) -> DestroyResponse:
         """Mark records as Destroyed, at most 15 ("Use Connector", destroy records). This cannot be undone.
 
         :param disposal_ids: the ``rowKey`` of each record.
@@ -183,9 +180,9 @@ class OpusHook(VendorHook):
         """
         ids = _checked("destroy_records", disposal_ids)
 
-        def read(answer: Answer) -> DestroyAnswer:
-            outcomes = read_outcomes(answer, ids, frozenset({200, 204}))
-            return DestroyAnswer(*outcomes, answer.status, answer.request_id)
+        def read(response: Response) -> DestroyResponse:
+            outcomes = read_outcomes(response, ids, frozenset({200, 204}))
+            return DestroyResponse(*outcomes, response.status, response.request_id)
 
         body = {"disposalIds": list(ids)}
         return self.send("destroy_records", "DELETE", self._records_url, read, repeatable=False, json=body)
@@ -199,8 +196,8 @@ class OpusHook(VendorHook):
             self._page(self.due_connector(connector), "1970-01-01T00:00:00", 1, "")
         except AccessDeniedError as error:
             raise AccessDeniedError(
-                f"Token accepted, scope missing: {scope(self.settings)}. Opus refuses the read (HTTP 403); give the "
-                "app registration this permission."
+                f"Token accepted, scope missing: {self.settings.text(fields.SCOPE)}. Opus refuses the read (HTTP 403); "
+                "give the app registration this permission."
             ) from error
         except AuthenticationError as error:
             raise AuthenticationError(
@@ -211,9 +208,9 @@ class OpusHook(VendorHook):
             raise type(error)(f"Token accepted, but: {error}") from error
         return "Token accepted, and Opus showed the due list of the connector."
 
-    def verdict(self, answer: Answer) -> int:
+    def effective_status(self, response: Response) -> int:
         """Let a ``statusCode`` of 400 or more decide under HTTP 2xx."""
-        return verdict(answer)
+        return effective_status(response)
 
     @property
     def _records_url(self) -> str:
@@ -241,11 +238,11 @@ class OpusHook(VendorHook):
     def auth(self) -> BearerAuth:
         """One token for all threads, by client secret or by signed assertion ("Use AvePoint Graph API")."""
         url = token_url(self.settings)
-        fill_in = login(self.settings, url)
+        credentials = ClientCredentialsAuth(self.settings, url)
 
         def fetch() -> Token:
             try:
-                return self.send("token", "POST", url, read_token, repeatable=True, auth=fill_in)
+                return self.send("token", "POST", url, read_token, repeatable=True, auth=credentials)
             except AuthenticationError as error:
                 raise error if error.status != 401 else refused(error) from None
 

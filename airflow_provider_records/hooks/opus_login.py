@@ -11,31 +11,25 @@ from urllib.parse import urlencode, urlsplit
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from requests import PreparedRequest
 
-from airflow_provider_records.client.hook import Answer, Request, Settings, Sign, Token, fail, mask
+from airflow_provider_records.client import fields
+from airflow_provider_records.client.hook import AuthBase, Response, Settings, Token, mask, raise_error
+from airflow_provider_records.client.settings import invalid
 from airflow_provider_records.exceptions import (
     AuthenticationError,
-    ConfigurationError,
     NoAnswerError,
     UnreadableAnswerError,
     WrongAddressError,
 )
 
-_COMMERCIAL = ("au", "sg", "ca", "ne", "we", "fr", "de", "jp", "kr", "ch", "uk", "us", "uae", "za", "qa")
-_GOOGLE = ("gcp-au", "gcp-jp", "gcp-kr", "gcp-us", "gcp-we")
 HOSTS = {
-    **{name: f"graph-{name}.avepointonlineservices.com" for name in (*_COMMERCIAL, *_GOOGLE, "gov", "aos2")},
+    **{region: f"graph-{region}.avepointonlineservices.com" for region in fields.OPUS_REGIONS},
     "fedramp": "graphusgovapi.online15.net",
 }
-"""Region by region, where the AvePoint Graph API lives; the list grows, so any other host is taken, too."""
-IDENTITY_URL = "https://identity.avepointonlineservices.com/connect/token"
-IDENTITY_URLS = {
-    HOSTS["gov"]: "https://identity-gov.avepointonlineservices.com/connect/token",
-    HOSTS["aos2"]: "https://identity-aos2.avepointonlineservices.com/connect/token",
-    HOSTS["fedramp"]: "https://identity.online15.net/connect/token",
-}
+"""Where the AvePoint Graph API of a region is; the list grows, so any other host is accepted as well."""
+IDENTITY_URLS = {HOSTS[region]: url for region, url in fields.OPUS_IDENTITY_URLS.items()}
 """Where tokens are fetched in the clouds that are not the commercial one, by the host of the API."""
-SCOPE = "records.readwrite.all"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFETIME = 300
 LONGEST_LIFETIME = 10**9
@@ -53,66 +47,69 @@ _ADVICE = {
 _ALL_ADVICE = "check client id, client secret or certificate, scope, and that identity_url belongs to this cloud"
 
 
-def scope(settings: Settings) -> str:
-    """Return the scope that a token is asked for."""
-    return settings.text("scope", SCOPE)
-
-
 def token_url(settings: Settings) -> str:
     """Return where tokens are fetched: as the connection says, else in the cloud of its host.
 
     :raises ConfigurationError: ``identity_url`` is no plain http(s) URL.
     """
-    cloud = IDENTITY_URLS.get(urlsplit(settings.base_url).hostname or "", IDENTITY_URL)
-    url = settings.text("identity_url", cloud)
+    cloud = IDENTITY_URLS.get(urlsplit(settings.base_url).hostname or "", fields.OPUS_IDENTITY_URL)
+    url = settings.text(fields.IDENTITY_URL) or cloud
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         usable = False
     if not usable or parts.username or parts.password or parts.query or parts.fragment:
-        _wrong(settings, "identity_url", "must be an http(s) URL without credentials or query")
+        _raise_invalid(settings, "identity_url", "must be an http(s) URL without credentials or query")
     return url
 
 
-def login(settings: Settings, audience: str) -> Sign:
-    """Return what fills in the form of the token call, by client secret or by signed assertion.
+class ClientCredentialsAuth(AuthBase):
+    """Fills in the form of the token call: client id, and client secret or signed assertion.
 
     :param settings: the connection's fields.
     :param audience: the token URL, which an assertion is made for.
     :raises ConfigurationError: a field is missing, or both ways are configured; the message names it.
     """
-    key, thumbprint = settings.text("private_key"), settings.text("certificate_thumbprint")
-    if not settings.login:
-        _wrong(settings, "login", "is empty; give the client id of the app registration")
-    if settings.password and key:
-        _wrong(settings, "private_key", "is given besides a password; keep only one of the two")
-    if key and not thumbprint:
-        _wrong(settings, "certificate_thumbprint", "is empty; it belongs to the private key")
-    if thumbprint and not key:
-        _wrong(settings, "private_key", "is empty; it belongs to the certificate thumbprint")
-    if not key and not settings.password:
-        _wrong(settings, "password", "is empty; give the client secret, or a private key and its thumbprint")
-    form = {
-        "grant_type": "client_credentials",
-        "scope": scope(settings),
-        "client_id": settings.login,
-    }
-    if key:
-        mask.get()(key)
-        signing, kid = _private_key(settings, key), _SEPARATORS.sub("", thumbprint).upper()
-        if not _THUMBPRINT.fullmatch(kid):
-            _wrong(settings, "certificate_thumbprint", "must be a SHA-1 thumbprint: 40 hexadecimal digits")
-        form["client_assertion_type"] = ASSERTION
 
-    def fill_in(request: Request) -> Request:
-        # an assertion can be used once, so every attempt gets its own
-        proof = _assertion(settings.login, audience, signing, kid) if key else settings.password
-        request.body = urlencode({**form, "client_assertion" if key else "client_secret": proof}).encode()
-        request.headers["Content-Type"] = "application/x-www-form-urlencoded"
-        return request
+    def __init__(self, settings: Settings, audience: str) -> None:
+        self._settings = settings
+        self._audience = audience
+        key, thumbprint = settings.text(fields.PRIVATE_KEY), settings.text(fields.CERTIFICATE_THUMBPRINT)
+        if not settings.login:
+            _raise_invalid(settings, "login", "is empty; give the client id of the app registration")
+        if settings.password and key:
+            _raise_invalid(settings, "private_key", "is given besides a password; keep only one of the two")
+        if key and not thumbprint:
+            _raise_invalid(settings, "certificate_thumbprint", "is empty; it belongs to the private key")
+        if thumbprint and not key:
+            _raise_invalid(settings, "private_key", "is empty; it belongs to the certificate thumbprint")
+        if not key and not settings.password:
+            _raise_invalid(
+                settings, "password", "is empty; give the client secret, or a private key and its thumbprint"
+            )
+        self._form = {
+            "grant_type": "client_credentials",
+            "scope": settings.text(fields.SCOPE),
+            "client_id": settings.login,
+        }
+        self._key: RSAPrivateKey | None = None
+        if key:
+            mask.get()(key)
+            self._key, self._key_id = _private_key(settings, key), _SEPARATORS.sub("", thumbprint).upper()
+            if not _THUMBPRINT.fullmatch(self._key_id):
+                _raise_invalid(settings, "certificate_thumbprint", "must be a SHA-1 thumbprint: 40 hexadecimal digits")
 
-    return fill_in
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Write the form into a request; every attempt gets an assertion of its own, which is valid once."""
+        if self._key is None:
+            proof = {"client_secret": self._settings.password}
+        else:
+            assertion = _assertion(self._settings.login, self._audience, self._key, self._key_id)
+            proof = {"client_assertion_type": ASSERTION, "client_assertion": assertion}
+        r.body = urlencode({**self._form, **proof}).encode()
+        r.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return r
 
 
 def _assertion(client_id: str, audience: str, key: RSAPrivateKey, kid: str) -> str:
@@ -135,39 +132,39 @@ def _private_key(settings: Settings, pem: str) -> RSAPrivateKey:
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError):
-        _wrong(settings, "private_key", "must be a private key in PEM form without a passphrase")
+        _raise_invalid(settings, "private_key", "must be a private key in PEM form without a passphrase")
     if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
-        _wrong(settings, "private_key", "must be an RSA key of at least 2048 bits")
+        _raise_invalid(settings, "private_key", "must be an RSA key of at least 2048 bits")
     return key
 
 
-def read_token(answer: Answer) -> Token:
-    """Read the answer of the token call; only ``access_token`` and ``expires_in`` are relied on.
+def read_token(response: Response) -> Token:
+    """Read the response of the token call; only ``access_token`` and ``expires_in`` are relied on.
 
     :raises AuthenticationError: the credentials were refused; the message says what to check.
     :raises WrongAddressError: this is no token service.
     :raises NoAnswerError: the service failed.
     """
     where = "Opus token"
-    if answer.status == 408 or answer.status >= 500:
-        fail(NoAnswerError, answer, f"{where}: the identity service failed (HTTP {answer.status}).")
-    if answer.status in {404, 405} or answer.is_html:
-        fail(WrongAddressError, answer, f"{where}: there is no token service at identity_url (HTTP {answer.status}).")
+    if response.status == 408 or response.status >= 500:
+        raise_error(NoAnswerError, response, f"{where}: the identity service failed (HTTP {response.status}).")
+    if response.status in {404, 405} or response.is_html:
+        problem = f"there is no token service at identity_url (HTTP {response.status})"
+        raise_error(WrongAddressError, response, f"{where}: {problem}.")
     try:
-        body = answer.json()
+        body = response.json()
     except UnreadableAnswerError:
         body = None
-    fields = body if isinstance(body, dict) else {}
-    if answer.status != 200:
-        code = fields.get("error")
+    members = body if isinstance(body, dict) else {}
+    if response.status != 200:
+        code = members.get("error")
         known = code if isinstance(code, str) and code in _ADVICE else None
         advice = _ADVICE[known] if known else _ALL_ADVICE
-        fail(
-            AuthenticationError, answer, f"{where}: the login was refused (HTTP {answer.status}); {advice}.", code=known
-        )
-    value, lifetime = fields.get("access_token"), fields.get("expires_in")
+        problem = f"the login was refused (HTTP {response.status})"
+        raise_error(AuthenticationError, response, f"{where}: {problem}; {advice}.", code=known)
+    value, lifetime = members.get("access_token"), members.get("expires_in")
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        fail(UnreadableAnswerError, answer, f"{where}: the answer holds no access token.")
+        raise_error(UnreadableAnswerError, response, f"{where}: the response holds no access token.")
     if isinstance(lifetime, bool) or not isinstance(lifetime, (int, float)) or not 0 < lifetime < LONGEST_LIFETIME:
         lifetime = None  # then a 401 tells when it has expired
     return Token(value, lifetime)
@@ -183,5 +180,5 @@ def refused(error: AuthenticationError) -> AuthenticationError:
     )
 
 
-def _wrong(settings: Settings, name: str, problem: str) -> NoReturn:
-    raise ConfigurationError(f"Connection {settings.conn_id!r}: field {name!r} {problem}.")
+def _raise_invalid(settings: Settings, name: str, problem: str) -> NoReturn:
+    raise invalid(settings.conn_id, name, problem)

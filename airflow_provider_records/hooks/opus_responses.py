@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
-from airflow_provider_records.client.hook import Answer, fail
+from airflow_provider_records.client.hook import Response, raise_error
 from airflow_provider_records.exceptions import (
     NoAnswerError,
     RefusedError,
@@ -46,7 +46,7 @@ class DueRecord:
 
 
 @dataclass(frozen=True)
-class DestroyAnswer:
+class DestroyResponse:
     """What became of the ids of one call; every id is in exactly one of the three.
 
     :param destroyed: marked as Destroyed.
@@ -64,7 +64,7 @@ class DestroyAnswer:
 
 
 @dataclass(frozen=True)
-class SubmitAnswer:
+class SubmitResponse:
     """What became of the records of one call; every ``rowKey`` is in exactly one of the three.
 
     :param submitted: taken, or skipped because Opus has them already.
@@ -81,60 +81,60 @@ class SubmitAnswer:
     request_id: str | None
 
 
-def verdict(answer: Answer) -> int:
+def effective_status(response: Response) -> int:
     """Return the status that an answer stands for: under HTTP 2xx a body ``statusCode`` of 400 or more decides."""
-    if 200 <= answer.status < 300 and answer.text:
+    if 200 <= response.status < 300 and response.text:
         try:
-            body = answer.json()
+            body = response.json()
         except UnreadableAnswerError:
-            return answer.status
+            return response.status
         code = body.get("statusCode") if isinstance(body, dict) else None
         if _is_integer(code) and code >= 400:
             return code
-    return answer.status
+    return response.status
 
 
-def read_body(answer: Answer) -> dict[str, Any]:
+def read_body(response: Response) -> dict[str, Any]:
     """Parse a body; an empty one holds no fields.
 
     :raises UnreadableAnswerError: it is no JSON object, or its ``statusCode`` is no integer.
     """
-    if answer.status == 204 or not answer.text.strip():
+    if response.status == 204 or not response.text.strip():
         return {}
-    body = answer.json()
+    body = response.json()
     if not isinstance(body, dict):
-        _unreadable(answer, "a body that is no JSON object")
+        _unreadable(response, "a body that is no JSON object")
     if body.get("statusCode") is not None and not _is_integer(body["statusCode"]):
-        _unreadable(answer, "a statusCode that is no integer")
+        _unreadable(response, "a statusCode that is no integer")
     return body
 
 
 def read_outcomes(
-    answer: Answer, ids: Sequence[str], done: frozenset[int]
+    response: Response, ids: Sequence[str], done: frozenset[int]
 ) -> tuple[tuple[str, ...], dict[str, str], tuple[str, ...]]:
     """Sort the ids of a call into done, refused and unclear.
 
-    :param answer: the answer.
+    :param response: the response.
     :param ids: what the call was about.
     :param done: HTTP status codes that say, without ``failedItems``, that all was done.
     :raises VendorError: the answer is not about single ids; one subclass per cause.
     """
-    status = verdict(answer)
+    status = effective_status(response)
     if status != PARTIAL and not 200 <= status < 300:
-        refuse(answer, status)
-    body = read_body(answer)
+        raise_failure(response, status)
+    body = read_body(response)
     items = body.get("failedItems")
     if body.get("statusCode") not in {None, PARTIAL, *done}:
-        _unreadable(answer, "a statusCode that does not go with it")
+        _unreadable(response, "a statusCode that does not go with it")
     refused, has_strangers = _named([] if items is None else items, ids)
-    refused = {key: answer.hide(said)[:500] for key, said in refused.items()}
+    refused = {key: response.redact(said)[:500] for key, said in refused.items()}
     rest = tuple(item for item in ids if item not in refused)
     if has_strangers or (status == PARTIAL and not refused):
         return (), refused, rest
     # An empty 200 may be a gateway's; what Opus itself says holds at least one of these.
     speaks = status == 204 or body.get("statusCode") is not None or items is not None
     if status != PARTIAL and not refused and not (status in done and speaks):
-        _unreadable(answer, "no word on what was done")
+        _unreadable(response, "no word on what was done")
     return rest, refused, ()
 
 
@@ -157,34 +157,34 @@ def _named(items: object, ids: Sequence[str]) -> tuple[dict[str, str], bool]:
     return named, has_strangers
 
 
-def read_page(answer: Answer) -> tuple[list[DueRecord], str]:
+def read_page(response: Response) -> tuple[list[DueRecord], str]:
     """Read a page of the due list and the cursor of the next one, empty at the end.
 
     :raises VendorError: the page cannot be relied on; one subclass per cause.
     """
-    status = verdict(answer)
+    status = effective_status(response)
     if status == 204:
         return [], ""
     if status != 200:
-        refuse(answer, status)
-    body = read_body(answer)
+        raise_failure(response, status)
+    body = read_body(response)
     if body.get("statusCode") not in {None, 200, 204}:
-        _unreadable(answer, "a statusCode that does not go with it")
+        _unreadable(response, "a statusCode that does not go with it")
     rows = body.get("queriedItems")
     cursor = body.get("startIndex")
     if not isinstance(rows, list):
-        _unreadable(answer, "no list in queriedItems")
+        _unreadable(response, "no list in queriedItems")
     if cursor is None:
         cursor = ""
     if not (isinstance(cursor, str) and _CURSOR.fullmatch(cursor)) and not _is_integer(cursor):
-        _unreadable(answer, "a startIndex that is no text")
-    return [_row(answer, row) for row in rows], str(cursor)
+        _unreadable(response, "a startIndex that is no text")
+    return [_row(response, row) for row in rows], str(cursor)
 
 
-def _row(answer: Answer, row: object) -> DueRecord:
+def _row(response: Response, row: object) -> DueRecord:
     key = row.get("rowKey") if isinstance(row, dict) else None
     if not isinstance(row, dict) or not isinstance(key, str) or not key.strip():
-        _unreadable(answer, "a row without a rowKey")
+        _unreadable(response, "a row without a rowKey")
 
     def text(name: str) -> str | None:
         value = row.get(name)
@@ -201,10 +201,10 @@ def _row(answer: Answer, row: object) -> DueRecord:
     )
 
 
-def refuse(answer: Answer, status: int) -> NoReturn:
+def raise_failure(response: Response, status: int) -> NoReturn:
     """Raise what a status other than success means.
 
-    :param answer: the answer.
+    :param response: the response.
     :param status: HTTP status code, or the one in the body that decides.
     :raises VendorError: always; one subclass per cause.
     """
@@ -219,12 +219,12 @@ def refuse(answer: Answer, status: int) -> NoReturn:
         kind, advice = StopError, "Opus does not accept this request"
     else:
         kind, advice = UnreadableAnswerError, "the answer is none that Opus documents"
-    fail(kind, answer, f"Opus {answer.call}: {advice} (HTTP {status}).", code=str(status))
+    raise_error(kind, response, f"Opus {response.call}: {advice} (HTTP {status}).", code=str(status))
 
 
 def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _unreadable(answer: Answer, what: str) -> NoReturn:
-    fail(UnreadableAnswerError, answer, f"Opus {answer.call}: HTTP {answer.status} came with {what}.")
+def _unreadable(response: Response, what: str) -> NoReturn:
+    raise_error(UnreadableAnswerError, response, f"Opus {response.call}: HTTP {response.status} came with {what}.")

@@ -12,17 +12,19 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from airflow_provider_records.client import fields
 from airflow_provider_records.client.hook import (
-    Answer,
     BearerAuth,
+    Response,
     Settings,
     T,
     Token,
     VendorHook,
     basic_auth,
-    fail,
     quoted,
+    raise_error,
 )
+from airflow_provider_records.client.settings import invalid
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -47,7 +49,6 @@ from airflow_provider_records.hooks.unifier_responses import (
 )
 
 _SERVICE = "/ws/rest/service/v1"
-_LOGIN_PATH = "/ws/rest/service/v1/login"
 
 Codes = Mapping[int, tuple[type[VendorError], str]]
 """What a call's status numbers mean: the error and words that say what would change it."""
@@ -86,7 +87,7 @@ class UnifierHook(VendorHook):
     conn_type = "unifier"
     hook_name = "Oracle Primavera Unifier"
     vendor = "Unifier"
-    own_extras = frozenset({"login_path"})
+    extra_fields = fields.UNIFIER
 
     def __init__(self, unifier_conn_id: str = "unifier_default", settings: Settings | None = None) -> None:
         super().__init__(unifier_conn_id, settings)
@@ -102,13 +103,17 @@ class UnifierHook(VendorHook):
         settings = self.settings
         for name, value in (("login", settings.login), ("password", settings.password)):
             if not value:
-                raise ConfigurationError(f"Connection {self.conn_id!r}: field {name!r} is empty.")
-        path = settings.text("login_path", _LOGIN_PATH)
-        if not path.startswith("/"):
-            raise ConfigurationError(f"Connection {self.conn_id!r}: field 'login_path' must be a path from '/'.")
+                raise invalid(self.conn_id, name, "is empty")
         basic = basic_auth(settings.login, settings.password)
         try:
-            return self.send("login", "GET", self.url(path), self._read_login, repeatable=True, auth=basic)
+            return self.send(
+                "login",
+                "GET",
+                self.url(settings.text(fields.LOGIN_PATH)),
+                self._read_login,
+                repeatable=True,
+                auth=basic,
+            )
         except AuthenticationError as error:
             raise AuthenticationError(
                 f"{self._where('login')}: refused; login must be an active Integration User that is not locked, "
@@ -117,29 +122,29 @@ class UnifierHook(VendorHook):
                 code=error.code,
             ) from None
 
-    def _read_login(self, answer: Answer) -> Token:
-        envelope = Envelope.from_json(answer)
+    def _read_login(self, response: Response) -> Token:
+        envelope = Envelope.from_json(response)
         status = envelope.status if envelope else None
-        code = answer.status if status is None else status
+        code = response.status if status is None else status
         where = f"{self._where('login')}: status {code}"
         if 500 <= code < 600:
-            fail(NoAnswerError, answer, f"{where} instead of an answer.")
-        if status is None and (answer.is_html or answer.status in {404, 405}):
-            fail(WrongAddressError, answer, f"{where}, and no login is there; check host and login_path.")
-        if status not in {None, 200} or answer.status >= 300:
-            fail(AuthenticationError, answer, where, str(code))
+            raise_error(NoAnswerError, response, f"{where} instead of an answer.")
+        if status is None and (response.is_html or response.status in {404, 405}):
+            raise_error(WrongAddressError, response, f"{where}, and no login is there; check host and login_path.")
+        if status not in {None, 200} or response.status >= 300:
+            raise_error(AuthenticationError, response, where, str(code))
         if envelope is None:
-            fail(UnreadableAnswerError, answer, f"{where}, and an answer that cannot be read.")
+            raise_error(UnreadableAnswerError, response, f"{where}, and an answer that cannot be read.")
         token = token_of(envelope)
         if token is None:
-            fail(WrongAddressError, answer, f"{where}, but no token that can be sent; check login_path.")
+            raise_error(WrongAddressError, response, f"{where}, but no token that can be sent; check login_path.")
         return token
 
-    def verdict(self, answer: Answer) -> int:
+    def effective_status(self, response: Response) -> int:
         """Let the body's ``status`` decide, if it can be read: a 401 may come under HTTP 200, a 12766 under 403."""
-        envelope = Envelope.from_json(answer)
+        envelope = Envelope.from_json(response)
         if envelope is None or envelope.status is None:
-            return answer.status
+            return response.status
         return envelope.status if envelope.status in {401, 403, 429} else 200
 
     def delete_document(self, node_id: str | int) -> DeletedDocument:
@@ -159,8 +164,8 @@ class UnifierHook(VendorHook):
         """
         node = _checked_id("node_id", node_id)
 
-        def read(answer: Answer) -> DeletedDocument:
-            envelope = self._open(answer, f"document {node}", _DELETE)
+        def read(response: Response) -> DeletedDocument:
+            envelope = self._open(response, f"document {node}", _DELETE)
             return DeletedDocument(node, envelope.request_id, envelope.message)
 
         return self.send(
@@ -210,8 +215,8 @@ class UnifierHook(VendorHook):
         if node_type:
             query["nodetype"] = node_type
 
-        def read(answer: Answer) -> list[Node]:
-            envelope = self._open(answer, f"folder {folder}", _LIST)
+        def read(response: Response) -> list[Node]:
+            envelope = self._open(response, f"folder {folder}", _LIST)
             nodes = [Node.from_json(row) for row in envelope.rows]
             # The list of another folder would make every document of this one seem to be gone.
             if any(
@@ -219,7 +224,7 @@ class UnifierHook(VendorHook):
                 or (node.path and not node.path.rpartition("/")[0].endswith(path))
                 for node in nodes
             ):
-                raise UnreadableAnswerError(f"{answer.call}: folder {folder}: what is listed lies in another folder.")
+                raise UnreadableAnswerError(f"{response.call}: folder {folder}: what is listed lies in another folder.")
             return nodes
 
         return self._get("list_nodes", parts, query, read)
@@ -239,22 +244,22 @@ class UnifierHook(VendorHook):
         """
         about = f"record {record_no} of {bpname}"
 
-        def read(answer: Answer) -> Mapping[str, object]:
-            envelope = self._open(answer, about, _BP)
+        def read(response: Response) -> Mapping[str, object]:
+            envelope = self._open(response, about, _BP)
             rows = [] if envelope.data is None else envelope.rows
             facts: dict[str, Any] = {
-                "status": answer.status,
+                "status": response.status,
                 "request_id": envelope.request_id,
-                "detail": answer.detail,
+                "detail": response.detail,
             }
             if not rows:
-                raise NotFoundError(f"{answer.call}: {about}: there is no such record.", code="657", **facts)
+                raise NotFoundError(f"{response.call}: {about}: there is no such record.", code="657", **facts)
             if len(rows) > 1:
                 raise RefusedError(
-                    f"{answer.call}: {about}: {len(rows)} records came; one must be the only one.", **facts
+                    f"{response.call}: {about}: {len(rows)} records came; one must be the only one.", **facts
                 )
             if rows[0].get("record_no") is not None and text_of(rows[0]["record_no"]) != record_no:
-                raise RefusedError(f"{answer.call}: {about}: another record came.", **facts)
+                raise RefusedError(f"{response.call}: {about}: another record came.", **facts)
             return rows[0]
 
         asked = {"bpname": bpname, "record_no": record_no, "lineitem": "no"}
@@ -277,8 +282,8 @@ class UnifierHook(VendorHook):
         if filter_condition:
             asked["filter_condition"] = filter_condition
 
-        def read(answer: Answer) -> list[Mapping[str, object]]:
-            return self._open(answer, f"records of {bpname}", _BP).rows
+        def read(response: Response) -> list[Mapping[str, object]]:
+            return self._open(response, f"records of {bpname}", _BP).rows
 
         url = self.url(_SERVICE, *_shell_path("bp/records", project_number))
         return self.send("query_bp_records", "POST", url, read, repeatable=True, json=asked)
@@ -294,8 +299,8 @@ class UnifierHook(VendorHook):
         :return: the fields of each attachment, as Unifier names them.
         """
 
-        def read(answer: Answer) -> list[Mapping[str, object]]:
-            return self._open(answer, f"record {record_no} of {bpname}", _BP).rows
+        def read(response: Response) -> list[Mapping[str, object]]:
+            return self._open(response, f"record {record_no} of {bpname}", _BP).rows
 
         asked = {"input": json.dumps({"bpname": bpname, "record_no": record_no})}
         return self._get("list_bp_files", _shell_path("bp/record/file/list", project_number), asked, read)
@@ -308,16 +313,16 @@ class UnifierHook(VendorHook):
         :raises VendorError: one subclass per cause.
         """
 
-        def read(answer: Answer) -> Shell:
-            envelope = self._open(answer, f"shell {project_number}", {602: _PROJECT})
+        def read(response: Response) -> Shell:
+            envelope = self._open(response, f"shell {project_number}", {602: _PROJECT})
             for row in envelope.rows:
                 if text_of(row.get("projectnumber")) == project_number:
                     return Shell(project_number, text_of(row.get("status")), text_of(row.get("type")))
             raise NotFoundError(
-                f"{answer.call}: shell {project_number} is not listed; check project_number, and the user's access.",
-                status=answer.status,
+                f"{response.call}: shell {project_number} is not listed; check project_number, and the user's access.",
+                status=response.status,
                 request_id=envelope.request_id,
-                detail=answer.detail,
+                detail=response.detail,
             )
 
         options = json.dumps({"filter_condition": f"projectnumber={project_number}"})
@@ -340,37 +345,37 @@ class UnifierHook(VendorHook):
             raise type(error)(f"Signed in, but: {error}") from error
         return "Signed in, and the documents of the company level can be listed."
 
-    def _get(self, call: str, parts: Sequence[str], query: Mapping[str, str], read: Callable[[Answer], T]) -> T:
+    def _get(self, call: str, parts: Sequence[str], query: Mapping[str, str], read: Callable[[Response], T]) -> T:
         url = f"{self.url(_SERVICE, *parts)}?{urlencode(query, quote_via=quote, safe='')}"
         return self.send(call, "GET", url, read, repeatable=True)
 
-    def _open(self, answer: Answer, about: str, codes: Codes) -> Envelope:
+    def _open(self, response: Response, about: str, codes: Codes) -> Envelope:
         """Return the envelope of a success, or raise what the answer means."""
-        envelope = Envelope.from_json(answer)
+        envelope = Envelope.from_json(response)
         status = envelope.status if envelope else None
-        where = f"{self._where(answer.call)}, {about}"
+        where = f"{self._where(response.call)}, {about}"
         facts: dict[str, Any] = {
-            "status": answer.status,
-            "request_id": (envelope.request_id if envelope else None) or answer.request_id,
-            "detail": answer.detail,
+            "status": response.status,
+            "request_id": (envelope.request_id if envelope else None) or response.request_id,
+            "detail": response.detail,
         }
-        if status in {None, answer.status} and answer.status in {404, 405}:
+        if status in {None, response.status} and response.status in {404, 405}:
             raise WrongAddressError(
-                f"{where}: HTTP {answer.status}: this edition of Unifier has no such call, or the path of the host "
+                f"{where}: HTTP {response.status}: this edition of Unifier has no such call, or the path of the host "
                 "field (company code, /stage, ...) is wrong.",
                 **facts,
             )
-        if status is None and answer.status >= 500:
-            raise NoAnswerError(f"{where}: HTTP {answer.status} instead of an answer.", **facts)
+        if status is None and response.status >= 500:
+            raise NoAnswerError(f"{where}: HTTP {response.status} instead of an answer.", **facts)
         if envelope is None or status is None:
-            what = "with a web page, such as a login page," if answer.is_html else "without a status that can be read"
-            raise UnreadableAnswerError(f"{where}: HTTP {answer.status} {what} instead of an answer.", **facts)
+            what = "with a web page, such as a login page," if response.is_html else "without a status that can be read"
+            raise UnreadableAnswerError(f"{where}: HTTP {response.status} {what} instead of an answer.", **facts)
         if status != 200:
-            kind, words = codes.get(status, (ServerError, "not carried out"))
-            words = f"{words} (status {status})"
-            raise kind(f"{where}: {words}.", code=str(status), words=words, **facts)
-        if answer.status >= 300:
-            raise UnreadableAnswerError(f"{where}: HTTP {answer.status} contradicts a body of status 200.", **facts)
+            kind, reason = codes.get(status, (ServerError, "not carried out"))
+            reason = f"{reason} (status {status})"
+            raise kind(f"{where}: {reason}.", code=str(status), reason=reason, **facts)
+        if response.status >= 300:
+            raise UnreadableAnswerError(f"{where}: HTTP {response.status} contradicts a body of status 200.", **facts)
         return envelope
 
 

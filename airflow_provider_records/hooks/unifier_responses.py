@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_records.client.hook import Answer, Token
+from airflow_provider_records.client.hook import Response, Token
 from airflow_provider_records.exceptions import UnreadableAnswerError
 
 NODE_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
@@ -108,10 +108,10 @@ class Envelope:
         return self.data
 
     @classmethod
-    def from_json(cls, answer: Answer) -> Envelope | None:
+    def from_json(cls, response: Response) -> Envelope | None:
         """Open an answer; None if it is no JSON object, alone or in an array of one."""
         try:
-            body = answer.json()
+            body = response.json()
         except UnreadableAnswerError:
             return None
         if isinstance(body, list) and len(body) == 1:
@@ -130,8 +130,8 @@ class Envelope:
                 left.append(item.get("message"))
             else:
                 texts.append(text_of(item))
-        message = answer.hide(" ".join(text for text in texts if text))[:500]
-        return cls(body, _status(body.get("status")), message, answer.hide(request_id)[:200] or None)
+        message = response.redact(" ".join(text for text in texts if text))[:500]
+        return cls(body, _status(body.get("status")), message, response.redact(request_id)[:200] or None)
 
 
 def _status(value: object) -> int | None:

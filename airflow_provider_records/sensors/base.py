@@ -12,7 +12,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_provider_records.client.hook import VendorHook
-from airflow_provider_records.client.response import is_transient
+from airflow_provider_records.client.retry import is_transient
 from airflow_provider_records.exceptions import ConfigurationError, TriggerEventError, VendorError
 from airflow_provider_records.task.context import hard_stops
 from airflow_provider_records.triggers.base import VendorTrigger

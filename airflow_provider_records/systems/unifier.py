@@ -187,7 +187,7 @@ class UnifierSystem:
             reason = "Unifier does not know its node id: it was gone before, or the id is wrong"
             return _outcome(record, OutcomeKind.ABSENT, Proof.RESPONSE, reason, error)
         except RefusedError as error:
-            return _outcome(record, OutcomeKind.BLOCKED, Proof.RESPONSE, error.words, error)
+            return _outcome(record, OutcomeKind.BLOCKED, Proof.RESPONSE, error.reason, error)
         except ServerError as error:
             return self._after_error(record, error)
         return Outcome(
@@ -217,7 +217,7 @@ class UnifierSystem:
         except (StopError, UnavailableError):
             raise
         except RefusedError as error:
-            return _outcome(record, OutcomeKind.BLOCKED, Proof.RESPONSE, f"nothing was sent: {error.words}", error)
+            return _outcome(record, OutcomeKind.BLOCKED, Proof.RESPONSE, f"nothing was sent: {error.reason}", error)
         except VendorError as error:
             reason = f"nothing was sent, since its {folder} cannot be listed: {error}"
             return _outcome(record, OutcomeKind.FAILED, None, reason, error)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_records.client.hook import VendorHook
-from airflow_provider_records.client.response import is_transient
+from airflow_provider_records.client.retry import is_transient
 from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.triggers.client import SharedClient
 

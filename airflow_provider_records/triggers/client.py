@@ -83,7 +83,7 @@ class SharedClient:
             self.retire()
             if self._hook is not None and self._threads is not None:
                 self._hook.stopping = True  # a thread cannot be cancelled: let it end soon
-                self._hook.wire.close()
+                self._hook.transport.close()
                 self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _connect(self) -> VendorHook:

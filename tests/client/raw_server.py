@@ -12,7 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from airflow_provider_records.client.hook import Answer, BearerAuth, Request, Settings, Token, VendorHook, fail
+from requests import PreparedRequest
+
+from airflow_provider_records.client.hook import (
+    AuthBase,
+    BearerAuth,
+    Response,
+    Settings,
+    Token,
+    VendorHook,
+    raise_error,
+)
 from airflow_provider_records.exceptions import NoAnswerError, VendorError
 from airflow_provider_records.sandbox.core import Fault, Handler, Part, Stage
 from airflow_provider_records.sandbox.message import Call, Reply
@@ -150,8 +160,11 @@ class ThingPart(Part):
         return Reply(204, effects=[{"effect": "destroyed", "id": call.params["id"]}])
 
 
-def as_it_is(request: Request) -> Request:
-    return request
+class NoAuth(AuthBase):
+    """Adds no credentials."""
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        return r
 
 
 class ThingHook(VendorHook):
@@ -163,18 +176,18 @@ class ThingHook(VendorHook):
     @cached_property
     def auth(self) -> BearerAuth:
         return BearerAuth(
-            lambda: self.send("token", "POST", self.url("token"), self._token, repeatable=True, auth=as_it_is)
+            lambda: self.send("token", "POST", self.url("token"), self._token, repeatable=True, auth=NoAuth())
         )
 
-    def _token(self, answer: Answer) -> Token:
-        self._demand(answer)
-        return Token(answer.json()["token"], self.lifetime)
+    def _token(self, response: Response) -> Token:
+        self._demand(response)
+        return Token(response.json()["token"], self.lifetime)
 
     @staticmethod
-    def _demand(answer: Answer) -> int:
-        if answer.status >= 500:
-            fail(NoAnswerError, answer, "the gateway lost it")
-        return answer.status
+    def _demand(response: Response) -> int:
+        if response.status >= 500:
+            raise_error(NoAnswerError, response, "the gateway lost it")
+        return response.status
 
     def get(self, name: str = "a") -> int:
         return self.send("get", "GET", self.url(name), self._demand, repeatable=True)
@@ -188,7 +201,7 @@ class PlainHook(ThingHook):
 
     @cached_property
     def auth(self) -> Any:
-        return as_it_is
+        return NoAuth()
 
 
 def settings(url: str, **more: Any) -> Settings:

@@ -9,7 +9,7 @@ from email.utils import formatdate
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_records.client.hook import Answer, Settings, quoted
+from airflow_provider_records.client.hook import Response, Settings, quoted
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError, UnreadableAnswerError
 
 
@@ -81,7 +81,7 @@ def test_retry_after_in_both_forms(
     time.tzset()
     try:
         text = value if isinstance(value, str) else value()
-        waiting = Answer("get", 429, {"Retry-After": text}, "").retry_after()
+        waiting = Response("get", 429, {"Retry-After": text}, "").retry_after()
     finally:
         monkeypatch.delenv("TZ")
         time.tzset()
@@ -91,7 +91,7 @@ def test_retry_after_in_both_forms(
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5000])
 def test_a_body_that_is_no_json_is_unreadable(text: str) -> None:
     with pytest.raises(UnreadableAnswerError):
-        Answer("get", 200, {}, text).json()
+        Response("get", 200, {}, text).json()
 
 
 @pytest.mark.parametrize("part", ["", ".", "..", "\ud800"])

@@ -10,11 +10,12 @@ from airflow.sdk import Connection
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from airflow_provider_records.client import fields
 from airflow_provider_records.client.hook import Settings, VendorHook
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.hooks.opus_login import HOSTS, IDENTITY_URL, login, token_url
+from airflow_provider_records.hooks.opus_login import HOSTS, ClientCredentialsAuth, token_url
 from airflow_provider_records.hooks.unifier import UnifierHook
 
 HOOKS: list[type[VendorHook]] = [OpusHook, EnaioHook, UnifierHook]
@@ -39,7 +40,7 @@ def test_a_misspelt_field_is_named(hook: type[VendorHook], name: str, meant: str
 @pytest.mark.parametrize("hook", HOOKS)
 def test_a_field_of_another_system_is_named(hook: type[VendorHook]) -> None:
     for other in HOOKS:
-        for name in other.own_extras - hook.own_extras:
+        for name in {field.name for field in other.extra_fields} - {field.name for field in hook.extra_fields}:
             with pytest.raises(ConfigurationError, match=f"no field '{name}'"):
                 read(hook, **{name: "x"})
 
@@ -72,7 +73,7 @@ def test_a_region_stands_for_host_and_cloud(region: str) -> None:
     settings = read(host="", region=region)
     assert settings.base_url == f"https://{HOSTS[region]}"
     first = {"gov": "https://identity-gov.", "aos2": "https://identity-aos2.", "fedramp": "https://identity.online15."}
-    assert token_url(settings).startswith(first.get(region, IDENTITY_URL))
+    assert token_url(settings).startswith(first.get(region, fields.OPUS_IDENTITY_URL))
     assert token_url(read(host=HOSTS[region])) == token_url(settings)
     assert token_url(read(host="", region=region, identity_url="https://mine/token")) == "https://mine/token"
 
@@ -103,7 +104,7 @@ def test_a_private_key_survives_a_form_with_one_line(change: tuple[str, str], mo
 
     monkeypatch.setattr(serialization, "load_pem_private_key", reading)
     extra = {"private_key": pem.replace(*change), "certificate_thumbprint": "A" * 40}
-    login(Settings("c", "https://x", "me", "", extra), "https://x/token")
+    ClientCredentialsAuth(Settings("c", "https://x", "me", "", extra), "https://x/token")
     # Older libraries read no key whose marks do not stand on lines of their own.
     lines = read[0].splitlines()
     assert (lines[0], lines[-1]) == (b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----")

@@ -9,16 +9,16 @@ import pytest
 from pytest_mock import MockerFixture
 
 from airflow_provider_records.client import throttle as module
-from airflow_provider_records.client.throttle import Pace
+from airflow_provider_records.client.throttle import CircuitBreaker, RateLimiter, Throttle
 from airflow_provider_records.exceptions import UnavailableError
 
-LOST = "the answer was lost"
+LOST = "the response was lost"
 
 
 @pytest.fixture(autouse=True)
 def _waits(_no_backoff: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pace, "longest_wait", 30.0)
-    monkeypatch.setattr(Pace, "slowest", 1.0)
+    monkeypatch.setattr(CircuitBreaker, "longest_wait", 30.0)
+    monkeypatch.setattr(RateLimiter, "slowest", 1.0)
 
 
 class Clock:
@@ -29,11 +29,11 @@ class Clock:
         mocker.patch("time.monotonic", side_effect=lambda: self.now)
         # the longest of all random waits
         mocker.patch.object(random, "uniform", side_effect=lambda low, high: high)
-        self.pace = Pace(None)
+        self.throttle = Throttle(None)
 
     def next(self) -> float:
         """Send the next call as soon as it may leave; return the seconds until then."""
-        seconds, _ = self.pace.slot()
+        seconds, _ = self.throttle.acquire()
         self.now += seconds
         return seconds
 
@@ -41,18 +41,18 @@ class Clock:
         """Let calls be accepted, evenly over some time."""
         for _ in range(calls):
             self.now += seconds / calls
-            self.pace.answered(self.pace.slot()[1])
+            self.throttle.succeeded(self.throttle.acquire()[1])
 
     def fail(self, asked: float | None = None, times: int = 1) -> float:
         """Send calls that fail; return when the next one may leave."""
         for _ in range(times):
             self.next()
-            self.pace.failed(self.pace.round, LOST, asked)
+            self.throttle.failed(self.throttle.generation, LOST, asked)
         return self.wait
 
     @property
     def wait(self) -> float:
-        return self.pace._held_until - self.now
+        return self.throttle.limiter.paused_until - self.now
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_calm_system_is_never_waited_for(clock: Clock) -> None:
 
 
 def test_all_go_on_with_nine_tenths_of_what_was_accepted(clock: Clock) -> None:
-    clock.pace.slot()
+    clock.throttle.acquire()
     clock.answer(100, seconds=10)
     assert clock.fail(asked=2) == pytest.approx(2)
     assert clock.next() == pytest.approx(2)
@@ -73,23 +73,23 @@ def test_all_go_on_with_nine_tenths_of_what_was_accepted(clock: Clock) -> None:
 
 
 def test_what_was_in_the_air_slows_down_once_only(clock: Clock) -> None:
-    clock.pace.slot()
+    clock.throttle.acquire()
     clock.answer(100, seconds=10)
     for _ in range(16):
-        clock.pace.failed(0, LOST, 2)
+        clock.throttle.failed(0, LOST, 2)
     assert clock.wait == pytest.approx(2)
-    clock.pace.answered(0)
+    clock.throttle.succeeded(0)
     assert [clock.next() for _ in range(3)] == pytest.approx([2, 1 / 9, 1 / 9], rel=0.01)
 
 
 def test_the_longest_of_several_waits_is_kept(clock: Clock) -> None:
     for seconds in (1, 20, 5):
-        clock.pace.failed(0, LOST, seconds)
+        clock.throttle.failed(0, LOST, seconds)
     assert clock.next() == pytest.approx(20)
 
 
 def test_the_rate_is_that_since_it_asked_before(clock: Clock) -> None:
-    clock.pace.slot()
+    clock.throttle.acquire()
     clock.answer(1000, seconds=1)
     clock.fail(asked=1)
     clock.now += 1
@@ -110,14 +110,14 @@ def rates(clock: Clock, *moments: float) -> list[float]:
     found = []
     for moment in moments:
         clock.now = begin + moment
-        clock.pace.slot()
-        found.append(1 / clock.pace.slot()[0])
-        clock.pace._next = 0.0
+        clock.throttle.acquire()
+        found.append(1 / clock.throttle.acquire()[0])
+        clock.throttle.limiter._next = 0.0
     return found
 
 
 def test_the_rate_grows_slowly_first_and_is_forgotten_after_a_minute(clock: Clock) -> None:
-    clock.pace.slot()
+    clock.throttle.acquire()
     clock.answer(100, seconds=10)
     clock.fail(asked=1)
     clock.now += 1
@@ -130,7 +130,7 @@ def test_eight_failures_in_a_row_hold_everybody_but_one(clock: Clock) -> None:
     assert clock.fail(times=7) <= 0
     assert clock.fail() == pytest.approx(0.5)
     assert clock.next() == pytest.approx(0.5)
-    assert clock.pace.slot()[0] == pytest.approx(30)
+    assert clock.throttle.acquire()[0] == pytest.approx(30)
 
 
 def test_failures_between_answers_hold_nobody(clock: Clock) -> None:
@@ -142,15 +142,15 @@ def test_failures_between_answers_hold_nobody(clock: Clock) -> None:
 def test_the_first_answer_lets_all_go_on_as_fast_as_before(clock: Clock) -> None:
     clock.fail(times=8)
     clock.next()
-    clock.pace.slot()
-    round_ = clock.pace.round
+    clock.throttle.acquire()
+    round_ = clock.throttle.generation
     clock.answer(1)
-    assert clock.pace.round > round_
+    assert clock.throttle.generation > round_
     assert [clock.next() for _ in range(100)] == [0.0] * 100
 
 
 def test_a_dead_spell_does_not_undo_the_growth(clock: Clock) -> None:
-    clock.pace.slot()
+    clock.throttle.acquire()
     clock.answer(100, seconds=10)
     clock.fail(asked=1)
     clock.now += 22.5
@@ -161,7 +161,7 @@ def test_a_dead_spell_does_not_undo_the_growth(clock: Clock) -> None:
 
 
 def test_waits_in_vain_grow_to_half_a_minute(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pace, "patience", 1e9)
+    monkeypatch.setattr(CircuitBreaker, "patience", 1e9)
     clock.fail(times=7)
     assert [clock.fail() for _ in range(9)] == pytest.approx([0.5, 1, 2, 4, 8, 16, 30, 30, 30])
 
@@ -175,7 +175,8 @@ def test_what_is_asked_for_in_vain_grows_as_well(clock: Clock) -> None:
 
 def test_a_dead_system_is_given_up_after_two_minutes(clock: Clock) -> None:
     begin = clock.now
-    with pytest.raises(UnavailableError, match=r"1[5-9] calls in a row, in 1\d\d s.*host field.*the answer was lost"):
+    message = r"1[5-9] requests in a row, in 1\d\d s.*host field.*the response was lost"
+    with pytest.raises(UnavailableError, match=message):
         clock.fail(times=100)
     assert 120 <= clock.now - begin <= 155
 
@@ -185,7 +186,7 @@ def test_it_is_given_up_only_after_three_waits(clock: Clock, seconds: float) -> 
     assert [clock.fail(asked=seconds) for _ in range(3)] == pytest.approx([seconds] * 3)
     clock.fail(asked=seconds)
     with pytest.raises(UnavailableError):
-        clock.pace.slot()
+        clock.throttle.acquire()
 
 
 def test_after_a_minute_one_call_tries_again(clock: Clock) -> None:
@@ -193,13 +194,13 @@ def test_after_a_minute_one_call_tries_again(clock: Clock) -> None:
         clock.fail(times=100)
     clock.now += 59
     with pytest.raises(UnavailableError):
-        clock.pace.slot()
+        clock.throttle.acquire()
     clock.now += 2
     assert clock.next() == 0.0
-    assert clock.pace.slot()[0] == pytest.approx(30)
-    clock.pace.failed(clock.pace.round, LOST, None)
+    assert clock.throttle.acquire()[0] == pytest.approx(30)
+    clock.throttle.failed(clock.throttle.generation, LOST, None)
     with pytest.raises(UnavailableError):
-        clock.pace.slot()
+        clock.throttle.acquire()
     clock.now += 61
     clock.answer(1)
     assert [clock.next() for _ in range(100)] == [0.0] * 100
@@ -207,12 +208,12 @@ def test_after_a_minute_one_call_tries_again(clock: Clock) -> None:
 
 @pytest.mark.parametrize(("seconds", "closed"), [(601, 601), (10**6, 3600)])
 def test_it_does_not_wait_for_longer_than_ten_minutes(clock: Clock, seconds: float, closed: float) -> None:
-    clock.pace.failed(0, LOST, 600)
+    clock.throttle.failed(0, LOST, 600)
     assert clock.next() == pytest.approx(600)
-    clock.pace.failed(0, LOST, seconds)
+    clock.throttle.failed(0, LOST, seconds)
     for _ in range(2):
         with pytest.raises(UnavailableError, match=f"asks to wait {seconds:.0f} s"):
-            clock.pace.slot()
+            clock.throttle.acquire()
         clock.now += closed - 1
     clock.now += 2 - closed
     assert clock.next() <= 0
@@ -220,24 +221,25 @@ def test_it_does_not_wait_for_longer_than_ten_minutes(clock: Clock, seconds: flo
 
 @pytest.mark.parametrize("trouble", [lambda clock: clock.fail(asked=0), lambda clock: clock.fail(times=8)])
 def test_a_new_round_keeps_the_limit_of_the_connection(clock: Clock, trouble: Callable[[Clock], object]) -> None:
-    clock.pace = Pace(0.1)
+    clock.throttle = Throttle(0.1)
     clock.next()
-    clock.pace.slot()
+    clock.throttle.acquire()
     trouble(clock)
     assert clock.next() == pytest.approx(10)
-    clock.pace.answered(clock.pace.round)
+    clock.throttle.succeeded(clock.throttle.generation)
     assert clock.next() == pytest.approx(10)
 
 
 def test_waits_are_jittered() -> None:
     waits = set()
     for _ in range(20):
-        pace = Pace(None)
-        pace.failed(0, LOST, 0)
-        waits.add(round(pace.slot()[0], 6))
+        throttle = Throttle(None)
+        throttle.failed(0, LOST, 0)
+        waits.add(round(throttle.acquire()[0], 6))
     assert len(waits) > 10
     assert all(0.2 < wait <= 0.5 for wait in waits)
 
 
 def test_the_constants_are_those_of_the_readme() -> None:
-    assert (module.IN_A_ROW, module.WAITS_IN_VAIN, module.LONGEST_ASKED, Pace.patience) == (8, 3, 600.0, 120.0)
+    limits = (module.FAILURES_IN_A_ROW, module.FRUITLESS_WAITS, module.LONGEST_RETRY_AFTER, CircuitBreaker.patience)
+    assert limits == (8, 3, 600.0, 120.0)

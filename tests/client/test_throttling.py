@@ -9,18 +9,18 @@ from itertools import pairwise
 import pytest
 
 from airflow_provider_records.client.hook import VendorHook
-from airflow_provider_records.client.throttle import Pace
+from airflow_provider_records.client.throttle import CircuitBreaker, RateLimiter
 from tests.client.raw_server import Scene, in_threads
 from tests.conftest import Serve
 
-BACKOFF, LONGEST_WAIT, SLOWEST = VendorHook.backoff, Pace.longest_wait, Pace.slowest
+BACKOFF, LONGEST_WAIT, SLOWEST = VendorHook.backoff, CircuitBreaker.longest_wait, RateLimiter.slowest
 
 
 @pytest.fixture
 def scene(serve: Serve, _no_backoff: None, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setattr(VendorHook, "backoff", BACKOFF)
-    monkeypatch.setattr(Pace, "longest_wait", LONGEST_WAIT)
-    monkeypatch.setattr(Pace, "slowest", SLOWEST)
+    monkeypatch.setattr(CircuitBreaker, "longest_wait", LONGEST_WAIT)
+    monkeypatch.setattr(RateLimiter, "slowest", SLOWEST)
     return Scene(serve)
 
 

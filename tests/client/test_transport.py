@@ -77,7 +77,7 @@ def test_netrc_is_not_read(scene: Scene, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_huge_answer_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hook_module, "LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(hook_module, "LARGEST_RESPONSE", 1000)
     scene.fault(call="delete", status=200, body="x" * 1001)
     with pytest.raises(NoAnswerError, match="too large"):
         scene.hook.delete()
@@ -95,7 +95,7 @@ def test_a_huge_answer_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_slow_answer_ends(scene: Scene, slow: dict[str, Any]) -> None:
     scene.fault(call="delete", **slow, drip_ms=20)
     begin = time.monotonic()
-    with pytest.raises(NoAnswerError, match="the answer was lost"):
+    with pytest.raises(NoAnswerError, match="the response was lost"):
         scene.another(timeout=0.4).delete()
     assert time.monotonic() - begin < 2
 
@@ -148,7 +148,7 @@ def test_a_closed_client_opens_anew() -> None:
         hook = PlainHook("thing_default", settings(f"http://127.0.0.1:{server.port}"))
         for _ in range(2):
             assert hook.get() + hook.get() == 404
-            hook.wire.close()
+            hook.transport.close()
         assert server.connections == 2
 
 

@@ -164,7 +164,7 @@ def test_a_delete_without_a_token_was_not_sent(scene: Scene) -> None:
 
 
 def test_a_token_service_that_comes_back_is_used(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "CLOSED_FOR", 0.5)
+    monkeypatch.setattr(throttle, "OPEN_FOR", 0.5)
     scene.fault(call="token", status=503, times=8, act=False)
     for _ in range(2):
         with pytest.raises(UnavailableError, match="no credentials"):
@@ -216,7 +216,7 @@ def test_the_stop_flag_ends_a_wait_within_a_second(scene: Scene) -> None:
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.extend(in_threads(1, scene.hook.delete)))
     thread.start()
-    while not scene.hook.pace.round:
+    while not scene.hook.throttle.generation:
         threading.Event().wait(0.01)
     begin = time.monotonic()
     scene.hook.stopping = True

@@ -21,7 +21,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     stage = build(0)
     with pytest.MonkeyPatch.context() as patch, RawServer(b"") as elsewhere, Server(stage) as server:
         patch.setattr(hook_module, "ATTEMPTS", 2)
-        patch.setattr(hook_module, "LARGEST_ANSWER", LIMIT)
+        patch.setattr(hook_module, "LARGEST_RESPONSE", LIMIT)
         patch.setattr(context, "_airflow_version", lambda: "3")
         patch.setattr(os, "fsync", lambda _: None)
         yield Bench(stage, server.url, elsewhere, tmp_path_factory.mktemp("evidence"), patch)

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException
 
 from airflow_provider_records.exceptions import RecordsError
-from tests.faults.rows import FEW, ODD, Answer, Row, Spec, said
+from tests.faults.rows import FEW, ODD, ResponseShape, Row, Spec, said
 from tests.faults.trial import DELETING, Bench, Trial, overheard, texts, typed, word
 
 SHORT = 0.3
@@ -27,7 +27,7 @@ class Column:
     :param vendor: ``opus``, ``enaio`` or ``unifier``.
     :param call: the call's name in the sandbox's log.
     :param fields: JSON pointers of the answer's documented fields, each with a value of its documented type.
-    :param base: what a spoiled field needs besides, see :class:`tests.faults.rows.Answer`.
+    :param base: what a spoiled field needs besides, see :class:`tests.faults.rows.ResponseShape`.
     :param skip: how many of these calls are answered well first.
     :param some: how many faults of a row it meets: there are many ways into the same code; None: all.
     """
@@ -47,7 +47,7 @@ class Column:
         return f"{self.vendor}, {self.kind}"
 
     def specs(self, row: Row, bench: Bench, values: Sequence[Any]) -> list[Spec]:
-        specs = row.make(Answer(self.fields, self.base, values, bench.elsewhere.url))
+        specs = row.make(ResponseShape(self.fields, self.base, values, bench.elsewhere.url))
         return specs if row.every else specs[: self.some]
 
     def begin(self, row: Row, bench: Bench, **spec: Any) -> int:

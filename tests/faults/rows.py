@@ -29,7 +29,7 @@ Spec = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResponseShape:
     """What a row must know of the answer that it spoils.
 
     :param fields: JSON pointers of all documented fields, each with a value of its documented type; those that
@@ -56,12 +56,12 @@ class Row:
     """
 
     name: str
-    make: Callable[[Answer], list[Spec]]
+    make: Callable[[ResponseShape], list[Spec]]
     slow: bool = False
     every: bool = False
 
 
-def _same(*specs: Spec) -> Callable[[Answer], list[Spec]]:
+def _same(*specs: Spec) -> Callable[[ResponseShape], list[Spec]]:
     return lambda _: list(specs)
 
 
@@ -74,22 +74,22 @@ def _raw(head: str, body: bytes = b"") -> Spec:
     return {"raw": f"HTTP/1.1 {head}\r\n\r\n{body.decode('latin-1')}"}
 
 
-def _redirects(answer: Answer) -> list[Spec]:
-    to = {"Location": f"{answer.elsewhere}/ws/rest", "Refresh": f"0; url={answer.elsewhere}/", "Link": answer.elsewhere}
+def _redirects(shape: ResponseShape) -> list[Spec]:
+    to = {"Location": f"{shape.elsewhere}/ws/rest", "Refresh": f"0; url={shape.elsewhere}/", "Link": shape.elsewhere}
     return [{"status": status, "headers": to} for status in (302, 301, 303, 307, 308, 300, 304, 399)]
 
 
-def _types(answer: Answer) -> list[Spec]:
+def _types(shape: ResponseShape) -> list[Spec]:
     return [
-        {**answer.base, "put": {field: value}}
-        for field, documented in answer.fields.items()
-        for value in answer.values
+        {**shape.base, "put": {field: value}}
+        for field, documented in shape.fields.items()
+        for value in shape.values
         if value not in FEW or type(value) is not type(documented)
     ]
 
 
-def _missing(answer: Answer) -> list[Spec]:
-    return [{**answer.base, "lose": [field]} for field in answer.fields]
+def _missing(shape: ResponseShape) -> list[Spec]:
+    return [{**shape.base, "lose": [field]} for field in shape.fields]
 
 
 def _status(status: int) -> Row:
@@ -97,7 +97,7 @@ def _status(status: int) -> Row:
     return Row(f"status {status}", _same(*({"status": status, **body} for body in bodies)))
 
 
-def _odd(_: Answer) -> list[Spec]:
+def _odd(_: ResponseShape) -> list[Spec]:
     odd = (400, 402, 405, 406, 408, 410, 413, 415, 422, 423, 451, 501, 505, 507, 520, 599, 201, 202, 206)
     return [*({"status": status} for status in odd), _raw("999 Odd\r\nContent-Length: 0"), _raw("101 Switching\r\n")]
 

@@ -302,7 +302,7 @@ def test_a_second_answer_to_the_same_request_is_not_taken_for_the_next_one() -> 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_small_answer_does_not_unpack_to_a_large_one(layers: int, vendor: Vendor, monkeypatch: Any) -> None:
-    monkeypatch.setattr(hook_module, "LARGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(hook_module, "LARGEST_RESPONSE", 1_000_000)
     body = bytes(100_000_000)
     for _ in range(layers):
         body = gzip.compress(body)

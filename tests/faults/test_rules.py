@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_records.client.response import Answer
-from airflow_provider_records.client.transport import Request, Wire
+from airflow_provider_records.client.response import Response
+from airflow_provider_records.client.transport import Request, Transport
 from airflow_provider_records.evidence import authorization
 from airflow_provider_records.evidence import journal as journal_module
 from airflow_provider_records.evidence.approval import Approval
@@ -134,23 +134,23 @@ def wait_for_real(patch: Patch) -> None:
 
 
 def follow(patch: Patch) -> None:
-    send = Wire.send
+    send = Transport.send_once
 
-    def following(self: Wire, request: Request) -> Any:
-        answer = send(self, request)
-        while answer.get_redirect_location():
-            answer.drain_conn()
-            answer = send(self, replace(request, url=answer.headers["Location"]))
-        return answer
+    def following(self: Transport, request: Request) -> Any:
+        response = send(self, request)
+        while response.get_redirect_location():
+            response.drain_conn()
+            response = send(self, replace(request, url=response.headers["Location"]))
+        return response
 
-    patch.setattr(Wire, "send", following)
+    patch.setattr(Transport, "send_once", following)
 
 
 def any_object(patch: Patch) -> None:
     def get_object(self: EnaioHook, object_id: str, **_: Any) -> Any:
         url = self._object_url(object_id)
         return self.send(
-            "get_object", "GET", url, lambda answer: Page.from_json(answer.json()).objects[0], repeatable=True
+            "get_object", "GET", url, lambda response: Page.from_json(response.json()).objects[0], repeatable=True
         )
 
     patch.setattr(EnaioHook, "get_object", get_object)
@@ -215,7 +215,7 @@ RULES = [
     Rule("look after it was said", a_delete_that_is_only_said,
          lambda patch: patch.setattr(EnaioSystem, "verify", lambda _, __, outcome: outcome), "called destroyed"),
     Rule("credentials are not kept", echoed,
-         lambda patch: patch.setattr(Answer, "hide", lambda _, text: text), "a secret is in"),
+         lambda patch: patch.setattr(Response, "redact", lambda _, text: text), "a secret is in"),
 ]  # fmt: skip
 
 

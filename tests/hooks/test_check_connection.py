@@ -106,7 +106,7 @@ def test_what_is_wrong_is_said_in_words(desk: Desk, vendor: str, call: str, stat
     ("change", "words"),
     [
         ({"host": "https://nobody.invalid"}, "the host name is unknown"),
-        ({"host": "http://127.0.0.1:{free}"}, "nobody listens there"),
+        ({"host": "http://127.0.0.1:{free}"}, "nothing listens there"),
         ({"host": ""}, "field 'host' is empty"),
         ({"extra": {"timeout": "soon"}}, "field 'timeout' must be a number"),
         ({"extra": {"max_concurency": 2}}, "did you mean 'max_concurrency'"),

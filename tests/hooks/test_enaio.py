@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_records.client.hook import Answer
+from airflow_provider_records.client.hook import Response
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -171,7 +171,7 @@ def test_wrong_credentials_are_no_unknown_version(world: World) -> None:
     ],
 )
 def test_only_an_unmistakable_version_counts(body: str, expected: tuple[int, int, int] | None) -> None:
-    assert version_in(Answer("info", 200, {}, body)) == expected
+    assert version_in(Response("info", 200, {}, body)) == expected
 
 
 FORMS = ["serviceErrorCode", "errorCode", "code", "text", "html", "empty"]

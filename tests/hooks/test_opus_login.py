@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_records.client.hook import Answer
+from airflow_provider_records.client import fields
+from airflow_provider_records.client.hook import Response
 from airflow_provider_records.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -24,7 +25,7 @@ from airflow_provider_records.exceptions import (
     VendorError,
     WrongAddressError,
 )
-from airflow_provider_records.hooks.opus_login import IDENTITY_URL, read_token, token_url
+from airflow_provider_records.hooks.opus_login import read_token, token_url
 from airflow_provider_records.sandbox.message import Call
 from tests.client.raw_server import in_threads
 from tests.conftest import Serve
@@ -158,7 +159,7 @@ def test_a_wrong_field_is_named(desk: Desk, key: rsa.RSAPrivateKey, fields: dict
 
 
 def test_the_commercial_identity_service_is_the_default(desk: Desk) -> None:
-    assert token_url(desk.another(identity_url=None).settings) == IDENTITY_URL
+    assert token_url(desk.another(identity_url=None).settings) == fields.OPUS_IDENTITY_URL
 
 
 @pytest.mark.parametrize(
@@ -201,14 +202,14 @@ def test_without_a_token_nothing_is_destroyed(desk: Desk, status: int, body: Any
 )
 def test_an_odd_lifetime_does_not_harm(expires_in: Any, lifetime: float | None) -> None:
     text = json.dumps({"access_token": "eyJ", "expires_in": expires_in})
-    assert read_token(Answer("token", 200, {}, text)).lifetime == lifetime
+    assert read_token(Response("token", 200, {}, text)).lifetime == lifetime
 
 
 def test_errors_of_the_token_call_are_typed() -> None:
     with pytest.raises(NoAnswerError):
-        read_token(Answer("token", 408, {}, ""))
+        read_token(Response("token", 408, {}, ""))
     with pytest.raises(UnreadableAnswerError):
-        read_token(Answer("token", 200, {}, "{"))
+        read_token(Response("token", 200, {}, "{"))
 
 
 def test_many_threads_fetch_one_token(desk: Desk) -> None:

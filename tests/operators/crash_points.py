@@ -20,7 +20,7 @@ import tenacity
 from airflow.sdk import BaseOperator
 
 from airflow_provider_records.client.hook import VendorHook
-from airflow_provider_records.client.transport import Wire
+from airflow_provider_records.client.transport import Transport
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.evidence import journal as journal_module
 from airflow_provider_records.evidence.audit import take
@@ -164,7 +164,7 @@ def arm(vendor: str, death: Death | None, lease: float | None) -> Counter[str]:
 
     for name, act in (("write", Store.write), ("write_lines", dying(SUMMARY, Store.write_lines))):
         setattr(Store, name, dying(WRITE, act))
-    Wire.send = dying(REQUEST, Wire.send)  # type: ignore[method-assign]
+    Transport.send_once = dying(REQUEST, Transport.send_once)  # type: ignore[method-assign]
     return told
 
 

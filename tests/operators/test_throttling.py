@@ -14,7 +14,7 @@ import pytest
 import tenacity
 
 from airflow_provider_records.client.hook import VendorHook
-from airflow_provider_records.client.throttle import Pace
+from airflow_provider_records.client.throttle import CircuitBreaker, RateLimiter
 from airflow_provider_records.exceptions import DisposalIncompleteError, VendorError
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 from airflow_provider_records.retry import RecordsRetryPolicy
@@ -22,7 +22,7 @@ from tests.client.raw_server import free_port
 from tests.operators.factories import run
 from tests.operators.throttling import THREADS, Night, night
 
-BACKOFF, LONGEST_WAIT, SLOWEST = VendorHook.backoff, Pace.longest_wait, Pace.slowest
+BACKOFF, LONGEST_WAIT, SLOWEST = VendorHook.backoff, CircuitBreaker.longest_wait, RateLimiter.slowest
 VENDORS = pytest.mark.parametrize("vendor", ["enaio", "unifier", "opus"])
 
 Begin = Callable[..., Night]
@@ -43,17 +43,17 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
 def real(_no_backoff: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits as they are."""
     monkeypatch.setattr(VendorHook, "backoff", BACKOFF)
-    monkeypatch.setattr(Pace, "longest_wait", LONGEST_WAIT)
-    monkeypatch.setattr(Pace, "slowest", SLOWEST)
+    monkeypatch.setattr(CircuitBreaker, "longest_wait", LONGEST_WAIT)
+    monkeypatch.setattr(RateLimiter, "slowest", SLOWEST)
 
 
 @pytest.fixture
 def hasty(_no_backoff: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits as they are, but in a hundredth of the time."""
     monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_random_exponential(multiplier=0.005, max=0.3))
-    monkeypatch.setattr(Pace, "first_wait", 0.005)
-    monkeypatch.setattr(Pace, "longest_wait", 0.3)
-    monkeypatch.setattr(Pace, "patience", 1.2)
+    monkeypatch.setattr(CircuitBreaker, "first_wait", 0.005)
+    monkeypatch.setattr(CircuitBreaker, "longest_wait", 0.3)
+    monkeypatch.setattr(CircuitBreaker, "patience", 1.2)
 
 
 # A system that limits the rate
@@ -77,7 +77,7 @@ def test_a_limit_is_found_and_kept(begin: Begin, vendor: str, count: int, limit:
 
 @pytest.mark.usefixtures("real")
 def test_full_speed_comes_back_when_the_limit_is_lifted(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pace, "growth", 2.0)
+    monkeypatch.setattr(RateLimiter, "growth", 2.0)
     scene = begin("enaio", 400)
     limit = scene.fault(per_second=30, status=429, headers={"Retry-After": "1"}, act=False)
     with scene.after(120, lambda: scene.stage.faults.remove(limit)):
@@ -195,7 +195,7 @@ def test_nothing_is_attempted_where_nobody_listens(begin: Begin, vendor: str) ->
     counts = scene.carry_out(max_failure_rate=1.0)
     assert counts == {"not_attempted": 120}
     assert isinstance(scene.error, DisposalIncompleteError)
-    assert "nobody listens there" in str(scene.error)
+    assert "nothing listens there" in str(scene.error)
     assert scene.seconds < 10
 
 
@@ -300,7 +300,11 @@ def test_a_stop_ends_every_wait_within_a_second(begin: Begin, fault: dict[str, A
     scene.fault("*", skip=30, act=False, **fault)
     task = threading.Thread(target=lambda: scene.carry_out(max_failure_rate=1.0))
     task.start()
-    while scene.operator is None or "hook" not in scene.operator.__dict__ or not scene.operator.hook.pace.round:
+    while (
+        scene.operator is None
+        or "hook" not in scene.operator.__dict__
+        or not scene.operator.hook.throttle.generation
+    ):
         time.sleep(0.01)
     time.sleep(0.3)
     begun = time.monotonic()

@@ -14,7 +14,7 @@ from airflow.sdk._shared.secrets_masker import _secrets_masker
 from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_records.client import hook as hooks
-from airflow_provider_records.client.response import is_transient
+from airflow_provider_records.client.retry import is_transient
 from airflow_provider_records.client.settings import Settings
 from airflow_provider_records.exceptions import (
     ConfigurationError,
