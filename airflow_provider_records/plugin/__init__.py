@@ -1,4 +1,4 @@
-"""The page "Disposals" in Airflow's navigation. Loaded in every component, so it imports no more than it must."""
+"""The page "Disposals" in Airflow's navigation. Every component of Airflow loads this module, so it imports little."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ Message = MutableMapping[str, Any]
 
 
 def _icon(ink: str, paper: str) -> str:
-    """Return the sign above the page's name: a sheet and a seal, to be seen on both grounds that a theme has."""
+    """Return the page's icon, a sheet with a seal.
+
+    :param ink: colour of the lines.
+    :param paper: colour of the areas.
+    """
     return "data:image/svg+xml," + quote(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="{paper}" stroke="{ink}" stroke-width="1.8" '
         'stroke-linecap="round" stroke-linejoin="round">'
@@ -26,11 +30,11 @@ def _icon(ink: str, paper: str) -> str:
 async def page(
     scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
-    """Serve the page; an ASGI application that is imported where it is first asked, in the API server."""
+    """Serve the page. The ASGI application is imported at the first request, which only the API server receives."""
     try:
         from airflow_provider_records.plugin.app import app
     except ImportError as error:
-        # It uses what Airflow does not promise to keep: its database's models, and how its own API knows the user.
+        # The page uses parts of Airflow that are not a public interface: database models and the API's authentication.
         from starlette.responses import PlainTextResponse
 
         logging.getLogger(__name__).exception("The page Disposals does not fit this Airflow")
@@ -44,14 +48,14 @@ async def page(
 
 
 class DisposalsPlugin(AirflowPlugin):
-    """Puts the page into Airflow's navigation; Airflow shows it in a frame of its own origin."""
+    """Adds the page to Airflow's navigation. Airflow shows it in a frame of the same origin."""
 
     name = "records_disposals"
-    fastapi_apps = [{"name": "Disposals", "app": page, "url_prefix": "/records"}]  # noqa: RUF012 - as Airflow has it
+    fastapi_apps = [{"name": "Disposals", "app": page, "url_prefix": "/records"}]  # noqa: RUF012 - Airflow declares it so
     external_views = [  # noqa: RUF012
         {
             "name": "Disposals",
-            # relative, so that it holds below the path of [api] base_url too
+            # relative, so that it is correct below the path of [api] base_url, too
             "href": "records/",
             "destination": "nav",
             "nav_top_level": True,

@@ -1,4 +1,4 @@
-"""Who may see which nights: what Airflow's own auth manager says about the runs of their DAG."""
+"""What Airflow knows of runs, and which runs its auth manager lets a user read."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_records.evidence.store import safe_name
 
-_GOING = {"queued", "running"}
-_ASKING = ("awaiting_input", "deferred")
-_RECORDS = re.compile(r"Dispose of ([\d,]+) records?\?")
+_ACTIVE = {"queued", "running"}
+_WAITING = ("awaiting_input", "deferred")
+_SUBJECT = re.compile(r"Dispose of ([\d,]+) records?\?")
 
 
 @dataclass(frozen=True)
-class Run:
+class AirflowRun:
     """What Airflow knows of a DAG run.
 
     :param state: its state.
     :param due: when it was to run.
-    :param version: changes whenever it goes on; empty while it does.
+    :param version: changes whenever the run changes; empty while it is active.
     """
 
     run_id: str
@@ -43,19 +43,19 @@ class Run:
     version: str
 
     @property
-    def going(self) -> bool:
+    def active(self) -> bool:
         """Whether tasks of it run or will run."""
-        return self.state in _GOING
+        return self.state in _ACTIVE
 
 
 @dataclass(frozen=True)
-class Request:
-    """A task that waits until people have answered for a list.
+class PendingApproval:
+    """A task that waits for people to approve a list.
 
     :param map_index: -1 unless the task is mapped.
     :param digest: digest of the list.
-    :param records: how many are on it, as the request says; empty if it does not.
-    :param since: when they were asked, ISO 8601 in UTC.
+    :param records: number of records as the request's subject states it; empty if it does not.
+    :param since: when the request was made, ISO 8601 in UTC.
     """
 
     dag_id: str
@@ -70,9 +70,9 @@ class Request:
 def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[str]:
     """Return the DAGs whose runs a user may read.
 
-    A DAG that Airflow does not know (any more) may have been anybody's: its reader must be allowed to read it as a DAG
-    of no team, and of every team. It is asked for by its id: without one, an auth manager only says whether there is
-    any DAG to be listed (FAB: one will do).
+    A DAG that Airflow does not know (any more) may have belonged to any team: the user must be allowed to read it as
+    a DAG of no team and of every team. The auth manager is asked with the id of the DAG. Without an id, FAB's answers
+    only whether the user may read at least one DAG.
     """
     wanted = sorted(set(dag_ids))
     teams = DagModel.get_dag_id_to_team_name_mapping(wanted, session=session)
@@ -94,7 +94,7 @@ def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[st
     return {dag_id for dag_id in wanted if may_read(dag_id)}
 
 
-def runs(dag_ids: Iterable[str], session: Session, run_id: str | None = None) -> dict[tuple[str, str], Run]:
+def runs(dag_ids: Iterable[str], session: Session, run_id: str | None = None) -> dict[tuple[str, str], AirflowRun]:
     """Return what Airflow knows of the runs of DAGs, by DAG id and the name of the run's folder.
 
     :param run_id: only this run.
@@ -103,24 +103,25 @@ def runs(dag_ids: Iterable[str], session: Session, run_id: str | None = None) ->
     query = select(*columns).where(DagRun.dag_id.in_(sorted(dag_ids)))
     rows = session.execute(query if run_id is None else query.where(DagRun.run_id == run_id))
     return {
-        (dag_id, safe_name(run_id)): Run(run_id, state, due, "" if state in _GOING else f"{state} {changed}")
+        (dag_id, safe_name(run_id)): AirflowRun(run_id, state, due, "" if state in _ACTIVE else f"{state} {changed}")
         for dag_id, run_id, state, due, changed in rows
     }
 
 
-def version(run: Run | None) -> str:
-    """Return what changes whenever a run goes on; empty while it does.
+def version(run: AirflowRun | None) -> str:
+    """Return a value that changes whenever a run changes; empty while it is active.
 
-    One that Airflow does not know stays as it is, unless it is the run of another Airflow with the same evidence
-    store: it changes every hour.
+    A run that Airflow does not know may belong to another Airflow with the same evidence store. Its version changes
+    every hour.
     """
     return run.version if run else f"gone {time() // 3600:.0f}"
 
 
-def mentions(dag_id: str, run_id: str, digest: str, session: Session) -> bool:
-    """Tell whether a run handles a list: one of its tasks returned a reference to it, or asks people about it.
+def uses_list(dag_id: str, run_id: str, digest: str, session: Session) -> bool:
+    """Return whether a run uses a list: one of its tasks returned a reference to it or asks people to approve it.
 
-    Whatever else it says is no reason: a title or comment with the digest of another team's list would open that.
+    The digest in any other text does not count. Otherwise a title or comment with the digest of another team's list
+    would give access to that list.
 
     :param digest: digest of the list, ``sha256:`` + hex.
     """
@@ -130,7 +131,7 @@ def mentions(dag_id: str, run_id: str, digest: str, session: Session) -> bool:
         XComModel.key == XCOM_RETURN_KEY,
         cast(XComModel.value, Text).contains(digest),
     )
-    asked = (
+    forms = (
         select(HITLDetail.params)
         .join(TaskInstance, TaskInstance.id == HITLDetail.ti_id)
         .where(
@@ -139,14 +140,14 @@ def mentions(dag_id: str, run_id: str, digest: str, session: Session) -> bool:
             cast(HITLDetail.params, Text).contains(digest),
         )
     )
-    return any(digest in _referenced(value) for value in session.scalars(returned)) or any(
-        digest == asked_about(params) for params in session.scalars(asked)
+    return any(digest in _referenced_lists(value) for value in session.scalars(returned)) or any(
+        digest == form_digest(params) for params in session.scalars(forms)
     )
 
 
-def waiting(session: Session) -> list[Request]:
-    """Return the requests to approve a list that nobody has answered yet, of all DAGs, the oldest first."""
-    open_ones = (
+def pending_approvals(session: Session) -> list[PendingApproval]:
+    """Return the unanswered requests to approve a list, of all DAGs, the oldest first."""
+    unanswered = (
         select(
             TaskInstance.dag_id,
             TaskInstance.run_id,
@@ -157,11 +158,11 @@ def waiting(session: Session) -> list[Request]:
             HITLDetail.created_at,
         )
         .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
-        .where(HITLDetail.responded_at.is_(None), TaskInstance.state.in_(_ASKING))
+        .where(HITLDetail.responded_at.is_(None), TaskInstance.state.in_(_WAITING))
         .order_by(HITLDetail.created_at)
     )
     return [
-        Request(
+        PendingApproval(
             dag_id,
             run_id,
             task_id,
@@ -170,21 +171,21 @@ def waiting(session: Session) -> list[Request]:
             found.group(1) if found else "",
             since.astimezone(UTC).isoformat(),
         )
-        for dag_id, run_id, task_id, map_index, params, subject, since in session.execute(open_ones)
-        if (digest := asked_about(params)).startswith("sha256:")
-        for found in [_RECORDS.match(subject)]
+        for dag_id, run_id, task_id, map_index, params, subject, since in session.execute(unanswered)
+        if (digest := form_digest(params)).startswith("sha256:")
+        for found in [_SUBJECT.match(subject)]
     ]
 
 
-def asked_about(params: object) -> str:
-    """Return the digest of the list that a form of the approval operator is about; empty if it is another form."""
+def form_digest(params: object) -> str:
+    """Return the digest in a form of the approval operator; empty if it is another form."""
     value = params.get("manifest") if isinstance(params, Mapping) else None
     value = value.get("value") if isinstance(value, Mapping) else value
     return value if isinstance(value, str) else ""
 
 
-def _referenced(returned: object) -> set[str]:
-    """Return the digests of the lists that a task returned references to, one or several."""
+def _referenced_lists(returned: object) -> set[str]:
+    """Return the digests of all lists that a task's return value refers to."""
     try:
         value = json.loads(returned) if isinstance(returned, str) else returned
     except ValueError:

@@ -1,4 +1,4 @@
-"""Outcomes over time as columns, one strip a system; laid out here, drawn by the template."""
+"""Layout of the chart "Outcomes over time": one strip for each system, one column for each run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.reporting.bar import ORDER
 
 WIDTH, HEIGHT = 1000.0, 120.0
-_LEAST, _FEWEST = 2.5, 30
+_MIN_HEIGHT, _MIN_COLUMNS = 2.5, 30
 
 
 class Box(NamedTuple):
-    """One outcome of one night."""
+    """One outcome of one run."""
 
     kind: OutcomeKind
     top: float
@@ -21,12 +21,12 @@ class Box(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One night.
+    """One run.
 
-    :param night: its place among the nights of the chart.
+    :param run: its index among the runs of the chart.
     """
 
-    night: int
+    run: int
     left: float
     width: float
     boxes: Sequence[Box]
@@ -35,37 +35,37 @@ class Column(NamedTuple):
 class Strip(NamedTuple):
     """One system.
 
-    :param most: what the full height stands for.
+    :param maximum: number of records that the full height stands for.
     """
 
     system: str
-    most: int
+    maximum: int
     columns: Sequence[Column]
 
 
-def strips(nights: Sequence[Mapping[str, Mapping[str, int]]]) -> list[Strip]:
-    """Lay out nights from left to right.
+def strips(runs: Sequence[Mapping[str, Mapping[str, int]]]) -> list[Strip]:
+    """Lay out runs from left to right.
 
-    :param nights: number of records by system and result; the oldest night first.
+    :param runs: number of records by system and outcome; the oldest run first.
     """
-    slot = WIDTH / max(len(nights), _FEWEST)
+    slot = WIDTH / max(len(runs), _MIN_COLUMNS)
     found = []
-    for system in dict.fromkeys(system for night in nights for system in sorted(night)):
-        most = max(sum(night[system].values()) for night in nights if system in night)
+    for system in dict.fromkeys(system for run in runs for system in sorted(run)):
+        maximum = max(sum(run[system].values()) for run in runs if system in run)
         columns = [
-            Column(place, round(slot * (place + 0.14), 2), round(slot * 0.72, 2), _boxes(night[system], most))
-            for place, night in enumerate(nights)
-            if sum(night.get(system, {}).values())
+            Column(place, round(slot * (place + 0.14), 2), round(slot * 0.72, 2), _boxes(run[system], maximum))
+            for place, run in enumerate(runs)
+            if sum(run.get(system, {}).values())
         ]
         if columns:
-            found.append(Strip(system, most, columns))
+            found.append(Strip(system, maximum, columns))
     return found
 
 
-def _boxes(counts: Mapping[str, int], most: int) -> list[Box]:
-    """Stack the outcomes, what went well at the bottom; what is few stays visible, at the cost of what is most."""
+def _boxes(counts: Mapping[str, int], maximum: int) -> list[Box]:
+    """Stack the outcomes, the good ones at the bottom. Small numbers stay visible at the cost of the largest box."""
     shown = [kind for kind in reversed(ORDER) if counts[kind]]
-    heights = {kind: max(_LEAST, HEIGHT * counts[kind] / most) for kind in shown}
+    heights = {kind: max(_MIN_HEIGHT, HEIGHT * counts[kind] / maximum) for kind in shown}
     largest = max(shown, key=lambda kind: heights[kind])
     heights[largest] -= max(0.0, sum(heights.values()) - HEIGHT)
     boxes, bottom = [], HEIGHT

@@ -1,4 +1,4 @@
-"""A whole list of records, page by page: read once to check its digest, then only where it is looked at."""
+"""Reads a list of records page by page: once as a whole to check its digest, then only the pages that are shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = 200
 class Index:
     """Where the pages of a list begin.
 
-    :param starts: place of each page's first byte.
+    :param starts: offset of each page's first byte.
     :param count: number of records.
     """
 
@@ -29,7 +29,7 @@ class Index:
 
 
 class Lists:
-    """Reads the lists of an evidence store; may be used by several threads.
+    """Reads the lists of an evidence store. Thread-safe.
 
     :param store: the evidence store.
     """
@@ -60,21 +60,21 @@ class Lists:
         try:
             return [Record.from_item(json.loads(line)) for line in lines]
         except (ValueError, TypeError):
-            raise EvidenceError(f"{self.store.uri(self.name(digest))} is no list of records.") from None
+            raise EvidenceError(f"{self.store.uri(self.name(digest))} is not a list of records.") from None
 
     def _read_index(self, digest: str) -> Index:
-        """Read a list through.
+        """Read a whole list, check its digest and index its pages.
 
         :raises EvidenceError: it is missing or was changed.
         """
-        hashed, place, count, starts = hashlib.sha256(), 0, 0, [0]
+        hashed, offset, count, starts = hashlib.sha256(), 0, 0, [0]
         with self.store.open(self.name(digest)) as file:
             for line in file:
                 hashed.update(line)
-                place += len(line)
+                offset += len(line)
                 count += 1
                 if count % PAGE == 0:
-                    starts.append(place)
+                    starts.append(offset)
         if hashed.hexdigest() != digest:
             raise EvidenceError(f"The list {self.store.uri(self.name(digest))} was changed: its digest does not fit.")
         return Index(starts[:-1] if count and count % PAGE == 0 else starts, count)

@@ -1,7 +1,7 @@
-"""What the evidence store says about nights (the DAG runs that disposed of records), read for the page.
+"""Reads disposal runs (DAG runs that disposed of records) from the evidence store for the page "Disposals".
 
-Nothing here writes. Most files lie under the digest of their bytes or are published once, so that what was read of
-them is kept; what is asked of the store again and again is only which files a night has.
+Nothing here writes. Most files are named after the digest of their bytes or are written once, so their content is
+cached. Only the list of a run's files is requested again.
 """
 
 from __future__ import annotations
@@ -30,39 +30,39 @@ _ROOT = "disposals"
 _DESTROYED = canonical({"outcome": OutcomeKind.DESTROYED})[1:-1]
 _KEPT_JOURNALS = 32
 _LOG = logging.getLogger(__name__)
-_Given = ParamSpec("_Given")
-_Found = TypeVar("_Found")
+_Params = ParamSpec("_Params")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a try is that has not summed up yet.
+    """Progress of a try that has not written its summary yet.
 
-    :param system: the system; empty if the journal does not say.
-    :param counts: what is known of the list so far, by all tries.
-    :param in_air: records that were about to be called and have no answer yet.
-    :param total: records on the list; 0 if the journal does not say.
+    :param system: the system; empty if the journal does not name it.
+    :param counts: number of records by outcome so far, over all tries.
+    :param in_flight: number of records with an intent and no outcome yet.
+    :param total: number of records on the list; 0 if the journal does not name it.
     """
 
     system: str
     counts: Mapping[str, int]
-    in_air: int
+    in_flight: int
     total: int
 
     @property
     def known(self) -> int:
-        """Records with an outcome."""
+        """Number of records with an outcome."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True)
-class Part:
-    """One task instance of a night.
+class InstanceStatus:
+    """What one task instance of a disposal run did.
 
     :param task_id: its task.
     :param map_index: -1 unless it is mapped.
-    :param disposal: the summary of its newest try that wrote one.
-    :param progress: set if a newer try has not summed up yet.
+    :param disposal: the newest summary of its tries; None if no try has written one.
+    :param progress: set if a newer try has not written its summary yet.
     """
 
     task_id: str
@@ -72,18 +72,18 @@ class Part:
 
     @property
     def system(self) -> str:
-        """The system, empty if it is not known yet."""
+        """The system; empty if it is not known yet."""
         return self.disposal.system if self.disposal else self.progress.system if self.progress else ""
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What became of its records, as far as known."""
+        """Number of records by outcome, as far as known."""
         return self.progress.counts if self.progress else self.disposal.counts if self.disposal else {}
 
 
 @dataclass(frozen=True)
-class Task:
-    """What one task of a night did; all its mapped parts together.
+class TaskStatus:
+    """What one task of a disposal run did, over all its mapped instances.
 
     :param task_id: the task.
     :param system: the system.
@@ -92,43 +92,43 @@ class Task:
 
     task_id: str
     system: str
-    parts: Sequence[Part]
+    instances: Sequence[InstanceStatus]
 
     @property
     def disposals(self) -> list[Disposal]:
-        """The summaries that there are."""
-        return [part.disposal for part in self.parts if part.disposal]
+        """The summaries of its instances that have one."""
+        return [each.disposal for each in self.instances if each.disposal]
 
     @property
     def progress(self) -> Progress | None:
-        """How far it is, all parts together that have begun; None if each has summed up."""
-        going = [part.progress for part in self.parts if part.progress]
-        if not going:
+        """Progress over all instances that have begun; None if each of them has written its summary."""
+        unfinished = [each.progress for each in self.instances if each.progress]
+        if not unfinished:
             return None
-        done = sum(sum(part.counts.values()) for part in self.parts if not part.progress)
-        total = done + sum(each.total for each in going) if all(each.total for each in going) else 0
-        return Progress(self.system, self.counts, sum(each.in_air for each in going), total)
+        done = sum(sum(each.counts.values()) for each in self.instances if not each.progress)
+        total = done + sum(each.total for each in unfinished) if all(each.total for each in unfinished) else 0
+        return Progress(self.system, self.counts, sum(each.in_flight for each in unfinished), total)
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of records by result."""
-        return added(part.counts for part in self.parts)
+        """Number of records by outcome."""
+        return add_counts(each.counts for each in self.instances)
 
 
 @dataclass(frozen=True)
-class Night:
+class DisposalRun:
     """One DAG run that disposed of records.
 
     :param dag_id: its DAG.
     :param run_id: its id.
     :param tasks: its disposing tasks, in the order of their start.
-    :param problem: why something of its evidence cannot be read; empty if nothing is wrong.
-    :param certificate: what its certificate says; None if there is none or it was not read.
+    :param problem: why some of its evidence cannot be read; empty if all of it can.
+    :param certificate: the status that its certificate states; None if there is none or it was not read.
     """
 
     dag_id: str
     run_id: str
-    tasks: Sequence[Task] = ()
+    tasks: Sequence[TaskStatus] = ()
     problem: str = ""
     certificate: RunStatus | None = None
 
@@ -138,27 +138,27 @@ class Night:
         return [disposal for task in self.tasks for disposal in task.disposals]
 
     @property
-    def going(self) -> bool:
-        """Whether a try has not summed up: it is at it, or was interrupted."""
+    def unfinished(self) -> bool:
+        """Whether a try has not written its summary: it is running, or it was interrupted."""
         return any(task.progress for task in self.tasks)
 
     @property
     def systems(self) -> dict[str, dict[str, int]]:
-        """Number of records by system and result."""
+        """Number of records by system and outcome."""
         found: dict[str, list[Mapping[str, int]]] = {}
         for task in self.tasks:
             found.setdefault(task.system, []).append(task.counts)
-        return {system: added(counts) for system, counts in found.items()}
+        return {system: add_counts(counts) for system, counts in found.items()}
 
     @property
     def digests(self) -> set[str]:
-        """Digests of all lists that it carried out, or that were approved for it."""
+        """Digests of all lists that it carried out or that were approved for it."""
         return {digest for each in self.disposals for digest in (each.digest, *each.approved)}
 
 
 @dataclass(frozen=True)
-class Group:
-    """Records that were not destroyed for the same reason."""
+class ReasonGroup:
+    """Number of records with the same outcome and the same reason."""
 
     kind: OutcomeKind
     reason: str
@@ -166,105 +166,106 @@ class Group:
 
 
 @dataclass
-class _Watch:
-    """What was read of one journal; only its new segments are read the next time."""
+class _JournalState:
+    """State of one journal; only segments that are not applied yet are read the next time."""
 
-    seen: set[str] = field(default_factory=set)
-    results: dict[str, OutcomeKind] = field(default_factory=dict)
-    in_air: set[str] = field(default_factory=set)
+    applied: set[str] = field(default_factory=set)
+    outcomes: dict[str, OutcomeKind] = field(default_factory=dict)
+    in_flight: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def apply(self, segment: Segment) -> None:
-        self.seen.add(segment.name)
+        self.applied.add(segment.name)
         if segment.header["kind"] == INTENTS:
-            self.in_air |= {line["key"] for line in segment.lines}
+            self.in_flight |= {line["key"] for line in segment.lines}
         elif segment.header["kind"] == OUTCOMES:
             for line in segment.lines:
                 key, kind = line["key"], OutcomeKind(line["outcome"])
-                self.in_air.discard(key)
-                if kind.final or key not in self.results or not self.results[key].final:
-                    self.results[key] = kind
+                self.in_flight.discard(key)
+                if kind.final or key not in self.outcomes or not self.outcomes[key].final:
+                    self.outcomes[key] = kind
 
 
-class Nights:
-    """Reads the nights of an evidence store; may be used by several threads.
+class RunReader:
+    """Reads the disposal runs of an evidence store. Thread-safe.
 
     :param store: the evidence store.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._settled = lru_cache(4096)(self._tasks)
-        self._sealed = lru_cache(4096)(self._certificate)
+        self._cached_tasks = lru_cache(4096)(self._tasks)
+        self._cached_certificate = lru_cache(4096)(self._certificate)
         self._warn = lru_cache(4096)(_warn)
         self._disposal = lru_cache(8192)(lambda name: Disposal.read(store, store.uri(name)))
         self._approval = lru_cache(8192)(lambda uri: Approval.read(store, uri))
         self._header = lru_cache(1024)(self._read_header)
         self._groups = lru_cache(2048)(self._read_groups)
-        self._watch = lru_cache(_KEPT_JOURNALS)(lambda _: _Watch())
+        self._journal_state = lru_cache(_KEPT_JOURNALS)(lambda _: _JournalState())
 
     def dags(self) -> dict[str, str]:
-        """Return the DAGs that have nights: id by name of their folder, if the id is known."""
+        """Return the DAGs that have disposal runs: folder name to DAG id, without DAGs whose id is not known."""
         folders = self.store.children(_ROOT)
-        found = {name: self.guarded(name, "", self._text, _ROOT, name, "dag_id")[0] for name in folders}
+        found = {name: self.try_read(name, "", self._original_id, _ROOT, name, "dag_id")[0] for name in folders}
         return {name: text for name, text in found.items() if text}
 
     def runs(self, dag_id: str) -> list[str]:
-        """Return the names of the folders of a DAG's nights."""
+        """Return the folder names of a DAG's disposal runs."""
         return self.store.children(f"{_ROOT}/{safe_name(dag_id)}")
 
     def run_id(self, dag_id: str, folder: str) -> str:
-        """Return the run id that a folder is named after; empty if nothing says it.
+        """Return the run id that a folder is named after; empty if it is not known.
 
-        :raises EvidenceError: only a summary could say it, and none can be read.
+        :raises EvidenceError: only a summary can contain it, and no summary can be read.
         """
-        return self._text(f"{_ROOT}/{safe_name(dag_id)}", folder, "run_id")
+        return self._original_id(f"{_ROOT}/{safe_name(dag_id)}", folder, "run_id")
 
     def certified(self, dag_id: str) -> set[str]:
-        """Return the names of the folders of a DAG's nights that have a certificate."""
+        """Return the folder names of a DAG's disposal runs that have a certificate."""
         found = self.store.children(f"certificates/{safe_name(dag_id)}")
         return {name.removesuffix(".json") for name in found if name.endswith(".json")}
 
-    def read(self, dag_id: str, run_id: str, version: str = "", *, certified: bool = False) -> Night:
-        """Read a night; it has no tasks if there is nothing of it.
+    def read(self, dag_id: str, run_id: str, version: str = "", *, certified: bool = False) -> DisposalRun:
+        """Read a disposal run; it has no tasks if the store has no files of it.
 
-        :param version: changes whenever the run goes on; a night is read once a version. Empty: it may go on now.
-        :param certified: whether it has a certificate that is to be read as well.
+        :param version: changes whenever the run changes; a run is read once for each version. Empty: the run is active
+            and is not cached.
+        :param certified: whether to read its certificate, too.
         """
-        look = self._settled if version else self._tasks
-        tasks, problem = self.guarded(dag_id, run_id, look, dag_id, run_id, version)
+        read_tasks = self._cached_tasks if version else self._tasks
+        tasks, problem = self.try_read(dag_id, run_id, read_tasks, dag_id, run_id, version)
         status = None
         if certified and not problem:
-            sealed = self._sealed if version else self._certificate
-            status, problem = self.guarded(dag_id, run_id, sealed, dag_id, run_id, version)
-        return Night(dag_id, run_id, tasks or (), problem, status)
+            read_certificate = self._cached_certificate if version else self._certificate
+            status, problem = self.try_read(dag_id, run_id, read_certificate, dag_id, run_id, version)
+        return DisposalRun(dag_id, run_id, tasks or (), problem, status)
 
-    def guarded(
+    def try_read(
         self,
         dag_id: str,
         run_id: str,
-        look: Callable[_Given, _Found],
-        *args: _Given.args,
-        **kwargs: _Given.kwargs,
-    ) -> tuple[_Found | None, str]:
-        """Look at something of one night; whatever fails there is told, so that it hides no other night.
+        read: Callable[_Params, _Result],
+        *args: _Params.args,
+        **kwargs: _Params.kwargs,
+    ) -> tuple[_Result | None, str]:
+        """Read something of one run. An error is returned, not raised, so that it does not hide the other runs.
 
         :param dag_id: its DAG.
-        :param run_id: its id; empty: it is about the whole DAG.
-        :param look: what to call with the arguments that follow.
-        :return: what it returned, None if it failed; and why it failed, in words that people who may see the night may
-            read, empty if it did not.
+        :param run_id: its id; empty: the call concerns the whole DAG.
+        :param read: called with the arguments that follow.
+        :return: its result, None if it failed; and the error message, empty if it did not fail. The message contains
+            nothing that a reader of the run may not see.
         """
         try:
-            return look(*args, **kwargs), ""
-        except Exception as error:  # noqa: BLE001 - a fault of this program must not hide other nights either
+            return read(*args, **kwargs), ""
+        except Exception as error:  # noqa: BLE001 - a bug in this package must not hide the other runs either
             known = isinstance(error, RecordsError)
             self._warn(dag_id, run_id, f"{type(error).__name__}: {error}", known)
             fault = f"Its evidence could not be read ({type(error).__name__}); the API server's log says more."
             return None, self.store.conceal(str(error)) if known else fault
 
     def approvals(self, disposals: Iterable[Disposal]) -> list[Approval]:
-        """Return who approved what these disposals carried out, each person once a list, in the order of time.
+        """Return the approvals of these disposals, each approver once for each list, in the order of time.
 
         :raises EvidenceError: an approval is missing or was changed.
         """
@@ -275,16 +276,16 @@ class Nights:
         }
         return sorted(found.values(), key=lambda approval: approval.approved_at)
 
-    def groups(self, disposals: Iterable[Disposal]) -> list[Group]:
-        """Group what was not destroyed by its reason, the most frequent first.
+    def groups(self, disposals: Iterable[Disposal]) -> list[ReasonGroup]:
+        """ReasonGroup the records that were not destroyed by outcome and reason, the most frequent first.
 
-        :raises EvidenceError: the outcomes are missing or are none.
+        :raises EvidenceError: the outcomes are missing or are not a file of outcomes.
         """
         found: Counter[tuple[OutcomeKind, str]] = Counter()
         for disposal in disposals:
             if sum(disposal.counts.values()) != disposal.counts[OutcomeKind.DESTROYED]:
                 found.update(self._groups(self.store.name(disposal.outcomes)))
-        return [Group(kind, reason, count) for (kind, reason), count in found.most_common()]
+        return [ReasonGroup(kind, reason, count) for (kind, reason), count in found.most_common()]
 
     def certificate(self, dag_id: str, run_id: str, suffix: str) -> str:
         """Return the name of a run's certificate.
@@ -296,10 +297,13 @@ class Nights:
     def _certificate(self, dag_id: str, run_id: str, _version: str) -> RunStatus:
         return RunStatus.from_document(certificate.read(self.store, certificate.file_name(dag_id, run_id)))
 
-    def _text(self, folder: str, name: str, fact: str) -> str:
-        """Return the text that a folder's name was made of; names that had to be cut are found in the summaries."""
+    def _original_id(self, folder: str, name: str, member: str) -> str:
+        """Return the id that a folder is named after; an id that is too long for a name is read from a summary.
+
+        :param member: the member of a summary's provenance that holds the id.
+        """
         if not name.isascii():
-            return ""  # no folder of ours
+            return ""  # this package writes ASCII names only
         text = unquote(name)
         if safe_name(text) == name:
             return text
@@ -308,7 +312,7 @@ class Nights:
             if not file.endswith("/disposal.json"):
                 continue
             try:
-                text = str(self._disposal(file).made[fact])
+                text = str(self._disposal(file).made[member])
             except EvidenceError as error:
                 problem = error
                 continue
@@ -317,45 +321,49 @@ class Nights:
             raise problem
         return ""
 
-    def _tasks(self, dag_id: str, run_id: str, _version: str) -> list[Task]:
+    def _tasks(self, dag_id: str, run_id: str, _version: str) -> list[TaskStatus]:
         folder = f"{_ROOT}/{safe_name(dag_id)}/{safe_name(run_id)}"
-        parts: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+        files: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
         for name in self.store.names(folder):
             task, index, *rest = [*name.removeprefix(f"{folder}/").split("/"), ""]
-            summaries, segments = parts.setdefault((task, index), ([], []))
+            summaries, segments = files.setdefault((task, index), ([], []))
             if len(rest) == 3 and rest[1] == "disposal.json":
                 summaries.append(name)
             elif len(rest) == 4 and rest[0] == "journal":
                 segments.append(name)
-        tasks: dict[str, list[Part]] = {}
-        for (task, index), (summaries, segments) in parts.items():
-            part = self._part(f"{folder}/{task}/{index}", task, index, summaries, segments)
-            if part.disposal or part.progress:
-                tasks.setdefault(part.task_id, []).append(part)
+        tasks: dict[str, list[InstanceStatus]] = {}
+        for (task, index), (summaries, segments) in files.items():
+            instance = self._instance(f"{folder}/{task}/{index}", task, index, summaries, segments)
+            if instance.disposal or instance.progress:
+                tasks.setdefault(instance.task_id, []).append(instance)
         found = [
-            Task(
+            TaskStatus(
                 task_id,
-                next((part.system for part in group if part.system), ""),
-                sorted(group, key=lambda part: part.map_index),
+                next((each.system for each in instances if each.system), ""),
+                sorted(instances, key=lambda each: each.map_index),
             )
-            for task_id, group in tasks.items()
+            for task_id, instances in tasks.items()
         ]
-        # One that has no summary yet has begun last.
+        # A task without a summary started last.
         return sorted(found, key=lambda task: min((each.started_at for each in task.disposals), default="~"))
 
-    def _part(self, folder: str, task: str, index: str, summaries: Sequence[str], segments: Sequence[str]) -> Part:
-        newest = max((self._disposal(name) for name in summaries), key=_tries, default=None)
+    def _instance(
+        self, folder: str, task: str, index: str, summaries: Sequence[str], segments: Sequence[str]
+    ) -> InstanceStatus:
+        newest = max((self._disposal(name) for name in summaries), key=_try_order, default=None)
         progress = None
         sessions = sorted({name.split("/")[-2] for name in segments}, reverse=True)
-        if sessions and not _summed_up(sessions, summaries):
-            opened = next(filter(None, (self._opened(f"{folder}/journal/{session}") for session in sessions)), None)
-            if opened and (newest is None or (opened["started"], opened["try"]) > _tries(newest)[:2]):
+        if sessions and not _is_summarized(sessions, summaries):
+            opened = next(
+                filter(None, (self._session_header(f"{folder}/journal/{session}") for session in sessions)), None
+            )
+            if opened and (newest is None or (opened["started"], opened["try"]) > _try_order(newest)[:2]):
                 progress = self._progress(f"{folder}/journal", segments, opened)
         task_id = str(newest.made.get("task_id", "")) if newest else unquote(task)
-        return Part(task_id, int(index) if index.lstrip("-").isdigit() else -1, newest, progress)
+        return InstanceStatus(task_id, int(index) if index.lstrip("-").isdigit() else -1, newest, progress)
 
-    def _opened(self, session: str) -> Mapping[str, Any]:
-        """Return what a session said when it began; empty if its beginning was not published whole."""
+    def _session_header(self, session: str) -> Mapping[str, Any]:
+        """Return the header of a session's first segment; empty if that segment is missing or incomplete."""
         try:
             return self._header(f"{session}/000000-open.jsonl")
         except LookupError:
@@ -363,20 +371,20 @@ class Nights:
 
     def _read_header(self, name: str) -> Mapping[str, Any]:
         if not self.store.exists(name) or (segment := parse(name, self.store.read(name))) is None:
-            raise LookupError(name)  # not to be remembered: it may come
+            raise LookupError(name)  # an exception is not cached: the segment may be written later
         return segment.header
 
     def _progress(self, journal: str, segments: Iterable[str], opened: Mapping[str, Any]) -> Progress:
-        watch: _Watch = self._watch(journal)
-        with watch.lock:
-            for name in sorted(set(segments) - watch.seen):
+        state: _JournalState = self._journal_state(journal)
+        with state.lock:
+            for name in sorted(set(segments) - state.applied):
                 if (segment := parse(name, self.store.read(name))) is not None:
-                    watch.apply(segment)
-            counts = Counter(watch.results.values())
+                    state.apply(segment)
+            counts = Counter(state.outcomes.values())
             return Progress(
                 str(opened.get("system", "")),
                 {str(kind): counts[kind] for kind in OutcomeKind},
-                len(watch.in_air),
+                len(state.in_flight),
                 int(opened.get("records", 0)),
             )
 
@@ -384,19 +392,21 @@ class Nights:
         found: Counter[tuple[OutcomeKind, str]] = Counter()
         with self.store.open(name) as file:
             for line in file:
-                # An unescaped quote cannot lie within a JSON text, so this tells the lines apart unparsed.
+                # A JSON string contains no unescaped quote, so this finds destroyed records without parsing the line.
                 if _DESTROYED in line:
                     continue
                 try:
                     fields = json.loads(line)
                     found[OutcomeKind(fields["outcome"]), str(fields.get("reason", ""))] += 1
                 except (ValueError, TypeError, KeyError, AttributeError):
-                    raise EvidenceError(f"The outcomes at {name} were changed, or are none.") from None
+                    raise EvidenceError(
+                        f"The outcomes at {name} were changed, or are not a file of outcomes."
+                    ) from None
         return found
 
 
-def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Add up counts by result."""
+def add_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Add up counts by outcome."""
     found = dict.fromkeys(map(str, OutcomeKind), 0)
     for each in counts:
         for kind, number in each.items():
@@ -409,16 +419,16 @@ def _warn(dag_id: str, run_id: str, problem: str, known: bool) -> None:
     _LOG.warning("%s DAG %r cannot be read: %s", what, dag_id, problem, exc_info=not known)
 
 
-def _summed_up(sessions: Sequence[str], summaries: Sequence[str]) -> bool:
-    """Tell by the names alone that the newest session's try has summed up; if they do not say it, it is looked up.
+def _is_summarized(sessions: Sequence[str], summaries: Sequence[str]) -> bool:
+    """Return whether file names alone show that the newest session's try has written its summary.
 
-    :param sessions: newest first; each is named after its place, its try, and at random.
+    :param sessions: newest first; each name consists of a sequence number, the try number and a random part.
     """
     newest = sessions[0].split("-")[1:2]
     opened = sum(session.split("-")[1:2] == newest for session in sessions)
     return sum(name.split("/")[-2].split("-")[1:2] == newest for name in summaries) >= opened
 
 
-def _tries(disposal: Disposal) -> tuple[str, int, str]:
-    """What orders the summaries of a task instance; a run that was created anew under its id starts over with 1."""
+def _try_order(disposal: Disposal) -> tuple[str, int, str]:
+    """Return the sort key of a task instance's summaries; a run that is recreated under its id restarts at try 1."""
     return str(disposal.made.get("run_started_at", "")), int(disposal.made.get("try_number", 0)), disposal.ended_at

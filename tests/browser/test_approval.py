@@ -12,7 +12,7 @@ from airflow_provider_records.reporting.verify import verify
 from tests.browser.conftest import SignIn, Site, look
 
 pytestmark = pytest.mark.system
-NIGHT, HOSTILE = "records_nightly_approval", "approval_hostile"
+TWO_PEOPLE, HOSTILE = "records_nightly_approval", "approval_hostile"
 
 
 def request(site: Site, dag: str, run_id: str, task_id: str) -> dict[str, Any]:
@@ -51,13 +51,13 @@ def ended(site: Site, dag: str, run_id: str) -> dict[str, str]:
 
 
 def test_two_people_approve_all_but_one(site: Site, sign_in: SignIn) -> None:
-    run_id = site.api().trigger(NIGHT)
-    digest = request(site, NIGHT, run_id, "review")["params"]["manifest"]["value"]
+    run_id = site.api().trigger(TWO_PEOPLE)
+    digest = request(site, TWO_PEOPLE, run_id, "review")["params"]["manifest"]["value"]
     records = site.manifest(digest)
     live = site.stage.parts["enaio"].state()["live"]
     kept = next(item for item in records if item["target_id"] in live)
     page = sign_in("reviewer_1")
-    open_form(page, NIGHT, run_id, "review")
+    open_form(page, TWO_PEOPLE, run_id, "review")
     expect(page.get_by_text(f"{len(records)} records").first).to_be_visible()
     expect(page.get_by_text(digest, exact=True)).to_be_visible()
     expect(page.get_by_role("cell", name=kept["key"], exact=True)).to_be_visible()
@@ -74,23 +74,23 @@ def test_two_people_approve_all_but_one(site: Site, sign_in: SignIn) -> None:
     field(page, "comment").fill("Looked at all of it.")
     look(page, "approval-filled")
     answer(page, "Approve")
-    asked = request(site, NIGHT, run_id, "confirm")
+    asked = request(site, TWO_PEOPLE, run_id, "confirm")
     assert [user["id"] for user in asked["assigned_users"]] == ["reviewer_2"]
     assert asked["params"]["manifest"]["value"] != digest
     page = sign_in("reviewer_2")
-    open_form(page, NIGHT, run_id, "confirm")
+    open_form(page, TWO_PEOPLE, run_id, "confirm")
     expect(page.get_by_text("Approved already")).to_be_visible()
     expect(page.get_by_text("the court wants it")).to_be_visible()
     expect(field(page, "withhold")).to_have_value("")
     look(page, "approval-confirm")
     answer(page, "Approve")
-    assert set(ended(site, NIGHT, run_id).values()) == {"success"}
+    assert set(ended(site, TWO_PEOPLE, run_id).values()) == {"success"}
     assert kept["target_id"] in site.stage.parts["enaio"].state()["live"]
     assert len(set(site.stage.effects("enaio", "destroyed"))) > 40
-    page.goto(f"/dags/{NIGHT}/runs/{run_id}/tasks/review/required_actions")
+    page.goto(f"/dags/{TWO_PEOPLE}/runs/{run_id}/tasks/review/required_actions")
     expect(page.get_by_text("reviewer_1")).to_be_visible()
     look(page, "approval-answered")
-    (path,) = site.evidence.glob(f"certificates/{NIGHT}/*.json")
+    (path,) = site.evidence.glob(f"certificates/{TWO_PEOPLE}/*.json")
     report = verify(path)
     assert report.ok, report.problem
 

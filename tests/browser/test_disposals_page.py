@@ -1,4 +1,4 @@
-"""The page "Disposals" in Airflow's own UI: from the navigation, while a night runs, and afterwards."""
+"""The page "Disposals" in Airflow's own UI: from the navigation, while a run is active, and afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.system
 LONG = 120_000
 """Milliseconds; a machine that runs all tests at once may need them to show a first page."""
 expect.set_options(timeout=LONG)
-DAG, FOLLOWER = "page_night", "page_follower"
+DAG, FOLLOWER = "page_run", "page_follower"
 MISSING = "9999999"
 AROUND = """paper => {
     const brush = document.createElement("canvas").getContext("2d");
@@ -71,7 +71,7 @@ def trigger(site: Site, objects: list[str]) -> str:
     return str(made["dag_run_id"])
 
 
-def test_a_night_is_followed_and_found_again(site: Site, sign_in: SignIn, objects: list[str], slow: None) -> None:
+def test_a_run_is_followed_and_found_again(site: Site, sign_in: SignIn, objects: list[str], slow: None) -> None:
     api = site.api()
     api.wait_for_dag(FOLLOWER)
     page = patient(sign_in("viewer"))
@@ -80,24 +80,24 @@ def test_a_night_is_followed_and_found_again(site: Site, sign_in: SignIn, object
     page.get_by_role("link", name="Disposals").click()
     shown = frame(page)
     expect(shown.get_by_role("heading", name="Disposals", exact=True)).to_be_visible()
-    # A night appears when its disposing task has begun.
+    # A run appears when its disposing task has begun.
     wait(lambda: list((site.evidence / f"disposals/{DAG}").glob("*/delete/-1/journal/*/*outcomes*")), site.told)
     page.reload()
     bar = shown.get_by_role("progressbar").first
     expect(bar).to_have_attribute("aria-valuetext", re.compile(r"^[1-9]\d* of 12 records"))
     look(page, "disposals-running")
-    # It follows the night by itself.
+    # The page updates itself.
     expect(shown.get_by_role("row").filter(has_text=run_id)).to_contain_text("Complete")
     expect(shown.get_by_role("progressbar")).to_have_count(0)
     row = shown.get_by_role("row").filter(has_text=run_id)
     expect(row).to_contain_text("10 destroyed, 1 already gone, 1 blocked")
     look(page, "disposals")
 
-    # Into the night, whose address can be opened again.
+    # The page of the run, whose address can be opened again.
     row.get_by_role("link").first.click()
     expect(shown.get_by_role("heading", name="enaio: 12 records")).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/plugin/disposals/records/run\?dag_id=page_night"))
-    look(page, "disposals-night")
+    expect(page).to_have_url(re.compile(r"/plugin/disposals/records/run\?dag_id=page_run"))
+    look(page, "disposals-run")
     page.goto(page.url)
     expect(shown.get_by_role("heading", name="enaio: 12 records")).to_be_visible()
 

@@ -1,4 +1,4 @@
-"""Airflow's API server in this process, with its real auth manager, two teams, and an evidence store of many nights."""
+"""Airflow's API server in this process, with its real auth manager, two teams, and an evidence store of many runs."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
     return Store(f"file://{tmp_path}/evidence")
 
 
-def run_id(night: int) -> str:
-    """Return the run id of a night, counted from the newest."""
-    return f"scheduled__{(BEGIN - timedelta(days=night)).isoformat()}"
+def run_id(age: int) -> str:
+    """Return the run id of the run this many days before the newest."""
+    return f"scheduled__{(BEGIN - timedelta(days=age)).isoformat()}"
 
 
 def facts(task: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def facts(task: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> dict[s
     return {**evidence_factory.facts(task, run=run or run_id(0)), "dag_id": dag_id, **more}
 
 
-def one_night(
+def dispose(
     store: Store,
     *,
     run: str = "",
@@ -128,7 +128,7 @@ def one_night(
     results: Mapping[str, OutcomeKind] | None = None,
     certified: bool = True,
 ) -> list[Disposal]:
-    """Carry out a night: deleted in enaio, marked in Opus, certified."""
+    """Carry out a run: deleted in enaio, marked in Opus, certified."""
     manifest = Manifest.write(store, records if records is not None else evidence_factory.records(9))
     approvals = evidence_factory.approve(store, manifest, *people) if people else []
     system = evidence_factory.Told(results)
@@ -144,7 +144,7 @@ def one_night(
     return found
 
 
-def know_runs(nights: Iterable[int], state: str = "success", *, run: str = "", dag_id: str = DAG) -> None:
+def know_runs(ages: Iterable[int], state: str = "success", *, run: str = "", dag_id: str = DAG) -> None:
     """Let Airflow's database know runs."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
@@ -152,12 +152,12 @@ def know_runs(nights: Iterable[int], state: str = "success", *, run: str = "", d
     from airflow.utils.types import DagRunType
 
     with create_session() as session:
-        for night in nights:
-            due = BEGIN - timedelta(days=night)
+        for age in ages:
+            due = BEGIN - timedelta(days=age)
             session.add(
                 DagRun(
                     dag_id=dag_id,
-                    run_id=run or run_id(night),
+                    run_id=run or run_id(age),
                     run_type=DagRunType.MANUAL,
                     state=DagRunState(state),
                     run_after=due,
@@ -166,9 +166,9 @@ def know_runs(nights: Iterable[int], state: str = "success", *, run: str = "", d
             )
 
 
-def know_run(night: int, state: str = "success", *, run: str = "", dag_id: str = DAG) -> None:
+def know_run(age: int, state: str = "success", *, run: str = "", dag_id: str = DAG) -> None:
     """Let Airflow's database know a run."""
-    know_runs([night], state, run=run, dag_id=dag_id)
+    know_runs([age], state, run=run, dag_id=dag_id)
 
 
 def store_task(session: Any, task_id: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> tuple[int, uuid.UUID]:
@@ -235,10 +235,10 @@ def begin(store: Store, manifest: Manifest, made: Mapping[str, Any]) -> Journal:
     )
 
 
-def many_nights(store: Store, number: int, records: int = 200) -> None:
-    """Make an evidence store of many nights; each is like one of a few that were carried out.
+def many_runs(store: Store, number: int, records: int = 200) -> None:
+    """Make an evidence store of many runs; each is like one of a few that were carried out.
 
-    Some of them were refused records, or had failures that no later try cured.
+    Some of them have blocked records, or failures that no later try resolved.
     """
     listed = evidence_factory.records(records)
     patterns = []
@@ -250,7 +250,7 @@ def many_nights(store: Store, number: int, records: int = 200) -> None:
             **dict.fromkeys(keys[blocked : blocked + failed], OutcomeKind.FAILED),
             **dict.fromkeys(keys[len(keys) - place :], OutcomeKind.ABSENT),
         }
-        deleted, marked = one_night(store, run=run, records=these, results=results)
+        deleted, marked = dispose(store, run=run, records=these, results=results)
         left = {OutcomeKind.BLOCKED: blocked, OutcomeKind.FAILED: failed, OutcomeKind.ABSENT: place}
         gone = {OutcomeKind.DESTROYED: len(keys) - blocked - failed - place}
         none = dict.fromkeys(map(str, OutcomeKind), 0)
@@ -268,10 +268,10 @@ def many_nights(store: Store, number: int, records: int = 200) -> None:
 
 
 def _copy(store: Store, root: Path, patterns: list[tuple[str, list[Disposal]]], number: int) -> None:
-    for night in range(number):
-        pattern, found = patterns[(night * 7 + night // 11) % len(patterns)]
-        run = run_id(night)
-        begun = BEGIN - timedelta(days=night)
+    for age in range(number):
+        pattern, found = patterns[(age * 7 + age // 11) % len(patterns)]
+        run = run_id(age)
+        begun = BEGIN - timedelta(days=age)
         document = json.loads(store.read(certificate.file_name(DAG, pattern)))
         for disposal, entry in zip(found, document["disposals"], strict=True):
             old = root / evidence_factory.folder(disposal.made)

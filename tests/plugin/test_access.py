@@ -13,7 +13,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import access
 from tests.evidence import evidence_factory
-from tests.plugin.conftest import DAG, OTHER, Client, ask, facts, form, know_run, one_night, run_id, store_task
+from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, facts, form, know_run, run_id, store_task
 
 SECRET = "nobody may read this"
 
@@ -30,8 +30,8 @@ def paths(store: Store, dag_id: str = DAG, run: str = "") -> list[str]:
     ]
 
 
-def test_who_may_read_the_dag_sees_everything_of_its_nights(store: Store, sign_in: Client) -> None:
-    one_night(store)
+def test_who_may_read_the_dag_sees_everything_of_its_runs(store: Store, sign_in: Client) -> None:
+    dispose(store)
     for user in ("anna", "admin"):
         client = sign_in(user)
         assert run_id(0) in client.get("/records/").text
@@ -40,7 +40,7 @@ def test_who_may_read_the_dag_sees_everything_of_its_nights(store: Store, sign_i
 
 
 def test_who_may_not_read_the_dag_sees_nothing_of_them(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     bert = sign_in("bert")
     overview = bert.get("/records/")
     assert overview.status_code == 200
@@ -53,7 +53,7 @@ def test_who_may_not_read_the_dag_sees_nothing_of_them(store: Store, sign_in: Cl
 
 
 def test_who_is_not_signed_in_is_led_to_the_login(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     nobody = sign_in("")
     for path in ("/records/", *paths(store)):
         answer = nobody.get(path)
@@ -66,7 +66,7 @@ def test_who_is_not_signed_in_is_led_to_the_login(store: Store, sign_in: Client)
 
 
 def test_a_token_that_is_none_opens_nothing(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     for token in ("", "none", "a.b.c"):
         nobody = sign_in("")
         nobody.cookies.set("_token", token)
@@ -77,7 +77,7 @@ def test_a_token_that_is_none_opens_nothing(store: Store, sign_in: Client) -> No
 
 
 def test_a_token_in_the_header_does_as_well_as_the_cookie(store: Store, sign_in: Client, server: Any) -> None:
-    one_night(store)
+    dispose(store)
     client = sign_in("")
     login = {"username": "anna", "password": server.state.passwords["anna"]}
     token = client.post("/auth/token", json=login).json()["access_token"]
@@ -86,8 +86,8 @@ def test_a_token_in_the_header_does_as_well_as_the_cookie(store: Store, sign_in:
 
 
 def test_a_list_of_another_dag_is_not_shown_as_one_of_mine(store: Store, sign_in: Client) -> None:
-    one_night(store)
-    one_night(store, dag_id=OTHER, records=[{"key": "foreign-1", "title": SECRET}])
+    dispose(store)
+    dispose(store, dag_id=OTHER, records=[{"key": "foreign-1", "title": SECRET}])
     foreign = Manifest.write(store, [{"key": "foreign-1", "title": SECRET}]).digest.removeprefix("sha256:")
     anna = sign_in("anna")
     for where in (f"dag_id={DAG}&run_id={quote(run_id(0), safe='')}", f"dag_id={DAG}", f"dag_id={OTHER}", ""):
@@ -168,7 +168,7 @@ def test_a_digest_in_a_free_text_opens_no_list(store: Store, sign_in: Client, su
 
 
 def test_a_dag_that_airflow_does_not_know_any_more_is_for_those_who_may_read_all(store: Store, sign_in: Client) -> None:
-    one_night(store, dag_id="deleted_dag")
+    dispose(store, dag_id="deleted_dag")
     assert "deleted_dag" in sign_in("admin").get("/records/").text
     for user in ("anna", "bert"):
         assert "deleted_dag" not in sign_in(user).get("/records/").text
@@ -214,7 +214,7 @@ def test_rights_to_one_dag_and_to_runs_open_no_other_dag(server: Any, monkeypatc
 
 
 def test_nothing_can_be_changed(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     admin = sign_in("admin")
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         for path in ("/records/", *paths(store)):
@@ -255,7 +255,7 @@ ESCAPES = [
 
 
 def test_no_name_leads_out_of_the_lists(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     for name in ("secret", "manifests/secret", f"manifests/{'a' * 63}", f"manifests/{'A' * 64}"):
         store.write(f"{name}.jsonl", SECRET.encode())
     # What a task returns may hold anything, so that the run "knows" each of these lists.
@@ -281,7 +281,7 @@ IDS = [
 
 
 def test_no_id_leads_out_of_the_certificates(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     for name in ("secret", "x", "certificates/secret", "certificates/x", "disposals/x"):
         for suffix in ("html", "json"):
             store.write(f"{name}.{suffix}", SECRET.encode())

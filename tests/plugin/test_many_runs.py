@@ -1,4 +1,4 @@
-"""A thousand nights: what the page asks of the store, and how long it takes."""
+"""A thousand runs: what the page asks of the store, and how long it takes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import access
-from tests.plugin.conftest import DAG, Client, know_run, know_runs, many_nights, one_night, run_id, set_state
+from tests.plugin.conftest import DAG, Client, dispose, know_run, know_runs, many_runs, run_id, set_state
 
-NIGHTS = 1000
+RUNS = 1000
 
 
 @pytest.fixture
@@ -43,12 +43,12 @@ def _counted(found: Counter[str], name: str, real: Any) -> Any:
     return count
 
 
-@pytest.mark.parametrize("known", [NIGHTS, 0], ids=["known", "forgotten"])
-def test_a_thousand_nights(
+@pytest.mark.parametrize("known", [RUNS, 0], ids=["known", "forgotten"])
+def test_a_thousand_runs(
     store: Store, sign_in: Client, asked: Counter[str], monkeypatch: pytest.MonkeyPatch, known: int
 ) -> None:
     monkeypatch.setattr(access, "time", lambda: 3_599_999.0)
-    many_nights(store, NIGHTS, records=100)
+    many_runs(store, RUNS, records=100)
     know_runs(range(known))
     anna = sign_in("anna")
     seconds, counts = [], []
@@ -58,28 +58,28 @@ def test_a_thousand_nights(
         answer = anna.get("/records/", params={"page": page})
         seconds.append(time.perf_counter() - began)
         counts.append(Counter(asked))
-        assert answer.text.count('<tr id="night-') == 100
+        assert answer.text.count('<tr id="run-') == 100
         assert "of 1,000, newest first" in answer.text
-        assert answer.text.count("<small>the 100 nights of this page, of 1,000</small>") == 2
+        assert answer.text.count("<small>the 100 runs of this page, of 1,000</small>") == 2
         ends = [answer.text.count(f'<span class="state {level}">') for level in ("done", "partly", "open")]
         assert sum(ends) == 100
         assert all(number >= 15 for number in ends)
     print(f"first {seconds[0]:.2f} s, second {seconds[1]:.2f} s, last page {seconds[2]:.2f} s; {counts}")
     first, second, _ = counts
-    # Each night is listed once; its two summaries and its certificate are read once, and the outcomes where something
+    # Each run is listed once; its two summaries and its certificate are read once, and the outcomes where something
     # was left.
     assert first["names"] == 100
     assert first["open"] <= 410
     assert first["children"] + first["exists"] <= 10
-    # DAGs, runs of the DAG, certificates of the DAG; no night that has ended is listed or read again.
+    # DAGs, runs of the DAG, certificates of the DAG; no run that has ended is listed or read again.
     assert second == {"children": 3}
     assert max(seconds) < 20
 
 
-def test_a_night_of_another_airflow_is_read_anew_every_hour(
+def test_a_run_of_another_airflow_is_read_anew_every_hour(
     store: Store, sign_in: Client, asked: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one_night(store)
+    dispose(store)
     anna = sign_in("anna")
     listed = []
     for now in (0, 3_599, 3_600, 3_601):
@@ -90,8 +90,8 @@ def test_a_night_of_another_airflow_is_read_anew_every_hour(
     assert listed == [1, 0, 1, 0]
 
 
-def test_a_night_that_goes_on_is_read_anew(store: Store, sign_in: Client, asked: Counter[str]) -> None:
-    one_night(store, results=None, certified=False)
+def test_a_run_that_goes_on_is_read_anew(store: Store, sign_in: Client, asked: Counter[str]) -> None:
+    dispose(store, results=None, certified=False)
     know_run(0)
     anna = sign_in("anna")
     assert "Certificate" not in anna.get("/records/").text.split("<tbody>")[-1]
@@ -109,11 +109,11 @@ def test_a_night_that_goes_on_is_read_anew(store: Store, sign_in: Client, asked:
     assert asked["names"] == 0
 
 
-def test_nights_that_airflow_does_not_know_any_more_are_in_their_order(store: Store, sign_in: Client) -> None:
+def test_runs_that_airflow_does_not_know_any_more_are_in_their_order(store: Store, sign_in: Client) -> None:
     for run in (run_id(3), run_id(1), "manual_by_hand", f"manual__{'long' * 60}"):
-        one_night(store, run=run)
+        dispose(store, run=run)
     know_run(2, run="by_its_date_in_airflow")
-    one_night(store, run="by_its_date_in_airflow")
+    dispose(store, run="by_its_date_in_airflow")
     page = sign_in("anna").get("/records/").text.split("<tbody>")[-1]
     order = [run_id(1), "by_its_date_in_airflow", run_id(3), "manual_by_hand"]
     assert [page.index(run) for run in order] == sorted(page.index(run) for run in order)
@@ -122,10 +122,10 @@ def test_nights_that_airflow_does_not_know_any_more_are_in_their_order(store: St
 
 
 def test_the_page_can_be_narrowed_to_one_dag(store: Store, sign_in: Client) -> None:
-    one_night(store)
-    one_night(store, dag_id="another", run=run_id(5))
+    dispose(store)
+    dispose(store, dag_id="another", run=run_id(5))
     admin = sign_in("admin")
-    assert admin.get("/records/").text.count('<tr id="night-') == 2
+    assert admin.get("/records/").text.count('<tr id="run-') == 2
     only = admin.get("/records/", params={"dag_id": DAG}).text
-    assert only.count('<tr id="night-') == 1
+    assert only.count('<tr id="run-') == 1
     assert run_id(5) not in only

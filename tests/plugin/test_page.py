@@ -18,19 +18,19 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import app
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
-from tests.plugin.conftest import DAG, Client, begin, facts, know_run, one_night, run_id, set_state, tree
+from tests.plugin.conftest import DAG, Client, begin, dispose, facts, know_run, run_id, set_state, tree
 
 EVIL = '<script>alert("x")</script>\'"><img src=x onerror=alert(1)>\u202etxt.\u200b{{ 7*7 }}'
 
 
-def night(client: TestClient, run: str = "", dag_id: str = DAG) -> str:
-    """Return the page of a night."""
+def run_page(client: TestClient, run: str = "", dag_id: str = DAG) -> str:
+    """Return the page of a run."""
     answer = client.get("/records/run", params={"dag_id": dag_id, "run_id": run or run_id(0)})
     assert answer.status_code == 200, answer.text
     return str(answer.text)
 
 
-def words(page: str) -> str:
+def page_text(page: str) -> str:
     """Return what a page says, without its marks."""
     shown = re.sub(r"<title>.*?</title>", "", page.split("<main>")[1])
     return " ".join(re.sub(r"<[^>]+>", " ", shown).split())
@@ -50,24 +50,24 @@ class Marks(HTMLParser):
         self.attributes += [(name, value or "") for name, value in attrs]
 
 
-def test_a_night_with_its_counts_reasons_approvals_and_papers(store: Store, sign_in: Client) -> None:
+def test_a_run_with_its_counts_reasons_approvals_and_papers(store: Store, sign_in: Client) -> None:
     keys = [each["key"] for each in evidence_factory.records(9)]
-    one_night(
+    dispose(
         store,
         people=("j.mueller@example.org", "a.kaya@example.org"),
         results={keys[0]: OutcomeKind.BLOCKED, keys[1]: OutcomeKind.BLOCKED, keys[2]: OutcomeKind.ABSENT},
     )
     know_run(0)
     anna = sign_in("anna")
-    overview = words(anna.get("/records/").text)
+    overview = page_text(anna.get("/records/").text)
     assert "2026-11-22 02:00 scheduled__2026-11-22T02:00:00+00:00" in overview
     assert "enaio 6 destroyed, 1 already gone, 2 blocked" in overview
     assert "Opus 6 marked" in overview
     assert "j.mueller , a.kaya Complete, with refusals" in overview
     reason = "refused by enaio: the object is checked out by j.müller; have it checked in"
     assert f"enaio blocked {reason} 2 1" in overview
-    page = night(anna)
-    said = words(page)
+    page = run_page(anna)
+    said = page_text(page)
     assert "enaio: 9 records" in said
     assert f"blocked {reason} 2" in said
     assert "already gone enaio did not know it before we asked 1" in said
@@ -84,7 +84,7 @@ def test_a_night_with_its_counts_reasons_approvals_and_papers(store: Store, sign
 
 
 def test_the_certificate_is_served_as_it_is_and_can_do_nothing(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     for suffix, kind in (("html", "text/html; charset=utf-8"), ("json", "application/json")):
         where = {"dag_id": DAG, "run_id": run_id(0)}
         answer = sign_in("anna").get(f"/records/certificate.{suffix}", params=where)
@@ -98,7 +98,7 @@ def test_the_certificate_is_served_as_it_is_and_can_do_nothing(store: Store, sig
 
 
 def test_a_browser_runs_nothing_but_the_pages_own_script(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     for path in ("/records/", f"/records/run?dag_id={DAG}&run_id={run_id(0).replace('+', '%2B')}", "/records/nothing"):
         answer = sign_in("anna").get(path)
         policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
@@ -135,7 +135,7 @@ def test_hostile_texts_do_nothing(store: Store, sign_in: Client) -> None:
     listed = anna.get(f"/records/manifests/{digest}", params={"dag_id": DAG, "run_id": run})
     not_there = anna.get("/records/run", params={"dag_id": DAG, "run_id": f"{run}x"})
     assert not_there.status_code == 404
-    for page in (anna.get("/records/").text, night(anna, run), listed.text, not_there.text):
+    for page in (anna.get("/records/").text, run_page(anna, run), listed.text, not_there.text):
         assert "&lt;script&gt;" in page
         shown = page.split("<main>")[1]
         assert "<script" not in shown
@@ -167,9 +167,9 @@ def test_a_list_is_shown_page_by_page(store: Store, sign_in: Client) -> None:
 
 
 def test_a_changed_list_is_not_shown(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     anna = sign_in("anna")
-    (path,) = set(re.findall(r"/records/manifests/[^\"]+", night(anna).split("Who approved")[1]))
+    (path,) = set(re.findall(r"/records/manifests/[^\"]+", run_page(anna).split("Who approved")[1]))
     name = f"manifests/{path.split('/')[-1].split('?')[0]}.jsonl"
     store.write(name, store.read(name).replace(b"enaio", b"eneio"))
     answer = anna.get(path.replace("&amp;", "&"))
@@ -184,27 +184,27 @@ def test_a_running_disposal_shows_its_progress_until_it_has_ended(store: Store, 
     know_run(0, "running")
     journal = begin(store, manifest, made)
     anna = sign_in("anna")
-    page = night(anna)
+    page = run_page(anna)
     assert "data-live" in page
-    assert "0 of 40 records" in words(page)
+    assert "0 of 40 records" in page_text(page)
     journal.intend(keys[:16])
-    assert "0 of 40 records, 16 on their way" in words(night(anna))
+    assert "0 of 40 records, 16 in progress" in page_text(run_page(anna))
     outcomes = [Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE) for key in keys[:10]]
     journal.record([*outcomes, Outcome(keys[10], OutcomeKind.BLOCKED, Proof.RESPONSE, "locked")])
-    said = words(night(anna))
-    assert "11 of 40 records, 5 on their way" in said
+    said = page_text(run_page(anna))
+    assert "11 of 40 records, 5 in progress" in said
     assert "10 destroyed 1 blocked" in said
     overview = anna.get("/records/").text
     assert "data-live" in overview
     assert 'aria-valuenow="11"' in overview
-    assert "Running" in words(overview)
+    assert "Running" in page_text(overview)
     evidence_factory.carry_out(store, manifest, made={**made, "try_number": 2})
-    assert "enaio: 40 records" in words(night(anna))
-    assert "data-live" in night(anna), "the run goes on with its next task"
+    assert "enaio: 40 records" in page_text(run_page(anna))
+    assert "data-live" in run_page(anna), "the run goes on with its next task"
     set_state("success")
-    for page in (night(anna), anna.get("/records/").text):
+    for page in (run_page(anna), anna.get("/records/").text):
         assert "data-live" not in page.split("</script>")[1]
-        assert "Complete" in words(page)
+        assert "Complete" in page_text(page)
 
 
 def test_a_retry_shows_what_the_try_before_has_settled(store: Store, sign_in: Client) -> None:
@@ -214,37 +214,37 @@ def test_a_retry_shows_what_the_try_before_has_settled(store: Store, sign_in: Cl
     system = evidence_factory.Told({keys[0]: OutcomeKind.FAILED, keys[1]: OutcomeKind.FAILED})
     evidence_factory.carry_out(store, manifest, system=system, made=facts("delete"))
     journal = begin(store, manifest, facts("delete", try_number=2))
-    assert "20 of 20 records 18 destroyed 2 failed" in words(night(sign_in("anna")))
+    assert "20 of 20 records 18 destroyed 2 failed" in page_text(run_page(sign_in("anna")))
     journal.intend(keys[:2])
     journal.record([Outcome(keys[0], OutcomeKind.DESTROYED, Proof.PROBE)])
-    assert "20 of 20 records, 1 on their way 19 destroyed 1 failed" in words(night(sign_in("anna")))
+    assert "20 of 20 records, 1 in progress 19 destroyed 1 failed" in page_text(run_page(sign_in("anna")))
 
 
 def test_what_was_interrupted_is_said(store: Store, sign_in: Client) -> None:
     manifest = Manifest.write(store, evidence_factory.records(20))
     begin(store, manifest, facts("delete")).intend([record.key for record in manifest][:5])
     know_run(0, "failed")
-    page = night(sign_in("anna"))
-    assert "Interrupted" in words(page)
+    page = run_page(sign_in("anna"))
+    assert "Interrupted" in page_text(page)
     assert "data-live" not in page.split("</script>")[1]
 
 
-def test_one_broken_night_does_not_hide_the_others(store: Store, sign_in: Client) -> None:
+def test_one_broken_run_does_not_hide_the_others(store: Store, sign_in: Client) -> None:
     for number in range(3):
-        one_night(store, run=run_id(number))
+        dispose(store, run=run_id(number))
     broken = next(
         name for name in store.names("disposals") if run_id(1)[:22] in name and name.endswith("/disposal.json")
     )
     Path(store.uri(broken).removeprefix("file://")).write_bytes(b"{}")
     anna = sign_in("anna")
-    said = words(anna.get("/records/").text)
+    said = page_text(anna.get("/records/").text)
     assert said.count("Complete") == 2
     assert "Unreadable" in said
-    assert "is no disposal, or was changed" in words(night(anna, run_id(1)))
+    assert "is no disposal, or was changed" in page_text(run_page(anna, run_id(1)))
 
 
 def test_reading_never_writes(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     know_run(1, "running")
     manifest = Manifest.write(store, evidence_factory.records(20))
     begin(store, manifest, facts("delete", run=run_id(1)))
@@ -253,7 +253,7 @@ def test_reading_never_writes(store: Store, sign_in: Client) -> None:
     for _ in range(2):
         overview = anna.get("/records/").text
         for run in (run_id(0), run_id(1)):
-            overview += night(anna, run)
+            overview += run_page(anna, run)
         for link in {value for name, value in Marks(overview).attributes if name == "href" and "/records/" in value}:
             assert anna.get(link).status_code == 200, link
     assert tree(store) == before
@@ -261,8 +261,8 @@ def test_reading_never_writes(store: Store, sign_in: Client) -> None:
 
 def test_an_empty_store_and_one_that_is_not_there(store: Store, sign_in: Client) -> None:
     assert "No disposals yet" in sign_in("anna").get("/records/").text
-    one_night(store, run="nothing", records=[])
-    said = words(sign_in("anna").get("/records/").text)
+    dispose(store, run="nothing", records=[])
+    said = page_text(sign_in("anna").get("/records/").text)
     assert "enaio empty list" in said
     assert "Nothing to destroy" in said
 
@@ -270,10 +270,12 @@ def test_an_empty_store_and_one_that_is_not_there(store: Store, sign_in: Client)
 def test_evidence_in_object_storage(monkeypatch: pytest.MonkeyPatch, sign_in: Client) -> None:
     store = in_memory()  # Airflow itself knows none in memory
     monkeypatch.setattr(app, "evidence_store", lambda: store)
-    one_night(store)
+    dispose(store)
     anna = sign_in("anna")
-    assert "enaio 9 destroyed" in words(anna.get("/records/").text)
-    links = {value for name, value in Marks(night(anna)).attributes if name == "href" and value.startswith("/records/")}
+    assert "enaio 9 destroyed" in page_text(anna.get("/records/").text)
+    links = {
+        value for name, value in Marks(run_page(anna)).attributes if name == "href" and value.startswith("/records/")
+    }
     assert len(links) >= 5
     for link in links:
         assert anna.get(link).status_code == 200, link

@@ -7,17 +7,17 @@ from pathlib import Path
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.plugin.runs import Nights, Task
+from airflow_provider_records.plugin.runs import RunReader, TaskStatus
 from tests.evidence import evidence_factory
-from tests.plugin.conftest import DAG, begin, facts, one_night, run_id
+from tests.plugin.conftest import DAG, begin, dispose, facts, run_id
 
 
-def only_task(store: Store) -> Task:
-    (task,) = Nights(store).read(DAG, run_id(0)).tasks
+def only_task(store: Store) -> TaskStatus:
+    (task,) = RunReader(store).read(DAG, run_id(0)).tasks
     return task
 
 
-def counts(task: Task) -> dict[str, int]:
+def counts(task: TaskStatus) -> dict[str, int]:
     return {result: number for result, number in task.counts.items() if number}
 
 
@@ -58,25 +58,25 @@ def test_mapped_parts_count_together(store: Store) -> None:
     journal.intend(keys)
     journal.record([Outcome(keys[0], OutcomeKind.BLOCKED, Proof.RESPONSE, "locked")])
     task = only_task(store)
-    assert [part.map_index for part in task.parts] == [0, 1, 2]
+    assert [part.map_index for part in task.instances] == [0, 1, 2]
     assert counts(task) == {"destroyed": 8, "blocked": 1}
     assert task.progress is not None
-    assert (task.progress.known, task.progress.total, task.progress.in_air) == (9, 12, 3)
+    assert (task.progress.known, task.progress.total, task.progress.in_flight) == (9, 12, 3)
 
 
 def test_a_beginning_that_was_cut_off_counts_for_nothing(store: Store) -> None:
-    one_night(store, certified=False)
-    nights = Nights(store)
-    before = nights.read(DAG, run_id(0)).systems
+    dispose(store, certified=False)
+    reader = RunReader(store)
+    before = reader.read(DAG, run_id(0)).systems
     begin(store, Manifest.write(store, evidence_factory.records(9)), facts("delete", try_number=2))
     (opened,) = [name for name in store.names("disposals") if "-0002-" in name and name.endswith("open.jsonl")]
     path = Path(store.uri(opened).removeprefix("file://"))
     whole = path.read_bytes()
     path.write_bytes(whole[:40])
-    assert nights.read(DAG, run_id(0)).systems == before
-    assert not nights.read(DAG, run_id(0)).going
+    assert reader.read(DAG, run_id(0)).systems == before
+    assert not reader.read(DAG, run_id(0)).unfinished
     path.write_bytes(whole)
-    assert nights.read(DAG, run_id(0)).going
+    assert reader.read(DAG, run_id(0)).unfinished
 
 
 def test_a_journal_that_was_changed_is_said(store: Store) -> None:
@@ -86,4 +86,4 @@ def test_a_journal_that_was_changed_is_said(store: Store) -> None:
     (intents,) = [name for name in store.names("disposals") if name.endswith("intents.jsonl")]
     path = Path(store.uri(intents).removeprefix("file://"))
     path.write_bytes(path.read_bytes().replace(b"key", b"kee"))
-    assert "The journal was changed" in Nights(store).read(DAG, run_id(0)).problem
+    assert "The journal was changed" in RunReader(store).read(DAG, run_id(0)).problem

@@ -18,12 +18,12 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.plugin import rows
-from airflow_provider_records.plugin.runs import Night
+from airflow_provider_records.plugin.runs import DisposalRun
 from airflow_provider_records.reporting.verdict import Verdict
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
-from tests.plugin.conftest import DAG, OTHER, Client, begin, facts, one_night, run_id
-from tests.plugin.test_page import night, words
+from tests.plugin.conftest import DAG, OTHER, Client, begin, dispose, facts, run_id
+from tests.plugin.test_page import page_text, run_page
 
 BROKEN = "broken@example.org"
 LONG = f"manual__{'long' * 60}"
@@ -70,29 +70,29 @@ def path(store: Store, name: str) -> Path:
     return Path(store.uri(name).removeprefix("file://"))
 
 
-def four_nights(store: Store) -> None:
-    """Three nights of a DAG, of which one will be broken, and one of another DAG."""
-    one_night(store, people=(BROKEN,))
+def four_runs(store: Store) -> None:
+    """Three runs of a DAG, of which one will be broken, and one of another DAG."""
+    dispose(store, people=(BROKEN,))
     for number in (1, 2):
-        one_night(store, run=run_id(number))
-    one_night(store, dag_id=OTHER)
+        dispose(store, run=run_id(number))
+    dispose(store, dag_id=OTHER)
 
 
 def states(overview: str) -> list[str]:
-    """Return the states of all nights, in order."""
+    """Return the states of all runs, in order."""
     return re.findall(r'<td class="how"><span class="state \w+">(.*?)</span>', overview)
 
 
 def reasons(overview: str) -> list[str]:
-    """Return why nights are unreadable."""
+    """Return why runs are unreadable."""
     return re.findall(r">Unreadable</span><small>(.*?)</small>", overview)
 
 
 def check(store: Store, admin: TestClient, why: str) -> None:
-    """Check that one of the four nights is said to be unreadable, and why, and that the others are shown."""
+    """Check that one of the four runs is said to be unreadable, and why, and that the others are shown."""
     answer = admin.get("/records/")
     assert answer.status_code == 200
-    page = night(admin)
+    page = run_page(admin)
     assert sorted(states(answer.text)) == ["Complete", "Complete", "Complete", "Unreadable"]
     (short,) = reasons(answer.text)
     assert re.search(why, short)
@@ -104,7 +104,7 @@ def check(store: Store, admin: TestClient, why: str) -> None:
 @pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
 @pytest.mark.parametrize("find", [summary, sealed, approval])
 def test_a_spoilt_file(store: Store, sign_in: Client, find: Find, spoil: Callable[[bytes], bytes]) -> None:
-    four_nights(store)
+    four_runs(store)
     name = find(store)
     content = store.read(name)
     path(store, name).write_bytes(spoil(content))
@@ -114,7 +114,7 @@ def test_a_spoilt_file(store: Store, sign_in: Client, find: Find, spoil: Callabl
 
 @pytest.mark.parametrize("find", [summary, sealed, approval])
 def test_a_file_that_cannot_be_opened(store: Store, sign_in: Client, find: Find) -> None:
-    four_nights(store)
+    four_runs(store)
     place = path(store, find(store))
     place.unlink()
     place.symlink_to(place)
@@ -122,13 +122,13 @@ def test_a_file_that_cannot_be_opened(store: Store, sign_in: Client, find: Find)
 
 
 def test_a_missing_approval(store: Store, sign_in: Client) -> None:
-    four_nights(store)
+    four_runs(store)
     path(store, approval(store)).unlink()
     check(store, sign_in("admin"), r"\.json is missing")
 
 
 def test_a_changed_journal(store: Store, sign_in: Client) -> None:
-    four_nights(store)
+    four_runs(store)
     place = path(store, journal(store))
     place.write_bytes(place.read_bytes().replace(b"key", b"kee"))
     check(store, sign_in("admin"), "The journal was changed")
@@ -155,7 +155,7 @@ def test_a_changed_journal(store: Store, sign_in: Client) -> None:
 def test_a_summary_of_a_wrong_shape_under_the_name_of_its_bytes(
     store: Store, sign_in: Client, change: dict[str, Any]
 ) -> None:
-    four_nights(store)
+    four_runs(store)
     evidence_factory.forge(store, store.uri(summary(store)), **change)
     check(store, sign_in("admin"), "is no disposal")
 
@@ -175,31 +175,31 @@ def test_a_summary_of_a_wrong_shape_under_the_name_of_its_bytes(
 def test_a_certificate_of_a_wrong_shape_whose_digest_fits(
     store: Store, sign_in: Client, change: dict[str, Any]
 ) -> None:
-    four_nights(store)
+    four_runs(store)
     body = json.loads(store.read(sealed(store))) | change
     del body["digest"]
     store.write(sealed(store), canonical(certificate.seal(body, None)) + b"\n")
     check(store, sign_in("admin"), "The certificate is not of its form")
 
 
-def test_missing_outcomes_are_said_on_the_page_of_the_night(store: Store, sign_in: Client) -> None:
+def test_missing_outcomes_are_said_on_the_page_of_the_run(store: Store, sign_in: Client) -> None:
     keys = [each["key"] for each in evidence_factory.records(9)]
-    (deleted, _) = one_night(store, results={keys[0]: OutcomeKind.BLOCKED})
-    one_night(store, run=run_id(1), results={keys[1]: OutcomeKind.ABSENT, keys[2]: OutcomeKind.BLOCKED})
+    (deleted, _) = dispose(store, results={keys[0]: OutcomeKind.BLOCKED})
+    dispose(store, run=run_id(1), results={keys[1]: OutcomeKind.ABSENT, keys[2]: OutcomeKind.BLOCKED})
     path(store, store.name(deleted.outcomes)).unlink()
     anna = sign_in("anna")
-    said = words(anna.get("/records/").text)
+    said = page_text(anna.get("/records/").text)
     assert said.count("Complete, with refusals") == 2
-    assert "Without 1 night that is too large or cannot be read: see its page." in said
+    assert "Without 1 run that is too large or cannot be read: see its page." in said
     assert re.search("blocked refused by enaio: .* 1 1 ", said)
-    assert re.search(r"Evidence that does not fit \w{64}\.jsonl is missing", words(night(anna)))
+    assert re.search(r"Evidence that cannot be read \w{64}\.jsonl is missing", page_text(run_page(anna)))
 
 
 @pytest.mark.parametrize("spoilt", [1, 2])
-def test_a_night_whose_id_only_its_summaries_know(store: Store, sign_in: Client, spoilt: int) -> None:
+def test_a_run_whose_id_only_its_summaries_know(store: Store, sign_in: Client, spoilt: int) -> None:
     """Airflow has forgotten the run, and its id is too long for the name of a folder."""
-    one_night(store, run=LONG)
-    one_night(store, run=run_id(1))
+    dispose(store, run=LONG)
+    dispose(store, run=run_id(1))
     names = [name for name in store.names(f"disposals/{DAG}/{safe_name(LONG)}") if name.endswith("/disposal.json")]
     for name in names[:spoilt]:
         path(store, name).write_bytes(b"{}")
@@ -211,16 +211,16 @@ def test_a_night_whose_id_only_its_summaries_know(store: Store, sign_in: Client,
         assert LONG in answer.text
     else:
         assert LONG not in answer.text
-        assert "Not known" in words(answer.text)
-        # No link leads to it: one in the table and two in the chart are those of the other night.
+        assert "Not known" in page_text(answer.text)
+        # No link leads to it: one in the table and two in the chart are those of the other run.
         assert answer.text.count("/records/run?") == 3
 
 
 def test_a_dag_whose_id_only_a_spoilt_summary_knows(
     store: Store, sign_in: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one_night(store)
-    one_night(store, dag_id=LONG)
+    dispose(store)
+    dispose(store, dag_id=LONG)
     for name in store.names(f"disposals/{safe_name(LONG)}"):
         if name.endswith("/disposal.json"):
             path(store, name).write_bytes(b"{}")
@@ -233,19 +233,19 @@ def test_a_dag_whose_id_only_a_spoilt_summary_knows(
 
 
 def test_a_dag_that_cannot_be_listed(store: Store, sign_in: Client) -> None:
-    one_night(store)
+    dispose(store)
     loop = path(store, f"disposals/{OTHER}")
     loop.symlink_to(loop)
     answer = sign_in("admin").get("/records/")
     assert answer.status_code == 200
     assert states(answer.text) == ["Complete"]
-    assert f"{OTHER} cannot be read {OTHER} cannot be listed" in words(answer.text)
+    assert f"{OTHER} cannot be read {OTHER} cannot be listed" in page_text(answer.text)
     assert str(path(store, "")).rstrip("/") not in answer.text
     assert OTHER not in sign_in("anna").get("/records/").text
 
 
 def test_certificates_that_cannot_be_listed(store: Store, sign_in: Client) -> None:
-    one_night(store, certified=False)
+    dispose(store, certified=False)
     loop = path(store, f"certificates/{DAG}")
     loop.parent.mkdir()
     loop.symlink_to(loop)
@@ -253,14 +253,14 @@ def test_certificates_that_cannot_be_listed(store: Store, sign_in: Client) -> No
     answer = anna.get("/records/")
     assert answer.status_code == 200
     assert states(answer.text) == ["Complete"]
-    assert f"{DAG} cannot be read" in words(answer.text)
-    assert f"Evidence that does not fit {DAG} cannot be listed" in words(night(anna))
+    assert f"{DAG} cannot be read" in page_text(answer.text)
+    assert f"Evidence that cannot be read {DAG} cannot be listed" in page_text(run_page(anna))
 
 
 @pytest.mark.parametrize("name", ["notes.txt", ".DS_Store", "a~b", b"\xff\xfe", "%FF", "x" * 250])
 @pytest.mark.parametrize("folder", ["disposals", f"disposals/{DAG}", f"certificates/{DAG}"])
 def test_files_that_are_not_ours(store: Store, sign_in: Client, folder: str, name: str | bytes) -> None:
-    one_night(store)
+    dispose(store)
     path(store, f"{folder}/{os.fsdecode(name)}").write_bytes(b"7")
     for user in ("anna", "admin"):
         answer = sign_in(user).get("/records/")
@@ -271,21 +271,21 @@ def test_files_that_are_not_ours(store: Store, sign_in: Client, folder: str, nam
 def test_a_fault_of_this_program_takes_down_one_row(
     store: Store, sign_in: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    four_nights(store)
-    real = rows.judge
+    four_runs(store)
+    real = rows.run_verdict
 
-    def judge(found: Night, *rest: Any) -> Verdict:
+    def fail_for_one(found: DisposalRun, *rest: Any) -> Verdict:
         if (found.dag_id, found.run_id) == (DAG, run_id(0)):
             raise KeyError("omitted")
         return real(found, *rest)
 
-    monkeypatch.setattr(rows, "judge", judge)
+    monkeypatch.setattr(rows, "run_verdict", fail_for_one)
     check(store, sign_in("admin"), r"Its evidence could not be read \(KeyError\)")
     assert caplog.text.count("Traceback") == 1
 
 
 def test_what_cannot_be_read_is_logged_once(store: Store, sign_in: Client, caplog: pytest.LogCaptureFixture) -> None:
-    four_nights(store)
+    four_runs(store)
     path(store, sealed(store)).write_bytes(b"")
     admin = sign_in("admin")
     for _ in range(3):

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from tests.evidence import evidence_factory
-from tests.plugin.conftest import DAG, OTHER, Client, ask, form, know_run, one_night, run_id
-from tests.plugin.test_page import EVIL, Marks, words
+from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, form, know_run, run_id
+from tests.plugin.test_page import EVIL, Marks, page_text
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -28,21 +28,21 @@ def test_a_request_is_at_the_head_of_the_page_until_it_is_answered(store: Store,
     manifest = Manifest.write(store, evidence_factory.records(30))
     know_run(0, "running")
     anna = sign_in("anna")
-    assert "Waiting for people" not in anna.get("/records/").text
+    assert "Waiting for approval" not in anna.get("/records/").text
     task = ask(form(manifest.digest), subject="Dispose of 1,030 records? List sha256:ab, approve")
     page = anna.get("/records/").text
-    row = page.split("Waiting for people")[1].split("<tbody>")[1].split("</tbody>")[0]
-    assert words(f"<main>{row}").startswith(f"{DAG} {run_id(0)} approve 1,030 20")
+    row = page.split("Waiting for approval")[1].split("<tbody>")[1].split("</tbody>")[0]
+    assert page_text(f"<main>{row}").startswith(f"{DAG} {run_id(0)} approve 1,030 20")
     links = [value for name, value in Marks(page).attributes if name == "href"]
     assert f"/dags/{DAG}/runs/{quote(run_id(0), safe='')}/tasks/approve/required_actions" in links
     (whole,) = [link for link in links if "/manifests/" in link]
     assert "30 records" in anna.get(whole).text
     answered(task)
-    assert "Waiting for people" not in anna.get("/records/").text
+    assert "Waiting for approval" not in anna.get("/records/").text
 
 
 def test_only_requests_for_a_list_of_readable_dags_that_still_wait_are_shown(store: Store, sign_in: Client) -> None:
-    one_night(store, run="earlier")
+    dispose(store, run="earlier")
     know_run(0, "running")
     know_run(0, "running", dag_id=OTHER)
     ask(form(DIGEST), dag_id=OTHER, task_id="foreign_task")
@@ -66,7 +66,7 @@ def test_hostile_texts_of_a_request_do_nothing(store: Store, sign_in: Client) ->
     know_run(0, "running")  # Airflow itself refuses such an id of a run
     ask(form(f"sha256:{EVIL}"), task_id=EVIL, subject=f"Dispose of 3 records? {EVIL}", body=EVIL)
     shown = sign_in("anna").get("/records/").text.split("<main>")[1]
-    assert "Waiting for people" in shown
+    assert "Waiting for approval" in shown
     assert "&lt;script&gt;" in shown
     assert "<script" not in shown
     assert "<img" not in shown

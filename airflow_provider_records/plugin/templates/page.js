@@ -1,16 +1,16 @@
 "use strict";
 (() => {
-  // Airflow shows the page in a frame of its own origin; opened by itself there is no shell.
-  let shell = null;
+  // Airflow shows the page in a frame of the same origin. Without a frame there is no outer document.
+  let outer = null;
   try {
-    shell = window.parent === window ? null : window.parent.document;
+    outer = window.parent === window ? null : window.parent.document;
   } catch {
-    shell = null;
+    outer = null;
   }
 
   const theme = () => {
-    if (shell) {
-      return ["dark", "light"].find((name) => shell.documentElement.classList.contains(name));
+    if (outer) {
+      return ["dark", "light"].find((name) => outer.documentElement.classList.contains(name));
     }
     try {
       return ["dark", "light"].find((name) => localStorage.getItem("theme") === name);
@@ -18,7 +18,7 @@
       return undefined;
     }
   };
-  const follow = () => {
+  const applyTheme = () => {
     const name = theme();
     if (name) {
       document.documentElement.dataset.theme = name;
@@ -26,61 +26,61 @@
       delete document.documentElement.dataset.theme;
     }
   };
-  follow();
-  if (shell) {
-    new MutationObserver(follow).observe(shell.documentElement, { attributes: true, attributeFilter: ["class"] });
+  applyTheme();
+  if (outer) {
+    new MutationObserver(applyTheme).observe(outer.documentElement, { attributes: true, attributeFilter: ["class"] });
   }
 
-  // The frame may neither leave itself nor open a window, so the shell follows the links that do.
-  const leave = (event) => {
+  // The frame may neither navigate its parent nor open a window, so the outer document clicks such links.
+  const openOutside = (event) => {
     const link = event.target.closest("a[href]");
-    if (!shell || !link || event.defaultPrevented || event.button > 1) {
+    if (!outer || !link || event.defaultPrevented || event.button > 1) {
       return;
     }
-    const apart = event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1;
+    const newTab = event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1;
     const target = link.getAttribute("target");
-    if (!apart && !target) {
+    if (!newTab && !target) {
       return;
     }
     event.preventDefault();
-    const twin = shell.createElement("a");
-    twin.href = new URL(link.getAttribute("href"), document.baseURI).href;
-    twin.target = apart || target === "_blank" ? "_blank" : "_self";
-    twin.rel = "noopener";
-    shell.body.append(twin);
-    twin.click();
-    twin.remove();
+    const copy = outer.createElement("a");
+    copy.href = new URL(link.getAttribute("href"), document.baseURI).href;
+    copy.target = newTab || target === "_blank" ? "_blank" : "_self";
+    copy.rel = "noopener";
+    outer.body.append(copy);
+    copy.click();
+    copy.remove();
   };
-  document.addEventListener("click", leave);
-  document.addEventListener("auxclick", leave);
+  document.addEventListener("click", openOutside);
+  document.addEventListener("auxclick", openOutside);
 
-  const shortest = 3000;
-  const longest = 15000;
-  let pause = shortest;
+  const shortestPause = 3000;
+  const longestPause = 15000;
+  let pause = shortestPause;
   const refresh = async () => {
-    const here = document.querySelectorAll("[data-live]");
-    if (here.length === 0) {
+    const live = document.querySelectorAll("[data-live]");
+    if (live.length === 0) {
       return;
     }
     if (!document.hidden) {
       try {
-        const answer = await fetch(location.href, { redirect: "error" });
-        if (answer.ok) {
-          const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-          const pairs = [...here].map((now) => [now, next.getElementById(now.id)]);
-          // What is live has changed: show all of it anew, for the last time if nothing is.
-          if (next.querySelectorAll("[data-live]").length !== here.length || pairs.some(([, then]) => !then)) {
+        const response = await fetch(location.href, { redirect: "error" });
+        if (response.ok) {
+          const next = new DOMParser().parseFromString(await response.text(), "text/html");
+          const pairs = [...live].map((now) => [now, next.getElementById(now.id)]);
+          // Another set of elements is live: reload the page. It updates itself no more if nothing is live.
+          if (next.querySelectorAll("[data-live]").length !== live.length || pairs.some(([, then]) => !then)) {
             location.reload();
             return;
           }
-          const moved = pairs.filter(([now, then]) => now.outerHTML !== then.outerHTML);
-          for (const [now, then] of moved) {
+          const changed = pairs.filter(([now, then]) => now.outerHTML !== then.outerHTML);
+          for (const [now, then] of changed) {
             now.replaceWith(then);
           }
-          pause = moved.length > 0 ? shortest : Math.min(2 * pause, longest);
+          pause = changed.length > 0 ? shortestPause : Math.min(2 * pause, longestPause);
         }
       } catch {
-        // the server is away for a moment; it is asked again
+        // The server may be unavailable for a moment; the next refresh asks it again.
       }
     }
     setTimeout(refresh, pause);

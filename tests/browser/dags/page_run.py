@@ -1,4 +1,4 @@
-"""A night for the page "Disposals", and a DAG that follows what it destroys."""
+"""A run for the page "Disposals", and a DAG that follows what it destroys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 # A busy machine may lose a task before it has begun.
 AGAIN = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 
-with DAG("page_night", schedule=None, params={"ids": []}, is_paused_upon_creation=False, default_args=AGAIN):
+with DAG("page_run", schedule=None, params={"ids": []}, is_paused_upon_creation=False, default_args=AGAIN):
 
     @task
     def given(params: dict[str, Any] | None = None) -> list[str]:
