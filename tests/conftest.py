@@ -54,6 +54,13 @@ def _killed_tries_left_no_call_in_the_air(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Journal, "seconds_until_settled", lambda _: 0.0)
 
 
+@pytest.fixture(autouse=True)
+def _no_fsync(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk: a test's evidence need not survive a power failure, and a busy disk takes minutes."""
+    if request.node.get_closest_marker("durability") is None:
+        monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Serve parts of the sandbox on a free port: ``serve(OpusPart())``."""

@@ -136,6 +136,7 @@ def test_a_remote_root_needs_its_file_system() -> None:
         Store("s3://bucket/ev")
 
 
+@pytest.mark.durability
 def test_a_full_disk_leaves_neither_a_file_nor_a_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(str(tmp_path))
     store.write("journal/a", b"old")
@@ -153,6 +154,7 @@ def test_a_full_disk_leaves_neither_a_file_nor_a_draft(tmp_path: Path, monkeypat
     assert [path.name for path in (tmp_path / "journal").iterdir()] == ["a"]
 
 
+@pytest.mark.durability
 def test_a_file_is_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
     sync, replace = os.fsync, Path.replace

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -23,7 +22,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         patch.setattr(hook_module, "ATTEMPTS", 2)
         patch.setattr(hook_module, "LARGEST_RESPONSE", LIMIT)
         patch.setattr(context, "_airflow_version", lambda: "3")
-        patch.setattr(os, "fsync", lambda _: None)
         yield Bench(stage, server.url, elsewhere, tmp_path_factory.mktemp("evidence"), patch)
 
 

@@ -19,6 +19,7 @@ import pytest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from tests.operators.crash_points import REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
 
+pytestmark = pytest.mark.durability
 each_vendor = pytest.mark.parametrize("vendor", list(VENDORS))
 MIDST = {
     "enaio": Death(REQUEST, 8, after=True),

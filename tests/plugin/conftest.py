@@ -257,10 +257,7 @@ def many_runs(store: Store, number: int, records: int = 200) -> None:
         assert (deleted.counts, marked.counts) == (none | left | gone, none | gone)
         patterns.append((run, [deleted, marked]))
     root = Path(store.root.removeprefix("file://"))
-    # What is made up need not survive a power cut.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        _copy(store, root, patterns, number)
+    _copy(store, root, patterns, number)
     for pattern, _ in patterns:
         shutil.rmtree(root / f"disposals/{DAG}/{pattern}")
         for paper in (root / f"certificates/{DAG}").glob(f"{pattern}.*"):
