@@ -19,8 +19,8 @@ rests on, the chains of the journals, the approvals, and that all counts follow 
 exit code: 0 everything fits, 1 something does not, 2 it could not be checked
 """
 _REPLAY = """\
-Verifies a certificate, then looks in enaio, Unifier and Opus for every record that it calls gone, and lists those
-that are back, e.g. after a backup was restored. It changes nothing. It asks through the Airflow connections
+Verifies a certificate, then looks in every system for the records that it calls gone, and lists those that are
+back, e.g. after a backup was restored. It changes nothing. It asks through the Airflow connections
 that the records were disposed of through, so it runs where Airflow does.
 
 exit code: 0 nothing is back, 1 something is back, 2 the certificate does not verify or a system could not be asked
@@ -130,12 +130,12 @@ def _replay(path: Path) -> int:
         _say(f"Nothing was looked up: {error.name} is not installed, and the connections are Airflow's.", error=True)
         return 2
     from airflow_provider_records.evidence.store import Store
-    from airflow_provider_records.systems.finding import State
+    from airflow_provider_records.systems.finding import Whereabouts
 
     findings = replay.look(replay.claims(report.document, Store(str(report.path.parents[2]))))
     for line in replay.lines(findings):
         _say(line)
-    if any(found.state is State.BACK for found in findings):
+    if any(found.whereabouts is Whereabouts.BACK for found in findings):
         return 1
     return 2 if any(found.failed for found in findings) else 0
 

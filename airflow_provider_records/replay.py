@@ -1,9 +1,8 @@
-"""Whether what a certificate calls gone is still gone: a restored backup brings destroyed records back.
+"""Whether the records that a certificate calls gone are still gone: a restored backup brings destroyed records back.
 
-The systems are only looked at; nothing is sent that changes anything. Records are looked for under the ids that
-they had: what was restored under another id, or into another folder of Unifier, is not found, and neither is what the
-account may not see where a system then answers "not found". In Opus a record is back if it is due again; a tenant
-whose due list goes on showing records that are Destroyed makes all of them look so.
+Nothing is sent that changes anything. Each system looks for records under the ids that they had: a record that was
+restored under another id, or into another folder, is not found. Neither is one that the account may not see, if the
+system then answers "not found".
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
 )
 from airflow_provider_records.reporting import wording
-from airflow_provider_records.systems.finding import Claim, Finding, Question, State, _grouped
-from airflow_provider_records.systems.registry import _HOOKS, _QUESTIONS
+from airflow_provider_records.systems import load
+from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts, grouped
 
 _RANK = {kind: place for place, kind in enumerate(OutcomeKind)}
 """A record that was recycled and later destroyed is destroyed."""
@@ -46,13 +45,14 @@ def claims(document: Mapping[str, Any], store: Store) -> list[Claim]:
     evidence = Evidence(store, document["store"])
     found: dict[tuple[str, str, str], Claim] = {}
     for entry in document["disposals"]:
-        disposal = Disposal(**entry["record"])
+        disposal = Disposal.from_dict(entry["record"])
         with store.open(evidence.name(disposal.outcomes)) as lines:
             for record, line in zip(Manifest.open(store, disposal.digest), lines, strict=True):
                 outcome = Outcome.from_dict(json.loads(line))
                 if not outcome.kind.gone:
                     continue
-                claim = Claim(disposal.system, disposal.options["conn_id"], record, outcome)
+                title = disposal.description.title
+                claim = Claim(disposal.system, title, disposal.options["conn_id"], record, outcome)
                 known = found.setdefault((claim.system, claim.conn_id, record.key), claim)
                 if _RANK[outcome.kind] < _RANK[known.outcome.kind]:
                     found[claim.system, claim.conn_id, record.key] = claim
@@ -60,53 +60,57 @@ def claims(document: Mapping[str, Any], store: Store) -> list[Claim]:
 
 
 def look(claims: Iterable[Claim]) -> list[Finding]:
-    """Look for every record in its system, through the connection that it was disposed of through."""
+    """Look for every record in its system, through the connection that it was disposed of through.
+
+    :param claims: what the certificate says.
+    :return: one finding a record; an error of a system is told in the findings of its records.
+    """
     findings = []
-    for (system, conn_id), ours in _grouped(claims, lambda claim: (claim.system, claim.conn_id)).items():
-        hook = _HOOKS[system](conn_id)
+    for (name, conn_id), ours in grouped(claims, lambda claim: (claim.system, claim.conn_id)).items():
         try:
-            threads = hook.settings.max_concurrency
-            questions = _QUESTIONS[system](hook, ours)
-        except (RecordsError, AirflowException) as error:
-            findings += [Finding(claim, State.UNSEEN, _cause(error), failed=True) for claim in ours]
-            continue
-        findings += _ask(questions, threads)
+            system = load(name).from_connection(conn_id)
+            threads = system.max_concurrency
+            probes = system.look_back(ours)
+        except RecordsError as error:
+            findings += _not_asked(ours, str(error))
+        except AirflowException as error:
+            findings += _not_asked(ours, f"Airflow: {error}")
+        else:
+            findings += _send(probes, threads)
     return findings
 
 
-def _ask(questions: Iterable[Question], threads: int) -> list[Finding]:
-    """Ask at once as many questions as the connection allows; none any more when nobody will answer."""
+def _send(probes: Iterable[Probe], threads: int) -> list[Finding]:
+    """Send as many probes at the same time as the connection allows, until an error shows that no other can work."""
     stopped: list[str] = []
 
-    def ask(question: Question) -> list[Finding]:
-        claims, answer = question
-        why = stopped[0] if stopped else ""
+    def send(probe: Probe) -> list[Finding]:
+        if stopped:
+            return _not_asked(probe.claims, stopped[0])
         try:
-            if not stopped:
-                return answer()
+            return probe.send()
         except RecordsError as error:
-            why = str(error)
-            nobody = isinstance(error, (StopError, NotSentError, NoAnswerError))
-            if nobody and not isinstance(error, UnreadableAnswerError):
-                stopped.append(why)
-        return [Finding(claim, State.UNSEEN, why, failed=True) for claim in claims]
+            unreachable = isinstance(error, (StopError, NotSentError, NoAnswerError))
+            if unreachable and not isinstance(error, UnreadableAnswerError):
+                stopped.append(str(error))
+            return _not_asked(probe.claims, str(error))
 
     with ThreadPoolExecutor(threads) as pool:
-        return [finding for findings in pool.map(ask, questions) for finding in findings]
+        return [finding for findings in pool.map(send, probes) for finding in findings]
 
 
-def _cause(error: Exception) -> str:
-    return str(error) if isinstance(error, RecordsError) else f"Airflow: {error}"
+def _not_asked(claims: Sequence[Claim], why: str) -> list[Finding]:
+    return [Finding(claim, Whereabouts.UNSEEN, why, failed=True) for claim in claims]
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
     """Return findings in words: a table by system, what is back, and why something cannot be looked up."""
-    yield f"{'':10}{'records':>9}" + "".join(f"{state:>{len(state) + 3}}" for state in State)
-    for system in sorted({finding.claim.system for finding in findings}):
-        states = Counter(finding.state for finding in findings if finding.claim.system == system)
-        counts = "".join(f"{states[state]:>{len(state) + 3}}" for state in State)
-        yield f"{wording.system_name(system):10}{states.total():>9}{counts}"
-    back = [finding for finding in findings if finding.state is State.BACK]
+    yield f"{'':10}{'records':>9}" + "".join(f"{place:>{len(place) + 3}}" for place in Whereabouts)
+    for title in sorted({finding.claim.title for finding in findings}, key=str.casefold):
+        places = Counter(finding.whereabouts for finding in findings if finding.claim.title == title)
+        counts = "".join(f"{places[place]:>{len(place) + 3}}" for place in Whereabouts)
+        yield f"{title:10}{places.total():>9}{counts}"
+    back = [finding for finding in findings if finding.whereabouts is Whereabouts.BACK]
     if back:
         yield "Back:"
     for finding in back:
@@ -114,11 +118,13 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
         record = claim.record
         title = f" {record.title!r}" if record.title else ""
         yield (
-            f"  {wording.system_name(claim.system)} {record.key} (id {record.target_id}){title}: "
-            f"{wording.RESULTS[claim.outcome.kind]} {claim.outcome.time}, now {finding.why}"
+            f"  {claim.title} {record.key} (id {record.target_id}){title}: "
+            f"{wording.RESULTS[claim.outcome.kind]} {claim.outcome.time}, now {finding.detail}"
         )
-    unseen = Counter((finding.claim.system, finding.why) for finding in findings if finding.state is State.UNSEEN)
+    unseen = Counter(
+        (finding.claim.title, finding.detail) for finding in findings if finding.whereabouts is Whereabouts.UNSEEN
+    )
     if unseen:
         yield "Cannot be looked up:"
-    for (system, why), count in unseen.most_common():
-        yield f"  {wording.system_name(system)}, {count} records: {why}"
+    for (name, why), count in unseen.most_common():
+        yield f"  {name}, {count} records: {why}"

@@ -30,7 +30,7 @@ from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal, write_outcomes
+from airflow_provider_records.evidence.summary import Disposal, SystemDescription, write_outcomes
 from airflow_provider_records.reporting import issue
 
 CHUNK = 8 * 8
@@ -136,6 +136,7 @@ def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome], task:
     uri, counts = write_outcomes(store, manifest, outcomes, task)
     disposal = Disposal(
         system="enaio",
+        description=SystemDescription("enaio"),
         manifest=manifest.uri,
         digest=manifest.digest,
         approved=[manifest.digest],

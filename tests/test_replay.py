@@ -22,7 +22,7 @@ from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, 
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.replay import claims, look
 from airflow_provider_records.sandbox.core import Entry
-from airflow_provider_records.systems.finding import Finding, State
+from airflow_provider_records.systems.finding import Finding, Whereabouts
 from tests.operators.conftest import World, world
 from tests.operators.factories import run
 
@@ -120,8 +120,8 @@ def night(world: World) -> Night:
     return Night(world)
 
 
-def found(findings: list[Finding], state: State) -> set[tuple[str, str]]:
-    return {(finding.claim.system, finding.claim.record.key) for finding in findings if finding.state is state}
+def found(findings: list[Finding], state: Whereabouts) -> set[tuple[str, str]]:
+    return {(finding.claim.system, finding.claim.record.key) for finding in findings if finding.whereabouts is state}
 
 
 def changing(log: list[Entry]) -> list[str]:
@@ -130,14 +130,14 @@ def changing(log: list[Entry]) -> list[str]:
 
 def test_nothing_is_back(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
     findings = night.look()
-    assert found(findings, State.BACK) == set()
+    assert found(findings, Whereabouts.BACK) == set()
     assert sorted((finding.claim.system, finding.claim.record.key) for finding in findings) == sorted(
         [("enaio", key) for key in (*night.keys["hard"], *night.keys["soft"])]
         + [("unifier", key) for key in night.keys["bin"]]
         + [("opus", key) for key in night.keys["mark"]]
     )
     blind = {key for key in night.keys["bin"] if key in night.blind}
-    assert found(findings, State.UNSEEN) == {("unifier", key) for key in blind} != set()
+    assert found(findings, Whereabouts.UNSEEN) == {("unifier", key) for key in blind} != set()
 
     code, said = night.replay(capsys)
     assert code == 0, said
@@ -209,9 +209,9 @@ def test_a_system_that_refuses_is_asked_no_more_and_the_others_are(
     night.world.fault(vendor="enaio", times=None, status=401)
     findings = night.look()
     ours = len(night.keys["hard"]) + len(night.keys["soft"])
-    assert len([1 for system, _ in found(findings, State.UNSEEN) if system == "enaio"]) == ours
+    assert len([1 for system, _ in found(findings, Whereabouts.UNSEEN) if system == "enaio"]) == ours
     assert night.world.calls("enaio", "get_object") <= 2 * 8, "each thread asks once, and once more without cookies"
-    assert found(findings, State.BACK) == {("opus", marked)}
+    assert found(findings, Whereabouts.BACK) == {("opus", marked)}
     code, said = night.replay(capsys)
     assert code == 1
     assert f"enaio, {ours} records: enaio get_object (connection 'enaio_default'): the credentials were refused" in said
@@ -224,7 +224,7 @@ def test_without_its_connection_a_system_cannot_be_asked(
     monkeypatch.delenv(f"AIRFLOW_CONN_{name.upper()}_DEFAULT")
     findings = night.look()
     assert {finding.claim.system for finding in findings if finding.failed} == {name}
-    assert all("_default" in finding.why for finding in findings if finding.failed)
+    assert all("_default" in finding.detail for finding in findings if finding.failed)
     assert night.replay(capsys)[0] == 2
 
 
@@ -234,21 +234,21 @@ def test_one_record_that_cannot_be_read_leaves_the_others(night: Night) -> None:
     night.world.fault(vendor="enaio", call="get_object", match=odd.partition("-")[2], times=None, status=500, body={})
     findings = night.look()
     assert {finding.claim.record.key for finding in findings if finding.failed} == {odd}
-    assert found(findings, State.BACK) == {("enaio", night.keys["hard"][7])}
+    assert found(findings, Whereabouts.BACK) == {("enaio", night.keys["hard"][7])}
 
 
 def test_what_the_account_may_not_see_is_not_called_gone(night: Night) -> None:
     night.restore(key := night.keys["hard"][0])
     night.enaio.archive.objects[key.partition("-")[2]].no_read.add(night.enaio.user)
     night.enaio.turn({"unreadable": "400"})
-    assert ("enaio", key) in found(night.look(), State.UNSEEN)
+    assert ("enaio", key) in found(night.look(), Whereabouts.UNSEEN)
 
 
 def test_a_folder_that_lists_its_recycle_bin_tells_nothing(world: World) -> None:
     world.stage.parts["unifier"].turn({"binned_listed": True})
     night = Night(world)
     listed = {("unifier", key) for key in night.keys["bin"]}
-    assert listed <= found(night.look(), State.UNSEEN)
+    assert listed <= found(night.look(), Whereabouts.UNSEEN)
 
 
 def test_opus_without_a_connector_cannot_be_asked(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +260,7 @@ def test_opus_without_a_connector_cannot_be_asked(night: Night, monkeypatch: pyt
     del connection["extra"]["connector_id"]
     monkeypatch.setenv("AIRFLOW_CONN_OPUS_DEFAULT", json.dumps(connection))
     findings = look(opus)
-    assert {finding.state for finding in findings} == {State.UNSEEN}
+    assert {finding.whereabouts for finding in findings} == {Whereabouts.UNSEEN}
     assert len(findings) == len(opus) == len(night.keys["mark"])
 
 

@@ -24,7 +24,7 @@ ROOMS = {
     "client": {"exceptions", "client"},
     "hooks": {"exceptions", "airflow_version", "client", "hooks"},
     "systems": CORE | {"client", "hooks", "systems"},
-    "reporting": CORE | {"reporting", "systems.base"},
+    "reporting": CORE | {"reporting"},
     "task": {"__init__"} | CORE | {"client", "hooks", "execution", "systems", "reporting", "task"},
     "triggers": {"exceptions", "airflow_version", "client", "hooks", "triggers"},
     "operators": CORE

@@ -153,7 +153,7 @@ def _examine(
     severity = {str(result): place for place, result in enumerate(reversed(OutcomeKind))}
     entry = {
         "file": file,
-        "record": {name: value for name, value in vars(disposal).items() if name != "uri"},
+        "record": disposal.to_dict(),
         "complete": disposal.complete and not disposal.dry_run,
         "proofs": proofs,
         "not_destroyed": [

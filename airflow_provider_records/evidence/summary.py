@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -21,10 +21,67 @@ from airflow_provider_records.exceptions import EvidenceError
 
 
 @dataclass(frozen=True)
+class SystemDescription:
+    """What a system says of itself, in words for people.
+
+    It is written down when a list is carried out, so that a certificate keeps its sentences under every later release.
+
+    :param title: what people call the system.
+    :param method: how its records are disposed of, as a sentence without a full stop.
+    :param meanings: what an outcome means in this system, by outcome; only where that differs from the usual meaning.
+    :param caveats: what an outcome of this system does not prove, one sentence each.
+    :param deletes_content: False for a system that holds no content, where ``destroyed`` is a status that is set.
+    :param unrecognized: members of a file that this release does not know; they are written back as they are.
+    """
+
+    title: str
+    method: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    caveats: Sequence[str] = ()
+    deletes_content: bool = True
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        return {
+            **self.unrecognized,
+            "title": self.title,
+            "method": self.method,
+            "meanings": dict(self.meanings),
+            "caveats": list(self.caveats),
+            "deletes_content": self.deletes_content,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> SystemDescription:
+        """Make a description from its fields as JSON has them.
+
+        :raises TypeError: the title is missing.
+        :raises ValueError: a field has another type than it must have.
+        """
+        known = ("title", "method", "meanings", "caveats", "deletes_content")
+        unrecognized = {name: value for name, value in fields.items() if name not in known}
+        found = cls(**{name: fields[name] for name in known if name in fields}, unrecognized=unrecognized)
+        well_formed = (
+            isinstance(found.title, str)
+            and isinstance(found.method, str)
+            and isinstance(found.meanings, dict)
+            and all(isinstance(text, str) for text in found.meanings.values())
+            and isinstance(found.caveats, list | tuple)
+            and all(isinstance(text, str) for text in found.caveats)
+            and isinstance(found.deletes_content, bool)
+        )
+        if not well_formed:
+            raise ValueError("a field of a system's description has a wrong type")
+        return found
+
+
+@dataclass(frozen=True)
 class Disposal:
     """One manifest carried out against one system.
 
-    :param system: ``enaio``, ``unifier`` or ``opus``.
+    :param system: the short name of the system, such as ``enaio``.
+    :param description: what the system says of itself.
     :param manifest: URI of the list that was carried out.
     :param digest: its digest.
     :param approved: digest of the list that people approved; the list itself, or the longer one that the
@@ -40,6 +97,7 @@ class Disposal:
     """
 
     system: str
+    description: SystemDescription
     manifest: str
     digest: str
     approved: Sequence[str]
@@ -84,10 +142,14 @@ class Disposal:
 
     def write(self, store: Store, folder: str) -> Disposal:
         """Write ``disposal.json`` into a folder of this try, below the task's; return the disposal with its URI."""
-        fields = {name: value for name, value in vars(self).items() if name != "uri"}
-        content = canonical({"type": "disposal", **fields}) + b"\n"
+        content = canonical({"type": "disposal", **self.to_dict()}) + b"\n"
         name = f"try-{self.made['try_number']:04}-{hashlib.sha256(content).hexdigest()}"
-        return Disposal(**fields, uri=store.write(f"{folder}/{name}/disposal.json", content))
+        return replace(self, uri=store.write(f"{folder}/{name}/disposal.json", content))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them, all but ``uri``."""
+        fields = {name: value for name, value in vars(self).items() if name != "uri"}
+        return {**fields, "description": self.description.to_dict()}
 
     @classmethod
     def read(cls, store: Store, uri: str) -> Disposal:
@@ -111,10 +173,12 @@ class Disposal:
 
         :param fields: all fields except ``uri``.
         :param uri: where its file lies.
-        :raises TypeError: a field is missing or unknown.
+        :raises KeyError: it has no description.
+        :raises TypeError: another field is missing or unknown.
         :raises ValueError: a field has another type than it must have.
         """
-        disposal = cls(**fields, uri=uri)
+        description = SystemDescription.from_dict(fields["description"])
+        disposal = cls(**{**fields, "description": description}, uri=uri)
         if not disposal._well_formed():
             raise ValueError("a field of a disposal has a wrong type")
         return disposal

@@ -1,7 +1,7 @@
 """The assets that change when records are disposed of, for DAGs that follow a disposal.
 
 Events go through one alias, :data:`DISPOSALS`, so that a task that destroyed nothing emits none. A DAG follows all
-disposals with ``schedule=[DISPOSALS]``, or those of one system with ``schedule=[disposed("enaio")]``.
+disposals with ``schedule=[DISPOSALS]``, or those of one system with ``schedule=[disposed(<its short name>)]``.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ DISPOSALS = AssetAlias("records_disposals")
 def disposed(system: str, kind: str = OutcomeKind.DESTROYED) -> Asset:
     """Return the asset that changes when records of a system are disposed of.
 
-    :param system: ``enaio``, ``unifier`` or ``opus``.
-    :param result: ``destroyed``; or ``recycled``, which is never called destroyed. In Opus it means: marked.
+    :param system: the short name of the system, as the disposal reference has it.
+    :param kind: ``destroyed``; or ``recycled``, which is never called destroyed. Where a system deletes no content,
+        ``destroyed`` means: marked.
     """
     return Asset(name=f"records_{kind}_{system}", uri=f"x-records://{system}/{kind}")
 
 
 def events(disposal: Disposal) -> Iterator[tuple[Asset, dict[str, Any]]]:
-    """Return the assets that a disposal has changed, each with what its event says.
+    """Return the assets that a disposal has changed, each with the extra fields of its event.
 
-    Records of earlier tries are counted too: only the try that ends well emits.
+    Records of earlier tries are counted too, because only the try that completes the list emits events.
     """
     for kind in (OutcomeKind.DESTROYED, OutcomeKind.RECYCLED):
         if disposal.counts[kind]:

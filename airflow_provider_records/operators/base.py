@@ -1,4 +1,4 @@
-"""Ties records, approval, limits, journal and runner together, once for all systems."""
+"""The base of all disposing operators: it joins records, approval, limits, journal and runner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
-from airflow_provider_records.systems.base import System
+from airflow_provider_records.systems.base import RegisteredSystem
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, task_folder
 from airflow_provider_records.task.lineage import lineage
 from airflow_provider_records.task.links import DisposalLink
@@ -45,7 +45,7 @@ def _with_disposals(outlets: Any) -> list[Any]:  # noqa: ANN401 - what a DAG may
 class DisposeOperator(RecordsOperator):
     """Carry out a list of records against one system.
 
-    Subclasses say only how their system disposes of and probes a record.
+    A subclass names its system (``system_name``) and returns its client (``hook``) and the system itself (``system``).
 
     :param records: a manifest or disposal reference, a list of ids or of record mappings, or one id.
     :param accept: of a disposal reference: the outcomes whose records count.
@@ -108,8 +108,8 @@ class DisposeOperator(RecordsOperator):
         """The client of the system."""
         raise NotImplementedError
 
-    def system(self, selection: Selection) -> System:
-        """Return how the system disposes of and probes a record."""
+    def system(self) -> RegisteredSystem:
+        """Return the system, set up as the DAG says; it sends no request yet."""
         raise NotImplementedError
 
     def options(self) -> dict[str, Any]:
@@ -187,9 +187,11 @@ class DisposeOperator(RecordsOperator):
         journal: Journal | None = None
         telemetry = Telemetry(self.system_name)
         authorization = self._authorize(selection, min_approvals)
+        system = self.system()
+        description = system.describe()
         if manifest.count:
             if self.rehearse_only:
-                outcomes = rehearse(self.system(selection), list(manifest), concurrency=self._threads())
+                outcomes = rehearse(system, list(manifest), concurrency=self._threads())
             else:
                 limits.refuse_too_many(manifest.count)
                 # What Airflow keeps of a task instance through kills and clears; at most a hint, and none before 3.3.
@@ -202,19 +204,23 @@ class DisposeOperator(RecordsOperator):
                     try_number=facts["try_number"],
                     call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
                     expected=str(hints.get(_JOURNAL) or "") if hints is not None else "",
-                    about={"system": self.system_name, "records": manifest.count},
+                    about={
+                        "system": self.system_name,
+                        "description": description.to_dict(),
+                        "records": manifest.count,
+                    },
                 )
                 if journal.state.missing_session:
                     self.log.warning(
                         "The journal of an earlier try (%s) is not there; do all workers reach the same [records] "
-                        "evidence_path? Every record is looked at before it is sent, and what is found gone is not "
-                        "claimed as our deed",
+                        "evidence_path? Every record is probed before it is sent, and one that is gone is not counted "
+                        "as destroyed by us",
                         journal.state.missing_session,
                     )
                 if hints is not None:
                     hints.set(_JOURNAL, journal.uri)
                 runner = Runner(
-                    self.system(selection),
+                    system,
                     journal,
                     limits,
                     concurrency=self._threads(),
@@ -231,6 +237,7 @@ class DisposeOperator(RecordsOperator):
             telemetry.rest(counts)
         disposal = Disposal(
             system=self.system_name,
+            description=description,
             manifest=manifest.uri,
             digest=manifest.digest,
             approved=[source.digest for source in selection.sources],

@@ -1,4 +1,4 @@
-"""OPTIMAL SYSTEMS enaio: delete objects, and look what became of them."""
+"""OPTIMAL SYSTEMS enaio: delete objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.enaio import EnaioSystem
-from airflow_provider_records.task.records import Selection
 
 
 class EnaioDeleteObjectOperator(DisposeOperator):
@@ -53,8 +52,8 @@ class EnaioDeleteObjectOperator(DisposeOperator):
         """The client."""
         return EnaioHook(self.enaio_conn_id)
 
-    def system(self, selection: Selection) -> EnaioSystem:
-        """Return how enaio deletes an object."""
+    def system(self) -> EnaioSystem:
+        """Return enaio, set up as the DAG says."""
         return EnaioSystem(
             self.hook,
             hard_delete=self.hard_delete,

@@ -16,7 +16,6 @@ from airflow_provider_records.systems.opus import OpusSystem
 from airflow_provider_records.task.context import evidence_store, hard_stops
 from airflow_provider_records.task.due_list import due_manifest
 from airflow_provider_records.task.links import ListLink, list_url
-from airflow_provider_records.task.records import Selection
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,8 +45,8 @@ class OpusDestroyRecordsOperator(DisposeOperator):
         """The client."""
         return OpusHook(self.opus_conn_id)
 
-    def system(self, selection: Selection) -> OpusSystem:
-        """Return how Opus marks a record."""
+    def system(self) -> OpusSystem:
+        """Return Opus, set up as the DAG says."""
         return OpusSystem(self.hook)
 
 

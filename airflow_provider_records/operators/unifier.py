@@ -1,4 +1,4 @@
-"""Oracle Primavera Unifier: move documents to the recycle bin, and look what became of them."""
+"""Oracle Primavera Unifier: move documents to the recycle bin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.unifier import UnifierSystem
-from airflow_provider_records.task.records import Selection
 
 
 class UnifierDeleteDocumentOperator(DisposeOperator):
@@ -35,6 +34,6 @@ class UnifierDeleteDocumentOperator(DisposeOperator):
         """The client."""
         return UnifierHook(self.unifier_conn_id)
 
-    def system(self, selection: Selection) -> UnifierSystem:
-        """Return how Unifier deletes a document."""
+    def system(self) -> UnifierSystem:
+        """Return Unifier, set up as the DAG says."""
         return UnifierSystem(self.hook)

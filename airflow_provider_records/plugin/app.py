@@ -140,6 +140,7 @@ def overview(
         pending=[each for each in pending if each.dag_id in (readable if dag_id is None else {dag_id})],
         strips=chart.strips([each.run.systems for each in reversed(rows)]),
         totals=totals(rows),
+        described={name: said for each in reversed(rows) for name, said in each.run.descriptions.items()},
         reasons=reasons,
         left_out=left_out,
         unlisted=unlisted,

@@ -22,7 +22,7 @@ from airflow_provider_records.evidence.journal import INTENTS, OUTCOMES, Segment
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store, safe_name
-from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 from airflow_provider_records.exceptions import EvidenceError, RecordsError
 from airflow_provider_records.reporting.verdict import RunStatus
 
@@ -38,13 +38,15 @@ _Result = TypeVar("_Result")
 class Progress:
     """Progress of a try that has not written its summary yet.
 
-    :param system: the system; empty if the journal does not name it.
+    :param system: the short name of the system; empty if the journal does not name it.
+    :param description: what the system says of itself.
     :param counts: number of records by outcome so far, over all tries.
     :param in_flight: number of records with an intent and no outcome yet.
     :param total: number of records on the list; 0 if the journal does not name it.
     """
 
     system: str
+    description: SystemDescription
     counts: Mapping[str, int]
     in_flight: int
     total: int
@@ -76,6 +78,12 @@ class InstanceStatus:
         return self.disposal.system if self.disposal else self.progress.system if self.progress else ""
 
     @property
+    def description(self) -> SystemDescription:
+        """What the system says of itself; without a title if it is not known yet."""
+        known = self.disposal or self.progress
+        return known.description if known else SystemDescription("")
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """Number of records by outcome, as far as known."""
         return self.progress.counts if self.progress else self.disposal.counts if self.disposal else {}
@@ -95,6 +103,12 @@ class TaskStatus:
     instances: Sequence[InstanceStatus]
 
     @property
+    def description(self) -> SystemDescription:
+        """What the system says of itself; without a title if it is not known yet."""
+        known = [each.description for each in self.instances if each.description.title]
+        return known[-1] if known else SystemDescription("")
+
+    @property
     def disposals(self) -> list[Disposal]:
         """The summaries of its instances that have one."""
         return [each.disposal for each in self.instances if each.disposal]
@@ -107,7 +121,8 @@ class TaskStatus:
             return None
         done = sum(sum(each.counts.values()) for each in self.instances if not each.progress)
         total = done + sum(each.total for each in unfinished) if all(each.total for each in unfinished) else 0
-        return Progress(self.system, self.counts, sum(each.in_flight for each in unfinished), total)
+        in_flight = sum(each.in_flight for each in unfinished)
+        return Progress(self.system, self.description, self.counts, in_flight, total)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -149,6 +164,11 @@ class DisposalRun:
         for task in self.tasks:
             found.setdefault(task.system, []).append(task.counts)
         return {system: add_counts(counts) for system, counts in found.items()}
+
+    @property
+    def descriptions(self) -> dict[str, SystemDescription]:
+        """What the systems say of themselves, by their short names."""
+        return {task.system: task.description for task in self.tasks}
 
     @property
     def digests(self) -> set[str]:
@@ -381,8 +401,10 @@ class RunReader:
                 if (segment := parse(name, self.store.read(name))) is not None:
                     state.apply(segment)
             counts = Counter(state.outcomes.values())
+            system = str(opened.get("system", ""))
             return Progress(
-                str(opened.get("system", "")),
+                system,
+                SystemDescription.from_dict(opened.get("description") or {"title": system}),
                 {str(kind): counts[kind] for kind in OutcomeKind},
                 len(state.in_flight),
                 int(opened.get("records", 0)),

@@ -38,6 +38,7 @@ def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Dispos
             demanded=_demanded(document),
             order=ORDER,
             words=wording,
+            described=[disposal.description for disposal in disposals],
             rows=lambda place, kind: _rows(store, disposals[place], kind),
             withheld_records=lambda approval: _withheld_records(store, approval),
         )

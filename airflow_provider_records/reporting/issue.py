@@ -98,8 +98,9 @@ def write(
         **found.facts,
         "statements": wording.statements(found.facts["disposals"]),
     }
-    for entry in found.facts["disposals"]:
-        entry["method"] = wording.method(entry["record"])
+    for entry, disposal in zip(found.facts["disposals"], disposals, strict=True):
+        records = sum(disposal.counts.values())
+        entry["method"] = wording.method(disposal.description, dry_run=disposal.dry_run, records=records)
     names = found.names
     if (older := _keep_older(store, name)) is not None:
         body["supersedes"] = older

@@ -88,7 +88,7 @@ def verdict(status: RunStatus) -> Verdict:
     if not any(sum(each.counts.values()) for each in status.disposals):
         return Verdict("done", "Nothing to destroy", f"The lists of this run were empty.{withheld}")
     blocked = [
-        f"{each.counts[OutcomeKind.BLOCKED]:,} in {wording.system_name(each.system)}"
+        f"{each.counts[OutcomeKind.BLOCKED]:,} in {each.description.title}"
         for each in status.disposals
         if each.counts[OutcomeKind.BLOCKED]
     ]
@@ -101,7 +101,7 @@ def verdict(status: RunStatus) -> Verdict:
 
 def _left(disposal: Disposal) -> str:
     """Say what one disposal leaves for another try; empty if nothing."""
-    system = wording.system_name(disposal.system)
+    system = disposal.description.title
     if disposal.dry_run:
         return f"{system}: dry run, nothing was sent"
     if disposal.complete:

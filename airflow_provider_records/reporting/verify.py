@@ -230,7 +230,7 @@ def _accounts(document: Mapping[str, Any]) -> Iterator[str]:
         counts = record["counts"]
         parts = [f"{counts[result]:,} {wording.RESULTS[result]}" for result in OutcomeKind if counts[result]]
         yield (
-            f"{wording.system_name(record['system'])}: {sum(counts.values()):,} records on the list, as many "
+            f"{record['description']['title']}: {sum(counts.values()):,} records on the list, as many "
             f"outcomes, in its order, as the journal has them ({', '.join(parts) or 'nothing to do'})"
         )
 

@@ -1,4 +1,4 @@
-"""What a certificate says in words: how a record was disposed of, and what the certificate does not cover."""
+"""The words of certificate and page that do not depend on a system; the others come with its description."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
+from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 
 RESULTS = {
     OutcomeKind.DESTROYED: "destroyed",
@@ -23,21 +24,14 @@ _MEANINGS = {
     OutcomeKind.ABSENT: "was not there any more before anything was sent",
     OutcomeKind.BLOCKED: "left as it was: the system refuses for a business reason (linked, locked, held, no right)",
     OutcomeKind.FAILED: "left as it was, as far as known: an error that another try may cure",
-    OutcomeKind.UNKNOWN: "the answer was lost and could not be settled",
+    OutcomeKind.UNKNOWN: "the response was lost, and what became of the record could not be resolved",
     OutcomeKind.NOT_ATTEMPTED: "left as it was: nothing was sent for it",
-}
-_IN_OPUS = {
-    OutcomeKind.DESTROYED: "the status Destroyed is set",
-    OutcomeKind.BLOCKED: "not marked: Opus refuses it (not approved there, on hold, or not to be destroyed)",
-    OutcomeKind.FAILED: "not marked, as far as known: an error that another try may cure",
-    OutcomeKind.NOT_ATTEMPTED: "not marked: nothing was sent for it",
 }
 PROOFS = {
     Proof.RESPONSE: "the system said so",
     Proof.PROBE: "looked at afterwards",
     Proof.INFERRED: "our call went unanswered, then the record was found gone",
 }
-_SYSTEMS = {"enaio": "enaio", "unifier": "Unifier", "opus": "Opus"}
 _COPIES = (
     "Covered is only what the named systems hold under the listed ids. Backups, replicas, exports, e-mail and other "
     "copies are not covered; they end under rules of their own."
@@ -47,7 +41,7 @@ _HOLDS = (
     "as blocked."
 )
 
-# Signs that do not show, or that make the text around them read otherwise than it is stored.
+# Characters that are invisible, or that change the order in which the text around them is shown.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
     "\uffa0\U000e0000-\U000e007f]"
@@ -55,40 +49,38 @@ _HIDDEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """Show signs that hide or turn text round as their code."""
+    """Show the code of each character that is invisible or turns text round."""
     return _HIDDEN.sub(lambda sign: f"[U+{ord(sign.group()):04X}]", text)
 
 
-def system_name(system: str) -> str:
-    """Return what people call a system."""
-    return _SYSTEMS.get(system, system)
+def label(description: SystemDescription, kind: OutcomeKind) -> str:
+    """Return the short name of an outcome in a system: where no content is deleted, records are marked."""
+    if kind == OutcomeKind.DESTROYED and not description.deletes_content:
+        return "marked"
+    return RESULTS[kind]
 
 
-def meaning(system: str, kind: OutcomeKind) -> str:
-    """Say what an outcome means in a system."""
-    return (_IN_OPUS if system == "opus" else _MEANINGS).get(kind, _MEANINGS[kind])
+def meaning(description: SystemDescription, kind: OutcomeKind) -> str:
+    """Return what an outcome means in a system."""
+    return description.meanings.get(kind) or _MEANINGS[kind]
 
 
-def method(disposal: Mapping[str, Any]) -> str:
-    """Say how the records of a disposal were disposed of."""
-    if disposal["dry_run"]:
+def method(description: SystemDescription, *, dry_run: bool, records: int) -> str:
+    """Return how the records of a disposal were disposed of, as a sentence without a full stop.
+
+    :param description: what the system says of itself.
+    :param dry_run: whether it was a dry run.
+    :param records: number of records on the list.
+    """
+    if dry_run:
         return "Dry run: records were looked up, nothing was sent that changes anything"
-    if not any(disposal["counts"].values()):
+    if not records:
         return "The list was empty; nothing was sent"
-    system, options = disposal["system"], disposal["options"]
-    if system == "opus":
-        return "Status set to Destroyed in Opus; deletes no content"
-    if system == "unifier":
-        return "Moved to the recycle bin of Unifier, whose interface knows no permanent deletion"
-    if system == "enaio" and options.get("hard_delete"):
-        return "Deleted permanently from enaio (hard delete)"
-    if system == "enaio":
-        return "Moved to the recycle bin of enaio (soft delete)"
-    return f"Disposed of in {system_name(system)}"
+    return description.method or f"Disposed of in {description.title}"
 
 
 def statements(disposals: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Say what the certificate does not cover, and what weakens it.
+    """Return what the certificate does not cover, and what weakens it, one sentence each.
 
     :param disposals: the certificate's entries.
     """
@@ -99,29 +91,19 @@ def statements(disposals: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _about(entry: Mapping[str, Any]) -> Iterable[str]:
-    record, counts = entry["record"], entry["record"]["counts"]
-    system = system_name(record["system"])
-    task = record["made"].get("task_id", "")
-    if record["dry_run"]:
+    disposal = Disposal.from_dict(entry["record"])
+    system, counts, task = disposal.description.title, disposal.counts, disposal.made["task_id"]
+    if disposal.dry_run:
         yield f"Dry run: task {task} only looked at its records in {system}. Nothing was destroyed by it."
         return
-    if not record["approval_required"] and sum(counts.values()):
+    if not disposal.approval_required and any(counts.values()):
         yield f"The DAG says that task {task} needs no approval (require_approval=False)."
     if counts["recycled"]:
         yield (
             f"Records in the recycle bin of {system} can be restored until the bin is emptied; they are not "
             "called destroyed."
         )
-    if record["system"] == "enaio" and counts["destroyed"]:
-        yield (
-            "Destroyed in enaio means removed from enaio. Whether an archive medium still holds the content depends on "
-            "the server's settings; there is no proof about media."
-        )
-    if record["system"] == "opus":
-        yield (
-            "Destroyed in Opus is a status. It deletes no content, and Opus offers no way to read the status of a "
-            "single record back."
-        )
+    yield from disposal.description.caveats
     if entry["proofs"]["inferred"]:
         yield (
             f"{entry['proofs']['inferred']} outcomes in {system} (task {task}) are inferred: our own call went "
@@ -141,7 +123,7 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
 
 
 def withheld(number: int) -> str:
-    """Say how many records reviewers withheld from the lists that they were shown; empty if none.
+    """Return how many records reviewers withheld from the lists that they were shown, as a sentence; empty if none.
 
     :param number: number of these records.
     """
@@ -151,7 +133,8 @@ def withheld(number: int) -> str:
 
 
 def gaps(document: Mapping[str, Any]) -> list[str]:
-    """Say what belongs to the run and has no disposal on its certificate."""
+    """Return what belongs to the run and has no disposal on its certificate, one sentence each."""
+    titles = {each["record"]["system"]: each["record"]["description"]["title"] for each in document["disposals"]}
     return [
         *(
             f"{each['task']} has a journal, and no disposal of it was given: its task ended before it could sum up, or "
@@ -159,7 +142,7 @@ def gaps(document: Mapping[str, Any]) -> list[str]:
             for each in document["omitted"]
         ),
         *(
-            f"{system_name(each['system'])}: {each['count']:,} records of the approved list {each['digest']} "
+            f"{titles[each['system']]}: {each['count']:,} records of the approved list {each['digest']} "
             "have no disposal: the parts that hold them were not carried out, or disposals= does not name them"
             for each in document["uncovered"]
         ),

@@ -1,46 +1,104 @@
-"""What the core asks of a content system or a records authority, and the look that changes nothing."""
+"""What the other rooms ask of a content system or a records management system."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from typing import Protocol
+from collections.abc import Iterator, Sequence, Set
+from typing import Protocol, Self
 
-from airflow_provider_records.evidence.outcome import Outcome
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.summary import SystemDescription
+from airflow_provider_records.exceptions import VendorError
+from airflow_provider_records.systems.finding import Claim, Probe
 
 
 class System(Protocol):
-    """What the runner asks of a content system or a records authority.
+    """What the runner asks of a system.
 
     All methods are called from many threads at once, except ``prepare``. They raise the typed errors of
-    :mod:`airflow_provider_records.exceptions`; what they do not raise, they answer for every record of the batch,
-    in its order.
+    :mod:`airflow_provider_records.exceptions`. If they do not raise, they return one item for every record of the
+    batch, in the order of the batch.
+
+    ``name`` is the short name that the evidence uses, ``batch_size`` the number of records that one call takes.
     """
 
     name: str
     batch_size: int
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
-        """Do once, before the first call of a try, what all calls need; refuse here what must not be begun.
+        """Do once what all calls of a try need, before the first of them; refuse here what must not be started.
 
-        :param seen: keys that earlier tries saw to be there before they called.
-        :return: keys that it has just seen to be there; kept in the journal for later tries.
+        :param records: the records that have no final outcome yet.
+        :param observed_before: keys that earlier tries observed before they called.
+        :return: keys that were observed now; the journal keeps them for later tries.
         """
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> Sequence[Outcome | None]:
         """Send one call for the batch.
 
-        :param unanswered: keys to which an earlier call of ours went unanswered.
-        :return: outcomes; None where the answer leaves open whether it happened. Raising a VendorError says that
-            of the whole batch; one that says that nothing was done makes the whole batch ``failed``.
+        :param batch: at most ``batch_size`` records.
+        :param unanswered: keys for which an earlier call of ours got no response.
+        :return: outcomes; None where the response does not tell whether the call took effect. A VendorError says
+            that of the whole batch; one that says that nothing was done makes the whole batch ``failed``.
         """
 
     def resolve_unanswered(self, batch: Sequence[Record]) -> Sequence[Outcome | None]:
-        """Look what became of records whose call went unanswered.
+        """Probe what became of records whose call got no response.
 
-        :return: outcomes; None where the record is still there and may be sent again. Where it cannot be
-            seen: an outcome ``unknown``.
+        :param batch: at most ``batch_size`` records.
+        :return: outcomes; None where the record is still there and may be sent again. Where the system cannot tell:
+            an outcome ``unknown``.
         """
 
     def verify(self, record: Record, outcome: Outcome) -> Outcome:
-        """Look after a call that was answered; return the outcome with a stronger proof, or a corrected one."""
+        """Probe a record after its call was answered; return the outcome with a stronger proof, or a corrected one."""
+
+
+class RegisteredSystem(System, Protocol):
+    """What a class of :data:`airflow_provider_records.systems.SYSTEMS` offers besides."""
+
+    @classmethod
+    def from_connection(cls, conn_id: str) -> Self:
+        """Return the system behind an Airflow connection, to look back; the connection itself is read later.
+
+        :param conn_id: id of the connection.
+        """
+
+    @property
+    def max_concurrency(self) -> int:
+        """The number of requests that the connection allows at the same time.
+
+        :raises ConfigurationError: the connection has a wrong field.
+        """
+
+    def describe(self) -> SystemDescription:
+        """Return what the system says of itself, as it is set up here; sends no request."""
+
+    def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
+        """Return probes that together show where all these records are now; they change nothing.
+
+        :param claims: what the evidence says of records of this system.
+        """
+
+
+def outcome_from_error(
+    record: Record,
+    kind: OutcomeKind,
+    reason: str,
+    error: VendorError,
+    *,
+    proof: Proof | None = Proof.RESPONSE,
+    unanswered: bool = False,
+) -> Outcome:
+    """Return an outcome that rests on an error response.
+
+    :param record: the record.
+    :param kind: what became of it.
+    :param reason: why, in words.
+    :param error: the response; its request id and detail are kept.
+    :param proof: None: the response proves nothing.
+    :param unanswered: the call may still have taken effect.
+    """
+    return Outcome(
+        record.key, kind, proof, reason, request_id=error.request_id, detail=error.detail, unanswered=unanswered
+    )

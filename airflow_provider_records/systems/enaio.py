@@ -1,4 +1,4 @@
-"""OPTIMAL SYSTEMS enaio: delete objects, and look what became of them."""
+"""How OPTIMAL SYSTEMS enaio deletes objects, and how it shows what became of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator, Sequence, Set
 from enum import Enum
 from functools import partial
+from typing import Self
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import (
     NoAnswerError,
     NotFoundError,
@@ -18,39 +20,41 @@ from airflow_provider_records.exceptions import (
     VendorError,
 )
 from airflow_provider_records.hooks.enaio import EnaioHook, digits
-from airflow_provider_records.systems.finding import Claim, Finding, Question, State
+from airflow_provider_records.systems.base import outcome_from_error
+from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts
 
 CONTAINERS = {"FOLDER", "REGISTER"}
 
 
 class Presence(Enum):
-    """Where a look found an object."""
+    """Where a probe found an object."""
 
     LIVE = "live"
     CONTAINER = "live, and it can hold others"
     BINNED = "in the recycle bin"
     GONE = "neither live nor in the recycle bin"
-    HIDDEN = "the account may not look"
+    HIDDEN = "the account may not read it"
 
     @property
     def live(self) -> bool:
+        """Whether the object is outside of the recycle bin."""
         return self in {Presence.LIVE, Presence.CONTAINER}
 
 
 class EnaioSystem:
     """How enaio deletes an object and shows what became of it.
 
-    A look is a GET by the bare id, then one into the recycle bin, which shows only what this account deleted.
+    A probe is a GET by the bare id, then one into the recycle bin, which shows only what this account deleted.
     ``destroyed`` means removed from enaio; whether the storage medium was erased is the server's setting.
 
-    The service's ``cascadeDelete`` is never sent: it kills children that nobody approved, and no call lists all
-    children. ``cascade_delete`` means here: a folder goes last, after all that the list holds inside of it
-    (``location`` is its id), and stays ``not_attempted`` until then; what is inside but not on the list keeps
-    it, since the service refuses to delete what is not empty.
+    The service's ``cascadeDelete`` is never sent: it deletes children that nobody approved, and no call lists all
+    children. ``cascade_delete`` means here: a folder is deleted last, after all objects of the list that it contains
+    (their ``location`` is its id), and is ``not_attempted`` until then. A folder that contains objects that are not on
+    the list stays, because the service refuses to delete a folder that is not empty.
 
     :param hook: the client.
-    :param hard_delete: destroy for good instead of moving to the recycle bin.
-    :param cascade_delete: the list holds folders together with what is in them.
+    :param hard_delete: delete permanently instead of moving to the recycle bin.
+    :param cascade_delete: the list holds folders together with their contents.
     :param location: id of the parent, for records that name none: remove from this place only.
     :param object_type_id: object type, for records that name none.
     """
@@ -72,41 +76,64 @@ class EnaioSystem:
         self.cascade_delete = cascade_delete
         self.location = location
         self.object_type_id = object_type_id
-        self._inside: dict[str, set[str]] = {}
+        self._children: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
+    @classmethod
+    def from_connection(cls, conn_id: str) -> Self:
+        """Return the system behind an Airflow connection, to look back."""
+        return cls(EnaioHook(conn_id))
+
+    @property
+    def max_concurrency(self) -> int:
+        """The number of requests that the connection allows at the same time."""
+        return self.hook.settings.max_concurrency
+
+    def describe(self) -> SystemDescription:
+        """Say whether objects are deleted permanently, and that nothing is known about the storage medium then."""
+        if not self.hard_delete:
+            return SystemDescription("enaio", "Moved to the recycle bin of enaio (soft delete)")
+        return SystemDescription(
+            "enaio",
+            "Deleted permanently from enaio (hard delete)",
+            caveats=[
+                "Destroyed in enaio means removed from enaio. Whether an archive medium still holds the content "
+                "depends on the server's settings; there is no proof about media."
+            ],
+        )
+
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
-        """Refuse ids that are none, and a hard delete of a service that is known to be too old for it."""
+        """Refuse malformed ids, and a hard delete by a service that is known to be too old for it."""
         for record in records:
             for value in (record.target_id, self._location(record), self._object_type(record)):
                 digits(value or "0")
         if self.hard_delete:
             self.hook.check_hard_delete()
         else:
-            self.hook.service_version()  # a refused password is tried once, not by every thread
+            self.hook.service_version()  # so that a refused password is tried once, not by every thread
         if self.cascade_delete:
             for record in records:
                 if (parent := self._location(record)) and parent != record.target_id:
-                    self._inside.setdefault(parent, set()).add(record.target_id)
+                    self._children.setdefault(parent, set()).add(record.target_id)
         return frozenset()
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one object."""
         (record,) = batch
-        outcome = self._wait(record) or self._delete(record, record.key in unanswered)
-        self._note(record, outcome)
+        outcome = self._wait_for_children(record) or self._delete(record, record.key in unanswered)
+        self._release_parent(record, outcome)
         return [outcome]
 
     def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
-        """Look after an unanswered call."""
+        """Probe an object whose call got no response."""
         (record,) = batch
         presence = self.probe(record)
         outcome = None if presence.live else self._after_doubt(record, presence)
-        self._note(record, outcome)
+        self._release_parent(record, outcome)
         return [outcome]
 
     def verify(self, record: Record, outcome: Outcome) -> Outcome:
-        """Look after the service said that it has deleted."""
+        """Probe an object after the service said that it was deleted."""
         presence = self.probe(record)
         if presence.live:
             return self._still_there(record, "the service said that it was deleted")
@@ -132,7 +159,7 @@ class EnaioSystem:
         if location is None:
             return outcome
         try:
-            # The service says the same whether it removed the object or only took it out of this one place.
+            # The response is the same whether the object was deleted or only removed from this one place.
             return self.verify(record, outcome)
         except VendorError:
             return None
@@ -147,14 +174,17 @@ class EnaioSystem:
         except VendorError as failure:
             if in_doubt:
                 raise NoAnswerError(str(failure), detail=error.detail) from failure
-            # Not left open: this call did nothing, and the next try must not take it for an unanswered one.
-            return self._said(record, OutcomeKind.FAILED, f"{error} It could not be looked up: {failure}", error)
+            # Not None: this call did nothing, and the next try must not take it for an unanswered one.
+            return outcome_from_error(
+                record, OutcomeKind.FAILED, f"{error} It could not be looked up: {failure}", error
+            )
         if in_doubt and not presence.live:
             return self._after_doubt(record, presence, refused=isinstance(error, RefusedError))
         if isinstance(error, ServerError):
             if presence is Presence.CONTAINER:
-                return self._said(record, OutcomeKind.BLOCKED, f"it is probably not empty ({_cause(error)})", error)
-            return self._said(record, OutcomeKind.FAILED, str(error), error)
+                reason = f"it is probably not empty ({_code(error)})"
+                return outcome_from_error(record, OutcomeKind.BLOCKED, reason, error)
+            return outcome_from_error(record, OutcomeKind.FAILED, str(error), error)
         if isinstance(error, NotFoundError):
             if not in_doubt:
                 return self._not_found(record, error, presence)
@@ -166,10 +196,10 @@ class EnaioSystem:
             Presence.CONTAINER: "it is not empty, or the account lacks the right to delete it or what it holds",
             Presence.BINNED: "it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later",
         }.get(presence, "the account lacks the right to delete it, or it is locked or in a workflow")
-        return self._said(record, OutcomeKind.BLOCKED, f"{reason} ({_cause(error)})", error)
+        return outcome_from_error(record, OutcomeKind.BLOCKED, f"{reason} ({_code(error)})", error)
 
     def _not_found(self, record: Record, error: VendorError, presence: Presence) -> Outcome:
-        """Judge a "not found" that no earlier call of ours explains."""
+        """Return what a "not found" means if no earlier call of ours explains it."""
         if presence is Presence.GONE:
             reason = "the service finds it neither live nor in the recycle bin of this account"
             return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
@@ -177,20 +207,20 @@ class EnaioSystem:
             return self._recycled(record, "was in the recycle bin before")
         if presence is Presence.HIDDEN:
             reason = "enaio does not find it, but it may be there: the account may not look at it"
-            return self._said(record, OutcomeKind.BLOCKED, reason, error)
+            return outcome_from_error(record, OutcomeKind.BLOCKED, reason, error)
         wrong = [f"location {self._location(record)}"] if self._location(record) else []
         wrong += [f"object type {self._object_type(record)}"] if self._object_type(record) else []
         reason = f"It can be read, but not deleted{' with ' if wrong else ''}{' and '.join(wrong)}: check these."
-        return self._said(record, OutcomeKind.FAILED, f"{error} {reason}", error)
+        return outcome_from_error(record, OutcomeKind.FAILED, f"{error} {reason}", error)
 
     def _after_doubt(self, record: Record, presence: Presence, *, refused: bool = False) -> Outcome:
-        """Judge what is not live any more after a call of ours that went unanswered."""
+        """Return the outcome of an object that is not live any more after a call of ours that got no response."""
         if presence is Presence.BINNED:
             return self._recycled(record)
         if presence is Presence.GONE and self.hard_delete and not refused:
             reason = "our call went unanswered; it is neither live nor in the recycle bin since"
             return Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED, reason)
-        reason = f"our call went unanswered; a look says: {presence.value}, which does not show what became of it"
+        reason = f"our call went unanswered; a probe says: {presence.value}, which does not show what became of it"
         return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
 
     def _still_there(self, record: Record, why: str) -> Outcome:
@@ -203,9 +233,6 @@ class EnaioSystem:
         if self.hard_delete:
             reason = f"{reason or 'is in the recycle bin'} though a hard delete was asked for"
         return Outcome(record.key, OutcomeKind.RECYCLED, Proof.PROBE, reason)
-
-    def _said(self, record: Record, kind: OutcomeKind, reason: str, error: VendorError) -> Outcome:
-        return Outcome(record.key, kind, Proof.RESPONSE, reason, request_id=error.request_id, detail=error.detail)
 
     def probe(self, record: Record) -> Presence:
         """Look for the object, live and in the recycle bin; changes nothing.
@@ -226,19 +253,33 @@ class EnaioSystem:
             return Presence.CONTAINER if found.base_type in CONTAINERS else Presence.LIVE
         return Presence.HIDDEN if hidden else Presence.GONE
 
-    def _wait(self, record: Record) -> Outcome | None:
-        """Leave a folder for the next try while the list holds something in it that is still to be deleted."""
+    def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
+        """Probe each object by its id: live, or in the recycle bin of the connection's user."""
+        return (Probe([claim], partial(self._find, claim)) for claim in claims)
+
+    def _find(self, claim: Claim) -> list[Finding]:
+        presence = self.probe(claim.record)
+        if presence is Presence.HIDDEN:
+            return [Finding(claim, Whereabouts.UNSEEN, presence.value)]
+        if presence.live:
+            return [Finding(claim, Whereabouts.BACK, "live")]
+        if presence is Presence.BINNED and claim.outcome.kind is not OutcomeKind.RECYCLED:
+            return [Finding(claim, Whereabouts.BACK, presence.value)]
+        return [Finding(claim, Whereabouts.GONE)]
+
+    def _wait_for_children(self, record: Record) -> Outcome | None:
+        """Leave a folder to the next try while records of the list that it contains are still to be deleted."""
         with self._lock:
-            inside = len(self._inside.get(record.target_id, ()))
-        if not inside:
+            children = len(self._children.get(record.target_id, ()))
+        if not children:
             return None
-        reason = f"not sent: {inside} records of the list lie in it and go first; the next try carries on"
+        reason = f"not sent: {children} records of the list lie in it and go first; the next try carries on"
         return Outcome(record.key, OutcomeKind.NOT_ATTEMPTED, reason=reason)
 
-    def _note(self, record: Record, outcome: Outcome | None) -> None:
+    def _release_parent(self, record: Record, outcome: Outcome | None) -> None:
         if outcome is not None and outcome.kind.final:
             with self._lock:
-                self._inside.get(self._location(record) or "", set()).discard(record.target_id)
+                self._children.get(self._location(record) or "", set()).discard(record.target_id)
 
     def _location(self, record: Record) -> str | None:
         return record.location or self.location
@@ -247,23 +288,5 @@ class EnaioSystem:
         return record.object_type_id or self.object_type_id
 
 
-def _cause(error: VendorError) -> str:
+def _code(error: VendorError) -> str:
     return f"enaio code {error.code}" if error.code else f"HTTP {error.status}"
-
-
-def _enaio(hook: EnaioHook, claims: Sequence[Claim]) -> Iterator[Question]:
-    """enaio shows every object by its id, live or in the recycle bin of the connection's user."""
-    system = EnaioSystem(hook)
-
-    def answer(claim: Claim) -> list[Finding]:
-        presence = system.probe(claim.record)
-        if presence is Presence.HIDDEN:
-            return [Finding(claim, State.UNSEEN, presence.value)]
-        back = presence.live or (presence is Presence.BINNED and claim.outcome.kind is not OutcomeKind.RECYCLED)
-        return [
-            Finding(claim, State.BACK, "live" if presence.live else presence.value)
-            if back
-            else Finding(claim, State.GONE)
-        ]
-
-    return (([claim], partial(answer, claim)) for claim in claims)

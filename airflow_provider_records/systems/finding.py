@@ -1,4 +1,4 @@
-"""What a later look at a record that was disposed of shows."""
+"""What a later look at disposed records shows, see :mod:`airflow_provider_records.replay`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_records.evidence.outcome import Outcome
 from airflow_provider_records.evidence.record import Record
 
 
-class State(StrEnum):
+class Whereabouts(StrEnum):
     """Where a record is now."""
 
     GONE = "gone"
@@ -23,13 +23,15 @@ class State(StrEnum):
 class Claim:
     """What a certificate says of one record that is gone.
 
-    :param system: ``enaio``, ``unifier`` or ``opus``.
-    :param conn_id: the connection that it was disposed of through.
+    :param system: the short name of the system, such as ``enaio``.
+    :param title: what people call the system.
+    :param conn_id: the connection through which the record was disposed of.
     :param record: the record.
     :param outcome: ``destroyed``, ``recycled`` or ``absent``, and how that is known.
     """
 
     system: str
+    title: str
     conn_id: str
     record: Record
     outcome: Outcome
@@ -37,26 +39,37 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a look at one record showed.
+    """Where one record is now.
 
     :param claim: what the certificate says.
-    :param state: where the record is now.
-    :param why: where it was found, or why it cannot be looked up.
-    :param failed: the system should have answered and did not.
+    :param whereabouts: where the record is.
+    :param detail: the place where it was found, or why it cannot be looked up.
+    :param failed: True if a system could not be asked that should have answered.
     """
 
     claim: Claim
-    state: State
-    why: str = ""
+    whereabouts: Whereabouts
+    detail: str = ""
     failed: bool = False
 
 
+@dataclass(frozen=True)
+class Probe:
+    """One look at a system.
+
+    :param claims: the records that it finds.
+    :param send: sends the requests, and returns one finding a record.
+    """
+
+    claims: Sequence[Claim]
+    send: Callable[[], list[Finding]]
+
+
 Key = TypeVar("Key", bound=Hashable)
-Question = tuple[Sequence[Claim], Callable[[], list[Finding]]]
-"""Records, and one look that finds them all."""
 
 
-def _grouped(claims: Iterable[Claim], key: Callable[[Claim], Key]) -> dict[Key, list[Claim]]:
+def grouped(claims: Iterable[Claim], key: Callable[[Claim], Key]) -> dict[Key, list[Claim]]:
+    """Group claims, in their order."""
     groups: dict[Key, list[Claim]] = {}
     for claim in claims:
         groups.setdefault(key(claim), []).append(claim)

@@ -1,4 +1,4 @@
-"""AvePoint Opus: mark records as Destroyed, and look what became of them."""
+"""How AvePoint Opus marks records as Destroyed, and how far it can be asked afterwards."""
 
 from __future__ import annotations
 
@@ -8,30 +8,25 @@ import time
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Self
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.exceptions import (
-    VendorError,
-)
+from airflow_provider_records.evidence.summary import SystemDescription
+from airflow_provider_records.exceptions import VendorError
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.systems.finding import Claim, Finding, Question, State, _grouped
-
-if TYPE_CHECKING:
-    pass
-
+from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts, grouped
 
 DueList = tuple[str, str]
-"""Which due list a record was on: connector id, and the date it was asked with."""
+"""The due list that a record was on: the connector id, and the date that the list was read with."""
 
 
 class OpusSystem:
     """How Opus marks a record as Destroyed, and how far it can be asked afterwards.
 
-    The only thing Opus shows is its due list, so a record is known to be marked after a lost answer only if
-    it was listed before and is not listed any more (Opus API: connector records). A reading takes a request for
-    each hundred records of the connector, so one serves all records whose last mark was over when it began.
+    Opus shows nothing but its due list. So after a lost response a record is known to be marked only if it was listed
+    before and is not listed any more (Opus API: connector records). Reading the list takes one request for each hundred
+    records of the connector, so one reading serves all records whose last mark had ended when the reading began.
 
     :param hook: the client.
     """
@@ -45,13 +40,43 @@ class OpusSystem:
         self._lists: set[DueList] = set()
         self._keys: Set[str] = frozenset()
         self._readings: tuple[tuple[float, Set[str]], ...] = ()
-        self._over: dict[str, float] = {}
-        self._gate = threading.Condition()
+        self._ended: dict[str, float] = {}
+        self._condition = threading.Condition()
         self._marking = 0
         self._reading = False
 
+    @classmethod
+    def from_connection(cls, conn_id: str) -> Self:
+        """Return the system behind an Airflow connection, to look back."""
+        return cls(OpusHook(conn_id))
+
+    @property
+    def max_concurrency(self) -> int:
+        """The number of requests that the connection allows at the same time."""
+        return self.hook.settings.max_concurrency
+
+    def describe(self) -> SystemDescription:
+        """Say that a status is set, and that no content is deleted by that."""
+        return SystemDescription(
+            "Opus",
+            "Status set to Destroyed in Opus; deletes no content",
+            meanings={
+                OutcomeKind.DESTROYED.value: "the status Destroyed is set",
+                OutcomeKind.BLOCKED.value: (
+                    "not marked: Opus refuses it (not approved there, on hold, or not to be destroyed)"
+                ),
+                OutcomeKind.FAILED.value: "not marked, as far as known: an error that another try may cure",
+                OutcomeKind.NOT_ATTEMPTED.value: "not marked: nothing was sent for it",
+            },
+            caveats=[
+                "Destroyed in Opus is a status. It deletes no content, and Opus offers no way to read the status of a "
+                "single record back."
+            ],
+            deletes_content=False,
+        )
+
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
-        """Read the due list before the first mark: what is on it now proves later that a mark took effect."""
+        """Read the due list before the first mark: a record that leaves it later was marked."""
         self._lists = {due_list for record in records if (due_list := self.due_list(record))}
         self._keys = {record.key for record in records}
         here = self._read() if self._lists else frozenset()
@@ -89,9 +114,9 @@ class OpusSystem:
         return outcomes
 
     def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
-        """Look at the due list after a lost answer."""
+        """Read the due list after a lost response."""
         keys = {record.key for record in batch}
-        here = self._look(keys) if self._lists else frozenset()
+        here = self._probe(keys) if self._lists else frozenset()
         outcomes: list[Outcome | None] = []
         for record in batch:
             key = record.key
@@ -112,6 +137,23 @@ class OpusSystem:
         """Opus cannot be asked about a single record."""
         return outcome
 
+    def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
+        """Read the due lists: a record is listed only while it is due, so one that is marked is not."""
+        readable = grouped(claims, lambda claim: self.due_list(claim.record) is not None)
+        return (Probe(ours, partial(self._find, known, ours)) for known, ours in readable.items())
+
+    def _find(self, known: bool, claims: Sequence[Claim]) -> list[Finding]:
+        if not known:
+            why = "without a connector id Opus cannot be asked; the connection has no connector_id either"
+            return [Finding(claim, Whereabouts.UNSEEN, why) for claim in claims]
+        due = self.prepare([claim.record for claim in claims], frozenset())
+        return [
+            Finding(claim, Whereabouts.BACK, "on the due list again")
+            if claim.record.key in due
+            else Finding(claim, Whereabouts.GONE)
+            for claim in claims
+        ]
+
     def due_list(self, record: Record) -> DueList | None:
         """Return the due list that a record is looked for on, or None if no connector is known."""
         connector = record.attributes.get("connector_id") or self.hook.connector_id
@@ -129,22 +171,22 @@ class OpusSystem:
         }
 
     def _still_listed(self, refused: Set[str]) -> Set[str]:
-        """Return what is refused though an earlier call of ours did not mark it: it is due even now."""
+        """Return the refused records that an earlier call of ours did not mark: they are still on the due list."""
         try:
-            return self._look(refused) if refused and self._lists else frozenset()
+            return self._probe(refused) if refused and self._lists else frozenset()
         except VendorError:
             return frozenset()
 
-    def _look(self, keys: Set[str]) -> Set[str]:
-        """Return which records are on the due list, as read while no mark of ours is in the air.
+    def _probe(self, keys: Set[str]) -> Set[str]:
+        """Return which records are on the due list, read while no mark of ours is in flight.
 
         A list that shrinks while it is read may skip records, and a skipped record would be taken for a
-        destroyed one; so a record counts as gone only if two readings in a row do not show it.
+        destroyed one; so a record counts as gone only if two successive readings do not show it.
         """
         asked = time.monotonic()
         here = self._known(keys, asked)
         if here is None:
-            with self._quiet():
+            with self._no_mark_in_flight():
                 while (here := self._known(keys, asked)) is None:
                     begun = time.monotonic()
                     self._readings = (*self._readings[-1:], (begun, self._read()))
@@ -153,58 +195,38 @@ class OpusSystem:
     def _known(self, keys: Set[str], asked: float) -> Set[str] | None:
         """Return which records are on the due list; None if the last two readings do not tell.
 
-        Only one that began after the last mark of each record was over tells, or at least after ``asked``: the
+        A reading tells only if it began after the last mark of each record had ended, or after ``asked``: the
         runner asks when no earlier call can take effect any more.
         """
-        since = min(asked, max(self._over.get(key, -math.inf) for key in keys))
+        since = min(asked, max(self._ended.get(key, -math.inf) for key in keys))
         told = [listed for begun, listed in self._readings if begun >= since]
         here = frozenset[str]().union(*told) & keys
         return here if here == keys or len(told) > 1 else None
 
     @contextmanager
     def _mark(self, keys: Iterable[str]) -> Iterator[None]:
-        with self._gate:
-            self._gate.wait_for(lambda: not self._reading)
+        with self._condition:
+            self._condition.wait_for(lambda: not self._reading)
             self._marking += 1
-        lasts = 2 * self.hook.settings.timeout  # without an answer: to connect, and to be answered
+        may_last = 2 * self.hook.settings.timeout  # without a response: to connect, and to wait for the response
         try:
             yield
-            lasts = 0.0
+            may_last = 0.0
         finally:
-            with self._gate:
-                self._over |= dict.fromkeys(keys, time.monotonic() + lasts)
+            with self._condition:
+                self._ended |= dict.fromkeys(keys, time.monotonic() + may_last)
                 self._marking -= 1
-                self._gate.notify_all()
+                self._condition.notify_all()
 
     @contextmanager
-    def _quiet(self) -> Iterator[None]:
-        with self._gate:
-            self._gate.wait_for(lambda: not self._reading)
+    def _no_mark_in_flight(self) -> Iterator[None]:
+        with self._condition:
+            self._condition.wait_for(lambda: not self._reading)
             self._reading = True
-            self._gate.wait_for(lambda: not self._marking)
+            self._condition.wait_for(lambda: not self._marking)
         try:
             yield
         finally:
-            with self._gate:
+            with self._condition:
                 self._reading = False
-                self._gate.notify_all()
-
-
-def _opus(hook: OpusHook, claims: Sequence[Claim]) -> Iterator[Question]:
-    """Opus shows a record only while it is due; one that is marked Destroyed is not."""
-    system = OpusSystem(hook)
-
-    def answer(known: bool, claims: Sequence[Claim]) -> list[Finding]:
-        if not known:
-            why = "without a connector id Opus cannot be asked; the connection has no connector_id either"
-            return [Finding(claim, State.UNSEEN, why) for claim in claims]
-        due = system.prepare([claim.record for claim in claims], frozenset())
-        return [
-            Finding(claim, State.BACK, "on the due list again")
-            if claim.record.key in due
-            else Finding(claim, State.GONE)
-            for claim in claims
-        ]
-
-    lists = _grouped(claims, lambda claim: system.due_list(claim.record) is not None)
-    return ((ours, partial(answer, known, ours)) for known, ours in lists.items())
+                self._condition.notify_all()

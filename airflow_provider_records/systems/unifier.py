@@ -1,4 +1,4 @@
-"""Oracle Primavera Unifier: move documents to the recycle bin, and look what became of them."""
+"""How Oracle Primavera Unifier moves documents to its recycle bin, and how far it can be asked afterwards."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Self
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import (
     InvalidRecordsError,
     NotFoundError,
@@ -23,11 +25,12 @@ from airflow_provider_records.exceptions import (
 )
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_responses import NODE_ID, Node
-from airflow_provider_records.systems.finding import Claim, Finding, Question, State, _grouped
+from airflow_provider_records.systems.base import outcome_from_error
+from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts, grouped
 
 
 @dataclass(frozen=True)
-class Folder:
+class FolderAddress:
     """A folder as a record names it: by its node id, or by shell and path.
 
     :param node_id: the record's ``parent_id``.
@@ -40,10 +43,10 @@ class Folder:
     path: str = ""
 
     @classmethod
-    def from_record(cls, record: Record) -> Folder | None:
+    def from_record(cls, record: Record) -> FolderAddress | None:
         """Return the folder that a record names, or None.
 
-        :raises InvalidRecordsError: it names one in a form that Unifier does not have.
+        :raises InvalidRecordsError: its node id, shell or path is malformed.
         """
         if record.parent_id is not None:
             if not NODE_ID.fullmatch(record.parent_id):
@@ -65,7 +68,7 @@ class Folder:
 class Contents:
     """What one listing of a folder showed.
 
-    :param nodes: documents and folders directly in it.
+    :param nodes: the documents and folders directly in it.
     """
 
     def __init__(self, nodes: Iterable[Node] = ()) -> None:
@@ -95,7 +98,7 @@ class _Listing:
         self._contents = Contents()
 
     def since(self, moment: float) -> Contents:
-        """Return a listing that was asked for after ``moment``: an older one may still show what is gone."""
+        """Return a listing that was requested after ``moment``: an older one may still show deleted documents."""
         with self._lock:
             if self._begun < moment:
                 begun = time.monotonic()
@@ -107,12 +110,12 @@ class _Listing:
 class UnifierSystem:
     """How Unifier recycles a document, and how far it can be asked afterwards.
 
-    No call gets a document by its own id; a look is a listing of its folder, which the record must name:
-    ``parent_id``, or the attribute ``project_number`` (empty: company level) with ``location``. Where it does, a
-    document is deleted only if its folder listed it before the first call, as a document: so a file's number taken
-    for a node's, or a folder's, hits nothing else. The listing before goes into the journal, so that after a lost
-    answer "not listed" means that our call did it. A document that is not listed may have been moved: nothing is
-    sent and nothing is claimed.
+    No call gets a document by its own id. A probe is a listing of its folder, which the record must name:
+    ``parent_id``, or the attribute ``project_number`` (empty: company level) with ``location``. If it does, a
+    document is deleted only if its folder listed it as a document before the first call: the id of a file or folder
+    that was taken for a node id deletes nothing. What was listed goes into the journal, so that after a lost
+    response "not listed" means that our call did it. A document that is not listed may have been moved: nothing is
+    sent for it, and nothing is claimed.
 
     :param hook: the client.
     """
@@ -125,33 +128,49 @@ class UnifierSystem:
         self._observed_before: Set[str] = frozenset()
         self._listing = lru_cache(maxsize=64)(lambda folder: _Listing(lambda: self.read(folder)))
 
+    @classmethod
+    def from_connection(cls, conn_id: str) -> Self:
+        """Return the system behind an Airflow connection, to look back."""
+        return cls(UnifierHook(conn_id))
+
+    @property
+    def max_concurrency(self) -> int:
+        """The number of requests that the connection allows at the same time."""
+        return self.hook.settings.max_concurrency
+
+    def describe(self) -> SystemDescription:
+        """Say that documents are moved to the recycle bin: the API has no permanent deletion."""
+        return SystemDescription(
+            "Unifier", "Moved to the recycle bin of Unifier, whose interface knows no permanent deletion"
+        )
+
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
-        """Refuse what is no node id, and list every folder that the records name."""
-        folders: dict[Folder, list[Record]] = {}
+        """Refuse malformed node ids, and list every folder that the records name."""
+        folders: dict[FolderAddress, list[Record]] = {}
         for record in records:
             if not NODE_ID.fullmatch(record.target_id):
                 raise InvalidRecordsError(
                     f"Record {record.key!r}: target_id {record.target_id!r} is no node id of Unifier, which is a whole "
                     "number; nothing was sent."
                 )
-            if (folder := Folder.from_record(record)) and record.key not in observed_before:
+            if (folder := FolderAddress.from_record(record)) and record.key not in observed_before:
                 folders.setdefault(folder, []).append(record)
 
         stopped = threading.Event()
 
-        def look(folder: Folder) -> list[str]:
+        def observed(folder: FolderAddress) -> list[str]:
             try:
                 contents = Contents() if stopped.is_set() else self.read(folder)
             except UnavailableError:
                 raise
-            except VendorError as error:  # each of its records says so when its turn comes
+            except VendorError as error:  # reported for each of its records when it is its turn
                 if isinstance(error, StopError):
                     stopped.set()
                 return []
             return [record.key for record in folders[folder] if contents.obstacle(record) is None]
 
         with ThreadPoolExecutor(self.hook.settings.max_concurrency, thread_name_prefix=self.name) as pool:
-            here = frozenset(key for keys in pool.map(look, folders) for key in keys)
+            here = frozenset(key for keys in pool.map(observed, folders) for key in keys)
         self._observed_before = here | observed_before
         return here
 
@@ -160,23 +179,35 @@ class UnifierSystem:
         return [self._delete(record, record.key in unanswered) for record in batch]
 
     def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
-        """Look into the folder after an unanswered call ("Get Folders or Documents Metadata")."""
+        """List the folder after an unanswered call ("Get Folders or Documents Metadata")."""
         return [self._resolve_unanswered(record) for record in batch]
 
     def verify(self, record: Record, outcome: Outcome) -> Outcome:
-        """Look into the folder after an answer; a bin that is still listed leaves a recycled document as it is."""
-        folder = Folder.from_record(record)
+        """List the folder after a response. Some listings show the recycle bin; then the outcome stays as it is."""
+        folder = FolderAddress.from_record(record)
         if folder is None:
             return outcome
-        if record.target_id not in self._look(folder).by_id:
+        if record.target_id not in self._contents(folder).by_id:
             return Outcome(record.key, outcome.kind, Proof.PROBE, outcome.reason, outcome.request_id, outcome.detail)
         if outcome.kind is OutcomeKind.ABSENT:
             reason = f"Unifier does not know its node id, yet its {folder} lists it"
             return Outcome(record.key, OutcomeKind.UNKNOWN, None, reason, outcome.request_id, outcome.detail)
         return outcome
 
+    def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
+        """List the folders that the records name: Unifier shows a document nowhere else."""
+        folders = grouped(claims, lambda claim: FolderAddress.from_record(claim.record))
+        return (Probe(ours, partial(self._find, folder, ours)) for folder, ours in folders.items())
+
+    def _find(self, folder: FolderAddress | None, claims: Sequence[Claim]) -> list[Finding]:
+        if folder is None:
+            why = "the record does not name its folder, and Unifier finds no document by its id"
+            return [Finding(claim, Whereabouts.UNSEEN, why) for claim in claims]
+        listed = self.read(folder).by_id
+        return [_found(claim, claim.record.target_id in listed, folder) for claim in claims]
+
     def _delete(self, record: Record, in_doubt: bool) -> Outcome:
-        folder = Folder.from_record(record)
+        folder = FolderAddress.from_record(record)
         if folder is not None and record.key not in self._observed_before:
             return self._not_sent(record, folder)
         try:
@@ -185,9 +216,9 @@ class UnifierSystem:
             if in_doubt:
                 return self._not_found_after_doubt(record, error)
             reason = "Unifier does not know its node id: it was gone before, or the id is wrong"
-            return _outcome(record, OutcomeKind.ABSENT, Proof.RESPONSE, reason, error)
+            return outcome_from_error(record, OutcomeKind.ABSENT, reason, error)
         except RefusedError as error:
-            return _outcome(record, OutcomeKind.BLOCKED, Proof.RESPONSE, error.reason, error)
+            return outcome_from_error(record, OutcomeKind.BLOCKED, error.reason, error)
         except ServerError as error:
             return self._after_error(record, error)
         return Outcome(
@@ -195,72 +226,74 @@ class UnifierSystem:
         )
 
     def _resolve_unanswered(self, record: Record) -> Outcome | None:
-        folder = Folder.from_record(record)
+        folder = FolderAddress.from_record(record)
         if folder is None:
             reason = (
                 "its call went unanswered, and no call of Unifier finds a document by its id; name its folder "
                 "(parent_id, or project_number and location), so that it can be looked up"
             )
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
-        contents = self._look(folder)
+        contents = self._contents(folder)
         if record.key not in self._observed_before:
-            # Only what was seen before is ever sent, so this record's call was not.
+            # Only records that were observed are ever sent, so there was no call for this one.
             return _unfit(record, folder, contents)
         if record.target_id in contents.by_id:
             return None
         reason = f"its call went unanswered; its {folder} listed it before and does not any more"
         return Outcome(record.key, OutcomeKind.RECYCLED, Proof.INFERRED, reason)
 
-    def _not_sent(self, record: Record, folder: Folder) -> Outcome:
+    def _not_sent(self, record: Record, folder: FolderAddress) -> Outcome:
         try:
-            contents = self._look(folder)
+            contents = self._contents(folder)
         except (StopError, UnavailableError):
             raise
         except RefusedError as error:
-            return _outcome(record, OutcomeKind.BLOCKED, Proof.RESPONSE, f"nothing was sent: {error.reason}", error)
+            return outcome_from_error(record, OutcomeKind.BLOCKED, f"nothing was sent: {error.reason}", error)
         except VendorError as error:
             reason = f"nothing was sent, since its {folder} cannot be listed: {error}"
-            return _outcome(record, OutcomeKind.FAILED, None, reason, error)
+            return outcome_from_error(record, OutcomeKind.FAILED, reason, error, proof=None)
         reason = f"nothing was sent: its {folder} could not be listed before; the next try looks again"
         return _unfit(record, folder, contents) or Outcome(record.key, OutcomeKind.FAILED, reason=reason)
 
     def _not_found_after_doubt(self, record: Record, error: NotFoundError) -> Outcome:
-        """Judge a 12764 after an unanswered call of ours: only a look tells whether that call did it."""
-        words = "Unifier does not know its node id after an unanswered call of ours"
+        """Return what code 12764 means after an unanswered call of ours; only a probe tells whether the call did it."""
+        reason = "Unifier does not know its node id after an unanswered call of ours"
         there = self._still_listed(record)
         if there is None:
-            return _outcome(record, OutcomeKind.UNKNOWN, None, f"{words}, and its folder cannot be seen", error)
+            reason += ", and its folder cannot be seen"
+            return outcome_from_error(record, OutcomeKind.UNKNOWN, reason, error, proof=None)
         if there:
-            return _outcome(record, OutcomeKind.UNKNOWN, None, f"{words}, yet its folder lists it", error)
-        return _outcome(
-            record, OutcomeKind.RECYCLED, Proof.INFERRED, f"{words}, and its folder does not list it", error
-        )
+            reason += ", yet its folder lists it"
+            return outcome_from_error(record, OutcomeKind.UNKNOWN, reason, error, proof=None)
+        reason += ", and its folder does not list it"
+        return outcome_from_error(record, OutcomeKind.RECYCLED, reason, error, proof=Proof.INFERRED)
 
     def _after_error(self, record: Record, error: ServerError) -> Outcome:
-        """Judge a number of which nobody says whether the document is deleted."""
+        """Return what an error code means that does not tell whether the document was deleted."""
         there = self._still_listed(record)
         if there is False:
-            return _outcome(
-                record, OutcomeKind.RECYCLED, Proof.INFERRED, f"{error} Its folder does not list it.", error
-            )
+            reason = f"{error} Its folder does not list it."
+            return outcome_from_error(record, OutcomeKind.RECYCLED, reason, error, proof=Proof.INFERRED)
         server_failed = 500 <= int(error.code or 0) < 600
         if there is None and server_failed:
-            return _outcome(record, OutcomeKind.UNKNOWN, None, f"{error} Its folder cannot be seen.", error)
-        return _outcome(record, OutcomeKind.FAILED, None, str(error), error, unanswered=server_failed)
+            return outcome_from_error(
+                record, OutcomeKind.UNKNOWN, f"{error} Its folder cannot be seen.", error, proof=None
+            )
+        return outcome_from_error(record, OutcomeKind.FAILED, str(error), error, proof=None, unanswered=server_failed)
 
     def _still_listed(self, record: Record) -> bool | None:
-        """Look into the record's folder; None if there is no look."""
-        folder = Folder.from_record(record)
+        """Tell whether the record's folder lists it; None if the folder cannot be listed."""
+        folder = FolderAddress.from_record(record)
         try:
-            return None if folder is None else record.target_id in self._look(folder).by_id
+            return None if folder is None else record.target_id in self._contents(folder).by_id
         except VendorError:
             return None
 
-    def _look(self, folder: Folder) -> Contents:
+    def _contents(self, folder: FolderAddress) -> Contents:
         return self._listing(folder).since(time.monotonic())
 
-    def read(self, folder: Folder) -> Contents:
-        """List a folder now; changes nothing.
+    def read(self, folder: FolderAddress) -> Contents:
+        """List a folder now; it changes nothing.
 
         :raises VendorError: Unifier cannot be asked, or does not know the folder.
         """
@@ -271,41 +304,18 @@ class UnifierSystem:
         return Contents(nodes)
 
 
-def _unfit(record: Record, folder: Folder, contents: Contents) -> Outcome | None:
+def _unfit(record: Record, folder: FolderAddress, contents: Contents) -> Outcome | None:
     obstacle = contents.obstacle(record)
     if obstacle is None:
         return None
     return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, f"nothing was sent: its {folder} {obstacle}")
 
 
-def _outcome(
-    record: Record, kind: OutcomeKind, proof: Proof | None, reason: str, error: VendorError, *, unanswered: bool = False
-) -> Outcome:
-    return Outcome(
-        record.key, kind, proof, reason, request_id=error.request_id, detail=error.detail, unanswered=unanswered
-    )
-
-
-def _unifier(hook: UnifierHook, claims: Sequence[Claim]) -> Iterator[Question]:
-    """Unifier shows a document only in the listing of its folder, which the record must name."""
-    system = UnifierSystem(hook)
-
-    def answer(folder: Folder | None, claims: Sequence[Claim]) -> list[Finding]:
-        if folder is None:
-            why = "the record does not name its folder, and Unifier finds no document by its id"
-            return [Finding(claim, State.UNSEEN, why) for claim in claims]
-        listed = system.read(folder).by_id
-        return [_listed(claim, claim.record.target_id in listed, folder) for claim in claims]
-
-    folders = _grouped(claims, lambda claim: Folder.from_record(claim.record))
-    return ((ours, partial(answer, folder, ours)) for folder, ours in folders.items())
-
-
-def _listed(claim: Claim, listed: bool, folder: Folder) -> Finding:
+def _found(claim: Claim, listed: bool, folder: FolderAddress) -> Finding:
     if not listed:
-        return Finding(claim, State.GONE)
+        return Finding(claim, Whereabouts.GONE)
     if claim.outcome.proof is Proof.RESPONSE:
-        # Some listings go on showing what is in the recycle bin.
+        # Some listings go on showing documents that are in the recycle bin.
         why = "its folder lists it, but nobody saw the folder without it: a listing may show what is in the bin"
-        return Finding(claim, State.UNSEEN, why)
-    return Finding(claim, State.BACK, f"listed in {folder}")
+        return Finding(claim, Whereabouts.UNSEEN, why)
+    return Finding(claim, Whereabouts.BACK, f"listed in {folder}")

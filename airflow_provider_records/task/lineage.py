@@ -1,4 +1,4 @@
-"""What OpenLineage is told of a disposal: the content that is gone, each object as a dataset that was dropped."""
+"""What OpenLineage is told of a disposal: each object whose content is gone, as a dataset that was dropped."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MOST = 1_000
-"""Datasets in one event; a longer list is not cut, it is left to the evidence."""
+_LARGEST_EVENT = 1_000
+"""Datasets in one event; a longer list is not cut but left out."""
 
 
 def lineage(disposal: Disposal, store: Store, address: str) -> OperatorLineage[Any, Any] | None:
-    """Return the datasets that a disposal dropped: what was destroyed, not what lies in a recycle bin.
+    """Return the datasets that a disposal dropped: destroyed objects, not those in a recycle bin.
 
-    :param disposal: what the task has done.
+    :param disposal: the summary of the task.
     :param store: the evidence store.
-    :param address: base URL of the system; its host names the datasets.
-    :return: None if there are none: Opus holds no content, it only has its records marked.
+    :param address: base URL of the system; its host is the namespace of the datasets.
+    :return: None if there are none, or if the system deletes no content.
     :raises EvidenceError: the list or its outcomes cannot be read.
     """
     from airflow.providers.common.compat.openlineage.facet import (
@@ -38,9 +38,9 @@ def lineage(disposal: Disposal, store: Store, address: str) -> OperatorLineage[A
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     number = disposal.counts[OutcomeKind.DESTROYED]
-    if not number or disposal.system == "opus":
+    if not number or not disposal.description.deletes_content:
         return None
-    if number > _MOST:
+    if number > _LARGEST_EVENT:
         log.info("%s destroyed objects are too many for one OpenLineage event; they stand in the evidence", number)
         return None
     namespace = f"{disposal.system}://{urlsplit(address).netloc}"

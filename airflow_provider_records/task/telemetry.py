@@ -23,7 +23,7 @@ class Telemetry:
     ``records.<outcome>`` is a counter with the tags ``system`` and ``outcome``; a record that fails in one try and
     is destroyed in the next counts once in each. ``records.chunk`` is a span below that of the task.
 
-    :param system: ``enaio``, ``unifier`` or ``opus``.
+    :param system: the short name of the system.
     """
 
     def __init__(self, system: str) -> None:

@@ -14,11 +14,14 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record, canonical
 from airflow_provider_records.evidence.store import Store, safe_name
-from airflow_provider_records.evidence.summary import Disposal, task_folder, write_outcomes
+from airflow_provider_records.evidence.summary import Disposal, SystemDescription, task_folder, write_outcomes
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Runner
+from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.sandbox.seed import items
+from airflow_provider_records.systems import SYSTEMS, load
+from airflow_provider_records.systems.enaio import EnaioSystem
 
 DAG, RUN = "retention_nightly", "scheduled__2026-11-22T02:00:00+00:00"
 STARTED = "2026-11-22T02:00:07.120000+00:00"
@@ -132,6 +135,15 @@ def journal(store: Store, manifest: Manifest, made: Mapping[str, Any]) -> Journa
     return Journal(store, folder(made), manifest.digest, started=STARTED, try_number=made["try_number"])
 
 
+def describe(name: str, *, hard_delete: bool = True) -> SystemDescription:
+    """Return what a system says of itself; an unknown one says its name everywhere."""
+    if name not in SYSTEMS:
+        return SystemDescription(name, name, dict.fromkeys(map(str, OutcomeKind), name), [name])
+    if name == "enaio":
+        return EnaioSystem(EnaioHook("enaio_default"), hard_delete=hard_delete).describe()
+    return load(name).from_connection(f"{name}_default").describe()
+
+
 def carry_out(
     store: Store,
     manifest: Manifest,
@@ -139,6 +151,7 @@ def carry_out(
     *,
     system: Told | None = None,
     name: str = "enaio",
+    description: SystemDescription | None = None,
     made: Mapping[str, Any] | None = None,
     approved: Manifest | None = None,
     dry_run: bool = False,
@@ -159,6 +172,7 @@ def carry_out(
     times = sorted(outcome.time for outcome in outcomes if outcome.time) or ["2026-11-22T08:00:00.000Z"]
     return Disposal(
         system=name,
+        description=description or describe(name),
         manifest=manifest.uri,
         digest=manifest.digest,
         approved=[(approved or manifest).digest],

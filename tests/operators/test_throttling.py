@@ -301,9 +301,7 @@ def test_a_stop_ends_every_wait_within_a_second(begin: Begin, fault: dict[str, A
     task = threading.Thread(target=lambda: scene.carry_out(max_failure_rate=1.0))
     task.start()
     while (
-        scene.operator is None
-        or "hook" not in scene.operator.__dict__
-        or not scene.operator.hook.throttle.generation
+        scene.operator is None or "hook" not in scene.operator.__dict__ or not scene.operator.hook.throttle.generation
     ):
         time.sleep(0.01)
     time.sleep(0.3)

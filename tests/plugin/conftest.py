@@ -283,7 +283,7 @@ def _copy(store: Store, root: Path, patterns: list[tuple[str, list[Disposal]]], 
                 ended_at=(begun + timedelta(minutes=7)).isoformat()[:19] + "Z",
             ).write(store, evidence_factory.folder(made))
             entry["file"] = store.name(written.uri)
-            entry["record"] = {name: value for name, value in vars(written).items() if name != "uri"}
+            entry["record"] = written.to_dict()
         document["run"]["run_id"] = run
         body = {name: value for name, value in document.items() if name != "digest"}
         name = certificate.file_name(DAG, run)

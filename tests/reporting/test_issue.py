@@ -27,7 +27,7 @@ from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal, task_folder
+from airflow_provider_records.evidence.summary import Disposal, SystemDescription, task_folder
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, EvidenceError, JournalError
 from airflow_provider_records.reporting import bar, certificate_page, issue, wording
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
@@ -228,6 +228,7 @@ def test_says_what_it_does_not_cover(store: Store, listed: Manifest) -> None:
     assert "needs no approval" not in first
     soft = said(
         approvals=approvals,
+        description=evidence_factory.describe("enaio", hard_delete=False),
         made=evidence_factory.facts("soft"),
         system=evidence_factory.Told(usual=OutcomeKind.RECYCLED),
     )
@@ -719,5 +720,9 @@ def test_a_bar_shows_every_outcome_within_its_width(numbers: list[int]) -> None:
 def test_every_outcome_and_proof_has_words() -> None:
     assert set(wording.RESULTS) == set(OutcomeKind) == set(bar.ORDER)
     assert set(wording.PROOFS) == set(Proof)
-    assert all(wording.meaning(system, result) for system in ("enaio", "opus", "unifier") for result in OutcomeKind)
-    assert "permanently" not in wording.meaning("opus", OutcomeKind.DESTROYED)
+    for description in (evidence_factory.describe("opus"), SystemDescription("Elsewhere")):
+        assert all(wording.meaning(description, kind) for kind in OutcomeKind)
+        assert description.meanings.keys() <= set(OutcomeKind)
+    assert "permanently" not in wording.meaning(evidence_factory.describe("opus"), OutcomeKind.DESTROYED)
+    assert wording.label(evidence_factory.describe("opus"), OutcomeKind.DESTROYED) == "marked"
+    assert wording.label(evidence_factory.describe("enaio"), OutcomeKind.DESTROYED) == "destroyed"

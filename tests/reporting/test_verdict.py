@@ -14,7 +14,7 @@ from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 from airflow_provider_records.exceptions import EvidenceError
 from airflow_provider_records.reporting import issue
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
@@ -26,6 +26,7 @@ GAP = "a task has a journal, and no disposal of it was given"
 def disposal(*, dry_run: bool = False, stopped: str | None = None, **counts: int) -> Disposal:
     return Disposal(
         system="enaio",
+        description=SystemDescription("enaio"),
         manifest="",
         digest="",
         approved=[],

@@ -19,7 +19,7 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proo
 from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal, write_outcomes
+from airflow_provider_records.evidence.summary import Disposal, SystemDescription, write_outcomes
 from airflow_provider_records.exceptions import (
     ApprovalError,
     ConfigurationError,
@@ -64,6 +64,7 @@ def carried_out(
     uri, counts = write_outcomes(store, manifest, outcomes, folder)
     facts: dict[str, Any] = {
         "system": "enaio",
+        "description": SystemDescription("enaio"),
         "manifest": manifest.uri,
         "digest": manifest.digest,
         "approved": [manifest.digest],
