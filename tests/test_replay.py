@@ -22,6 +22,7 @@ from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, 
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.replay import claims, look
 from airflow_provider_records.sandbox.core import Entry
+from airflow_provider_records.systems import SYSTEMS
 from airflow_provider_records.systems.finding import Finding, Whereabouts
 from tests.operators.conftest import World, world
 from tests.operators.factories import run
@@ -226,6 +227,19 @@ def test_without_its_connection_a_system_cannot_be_asked(
     assert {finding.claim.system for finding in findings if finding.failed} == {name}
     assert all("_default" in finding.detail for finding in findings if finding.failed)
     assert night.replay(capsys)[0] == 2
+
+
+def test_a_system_that_this_release_does_not_know_is_named_and_the_others_are_asked(
+    night: Night, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(SYSTEMS, "opus")
+    findings = night.look()
+    assert {finding.claim.record.key for finding in findings if finding.failed} == set(night.keys["mark"])
+    code, said = night.replay(capsys)
+    assert code == 2
+    assert f"Opus, {len(night.keys['mark'])} records: this release does not know the system 'opus'" in said
+    night.restore(night.keys["hard"][0])
+    assert night.replay(capsys)[0] == 1
 
 
 def test_one_record_that_cannot_be_read_leaves_the_others(night: Night) -> None:
