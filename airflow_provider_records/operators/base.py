@@ -21,7 +21,7 @@ from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
 from airflow_provider_records.systems.base import RegisteredSystem
-from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, task_folder
+from airflow_provider_records.task.context import disposal_folder, evidence_store, hard_stops, provenance
 from airflow_provider_records.task.lineage import lineage
 from airflow_provider_records.task.links import DisposalLink
 from airflow_provider_records.task.records import Selection, accepted_results, resolve
@@ -198,7 +198,7 @@ class DisposeOperator(RecordsOperator):
                 hints: Any = context.get("task_state_store")
                 journal = Journal(
                     store,
-                    task_folder(facts),
+                    disposal_folder(facts),
                     authorization.journal_key,
                     started=facts["run_started_at"],
                     try_number=facts["try_number"],
@@ -232,7 +232,7 @@ class DisposeOperator(RecordsOperator):
                 self.hook.may_send = runner.may_send
                 outcomes = runner.run(list(manifest))
                 stop_state = runner.stop_state
-        uri, counts = write_outcomes(store, manifest, outcomes, task_folder(facts))
+        uri, counts = write_outcomes(store, manifest, outcomes, disposal_folder(facts))
         if journal is not None:
             telemetry.rest(counts)
         disposal = Disposal(
@@ -254,7 +254,7 @@ class DisposeOperator(RecordsOperator):
         )
         if journal is not None:
             journal.check_fence()  # one that was given up has nothing to report
-        return disposal.write(store, task_folder(facts)), stop_state
+        return disposal.write(store, disposal_folder(facts)), stop_state
 
     def _authorize(self, selection: Selection, min_approvals: int) -> Authorization:
         try:

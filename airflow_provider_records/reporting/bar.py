@@ -1,4 +1,4 @@
-"""The bar that shows the outcomes of a disposal."""
+"""Layout of the bar that shows the outcomes of a disposal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ ORDER = (
     OutcomeKind.RECYCLED,
     OutcomeKind.DESTROYED,
 )
-"""What a reader must see first comes first."""
+"""Outcomes by importance, the most urgent first."""
 
-_BAR, _GAP, _LEAST = 1000.0, 3.0, 8.0
+_WIDTH, _GAP, _MIN_WIDTH = 1000.0, 3.0, 8.0
 
 
-class Piece(NamedTuple):
-    """One piece of a bar: where it lies and what it stands for."""
+class BarSegment(NamedTuple):
+    """One segment of a bar.
+
+    :param start: distance of its left edge from that of the bar, which is 1000 wide.
+    """
 
     kind: OutcomeKind
     records: int
@@ -30,18 +33,21 @@ class Piece(NamedTuple):
     width: float
 
 
-def bar(counts: Mapping[str, int]) -> list[Piece]:
-    """Lay out the outcomes of a disposal along a bar 1000 wide; what is few stays visible."""
+def bar(counts: Mapping[str, int]) -> list[BarSegment]:
+    """Lay out the outcomes of a disposal along a bar that is 1000 wide. Small numbers stay visible.
+
+    :param counts: number of records by outcome.
+    """
     shown = [kind for kind in reversed(ORDER) if counts[kind]]
     total = sum(counts.values())
-    room = _BAR - _GAP * (len(shown) - 1)
-    least = {kind: max(_LEAST, room * counts[kind] / total) for kind in shown}
-    # What the small ones take beyond their share, the large ones give, each by its share.
-    spare = sum(width for width in least.values() if width > _LEAST)
-    excess = sum(least.values()) - room
+    room = _WIDTH - _GAP * (len(shown) - 1)
+    widths = {kind: max(_MIN_WIDTH, room * counts[kind] / total) for kind in shown}
+    # Segments of the minimum width take more than their share; the others give it up in proportion to their width.
+    spare = sum(width for width in widths.values() if width > _MIN_WIDTH)
+    excess = sum(widths.values()) - room
     found, start = [], 0.0
     for kind in shown:
-        width = least[kind] - (excess * least[kind] / spare if least[kind] > _LEAST else 0.0)
-        found.append(Piece(kind, counts[kind], round(start, 1), round(width, 1)))
+        width = widths[kind] - (excess * widths[kind] / spare if widths[kind] > _MIN_WIDTH else 0.0)
+        found.append(BarSegment(kind, counts[kind], round(start, 1), round(width, 1)))
         start += width + _GAP
     return found

@@ -1,4 +1,4 @@
-"""How a run ended, in one line; the certificate and the page "Disposals" say it from the same typed facts."""
+"""How a run ended, in one line. The certificate and the page "Disposals" compute it from the same typed status."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from airflow_provider_records.reporting import wording
 
 
 class Verdict(NamedTuple):
-    """What a reader sees first.
+    """How a run ended, as shown at the head of its certificate and page.
 
-    :param level: ``done``, ``partly``, ``open``, ``rehearsal`` or ``going``; it chooses the colour.
+    :param level: ``done``, ``partly``, ``open``, ``rehearsal`` or ``running``; it determines the colour.
     :param title: a few words.
     :param text: a sentence that explains the title.
     """
@@ -27,11 +27,11 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class RunStatus:
-    """What a verdict is computed from.
+    """The input of a verdict.
 
     :param disposals: the newest summary of each task instance of the run.
     :param gaps: what belongs to the run and has no disposal, one sentence each.
-    :param withheld: number of records that reviewers took out before approval.
+    :param withheld: number of records that reviewers withheld.
     """
 
     disposals: Sequence[Disposal]
@@ -52,23 +52,23 @@ class RunStatus:
                 sum(len(approval.get("withheld", {})) for approval in document["approvals"]),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise EvidenceError(f"The certificate is not of its form ({type(error).__name__}).") from None
+            raise EvidenceError(f"The certificate does not have the expected form ({type(error).__name__}).") from None
 
     @property
     def complete(self) -> bool:
-        """Whether no record is left for another try, nothing was a dry run, and everything has a disposal."""
+        """Whether every record has a final outcome, no disposal was a dry run, and nothing lacks a disposal."""
         return not self.gaps and all(each.complete and not each.dry_run for each in self.disposals)
 
     @property
     def left(self) -> str:
-        """What is left, by system and outcome, and what has no disposal, in words; empty if the run is complete."""
+        """What is left to do, by system and outcome, and what has no disposal; empty if the run is complete."""
         return "; ".join([*filter(None, map(_left, self.disposals)), *self.gaps])
 
     def covers(self, disposals: Sequence[Disposal]) -> bool:
-        """Tell whether this status still holds now that a run has these summaries.
+        """Return whether this status is still correct for a run that has these summaries.
 
-        :param disposals: the newest summary of each task instance. One that had nothing to send may be absent from the
-            status: a certificate need not name it.
+        :param disposals: the newest summary of each task instance. A disposal of an empty list, or a rehearsal, may be
+            missing from the status: a certificate does not have to name it.
         """
         return all(each in disposals for each in self.disposals) and all(
             each in self.disposals or each.idle for each in disposals
@@ -76,9 +76,9 @@ class RunStatus:
 
 
 def verdict(status: RunStatus) -> Verdict:
-    """Say in one line how a run ended."""
+    """Return how a run ended, in one line."""
     if not status.disposals and not status.gaps:
-        text = "No list of this run was carried out: an approval was refused or is missing, or a task failed before."
+        text = "No list of this run was carried out: an approval was refused or is missing, or an earlier task failed."
         return Verdict("open", "Nothing carried out", text)
     if all(each.dry_run for each in status.disposals) and not status.gaps:
         return Verdict("rehearsal", "Rehearsal only", "A dry run: records were looked up, nothing was destroyed.")
@@ -100,15 +100,15 @@ def verdict(status: RunStatus) -> Verdict:
 
 
 def _left(disposal: Disposal) -> str:
-    """Say what one disposal leaves for another try; empty if nothing."""
+    """Return what one disposal leaves for another try; empty if nothing is left."""
     system = disposal.description.title
     if disposal.dry_run:
         return f"{system}: dry run, nothing was sent"
     if disposal.complete:
         return ""
     counts = [
-        f"{disposal.counts[result]} {wording.RESULTS[result]}"
-        for result in OutcomeKind
-        if not result.final and disposal.counts[result]
+        f"{disposal.counts[kind]} {wording.RESULTS[kind]}"
+        for kind in OutcomeKind
+        if not kind.final and disposal.counts[kind]
     ]
     return f"{system}: {', '.join(counts)}" + (f" ({disposal.stopped})" if disposal.stopped else "")

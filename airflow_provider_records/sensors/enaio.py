@@ -17,16 +17,17 @@ from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 class EnaioApprovalSensor(ApprovalSensor):
     """Wait until an index field of every object on the list has an approving value.
 
-    enaio has no approval of its own: it is a customer's index field. One rejected object fails the whole list.
-    While it is deferred, only the first thousand objects of a longer list are watched; then all are looked at.
+    enaio has no approval function; the approval is an index field that the customer defines. One rejected object
+    fails the whole list. While the sensor is deferred, it polls only the first thousand objects of a longer list; when
+    these approve, it reads all of them.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
     :param field: internal name of the index field.
-    :param approved: value or values that approve, matched exactly after stripping blanks.
-    :param rejected: values that reject and fail the task at once; any other value keeps waiting.
+    :param approved: value or values that approve, compared exactly after blanks around them are removed.
+    :param rejected: value or values that reject; they fail the task at once. With any other value the sensor waits.
     :param enaio_conn_id: connection of type ``enaio``.
-    :return: the manifest reference with the approval bound to its digest.
-    :raises AirflowFailException: one is rejected or does not exist.
+    :return: the manifest reference with an approval of its digest.
+    :raises AirflowFailException: an object is rejected or does not exist.
     """
 
     template_fields: Sequence[str] = (*ApprovalSensor.template_fields, "enaio_conn_id")
@@ -56,7 +57,7 @@ class EnaioApprovalSensor(ApprovalSensor):
         return EnaioHook(self.enaio_conn_id)
 
     def approval_question(self, selection: Selection, common: Mapping[str, Any]) -> EnaioApprovalTrigger:
-        """Ask for the field of every object."""
+        """Return the trigger that reads the field of every object."""
         return EnaioApprovalTrigger(
             objects=[(record.target_id, record.object_type_id) for record in selection.manifest],
             field=self.field,
@@ -66,7 +67,7 @@ class EnaioApprovalSensor(ApprovalSensor):
         )
 
     def source(self) -> tuple[str, dict[str, Any]]:
-        """Return the field; enaio's answer does not name the person who set it."""
+        """Return the field as approver; enaio's response does not name the person who set it."""
         source = {
             "kind": "enaio",
             "conn_id": self.enaio_conn_id,

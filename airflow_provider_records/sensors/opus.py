@@ -19,16 +19,16 @@ from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
 
 
 class OpusDueRecordsSensor(VendorSensor):
-    """Wait until records are due, and keep the list as a manifest.
+    """Wait until records are due, and write the list as a manifest.
 
-    Opus publishes no approval status: *due* is not *approved*. Only ``due_means_approved=True``, written in the
-    DAG, turns the one into the other; use it where Opus lists a record only after its reviewers have decided.
+    Opus publishes no approval status: *due* does not mean *approved*. Only ``due_means_approved=True`` in the DAG makes
+    the due list an approved one. Use it only if your Opus lists a record after its reviewers have decided.
 
     :param due_before: records due earlier than this; ISO 8601 text or datetime.
-    :param connector_id: GUID of the Opus connector connection; None: the connection's.
-    :param target_id_pattern: regular expression with one group that finds the content system's id in the key.
-    :param page_size: records a page, 1 to 100.
-    :param due_means_approved: the DAG states that being due in Opus is the approval.
+    :param connector_id: GUID of the Opus connector connection; None: that of the Airflow connection.
+    :param target_id_pattern: regular expression whose one group is the content system's id within the key.
+    :param page_size: records per page, 1 to 100.
+    :param due_means_approved: the DAG states that a record that is due in Opus is approved.
     :param opus_conn_id: connection of type ``opus``.
     :return: a manifest reference; with an approval only if ``due_means_approved``.
     :raises AirflowFailException: an argument or the connection is wrong.
@@ -62,7 +62,7 @@ class OpusDueRecordsSensor(VendorSensor):
         return OpusHook(self.opus_conn_id)
 
     def trigger(self, common: Mapping[str, Any]) -> OpusDueRecordsTrigger:
-        """Ask for the first due record."""
+        """Return the trigger that waits for the first due record."""
         return OpusDueRecordsTrigger(
             connector_id=self.hook.due_connector(self.connector_id),
             due_before=due_text(self.due_before),
@@ -84,7 +84,7 @@ class OpusDueRecordsSensor(VendorSensor):
             return None
         self.listed = manifest.digest
         if not self.due_means_approved:
-            self.log.info("%s records are due (%s). Due is not approved.", manifest.count, manifest.digest)
+            self.log.info("%s records are due (%s). Due does not mean approved.", manifest.count, manifest.digest)
             return manifest_reference(manifest)
         source = {"kind": "opus", "conn_id": self.opus_conn_id, "due_means_approved": True}
         approval = Approval(

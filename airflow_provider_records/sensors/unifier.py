@@ -17,21 +17,21 @@ from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
 class UnifierApprovalSensor(ApprovalSensor):
     """Wait until a record of a Unifier business process has an approving status.
 
-    The record must carry the list's digest as data (``digest_field``) or be opened for this list alone. It must
-    not carry the documents as attachments: an attached document is linked, and Unifier then refuses to delete it.
+    The record must contain the list's digest in a field (``digest_field``) or must be created for this list only. The
+    documents must not be attached to it: Unifier refuses to delete a document that is linked to a record.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
-    :param project_number: the record's project or shell; empty or None: company level.
+    :param project_number: the record's project or shell; empty or None for the company level.
     :param bpname: display name of the business process, case-sensitive.
     :param record_no: number of the record.
-    :param approved: status texts that approve, matched exactly after stripping blanks.
-    :param rejected: status texts that reject and fail the task at once; any other status keeps waiting.
+    :param approved: status texts that approve, compared exactly after blanks around them are removed.
+    :param rejected: status texts that reject; they fail the task at once. With any other status the sensor waits.
     :param status_field: field of the record that holds the status.
-    :param digest_field: field that must hold the list's digest; None: the digest is not compared.
-    :param wait_for_record: wait for a record that does not exist yet; False: fail.
+    :param digest_field: field that must contain the list's digest; None: the digest is not compared.
+    :param wait_for_record: whether to wait for a record that does not exist yet; False: the task fails.
     :param unifier_conn_id: connection of type ``unifier``.
-    :return: the manifest reference with the approval bound to its digest.
-    :raises AirflowFailException: rejected, another list is approved, or a name is wrong.
+    :return: the manifest reference with an approval of its digest.
+    :raises AirflowFailException: the record rejects or approves another list, or a name is wrong.
     """
 
     template_fields: Sequence[str] = (
@@ -78,7 +78,7 @@ class UnifierApprovalSensor(ApprovalSensor):
         return UnifierHook(self.unifier_conn_id)
 
     def approval_question(self, selection: Selection, common: Mapping[str, Any]) -> UnifierApprovalTrigger:
-        """Ask for the status of the record."""
+        """Return the trigger that reads the status of the record."""
         return UnifierApprovalTrigger(
             **self._record(),
             approved=self.approved,
@@ -91,7 +91,7 @@ class UnifierApprovalSensor(ApprovalSensor):
         )
 
     def source(self) -> tuple[str, dict[str, Any]]:
-        """Return the record; Unifier's answer does not name the person."""
+        """Return the record as approver; Unifier's response does not name the person."""
         names = self._record()
         source = {
             "kind": "unifier",
@@ -104,7 +104,7 @@ class UnifierApprovalSensor(ApprovalSensor):
         return f"unifier:{'/'.join(names.values())}", source
 
     def _record(self) -> dict[str, str]:
-        """Return what names the record; company level is always "", so that one record cannot be two approvers."""
+        """Return what identifies the record; the company level is always "", so that a record is one approver."""
         names = {
             "project_number": self.project_number or "",
             "bpname": self.bpname,

@@ -1,4 +1,4 @@
-"""What an Airflow task brings: the evidence store, its provenance, and how it fails."""
+"""What an Airflow task provides: the evidence store, its provenance, and failures without a retry."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def evidence_store() -> Store:
-    """Return the evidence store that ``[records] evidence_path`` names.
+    """Return the evidence store at ``[records] evidence_path``.
 
-    :raises ConfigurationError: no installed provider serves its kind of storage.
-    :raises EvidenceError: it names no usable folder.
+    :raises ConfigurationError: no installed provider supports its kind of storage.
+    :raises EvidenceError: it is not a usable folder.
     """
     path = conf.get("records", "evidence_path", fallback="") or conf.get_default_value("records", "evidence_path")
     if path.startswith("file://") or "://" not in path:
@@ -38,9 +38,9 @@ def evidence_store() -> Store:
 
 @contextmanager
 def hard_stops() -> Iterator[None]:
-    """Turn errors that no retry cures into a failure that Airflow does not retry.
+    """Turn errors that no retry can resolve into a failure that Airflow does not retry.
 
-    :raises AirflowFailException: with the error's own words.
+    :raises AirflowFailException: with the error's message.
     """
     try:
         yield
@@ -51,7 +51,7 @@ def hard_stops() -> Iterator[None]:
 
 
 def provenance(context: Context) -> dict[str, Any]:
-    """Return who carries something out, for the evidence: DAG, run, task, map index, try, versions."""
+    """Return which task instance does the work, for the evidence: DAG, run, task, map index, try, versions."""
     ti, dag_run = context["ti"], context["dag_run"]
     return {
         "dag_id": ti.dag_id,
@@ -74,7 +74,10 @@ def _airflow_version() -> str:
     return version("apache-airflow-core")
 
 
-def task_folder(facts: Mapping[str, Any]) -> str:
-    """Return the folder of a task instance in the evidence store."""
-    names = [safe_name(str(facts[name])) for name in ("dag_id", "run_id", "task_id", "map_index")]
+def disposal_folder(provenance: Mapping[str, Any]) -> str:
+    """Return the folder of a task instance in the evidence store.
+
+    :param provenance: see :func:`provenance`.
+    """
+    names = [safe_name(str(provenance[name])) for name in ("dag_id", "run_id", "task_id", "map_index")]
     return "/".join(["disposals", *names])

@@ -1,4 +1,4 @@
-"""Where a run, its certificate and its lists are found in Airflow's UI: on the page "Disposals"."""
+"""Addresses of runs, certificates and lists on the page "Disposals", and the links from tasks to them."""
 
 from __future__ import annotations
 
@@ -14,60 +14,60 @@ if TYPE_CHECKING:
 PAGE = "disposals"
 """The page's route within Airflow's UI, ``/plugin/disposals``."""
 PREFIX = "/records"
-"""Where the API server serves what the page shows."""
+"""The path below which the API server serves the page's content."""
 
 
 def page_url(path: str, **query: str) -> str:
-    """Return the address of something on the page "Disposals".
+    """Return an address on the page "Disposals".
 
-    :param path: below ``/records``, e.g. ``/run``.
+    :param path: path below ``/records``, e.g. ``/run``.
     :param query: its parameters.
-    :return: a full URL if ``[api] base_url`` is set, else one that begins at the root of Airflow's host.
+    :return: a full URL if ``[api] base_url`` is set, otherwise an absolute path on Airflow's host.
     """
     base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    # Airflow's UI shows in its frame whatever path follows the page's own route.
+    # Airflow's UI shows the path behind the page's route in its frame.
     return f"{base}/plugin/{PAGE}{urlsplit(base).path}{PREFIX}{path}?{urlencode(query)}"
 
 
 def list_url(digest: str, dag_id: str, run_id: str) -> str:
-    """Return the address of a whole list of records, page by page.
+    """Return the address of a list of records.
 
     :param digest: digest of the list, ``sha256:`` + hex.
-    :param dag_id: a DAG that uses the list; who may read its runs may read the list.
+    :param dag_id: a DAG that uses the list; users who may read its runs may read the list.
     :param run_id: the run that uses it.
     """
     return page_url(f"/manifests/{digest.removeprefix('sha256:')}", dag_id=dag_id, run_id=run_id)
 
 
 class ListLink(BaseOperatorLink):
-    """From a task that makes a list, or waits for its approval, to the list."""
+    """Links a task that creates a list, or waits for its approval, to the list."""
 
     name = "List"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address of the list that the task's process knows as ``listed``; empty if there is none.
+        """Return the address of the list whose digest is in the operator's ``listed``; empty if there is none.
 
-        It is stored when the process has ended: for a sensor that is deferred or rescheduled, while it waits.
+        Airflow stores it when the process ends. A sensor that is deferred or rescheduled has its link while it waits.
         """
         digest = getattr(operator, "listed", "")
         return list_url(digest, ti_key.dag_id, ti_key.run_id) if digest else ""
 
 
 class DisposalLink(BaseOperatorLink):
-    """From a disposing task to what became of its records."""
+    """Links a disposing task to the outcomes of its records."""
 
     name = "Disposal"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address of the task's disposal; it is stored when the task has ended, however it ended."""
+        """Return the address of the task's disposal. Airflow stores it when the task ends, in any state."""
         return page_url("/run", dag_id=ti_key.dag_id, run_id=ti_key.run_id) + f"#task-{quote(ti_key.task_id)}"
 
 
 class CertificateLink(BaseOperatorLink):
-    """From the certifying task to the certificate."""
+    """Links the certificate task to the certificate."""
 
     name = "Certificate"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address of the run's certificate; it is stored when the task has ended, however it ended."""
+        """Return the address of the run's certificate. Airflow stores it when the task ends, in any state."""
         return page_url("/certificate.html", dag_id=ti_key.dag_id, run_id=ti_key.run_id)

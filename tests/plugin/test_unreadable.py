@@ -179,7 +179,7 @@ def test_a_certificate_of_a_wrong_shape_whose_digest_fits(
     body = json.loads(store.read(sealed(store))) | change
     del body["digest"]
     store.write(sealed(store), canonical(certificate.seal(body, None)) + b"\n")
-    check(store, sign_in("admin"), "The certificate is not of its form")
+    check(store, sign_in("admin"), "The certificate does not have the expected form")
 
 
 def test_missing_outcomes_are_said_on_the_page_of_the_run(store: Store, sign_in: Client) -> None:
