@@ -97,30 +97,20 @@ def _hash(line: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class ApprovedList:
-    """A list that people approved, or one that the DAG says needs no approval.
-
-    :param digest: digest of the list.
-    :param approvals: the approvals that are said to be for it.
-    """
-
-    digest: str
-    approvals: Sequence[Approval] = ()
-
-
-@dataclass(frozen=True)
 class Claim:
     """What is carried out, and why that is said to be allowed.
 
     :param digest: digest of the list that is carried out.
-    :param sources: the lists that its records are said to come from: the list itself, or longer ones.
-    :param min_approvals: distinct approvers that each source needs, at least 1.
+    :param approved: digests of the lists that its records are said to come from: the list itself, or longer ones.
+    :param approvals: the approvals that are said to be for these lists.
+    :param min_approvals: distinct approvers that each of these lists needs, at least 1.
     :param approval_required: False if the DAG says ``require_approval=False``.
     :param dry_run: True if nothing is sent; a rehearsal needs no approval.
     """
 
     digest: str
-    sources: Sequence[ApprovedList]
+    approved: Sequence[str]
+    approvals: Sequence[Approval]
     min_approvals: int = 1
     approval_required: bool = True
     dry_run: bool = False
@@ -130,7 +120,6 @@ class Claim:
         """Return the claim that the summary of a disposal makes.
 
         :raises EvidenceError: an approval cannot be read, or the summary states an impossible ``min_approvals``.
-        :raises ApprovalError: an approval is for none of the approved lists.
         """
         needed = disposal.options.get("min_approvals", 1)
         if type(needed) is not int or needed < 1:
@@ -139,7 +128,12 @@ class Claim:
                 "least 1."
             )
         return cls(
-            disposal.digest, approved_lists(disposal, files), needed, disposal.approval_required, disposal.dry_run
+            digest=disposal.digest,
+            approved=disposal.approved,
+            approvals=[files.approval(uri) for uri in disposal.approvals],
+            min_approvals=needed,
+            approval_required=disposal.approval_required,
+            dry_run=disposal.dry_run,
         )
 
 
@@ -200,19 +194,15 @@ class Authorizer:
         :raises EvidenceError: a file is missing, was changed, or is not what it should be.
         """
         listed = self._files.manifest(claim.digest)
-        approvals = [approval for source in claim.sources for approval in source.approvals]
-        for source in claim.sources:
-            _check_for_this_list(source)
-        originals = [self._original(approval) for approval in approvals]
-        digests = [source.digest for source in claim.sources]
-        if digests != [claim.digest]:
-            self._check_contained(claim.digest, digests)
+        _check_for_these_lists(claim)
+        originals = [self._original(approval) for approval in claim.approvals]
+        if list(claim.approved) != [claim.digest]:
+            self._check_contained(claim.digest, claim.approved)
         withheld_by = {key: original for original in originals for key in original.withheld}
         _check_not_withheld(listed, withheld_by)
         if claim.approval_required and not claim.dry_run and len(listed):
-            for source in claim.sources:
-                _check_enough(source, claim.min_approvals)
-        return Authorization(claim.digest, approvals, originals, withheld_by, journal_key(digests))
+            _check_enough(claim)
+        return Authorization(claim.digest, claim.approvals, originals, withheld_by, journal_key(claim.approved))
 
     def _original(self, approval: Approval) -> Approval:
         """Return an approval as a person gave it, verified against the lists that it names."""
@@ -243,22 +233,24 @@ class Authorizer:
                 raise ApprovalError(f"Record {key!r} of the list {digest} is not on the list that was approved.")
 
 
-def _check_for_this_list(source: ApprovedList) -> None:
-    for approval in source.approvals:
-        if approval.digest != source.digest:
+def _check_for_these_lists(claim: Claim) -> None:
+    for approval in claim.approvals:
+        if approval.digest not in claim.approved:
+            lists = claim.approved[0] if len(claim.approved) == 1 else f"one of {len(claim.approved)} approved lists"
             raise ApprovalError(
-                f"The approval by {approval.approver!r} is for another list ({approval.digest}), not for "
-                f"{source.digest}."
+                f"The approval by {approval.approver!r} is for another list ({approval.digest}), not for {lists}."
             )
 
 
-def _check_enough(source: ApprovedList, needed: int) -> None:
-    approvers = {approval.approver for approval in source.approvals}
-    if len(approvers) < needed:
-        raise ApprovalError(
-            f"The list {source.digest} has {len(approvers)} distinct approvers and needs {needed}. An approval sensor "
-            "or operator before the disposing task asks for one; a DAG that needs none says require_approval=False."
-        )
+def _check_enough(claim: Claim) -> None:
+    for digest in claim.approved:
+        approvers = {approval.approver for approval in claim.approvals if approval.digest == digest}
+        if len(approvers) < claim.min_approvals:
+            raise ApprovalError(
+                f"The list {digest} has {len(approvers)} distinct approvers and needs {claim.min_approvals}. An "
+                "approval sensor or operator before the disposing task asks for one; a DAG that needs none says "
+                "require_approval=False."
+            )
 
 
 def _check_not_withheld(listed: Lines, withheld_by: Mapping[str, Approval]) -> None:
@@ -269,22 +261,6 @@ def _check_not_withheld(listed: Lines, withheld_by: Mapping[str, Approval]) -> N
     for key, _ in listed.each_line() if withheld_by else ():
         if key in withheld_by:
             raise ApprovalError(f"Record {key!r} is on the list, but was {withheld.statement(key, withheld_by[key])}.")
-
-
-def approved_lists(disposal: Disposal, files: Files) -> list[ApprovedList]:
-    """Return the approved lists that a disposal names, each with its approvals.
-
-    :raises EvidenceError: an approval cannot be read.
-    :raises ApprovalError: an approval is for none of these lists.
-    """
-    approvals = [files.approval(uri) for uri in disposal.approvals]
-    for approval in approvals:
-        if approval.digest not in disposal.approved:
-            raise ApprovalError(
-                f"The approval by {approval.approver!r} is for another list ({approval.digest}), not for one that was "
-                "approved for this disposal."
-            )
-    return [ApprovedList(digest, [each for each in approvals if each.digest == digest]) for digest in disposal.approved]
 
 
 def for_part(original: Approval, digest: str) -> Approval:

@@ -240,7 +240,7 @@ class DisposeOperator(RecordsOperator):
             description=description,
             manifest=manifest.uri,
             digest=manifest.digest,
-            approved=[source.digest for source in selection.sources],
+            approved=selection.approved,
             approvals=[approval.uri for approval in authorization.approvals],
             approval_required=self.require_approval,
             dry_run=self.rehearse_only,

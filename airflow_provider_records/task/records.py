@@ -8,14 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import (
-    ApprovedList,
-    Authorization,
-    Authorizer,
-    Claim,
-    StoredFiles,
-    approved_lists,
-)
+from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, StoredFiles
 from airflow_provider_records.evidence.manifest import Manifest, key_of
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record
@@ -35,22 +28,24 @@ class Selection:
     """The records that ``records=`` names.
 
     :param manifest: exactly these records.
-    :param sources: the approved lists that they are said to come from: the manifest itself, or longer lists.
+    :param approved: digests of the lists that they are said to come from: the manifest itself, or longer lists.
+    :param approvals: the approvals that are said to be for these lists.
     """
 
     manifest: Manifest
-    sources: Sequence[ApprovedList]
+    approved: Sequence[str]
+    approvals: Sequence[Approval] = ()
 
     def authorize(self, *, approval_required: bool, min_approvals: int = 1, dry_run: bool = False) -> Authorization:
         """Check that these records may be handed on, or be disposed of.
 
         :param approval_required: False: approvals may be missing; those that are there must be right.
-        :param min_approvals: distinct approvers that each source needs.
+        :param min_approvals: distinct approvers that each approved list needs.
         :param dry_run: True if nothing is sent.
         :raises ApprovalError: see `Authorizer.authorize`.
         :raises EvidenceError: see `Authorizer.authorize`.
         """
-        claim = Claim(self.manifest.digest, self.sources, min_approvals, approval_required, dry_run)
+        claim = Claim(self.manifest.digest, self.approved, self.approvals, min_approvals, approval_required, dry_run)
         return Authorizer(StoredFiles(self.manifest.store, [self.manifest])).authorize(claim)
 
 
@@ -61,7 +56,6 @@ def resolve(records: object, store: Store, accept: Iterable[str] = (OutcomeKind.
     :param accept: of a disposal reference: the outcomes whose records count.
     :raises InvalidRecordsError: it is none of what ``records=`` takes.
     :raises EvidenceError: what a reference points to is missing or was changed.
-    :raises ApprovalError: a disposal names an approval for a list that it does not come from.
     """
     accepted = accepted_results(accept)
     if isinstance(records, Mapping):
@@ -78,7 +72,7 @@ def resolve(records: object, store: Store, accept: Iterable[str] = (OutcomeKind.
     if references and len(references) == len(items):
         return _joined([_referenced(item, store, accepted) for item in references], store)
     manifest = Manifest.write(store, items)
-    return Selection(manifest, [ApprovedList(manifest.digest)])
+    return Selection(manifest, [manifest.digest])
 
 
 def accepted_results(accept: Iterable[str]) -> frozenset[OutcomeKind]:
@@ -114,7 +108,7 @@ def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[Ou
     if known.count != manifest.count:
         raise EvidenceError(f"The reference says {known.count} records, {known.manifest} holds {manifest.count}.")
     approvals = [Approval.read(store, approval) for approval in known.approvals]
-    return Selection(manifest, [ApprovedList(manifest.digest, approvals)])
+    return Selection(manifest, [manifest.digest], approvals)
 
 
 def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) -> Selection:
@@ -128,15 +122,12 @@ def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) 
                 yield line
 
     manifest = Manifest.cut(store, lines())
-    return Selection(manifest, approved_lists(disposal, StoredFiles(store)))
+    return Selection(manifest, disposal.approved, [Approval.read(store, uri) for uri in disposal.approvals])
 
 
 def _joined(parts: Sequence[Selection], store: Store) -> Selection:
-    """Join the references of mapped tasks: their records one after the other, each from its own approved list."""
+    """Join the references of mapped tasks: their records one after the other, each under its own approvals."""
     manifest = Manifest.write(store, (record for part in parts for record in part.manifest))
-    sources: dict[str, dict[str, Approval]] = {}
-    for source in (source for part in parts for source in part.sources):
-        sources.setdefault(source.digest, {}).update({approval.uri: approval for approval in source.approvals})
-    return Selection(
-        manifest, [ApprovedList(digest, list(approvals.values())) for digest, approvals in sources.items()]
-    )
+    approved = dict.fromkeys(digest for part in parts for digest in part.approved)
+    approvals = {approval.uri: approval for part in parts for approval in part.approvals}
+    return Selection(manifest, list(approved), list(approvals.values()))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import journal_key
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
@@ -153,18 +154,20 @@ def carry_out(
     name: str = "enaio",
     description: SystemDescription | None = None,
     made: Mapping[str, Any] | None = None,
-    approved: Manifest | None = None,
+    approved: Manifest | Sequence[Manifest] | None = None,
     dry_run: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> Disposal:
     """Carry out a list as ``DisposeOperator`` does."""
     made = made or facts(f"delete_{name}")
+    sources = [approved] if isinstance(approved, Manifest) else [manifest] if approved is None else approved
+    digests = [source.digest for source in sources]
     system = system or Told()
     stopped, outcomes = None, list[Outcome]()
     if manifest.count and dry_run:
         outcomes = rehearse(system, list(manifest), concurrency=2)
     elif manifest.count:
-        opened = journal(store, approved or manifest, made)
+        opened = Journal(store, folder(made), journal_key(digests), started=STARTED, try_number=made["try_number"])
         runner = Runner(system, opened, Limits(10**7, 0.5), concurrency=8)
         outcomes = runner.run(list(manifest))
         stopped = runner.stop_state.reason or None
@@ -175,7 +178,7 @@ def carry_out(
         description=description or describe(name),
         manifest=manifest.uri,
         digest=manifest.digest,
-        approved=[(approved or manifest).digest],
+        approved=digests,
         approvals=list(approvals),
         approval_required=bool(approvals),
         dry_run=dry_run,

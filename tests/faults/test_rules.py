@@ -190,6 +190,11 @@ class Rule:
     on: Callable[[Patch], None] = void
 
 
+def switch_off_approvals(patch: Patch) -> None:
+    patch.setattr(authorization, "_check_for_these_lists", lambda _: None)
+    patch.setattr(authorization, "_check_enough", lambda _: None)
+
+
 approves = cell([Reading("waits", "enaio", "get_object", ask=test_enaio.sensor("open"), well="waits")], "waits",
                 list(test_enaio.OWN), "another object")  # fmt: skip
 lost = cell(test_enaio.COLUMNS, "delete, done", ROWS, "connection cut")
@@ -198,7 +203,7 @@ moved = cell(test_enaio.COLUMNS, "delete, not done", ROWS, "redirect elsewhere")
 elsewhere = cell(test_unifier.COLUMNS, "look, not done", list(test_unifier.OWN), "another folder")
 RULES = [
     Rule("an approval is for one list", another_list_than_the_approved,
-         lambda patch: patch.setattr(authorization, "_check_for_this_list", lambda _: None), "not on the list"),
+         switch_off_approvals, "not on the list"),
     Rule("max_records", a_list_that_is_too_long,
          lambda patch: patch.setattr(Limits, "refuse_too_many", lambda *_: None), "too many were deleted"),
     Rule("look before you repeat", lost,

@@ -11,7 +11,6 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import ApprovedList
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalError
@@ -137,7 +136,7 @@ def test_nobody_has_approved_the_list_that_was_shown(
     approvals = [Approval.read(world.store, uri) for uri in reference["approvals"]]
     whole = Manifest.open(world.store, listed["digest"])
     with pytest.raises(ApprovalError, match="is for another list"):
-        Selection(whole, [ApprovedList(whole.digest, approvals)]).authorize(approval_required=True)
+        Selection(whole, [whole.digest], approvals).authorize(approval_required=True)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +291,7 @@ def test_a_record_that_was_withheld_and_is_on_the_list_is_found(
     approvals = [Approval.read(world.store, uri) for uri in back["approvals"]]
     whole = Manifest.open(world.store, listed["digest"])
     with pytest.raises(ApprovalError, match="is on the approved list, but was withheld by Anna"):
-        Selection(whole, [ApprovedList(whole.digest, approvals)]).authorize(approval_required=True)
+        Selection(whole, [whole.digest], approvals).authorize(approval_required=True)
     assert not gone(world)
 
 

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import ApprovedList
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import canonical
@@ -116,8 +115,8 @@ class Lazy(Sequence[Any]):
 def test_what_records_may_be(store: Store, records: object, expected: list[str]) -> None:
     selection = resolve(records, store)
     assert keys(selection) == expected
-    assert selection.sources == [ApprovedList(selection.manifest.digest)]
-    assert selection.authorize(approval_required=False).approvals == []
+    assert selection.approved == [selection.manifest.digest]
+    assert selection.authorize(approval_required=False).approvals == ()
     with pytest.raises(ApprovalError, match="0 distinct approvers") if expected else nullcontext():
         selection.authorize(approval_required=True)
 
@@ -264,7 +263,7 @@ def test_a_disposal_of_a_disposal_stands_on_the_first_list(store: Store) -> None
         manifest_reference(selection.manifest, first_list["approvals"]),
         [D, B],
         FOLDER + "2",
-        approved=[source.digest for source in selection.sources],
+        approved=selection.approved,
     )
     third = resolve(second, store)
     assert keys(third) == ["1"]
@@ -407,7 +406,7 @@ def test_the_same_list_twice_is_one_list_with_all_its_approvals(store: Store) ->
     again = approved(store, ["1"], "bert")
     selection = resolve([one, again, one], store)
     assert keys(selection) == ["1"]
-    assert len(selection.sources) == 1
+    assert len(selection.approved) == 1
     assert len(selection.authorize(approval_required=True, min_approvals=2).approvals) == 2
 
 

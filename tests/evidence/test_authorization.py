@@ -1,0 +1,511 @@
+"""The same claims, good and forged, asked by the gate and by the audit: both must give the same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from airflow_provider_records.evidence import audit, withheld
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.authorization import for_part, journal_key
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.reader import Evidence
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import ApprovalError, EvidenceError, RecordsError
+from airflow_provider_records.task.records import Selection
+from tests.evidence import evidence_factory
+
+NOBODY = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path))
+
+
+@dataclass
+class Asked:
+    """One claim.
+
+    :param listed: the list that is carried out.
+    :param approved: the lists that it is said to come from.
+    :param approvals: URIs of the approvals.
+    """
+
+    listed: Manifest
+    approved: Sequence[Manifest]
+    approvals: Sequence[str] = ()
+    min_approvals: int = 1
+    approval_required: bool = True
+    dry_run: bool = False
+
+
+class Desk:
+    """Writes lists and approvals to a store.
+
+    :param store: the evidence store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.whole = self.list(*"abcde")
+
+    def list(self, *keys: Any) -> Manifest:
+        return Manifest.write(self.store, keys)
+
+    def approve(self, manifest: Manifest, person: str = "anna", **fields: Any) -> str:
+        given = {"source": {"kind": "airflow"}, "name": person.title(), **fields}
+        return Approval(manifest.digest, person, "2026-11-22T07:00:00Z", **given).write(self.store)
+
+    def withhold(self, *keys: str, shown: Manifest | None = None, person: str = "anna") -> tuple[Manifest, str]:
+        """Approve a list without these records; return what is left and the approval."""
+        shown, reasons = shown or self.whole, dict.fromkeys(keys, "court hold")
+        left = withheld.without(shown, reasons)
+        return left, self.approve(left, person, shown=shown.digest, withheld=reasons)
+
+    def part(self, part: Manifest, original: str, **changes: Any) -> str:
+        """Derive the approval of a part, or forge one."""
+        return replace(for_part(Approval.read(self.store, original), part.digest), **changes).write(self.store)
+
+    def remove(self, uri: str) -> None:
+        Path(uri.removeprefix("file://")).unlink()
+
+    def change(self, uri: str) -> None:
+        name = self.store.name(uri)
+        self.store.write(name, self.store.read(name).replace(b"a", b"e", 1))
+
+
+Case = Callable[[Desk], Asked]
+GOOD: dict[str, Case] = {}
+REFUSED: dict[str, tuple[Case, type[RecordsError], str]] = {}
+
+
+def good(case: Case) -> Case:
+    GOOD[case.__name__] = case
+    return case
+
+
+def refused(words: str, kind: type[RecordsError] = ApprovalError) -> Callable[[Case], Case]:
+    def keep(case: Case) -> Case:
+        REFUSED[case.__name__] = (case, kind, words)
+        return case
+
+    return keep
+
+
+def gate(store: Store, asked: Asked) -> None:
+    """Ask as a disposing task does before its first call."""
+    approvals = [Approval.read(store, uri) for uri in asked.approvals]
+    Selection(asked.listed, [listed.digest for listed in asked.approved], approvals).authorize(
+        approval_required=asked.approval_required, min_approvals=asked.min_approvals, dry_run=asked.dry_run
+    )
+
+
+def from_files(store: Store, asked: Asked) -> None:
+    """Ask as a certificate does afterwards: the list was carried out, whatever the gate would have said."""
+    done = evidence_factory.carry_out(
+        store,
+        asked.listed,
+        asked.approvals,
+        approved=asked.approved,
+        dry_run=asked.dry_run,
+        options={"min_approvals": asked.min_approvals},
+    )
+    done = replace(done, approval_required=asked.approval_required)
+    audit.take(Evidence(store, store.root), {store.name(done.uri): done})
+
+
+BOTH = pytest.mark.parametrize("ask", [gate, from_files], ids=["gate", "audit"])
+
+
+# Allowed
+
+
+@good
+def one_approval(desk: Desk) -> Asked:
+    return Asked(desk.whole, [desk.whole], [desk.approve(desk.whole)])
+
+
+@good
+def two_people(desk: Desk) -> Asked:
+    people = [desk.approve(desk.whole, person) for person in ("anna", "ben", "carl")]
+    return Asked(desk.whole, [desk.whole], people, min_approvals=3)
+
+
+@good
+def no_approval_is_required(desk: Desk) -> Asked:
+    return Asked(desk.whole, [desk.whole], approval_required=False)
+
+
+@good
+def a_rehearsal_without_approval(desk: Desk) -> Asked:
+    return Asked(desk.whole, [desk.whole], dry_run=True)
+
+
+@good
+def an_empty_list_without_approval(desk: Desk) -> Asked:
+    return Asked(desk.list(), [desk.list()], min_approvals=2)
+
+
+@good
+def some_records_of_an_approved_list(desk: Desk) -> Asked:
+    return Asked(desk.list("b", "d"), [desk.whole], [desk.approve(desk.whole)])
+
+
+@good
+def records_of_two_approved_lists(desk: Desk) -> Asked:
+    more = desk.list("f", "g")
+    approvals = [desk.approve(desk.whole), desk.approve(more, "ben")]
+    return Asked(desk.list("b", "g"), [desk.whole, more], approvals)
+
+
+@good
+def a_part_under_the_approvals_of_the_whole(desk: Desk) -> Asked:
+    part = desk.list("c", "d")
+    people = [desk.part(part, desk.approve(desk.whole, person)) for person in ("anna", "ben")]
+    return Asked(part, [part], people, min_approvals=2)
+
+
+@good
+def what_a_reviewer_left(desk: Desk) -> Asked:
+    left, approval = desk.withhold("b", "d")
+    return Asked(left, [left], [approval])
+
+
+@good
+def a_part_of_what_a_reviewer_left(desk: Desk) -> Asked:
+    _, approval = desk.withhold("b", "d")
+    part = desk.list("c", "e")
+    return Asked(part, [part], [desk.part(part, approval)])
+
+
+@good
+def two_reviewers_each_withhold_one(desk: Desk) -> Asked:
+    first, by_anna = desk.withhold("a")
+    second, by_ben = desk.withhold("b", shown=first, person="ben")
+    return Asked(second, [second], [desk.part(second, by_anna), by_ben], min_approvals=2)
+
+
+# Refused: approvals
+
+
+@refused("has 0 distinct approvers and needs 1")
+def no_approval(desk: Desk) -> Asked:
+    return Asked(desk.whole, [desk.whole])
+
+
+@refused("has 1 distinct approvers and needs 2")
+def one_person_twice(desk: Desk) -> Asked:
+    approvals = [desk.approve(desk.whole), desk.approve(desk.whole, comment="again")]
+    return Asked(desk.whole, [desk.whole], approvals, min_approvals=2)
+
+
+@refused("has 1 distinct approvers and needs 2")
+def one_person_for_the_whole_and_for_the_part(desk: Desk) -> Asked:
+    part = desk.list("c", "d")
+    approvals = [desk.part(part, desk.approve(desk.whole)), desk.approve(part)]
+    return Asked(part, [part], approvals, min_approvals=2)
+
+
+@refused("has 0 distinct approvers and needs 1")
+def only_one_of_two_lists_was_approved(desk: Desk) -> Asked:
+    more = desk.list("f", "g")
+    return Asked(desk.list("a", "f"), [desk.whole, more], [desk.approve(desk.whole)])
+
+
+@refused("by 'anna' is for another list")
+def an_approval_of_another_list(desk: Desk) -> Asked:
+    return Asked(desk.whole, [desk.whole], [desk.approve(desk.list("x"))])
+
+
+@refused("by 'ben' is for another list")
+def one_approval_of_another_list_spoils_all(desk: Desk) -> Asked:
+    approvals = [desk.approve(desk.whole), desk.approve(desk.list("x"), "ben")]
+    return Asked(desk.whole, [desk.whole], approvals)
+
+
+@refused("is for another list")
+def an_approval_of_another_list_where_none_is_required(desk: Desk) -> Asked:
+    return Asked(desk.whole, [desk.whole], [desk.approve(desk.list("x"))], approval_required=False)
+
+
+@refused("was changed", EvidenceError)
+def a_changed_approval(desk: Desk) -> Asked:
+    approval = desk.approve(desk.whole)
+    desk.change(approval)
+    return Asked(desk.whole, [desk.whole], [approval])
+
+
+@refused("is missing", EvidenceError)
+def a_missing_approval(desk: Desk) -> Asked:
+    approval = desk.approve(desk.whole)
+    desk.remove(approval)
+    return Asked(desk.whole, [desk.whole], [approval])
+
+
+# Refused: records that are on no approved list
+
+
+@refused("'x' of the list .* is not on the list that was approved")
+def a_record_that_nobody_approved(desk: Desk) -> Asked:
+    return Asked(desk.list("a", "x"), [desk.whole], [desk.approve(desk.whole)])
+
+
+@refused("'a' of the list .* is not on the list that was approved")
+def an_approved_record_with_another_field(desk: Desk) -> Asked:
+    return Asked(desk.list({"key": "a", "target_id": "9"}), [desk.whole], [desk.approve(desk.whole)])
+
+
+@refused("'a' of the list .* is not on the list that was approved")
+def a_list_that_comes_from_nowhere(desk: Desk) -> Asked:
+    return Asked(desk.whole, [])
+
+
+@refused("'x' of the list .* is not on the list that was approved")
+def a_stranger_where_no_approval_is_required(desk: Desk) -> Asked:
+    return Asked(desk.list("a", "x"), [desk.whole], approval_required=False)
+
+
+@refused("'x' of the list .* is not on the list that was approved")
+def a_stranger_in_a_rehearsal(desk: Desk) -> Asked:
+    return Asked(desk.list("a", "x"), [desk.whole], dry_run=True)
+
+
+@refused("is missing", EvidenceError)
+def the_approved_list_is_missing(desk: Desk) -> Asked:
+    part = desk.list("a")
+    approval = desk.approve(desk.whole)
+    desk.remove(desk.whole.uri)
+    return Asked(part, [part], [desk.part(part, approval)])
+
+
+@refused("was changed", EvidenceError)
+def the_approved_list_was_changed(desk: Desk) -> Asked:
+    part = desk.list("a")
+    approval = desk.approve(desk.whole)
+    desk.change(desk.whole.uri)
+    return Asked(part, [part], [desk.part(part, approval)])
+
+
+# Refused: derived approvals
+
+
+def forged_part(desk: Desk, **changes: Any) -> Asked:
+    part = desk.list("c", "d")
+    return Asked(part, [part], [desk.part(part, desk.approve(desk.whole), **changes)])
+
+
+@refused("does not fit the one that it rests on")
+def a_part_approved_by_somebody_else(desk: Desk) -> Asked:
+    return forged_part(desk, approver="mallory")
+
+
+@refused("does not fit the one that it rests on")
+def a_part_of_another_list(desk: Desk) -> Asked:
+    return forged_part(desk, part_of=NOBODY)
+
+
+@refused("is no approval", EvidenceError)
+def a_part_that_rests_on_nothing(desk: Desk) -> Asked:
+    return forged_part(desk, source={})
+
+
+@refused("does not lie in", EvidenceError)
+def a_part_that_rests_on_something_else(desk: Desk) -> Asked:
+    return forged_part(desk, source={"approval": 7})
+
+
+@refused("does not lie in", EvidenceError)
+def a_part_that_rests_on_a_file_outside_of_the_store(desk: Desk) -> Asked:
+    return forged_part(desk, source={"approval": "file:///x"})
+
+
+@refused("does not fit the one that it rests on")
+def a_part_of_a_part(desk: Desk) -> Asked:
+    part, smaller = desk.list("c", "d"), desk.list("c")
+    of_the_part = desk.part(part, desk.approve(desk.whole))
+    return Asked(smaller, [smaller], [desk.part(smaller, of_the_part)])
+
+
+@refused("'x' of the list .* is not on the list that was approved")
+def a_part_with_a_record_that_the_whole_does_not_have(desk: Desk) -> Asked:
+    part = desk.list("c", "x")
+    return Asked(part, [part], [desk.part(part, desk.approve(desk.whole))])
+
+
+@refused("'x' of the list .* is not on the list that was approved")
+def a_forged_part_where_no_approval_is_required(desk: Desk) -> Asked:
+    return replace(a_part_with_a_record_that_the_whole_does_not_have(desk), approval_required=False)
+
+
+@refused("is missing", EvidenceError)
+def a_part_whose_original_approval_is_missing(desk: Desk) -> Asked:
+    part, original = desk.list("c"), desk.approve(desk.whole)
+    derived = desk.part(part, original)
+    desk.remove(original)
+    return Asked(part, [part], [derived])
+
+
+# Refused: withheld records
+
+
+@refused("'b' is on the list, but was withheld by Anna: court hold")
+def a_withheld_record_that_somebody_else_approved(desk: Desk) -> Asked:
+    left, approval = desk.withhold("b")
+    return Asked(desk.whole, [left, desk.whole], [approval, desk.approve(desk.whole, "ben")])
+
+
+@refused("'b' is on the list, but was withheld by Anna: court hold")
+def a_withheld_record_where_no_approval_is_required(desk: Desk) -> Asked:
+    return replace(a_withheld_record_that_somebody_else_approved(desk), approval_required=False)
+
+
+@refused("'b' is on the list, but was withheld by Anna: court hold")
+def a_withheld_record_in_a_rehearsal(desk: Desk) -> Asked:
+    return replace(a_withheld_record_that_somebody_else_approved(desk), dry_run=True)
+
+
+@refused("'b' is on the list, but was withheld by Anna: court hold")
+def a_record_that_was_withheld_from_another_part(desk: Desk) -> Asked:
+    _, by_anna = desk.withhold("b")
+    one, two = desk.list("a"), desk.list("b", "c")
+    by_ben = desk.approve(desk.whole, "ben")
+    return Asked(desk.list("a", "b", "c"), [one, two], [desk.part(one, by_anna), desk.part(two, by_ben)])
+
+
+def approval_that_states(desk: Desk, left: Sequence[str], *keys: str, shown: Manifest | None = None) -> Asked:
+    """An approval whose withheld records do not explain the difference between the shown and the approved list."""
+    approved = desk.list(*left)
+    reasons = dict.fromkeys(keys, "court hold")
+    approval = desk.approve(approved, shown=(shown or desk.whole).digest, withheld=reasons)
+    return Asked(approved, [approved], [approval])
+
+
+@refused("is on the approved list, but was withheld by Anna")
+def a_withheld_record_on_the_approved_list(desk: Desk) -> Asked:
+    return approval_that_states(desk, "abcde", "b")
+
+
+@refused("it has 'e' where 'd' should be")
+def fewer_withheld_records_than_are_gone(desk: Desk) -> Asked:
+    return approval_that_states(desk, "ace", "b")
+
+
+@refused("'x' was not on the list that was shown")
+def a_withheld_record_that_was_never_shown(desk: Desk) -> Asked:
+    return approval_that_states(desk, "acde", "b", "x")
+
+
+@refused("it has 'x' where its end should be")
+def a_record_more_than_was_shown(desk: Desk) -> Asked:
+    return approval_that_states(desk, "acdex", "b")
+
+
+@refused("it has 'e' where 'd' should be")
+def a_part_of_an_approval_that_states_fewer_withheld_records(desk: Desk) -> Asked:
+    whole = approval_that_states(desk, "ace", "b")
+    part = desk.list("a")
+    return Asked(part, [part], [desk.part(part, whole.approvals[0])])
+
+
+# Both
+
+
+@BOTH
+@pytest.mark.parametrize("case", GOOD.values(), ids=GOOD)
+def test_allowed(store: Store, case: Case, ask: Callable[[Store, Asked], None]) -> None:
+    ask(store, case(Desk(store)))
+
+
+@BOTH
+@pytest.mark.parametrize(("case", "kind", "words"), REFUSED.values(), ids=REFUSED)
+def test_refused(
+    store: Store, case: Case, kind: type[RecordsError], words: str, ask: Callable[[Store, Asked], None]
+) -> None:
+    with pytest.raises(kind, match=words):
+        ask(store, case(Desk(store)))
+
+
+@pytest.mark.parametrize("name", [name for name, (_, kind, _) in REFUSED.items() if kind is ApprovalError])
+def test_gate_and_audit_say_the_same(store: Store, name: str) -> None:
+    asked = REFUSED[name][0](Desk(store))
+    with pytest.raises(ApprovalError) as before:
+        gate(store, asked)
+    with pytest.raises(ApprovalError) as after:
+        from_files(store, asked)
+    file, said = str(after.value).split(": ", 1)
+    assert file.startswith("disposals/")
+    assert said == str(before.value)
+
+
+@pytest.mark.parametrize("number", [0, -1, True, "2", 1.5, None])
+def test_a_summary_states_a_possible_number_of_approvals(store: Store, number: Any) -> None:
+    asked = replace(one_approval(Desk(store)), min_approvals=number)
+    with pytest.raises(EvidenceError, match="must be a whole number of at least 1"):
+        from_files(store, asked)
+
+
+def test_the_audit_states_what_was_withheld(store: Store) -> None:
+    desk = Desk(store)
+    left, approval = desk.withhold("b")
+    done = evidence_factory.carry_out(store, left, [approval])
+    found = audit.take(Evidence(store, store.root), {store.name(done.uri): done})
+    (stated,) = found.facts["approvals"]
+    assert stated["withheld"] == {"b": "court hold"}
+    assert {each["digest"] for each in found.facts["manifests"]} == {desk.whole.digest, left.digest}
+    assert store.name(desk.whole.uri) in found.names
+
+
+def test_an_authorization_hands_approvals_on_to_a_shorter_list(store: Store) -> None:
+    desk = Desk(store)
+    left, approval = desk.withhold("b")
+    original = Approval.read(store, approval)
+    authorization = Selection(left, [left.digest], [original]).authorize(approval_required=True)
+    assert authorization.own_approvals == authorization.own_originals == authorization.for_part(left.digest)
+    assert authorization.withheld == {"b": original}
+    part = desk.list("a", "c")
+    (derived,) = authorization.for_part(part.digest)
+    assert (derived.digest, derived.part_of, derived.approver) == (part.digest, left.digest, "anna")
+    assert (derived.shown, derived.withheld, derived.source) == ("", {}, {"approval": approval})
+    derived = Approval.read(store, derived.write(store))
+    authorization = Selection(part, [part.digest], [derived]).authorize(approval_required=True)
+    assert authorization.own_originals == [original]
+    (again,) = authorization.for_part(desk.list("a").digest)
+    assert (again.part_of, again.source) == (left.digest, {"approval": approval})
+
+
+def test_approvals_of_longer_lists_are_not_handed_on(store: Store) -> None:
+    desk = Desk(store)
+    approval = Approval.read(store, desk.approve(desk.whole))
+    part = desk.list("a", "c")
+    authorization = Selection(part, [desk.whole.digest], [approval]).authorize(approval_required=True)
+    assert authorization.approvals == [approval]
+    assert authorization.own_approvals == authorization.for_part(desk.list("a").digest) == []
+    assert authorization.journal_key == desk.whole.digest
+
+
+def test_a_journal_belongs_to_its_lists_in_any_order() -> None:
+    one, two = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+    assert journal_key([one]) == journal_key([one, one]) == one
+    assert journal_key([one, two]) == journal_key([two, one, two]) not in {one, two}
+
+
+def test_an_approval_that_many_parts_share_is_verified_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An audit of a thousand parts must not read the list that was shown a thousand times."""
+    desk = Desk(store)
+    _, approval = desk.withhold("b")
+    check = Mock(wraps=withheld.check)
+    monkeypatch.setattr(withheld, "check", check)
+    disposals = {}
+    for place, key in enumerate("acde"):
+        part = desk.list(key)
+        made = evidence_factory.facts("delete", map_index=place)
+        done = evidence_factory.carry_out(store, part, [desk.part(part, approval)], made=made)
+        disposals[store.name(done.uri)] = done
+    audit.take(Evidence(store, store.root), disposals)
+    assert check.call_count == 1
