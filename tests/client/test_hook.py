@@ -1,97 +1,182 @@
-"""The shared client: connection fields and what never leaves the house."""
+"""The shared client over real sockets: what is sent again, how it waits, and how it stops."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
-from email.utils import formatdate
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
 
 import pytest
-from airflow.sdk import Connection
+import tenacity
 
-from airflow_provider_records.client.hook import Response, Settings, quoted
-from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError, UnreadableAnswerError
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("archive.example.org", "https://archive.example.org"),
-        ("http://127.0.0.1:8765/unifier/", "http://127.0.0.1:8765/unifier"),
-        ("https://eu.unifier.example.com/acme/stage", "https://eu.unifier.example.com/acme/stage"),
-        ("[::1]", "https://[::1]"),
-    ],
+from airflow_provider_records.client.hook import quoted
+from airflow_provider_records.exceptions import (
+    InvalidRecordsError,
+    NoAnswerError,
+    NotSentError,
+    UnavailableError,
 )
-def test_base_url(host: str, expected: str) -> None:
-    assert Settings.from_connection(Connection(conn_id="c", host=host), {}).base_url == expected
+from airflow_provider_records.sandbox.core import Server
+from tests.client.raw_server import PlainHook, RawServer, Scene, ThingHook, free_port, in_threads, settings
+from tests.conftest import Serve
 
 
-@pytest.mark.parametrize("host", ["", "ftp://x", "https://u:p@x", "https://x?y=1", "https://x:port"])
-def test_a_wrong_host_is_named(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="'host'"):
-        Settings.from_connection(Connection(conn_id="c", host=host), {})
+@pytest.fixture
+def scene(serve: Serve) -> Scene:
+    return Scene(serve)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("timeout", "nope"),
-        ("timeout", 0),
-        ("timeout", True),
-        ("timeout", 1e300),
-        ("max_concurrency", 0),
-        ("max_concurrency", "2.5"),
-        ("requests_per_second", -1),
-        ("requests_per_second", "nan"),
-        ("verify_tls", "maybe"),
-        ("verify_tls", __file__),
-    ],
-)
-def test_a_wrong_extra_is_named(name: str, value: object) -> None:
-    with pytest.raises(ConfigurationError, match=name):
-        Settings.from_connection(Connection(conn_id="c", host="x"), {name: value})
+def test_every_request_has_a_timeout_and_a_delete_is_not_sent_again() -> None:
+    with RawServer(None) as server:
+        hook = PlainHook("thing_default", settings(server.url, timeout=0.3))
+        begin = time.monotonic()
+        with pytest.raises(NoAnswerError, match="within the timeout"):
+            hook.delete()
+        assert time.monotonic() - begin < 2
+        assert len(server.heads) == 1
 
 
-def test_extras_given_as_text_are_converted() -> None:
-    extras = {"timeout": "5", "max_concurrency": "16", "requests_per_second": "0.5", "verify_tls": "false"}
-    settings = Settings.from_connection(Connection(conn_id="c", host="x"), extras)
-    assert (settings.timeout, settings.max_concurrency) == (5.0, 16)
-    assert (settings.requests_per_second, settings.verify) == (0.5, False)
+def test_a_read_is_tried_eight_times(scene: Scene) -> None:
+    scene.fault(call="get", status=503, times=None)
+    with pytest.raises(NoAnswerError):
+        scene.hook.get()
+    assert scene.count("get") == 8
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120),
-        (" 0 ", 0),
-        (lambda: formatdate(time.time() + 60, usegmt=True), 60),
-        (lambda: formatdate(time.time() + 60).replace("+0000", "-0000"), 60),
-        (lambda: formatdate(time.time() - 60, usegmt=True), 0),
-        ("Wed, 21 Oct 2026 07:28:00 +99999999999999", None),
-        ("\u00b2", None),
-        ("-5", None),
-        ("soon", None),
-        ("", None),
-    ],
-)
-def test_retry_after_in_both_forms(
-    value: str | Callable[[], str], seconds: float | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TZ", "Pacific/Auckland")
-    time.tzset()
+def test_a_read_survives_seven_lost_answers(scene: Scene) -> None:
+    scene.fault(call="get", drop=True, times=7)
+    assert scene.hook.get() == 200
+
+
+@pytest.mark.parametrize("fault", [{"drop": True}, {"drop": True, "act": False}, {"status": 503}])
+def test_a_delete_is_never_repeated_after_a_lost_answer(scene: Scene, fault: dict[str, Any]) -> None:
+    scene.fault(call="delete", **fault)
+    with pytest.raises(NoAnswerError):
+        scene.hook.delete()
+    assert scene.count("delete") == 1
+
+
+def test_a_delete_is_repeated_after_a_refused_connection(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.hook.get()
+    port = free_port()
+    servers: list[Server] = []
+
+    class Opening(tenacity.wait.wait_base):
+        def __call__(self, _: tenacity.RetryCallState) -> float:
+            servers.append(Server(scene.stage, port).__enter__())
+            return 0.0
+
+    monkeypatch.setattr(ThingHook, "backoff", Opening())
+    hook = ThingHook("thing_default", settings(f"http://127.0.0.1:{port}/thing"))
+    hook.__dict__["auth"] = scene.hook.auth
     try:
-        text = value if isinstance(value, str) else value()
-        waiting = Response("get", 429, {"Retry-After": text}, "").retry_after()
+        assert hook.delete() == 204
     finally:
-        monkeypatch.delenv("TZ")
-        time.tzset()
-    assert waiting == (seconds if seconds is None else pytest.approx(seconds, abs=5))
+        for server in servers:
+            server.__exit__(None, None, None)
+    assert scene.destroyed == ["a"]
+    assert len(servers) == 1
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5000])
-def test_a_body_that_is_no_json_is_unreadable(text: str) -> None:
-    with pytest.raises(UnreadableAnswerError):
-        Response("get", 200, {}, text).json()
+def test_a_refused_connection_is_an_error_that_says_not_sent() -> None:
+    with pytest.raises(NotSentError, match="no connection could be made"):
+        PlainHook("thing_default", settings(f"http://127.0.0.1:{free_port()}")).delete()
+
+
+def test_slow_down_in_seconds_is_obeyed_by_a_delete(scene: Scene) -> None:
+    scene.hook.get()
+    scene.fault(call="delete", status=429, headers={"Retry-After": "1"}, act=False)
+    assert scene.hook.delete() == 204
+    first, second = (entry.time for entry in scene.stage.log if entry.call == "delete")
+    assert second - first > 0.98
+    assert scene.destroyed == ["a"]
+
+
+def test_slow_down_until_a_date_is_obeyed(scene: Scene) -> None:
+    until = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
+    scene.fault(call="delete", status=429, headers={"Retry-After": format_datetime(until, usegmt=True)}, act=False)
+    assert scene.hook.delete() == 204
+    assert [entry.time for entry in scene.stage.log if entry.call == "delete"][1] > until.timestamp() - 0.02
+
+
+def test_slow_down_holds_every_thread(scene: Scene) -> None:
+    hook = scene.another(requests_per_second=20)
+    hook.get()
+    scene.stage.log.clear()
+    scene.fault(call="get", status=429, headers={"Retry-After": "1"}, act=False)
+    assert in_threads(6, hook.get) == [200] * 6
+    times = [entry.time for entry in scene.stage.log]
+    assert sum(moment < times[0] + 0.9 for moment in times) <= 2
+
+
+def test_too_long_a_wait_is_refused_at_once(scene: Scene) -> None:
+    scene.fault(call="get", status=429, headers={"Retry-After": "3600"}, times=None)
+    with pytest.raises(UnavailableError, match=r"asks to wait 3600 s.*429"):
+        scene.hook.get()
+    with pytest.raises(UnavailableError, match="3600"):
+        scene.hook.delete()
+    assert (scene.count("get"), scene.count("delete")) == (1, 0)
+
+
+def test_slow_down_for_ever_ends(scene: Scene) -> None:
+    scene.fault(call="delete", status=429, headers={"Retry-After": "0"}, times=None, act=False)
+    with pytest.raises(NotSentError):
+        scene.hook.delete()
+    assert scene.count("delete") == 8
+
+
+def test_requests_per_second_holds_over_threads(scene: Scene) -> None:
+    hook = scene.another(requests_per_second=40)
+    hook.get()
+    scene.stage.log.clear()
+    in_threads(8, lambda: [hook.get() for _ in range(3)])
+    times = [entry.time for entry in scene.stage.log]
+    assert len(times) == 24
+    assert times[-1] - times[0] > 23 / 40 - 0.05
+
+
+def test_the_stop_flag_ends_a_wait_within_a_second(scene: Scene) -> None:
+    scene.hook.get()
+    scene.fault(call="delete", status=429, headers={"Retry-After": "300"}, times=None, act=False)
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.extend(in_threads(1, scene.hook.delete)))
+    thread.start()
+    while not scene.hook.throttle.generation:
+        threading.Event().wait(0.01)
+    begin = time.monotonic()
+    scene.hook.stopping = True
+    thread.join(5)
+    assert time.monotonic() - begin < 1
+    assert isinstance(results[0], NotSentError)
+    assert (scene.count("delete"), scene.destroyed) == (1, [])
+
+
+def test_nothing_is_sent_once_the_stop_flag_is_set(scene: Scene) -> None:
+    scene.hook.stopping = True
+    with pytest.raises(NotSentError, match="being stopped"):
+        scene.hook.delete()
+    assert scene.stage.log == []
+
+
+def test_a_delete_that_may_not_be_sent_is_not_and_a_read_is(scene: Scene) -> None:
+    scene.hook.may_send = lambda: False
+    with pytest.raises(NotSentError, match="not sent"):
+        scene.hook.delete()
+    assert scene.count("delete") == 0
+    assert scene.destroyed == []
+    assert scene.hook.get() == 200
+
+
+def test_it_is_asked_again_before_a_repeat(scene: Scene) -> None:
+    scene.fault(call="delete", status=429, act=False)
+    answers = iter([True, *[False] * 8])
+    scene.hook.may_send = lambda: next(answers)
+    with pytest.raises(NotSentError):
+        scene.hook.delete()
+    assert scene.count("delete") == 1
+    assert scene.destroyed == []
 
 
 @pytest.mark.parametrize("part", ["", ".", "..", "\ud800"])

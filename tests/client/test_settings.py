@@ -109,3 +109,49 @@ def test_a_private_key_survives_a_form_with_one_line(change: tuple[str, str], mo
     lines = read[0].splitlines()
     assert (lines[0], lines[-1]) == (b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----")
     assert b"".join(lines[1:-1]).decode() == "".join(pem.splitlines()[1:-1])
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("archive.example.org", "https://archive.example.org"),
+        ("http://127.0.0.1:8765/unifier/", "http://127.0.0.1:8765/unifier"),
+        ("https://eu.unifier.example.com/acme/stage", "https://eu.unifier.example.com/acme/stage"),
+        ("[::1]", "https://[::1]"),
+    ],
+)
+def test_base_url(host: str, expected: str) -> None:
+    assert Settings.from_connection(Connection(conn_id="c", host=host), {}).base_url == expected
+
+
+@pytest.mark.parametrize("host", ["", "ftp://x", "https://u:p@x", "https://x?y=1", "https://x:port"])
+def test_a_wrong_host_is_named(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="'host'"):
+        Settings.from_connection(Connection(conn_id="c", host=host), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timeout", "nope"),
+        ("timeout", 0),
+        ("timeout", True),
+        ("timeout", 1e300),
+        ("max_concurrency", 0),
+        ("max_concurrency", "2.5"),
+        ("requests_per_second", -1),
+        ("requests_per_second", "nan"),
+        ("verify_tls", "maybe"),
+        ("verify_tls", __file__),
+    ],
+)
+def test_a_wrong_extra_is_named(name: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.from_connection(Connection(conn_id="c", host="x"), {name: value})
+
+
+def test_extras_given_as_text_are_converted() -> None:
+    extras = {"timeout": "5", "max_concurrency": "16", "requests_per_second": "0.5", "verify_tls": "false"}
+    settings = Settings.from_connection(Connection(conn_id="c", host="x"), extras)
+    assert (settings.timeout, settings.max_concurrency) == (5.0, 16)
+    assert (settings.requests_per_second, settings.verify) == (0.5, False)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_records.client.hook import Response
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -25,7 +24,6 @@ from airflow_provider_records.exceptions import (
     WrongAddressError,
 )
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.hooks.enaio_responses import version_in
 from airflow_provider_records.sandbox.core import Fault, Server
 from airflow_provider_records.sandbox.enaio import EnaioPart
 from tests.conftest import Connect, Serve
@@ -152,26 +150,6 @@ def test_a_version_that_did_not_arrive_is_asked_for_again(world: World) -> None:
 def test_wrong_credentials_are_no_unknown_version(world: World) -> None:
     with pytest.raises(AuthenticationError):
         world.hooked(password="wrong").service_version()
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ('{"version": "5.3.1"}', (5, 3, 1)),
-        ('{"version": "5.3.1-SNAPSHOT", "java": {"version": "17.0.2"}}', (5, 3, 1)),
-        ('{"java": "17.0.2", "build": {"version": "4.0.2"}}', (4, 0, 2)),
-        ('{"a": {"version": "4.0.2"}, "b": {"version": "6.1.0"}}', None),
-        ('{"text": "dms 4.0.2 (build 7)"}', (4, 0, 2)),
-        ('{"text": "dms 4.0.2, java 17.0.2"}', None),
-        ('{"host": "10.0.0.1", "built": "01.02.2020"}', None),
-        ('{"version": 5}', None),
-        ('["4.0.2"]', (4, 0, 2)),
-        ("<html>4.0.2</html>", None),
-        ("", None),
-    ],
-)
-def test_only_an_unmistakable_version_counts(body: str, expected: tuple[int, int, int] | None) -> None:
-    assert version_in(Response("info", 200, {}, body)) == expected
 
 
 FORMS = ["serviceErrorCode", "errorCode", "code", "text", "html", "empty"]

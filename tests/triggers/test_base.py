@@ -14,20 +14,7 @@ from airflow.sdk._shared.secrets_masker import _secrets_masker
 from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_records.client import hook as hooks
-from airflow_provider_records.client.retry import is_transient
 from airflow_provider_records.client.settings import Settings
-from airflow_provider_records.exceptions import (
-    ConfigurationError,
-    NoAnswerError,
-    NotFoundError,
-    NotSentError,
-    RecordsError,
-    RefusedError,
-    ServerError,
-    StopError,
-    UnavailableError,
-    UnreadableAnswerError,
-)
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR
 from airflow_provider_records.triggers.base import VendorTrigger
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
@@ -228,27 +215,6 @@ def test_a_thread_ends_soon_after_its_trigger_was_cancelled(
     began = time.monotonic()
     asyncio.run(cancelled())  # waits for the threads at its end
     assert time.monotonic() - began < 10
-
-
-@pytest.mark.parametrize(
-    ("error", "passes"),
-    [
-        (NoAnswerError("x"), True),
-        (UnreadableAnswerError("x"), True),
-        (NotSentError("x"), True),
-        (UnavailableError("x"), True),
-        (ServerError("x", status=500), True),
-        (ServerError("x", status=500, code="3003"), True),
-        (ServerError("x", status=200, code="500"), True),
-        (ServerError("x", status=200, code="9999"), False),
-        (RefusedError("x"), False),
-        (NotFoundError("x"), False),
-        (StopError("x"), False),
-        (ConfigurationError("x"), False),
-    ],
-)
-def test_what_may_pass(error: RecordsError, passes: bool) -> None:
-    assert is_transient(error) is passes
 
 
 def test_an_unexpected_error_is_not_swallowed(world: World) -> None:
