@@ -1,10 +1,11 @@
-"""A large night: one approved list, cut into parts that run as mapped tasks.
+"""A large run: one approved list, split into parts that run as mapped tasks.
 
-Each part is a mapped task group of its own: its journal, its retries, its ``max_records``. The pool bounds how many
-parts talk to enaio at once; each brings the connection's ``max_concurrency`` along, and the pool's slots multiply it.
+Each part is a mapped task group with its own journal, retries and ``max_records``. The pool limits how many parts send
+requests to enaio at once. Each part sends up to the connection's ``max_concurrency`` requests at once, so the pool's
+slots multiply it.
 
-Connections: ``opus_default``, ``unifier_default``, ``enaio_default``. Pool: ``default_pool``; production has one of
-its own for enaio. A list may hold about a million records: 1,000 a part, 1,024 parts.
+Connections: ``opus_default``, ``unifier_default``, ``enaio_default``. Pool: ``default_pool``; use a pool of its own for
+enaio in production. A list can contain about a million records: 1,024 parts of 1,000.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from airflow_provider_records.retry import RecordsRetryPolicy
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 
 # What your installation decides. Nothing below this block has to change.
-TARGET_ID_PATTERN = r"enaio-(\d+)"  # where the rowKey, given when a record was submitted to Opus, holds the enaio id
-PROJECT_NUMBER, BPNAME, DIGEST_FIELD = "P-0001", "Disposal Request", "disposal_digest"  # of the approval, in Unifier
-APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that decide
-RECORD_NO = "DR-LARGE-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # of the list: another list, another number
+TARGET_ID_PATTERN = r"enaio-(\d+)"  # the enaio id within the rowKey, which is set when a record is submitted to Opus
+PROJECT_NUMBER, BPNAME, DIGEST_FIELD = "P-0001", "Disposal Request", "disposal_digest"  # of the approval in Unifier
+APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that end the approval
+RECORD_NO = "DR-LARGE-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # derived from the list
 APPROVAL_TIMEOUT = timedelta(days=7)
-PART = 1000  # records, at most max_records; Airflow maps 1,024 parts ([core] max_map_length), more are refused in words
-POOL, PARTS_AT_ONCE = "default_pool", 4  # PARTS_AT_ONCE x max_concurrency of the connection: calls to enaio at once
+PART = 1000  # records, at most max_records; Airflow maps 1,024 parts ([core] max_map_length), more are an error
+POOL, PARTS_AT_ONCE = "default_pool", 4  # requests to enaio at once: PARTS_AT_ONCE x the connection's max_concurrency
 
 with DAG(
     dag_id="records_large_night",
@@ -39,7 +40,7 @@ with DAG(
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),
-        # Errors that time may cure: later with each try. Those that somebody must cure: no further try.
+        # The pause grows with each try. An error that a person must correct is not retried.
         "retry_policy": RecordsRetryPolicy(timedelta(minutes=5)),
     },
     tags=["records"],

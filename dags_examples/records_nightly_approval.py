@@ -1,8 +1,8 @@
 """Every night: destroy due enaio content after two people have approved the list in Airflow, one after the other.
 
 Connections: ``opus_default`` (with the connector id of the enaio records), ``enaio_default``. The reviewers are users
-of Airflow; they answer under *Required Actions* and may take single records out of the list. The simple auth manager
-has them with ``[core] simple_auth_manager_users = reviewer_1:user,reviewer_2:user`` and
+of Airflow. They answer under *Required Actions* and can withhold single records of the list. Configure them in the
+simple auth manager with ``[core] simple_auth_manager_users = reviewer_1:user,reviewer_2:user`` and
 ``simple_auth_manager_all_admins = False``.
 """
 
@@ -20,7 +20,7 @@ from airflow_provider_records.retry import RecordsRetryPolicy
 
 # What your installation decides. Nothing below this block has to change.
 SCHEDULE = "30 4 * * *"  # UTC; Opus moves due records into review between 22:00 and 04:00
-TARGET_ID_PATTERN = r"enaio-(\d+)"  # where the rowKey, given when a record was submitted to Opus, holds the enaio id
+TARGET_ID_PATTERN = r"enaio-(\d+)"  # the enaio id within the rowKey, which is set when a record is submitted to Opus
 REVIEWERS = {"reviewer_1": "Reviewer 1", "reviewer_2": "Reviewer 2"}  # id of Airflow's auth manager: name
 RESPONSE_TIMEOUT = timedelta(days=7)
 
@@ -34,7 +34,7 @@ with DAG(
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),
-        # Errors that time may cure: later with each try. Those that somebody must cure: no further try.
+        # The pause grows with each try. An error that a person must correct is not retried.
         "retry_policy": RecordsRetryPolicy(timedelta(minutes=5)),
     },
     tags=["records"],
@@ -42,7 +42,7 @@ with DAG(
 ):
     due = OpusDueRecordsOperator(
         task_id="due",
-        # 14 hours back: nothing is listed early, whatever time zone the Opus tenant counts in.
+        # 14 hours back: no record is listed too early, whatever the time zone of the Opus tenant is.
         due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
         target_id_pattern=TARGET_ID_PATTERN,
     )
@@ -52,7 +52,7 @@ with DAG(
         assigned_users=[{"id": user, "name": name} for user, name in REVIEWERS.items()],
         response_timeout=RESPONSE_TIMEOUT,
     )
-    # Given what the first one returns, it refuses the first one's person.
+    # Its input is the output of the first one, so it refuses the person who answered there.
     confirm = DisposalApprovalOperator(
         task_id="confirm",
         records=review.output,
@@ -63,15 +63,15 @@ with DAG(
     mark = OpusDestroyRecordsOperator(
         task_id="mark",
         records=delete.output,
-        # absent: content that went in an abandoned run would else stay due for ever.
+        # absent: otherwise content that an abandoned run deleted would stay due in Opus forever.
         accept=("destroyed", "absent"),
         min_approvals=2,
-        # Also when some records could not be deleted: the others are marked in the same run.
+        # Runs even if some records could not be deleted: the others are marked in the same run.
         trigger_rule="one_done",
     )
     DestructionCertificateOperator(
         task_id="certificate",
         disposals=[delete.output, mark.output],
-        # Always, and red if anything is left. A rejection skips it all the same: there is nothing to certify.
+        # Runs in any case, and fails if anything is left to do. Only a rejection skips it: there is nothing to certify.
         trigger_rule="all_done",
     )

@@ -1,8 +1,8 @@
 """Every night: destroy the enaio content whose retention has ended, approved in Unifier, marked in Opus.
 
 Connections: ``opus_default`` (with the connector id of the enaio records), ``unifier_default``, ``enaio_default``.
-The records manager opens a record of the business process for each list, with the number and the digest that the log
-of the task ``approve`` asks for, and sends it through the workflow.
+For each list, the records manager creates a record of the business process with the number and the digest that the log
+of the task ``approve`` states, and sends it through the workflow.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 
 # What your installation decides. Nothing below this block has to change.
 SCHEDULE = "30 4 * * *"  # UTC; Opus moves due records into review between 22:00 and 04:00
-TARGET_ID_PATTERN = r"enaio-(\d+)"  # where the rowKey, given when a record was submitted to Opus, holds the enaio id
-PROJECT_NUMBER, BPNAME, DIGEST_FIELD = "P-0001", "Disposal Request", "disposal_digest"  # of the approval, in Unifier
-APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that decide
-RECORD_NO = "DR-ENAIO-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # of the list: another list, another number
+TARGET_ID_PATTERN = r"enaio-(\d+)"  # the enaio id within the rowKey, which is set when a record is submitted to Opus
+PROJECT_NUMBER, BPNAME, DIGEST_FIELD = "P-0001", "Disposal Request", "disposal_digest"  # of the approval in Unifier
+APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that end the approval
+RECORD_NO = "DR-ENAIO-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # derived from the list
 APPROVAL_TIMEOUT = timedelta(days=7)
 
 with DAG(
@@ -35,7 +35,7 @@ with DAG(
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),
-        # Errors that time may cure: later with each try. Those that somebody must cure: no further try.
+        # The pause grows with each try. An error that a person must correct is not retried.
         "retry_policy": RecordsRetryPolicy(timedelta(minutes=5)),
     },
     tags=["records"],
@@ -43,7 +43,7 @@ with DAG(
 ):
     due = OpusDueRecordsOperator(
         task_id="due",
-        # 14 hours back: nothing is listed early, whatever time zone the Opus tenant counts in.
+        # 14 hours back: no record is listed too early, whatever the time zone of the Opus tenant is.
         due_before="{{ (dag_run.run_after - macros.timedelta(hours=14)).strftime('%Y-%m-%dT%H:%M:%S') }}",
         target_id_pattern=TARGET_ID_PATTERN,
     )
@@ -65,14 +65,14 @@ with DAG(
     mark = OpusDestroyRecordsOperator(
         task_id="mark",
         records=delete.output,
-        # absent: content that went in an abandoned run would else stay due for ever.
+        # absent: otherwise content that an abandoned run deleted would stay due in Opus forever.
         accept=("destroyed", "absent"),
-        # Also when some records could not be deleted: the others are marked in the same run.
+        # Runs even if some records could not be deleted: the others are marked in the same run.
         trigger_rule="one_done",
     )
     DestructionCertificateOperator(
         task_id="certificate",
         disposals=[delete.output, mark.output],
-        # Always, and red if anything is left: what is left must be seen.
+        # Runs in any case, and fails if anything is left to do, so that it is noticed.
         trigger_rule="all_done",
     )

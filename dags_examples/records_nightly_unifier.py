@@ -1,8 +1,8 @@
 """Every night: move the Unifier documents whose retention has ended to the recycle bin, and mark them in Opus.
 
 Connections: ``opus_projects`` (type opus, with the connector id of the project documents), ``unifier_default``.
-Unifier's REST interface cannot destroy: a document goes to the recycle bin, which a person empties in Unifier. That
-``recycled`` counts as enough for the mark in Opus is this DAG's written choice (``accept``).
+Unifier's REST interface cannot destroy a document. It moves the document to the recycle bin, which a person empties in
+Unifier. This DAG decides (``accept``) that a record is marked in Opus when its document is in the recycle bin.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 
 # What your installation decides. Nothing below this block has to change.
 SCHEDULE = "0 5 * * *"  # UTC
-TARGET_ID_PATTERN = r"unifier-(\d+)"  # where the rowKey, given when a record was submitted to Opus, holds the node id
-PROJECT_NUMBER, BPNAME, DIGEST_FIELD = "P-0001", "Disposal Request", "disposal_digest"  # of the approval, in Unifier
-APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that decide
-RECORD_NO = "DR-UNIFIER-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # of the list: another list, another number
+TARGET_ID_PATTERN = r"unifier-(\d+)"  # the node id within the rowKey, which is set when a record is submitted to Opus
+PROJECT_NUMBER, BPNAME, DIGEST_FIELD = "P-0001", "Disposal Request", "disposal_digest"  # of the approval in Unifier
+APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that end the approval
+RECORD_NO = "DR-UNIFIER-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # derived from the list
 OPUS_CONN_ID = "opus_projects"  # with the connector id of the project documents
 APPROVAL_TIMEOUT = timedelta(days=7)
 
@@ -36,7 +36,7 @@ with DAG(
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),
-        # Errors that time may cure: later with each try. Those that somebody must cure: no further try.
+        # The pause grows with each try. An error that a person must correct is not retried.
         "retry_policy": RecordsRetryPolicy(timedelta(minutes=5)),
     },
     tags=["records"],
@@ -53,7 +53,7 @@ with DAG(
         records=due.output,
         project_number=PROJECT_NUMBER,
         bpname=BPNAME,
-        # The documents must not be attached to this record: an attached document is linked and cannot be deleted.
+        # The documents must not be attached to this record: Unifier refuses to delete an attached document.
         record_no=RECORD_NO,
         digest_field=DIGEST_FIELD,
         approved=APPROVED,

@@ -1,6 +1,6 @@
-"""A rehearsal: what would a night destroy? Looks at every record, changes nothing, needs no approval.
+"""A rehearsal: what would a run destroy? It looks up every record, changes nothing and needs no approval.
 
-Connections: ``opus_default``, ``enaio_default``. The certificate of a rehearsal says that it is one.
+Connections: ``opus_default``, ``enaio_default``. The certificate states that it is the certificate of a rehearsal.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 
 # What your installation decides. Nothing below this block has to change.
-TARGET_ID_PATTERN = r"enaio-(\d+)"  # where the rowKey, given when a record was submitted to Opus, holds the enaio id
+TARGET_ID_PATTERN = r"enaio-(\d+)"  # the enaio id within the rowKey, which is set when a record is submitted to Opus
 
 with DAG(
     dag_id="records_rehearsal",
-    description="Look at every due record, send nothing that changes anything",
+    description="Look up every due record and change nothing",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
