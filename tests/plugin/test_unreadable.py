@@ -139,6 +139,7 @@ def test_a_changed_journal(store: Store, sign_in: Client) -> None:
     [
         {"made": {}},
         {"made": {**facts("delete"), "try_number": "1"}},
+        {"made": {**facts("delete"), "task_id": 7}},
         {"counts": {"destroyed": 9}},
         {"counts": dict.fromkeys(map(str, OutcomeKind), "9")},
         {"counts": [str(result) for result in OutcomeKind]},
@@ -266,6 +267,7 @@ def test_files_that_are_not_ours(store: Store, sign_in: Client, folder: str, nam
         answer = sign_in(user).get("/records/")
         assert answer.status_code == 200
         assert states(answer.text) == ["Complete"]
+        assert "cannot be read" not in answer.text
 
 
 def test_a_fault_of_this_program_takes_down_one_row(
