@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from airflow_provider_records.reporting.verify import Report
 
 _VERIFY = """\
-Checks a certificate offline, where it lies in its evidence folder: its digest and signature, every file that it
-rests on, the chains of the journals, the approvals, and that all counts follow from the records.
+Checks a certificate offline, where it lies in its evidence folder: its signature, its page and the page's signature,
+every file that it rests on, the chains of the journals, the approvals, and that all counts follow from the records.
 
 exit code: 0 everything fits, 1 something does not, 2 it could not be checked
 """
@@ -92,17 +92,17 @@ def _say(text: str, *, error: bool = False) -> None:
 
 def _verified(path: Path, public_key: Path | None = None) -> Report | None:
     """Verify a certificate and say what was found; None if it could not be checked."""
-    from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
+    from airflow_provider_records.exceptions import (
+        CertificateUnfinishedError,
+        ConfigurationError,
+        NewerFormatError,
+        StoreUnavailableError,
+    )
     from airflow_provider_records.reporting.verify import verify
 
     try:
-        with path.open("rb"):
-            pass
         report = verify(path, public_key)
-    except OSError as error:
-        _say(f"{path} cannot be read: {error.strerror or error}.", error=True)
-        return None
-    except (ConfigurationError, StoreUnavailableError) as error:
+    except (ConfigurationError, StoreUnavailableError, NewerFormatError, CertificateUnfinishedError) as error:
         _say(str(error), error=True)
         return None
     for line in report.checked:
@@ -118,7 +118,7 @@ def _verified(path: Path, public_key: Path | None = None) -> Report | None:
 
 def _replay(path: Path) -> int:
     report = _verified(path)
-    if report is None or not report.ok or report.document is None:
+    if report is None or not report.ok or report.certificate is None:
         if report is not None:
             _say("Nothing was looked up: a certificate that does not verify says nothing.", error=True)
         return 2
@@ -132,7 +132,7 @@ def _replay(path: Path) -> int:
     from airflow_provider_records.evidence.store import Store
     from airflow_provider_records.systems.finding import Whereabouts
 
-    findings = replay.look(replay.claims(report.document, Store(str(report.path.parents[2]))))
+    findings = replay.look(replay.claims(report.certificate.to_dict(), Store(str(report.path.parents[2]))))
     for line in replay.lines(findings):
         _say(line)
     if any(found.whereabouts is Whereabouts.BACK for found in findings):

@@ -36,6 +36,14 @@ class EvidenceError(RecordsError):
     """A file of the evidence store is missing, changed, or belongs to something else."""
 
 
+class NewerFormatError(EvidenceError):
+    """A file of the evidence store was written by a newer release, which reads it."""
+
+
+class CertificateUnfinishedError(EvidenceError):
+    """A certificate was begun and its writing ended early; the certifying task has to run again."""
+
+
 class StoreUnavailableError(EvidenceError):
     """The evidence store cannot be reached or written right now; nothing was lost."""
 

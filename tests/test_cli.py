@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from airflow_provider_records import cli
-from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
@@ -68,7 +68,8 @@ def test_verify_says_what_was_checked(
     assert lines(said, "note") == []
     checked = lines(said, "ok")
     assert checked[0].startswith("the certificate is unchanged: sha256:")
-    assert checked[1] == f"signed with the key {certificate.key_id(key.public_key())}"
+    assert checked[1] == f"signed with the key {VerificationKey.from_key(key.public_key()).key_id}"
+    assert checked[2] == "its page is unchanged and names this certificate"
     assert checked[-1].startswith("enaio: 20 records on the list, as many outcomes")
 
 
@@ -79,19 +80,20 @@ def test_verify_notes_what_must_be_known(tmp_path: Path, capsys: pytest.CaptureF
     assert noted[-1].startswith("The certificate says that it is not complete: enaio: 2 failed")
 
 
-@pytest.mark.parametrize("part", ["certificate", "manifests/", "journal/", "approvals/", "outcomes/"])
+@pytest.mark.parametrize("part", ["certificate", "page", "manifests/", "journal/", "approvals/", "outcomes/"])
 def test_verify_names_the_first_thing_that_does_not_fit(
     signed: Path, part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    own = {"certificate": signed, "page": signed.with_suffix(".html")}
     files = sorted(signed.parents[2].rglob("*.json*"))
-    parts = [signed] if part == "certificate" else [each for each in files if part in each.as_posix()]
+    parts = [own[part]] if part in own else [each for each in files if part in each.as_posix()]
     file = next(each for each in parts if b"enaio" in each.read_bytes() or b"anna" in each.read_bytes())
     content = file.read_bytes()
     file.write_bytes(content.replace(b"enaio", b"Enaio", 1).replace(b"anna", b"Anna", 1))
     assert cli.main(["verify", str(signed)]) == 1
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("DOES NOT FIT: ")
-    assert (part if part != "certificate" else "The certificate was changed") in last
+    assert (f"does not belong to certificates/retention_nightly/{own[part].name}" if part in own else part) in last
 
 
 def test_verify_refuses_another_key(signed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

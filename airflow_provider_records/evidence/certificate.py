@@ -1,26 +1,205 @@
 """The certificate: one document over the manifests, approvals and disposals of one DAG run.
 
-It is canonical JSON, so that each of its bytes counts, and names every file that it rests on by hash. None of these
-is ever written again: a later try of a task adds files.
+It is canonical JSON and names every file that it rests on by hash. None of these is ever written again: a later try
+of a task adds files. The signature lies beside it, see :mod:`airflow_provider_records.evidence.signature`; a page to
+read and print lies beside it too and has a signature of its own.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
+from airflow_provider_records.evidence import signature
 from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store, safe_name
-from airflow_provider_records.exceptions import ConfigurationError, EvidenceError
+from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
 
-TYPE, VERSION = "certificate", 1
+FORMAT, VERSION = "airflow-records/certificate", 1
+
+_Part = TypeVar("_Part", "Run", "ListedFile", "Superseded")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The DAG run that a certificate is about.
+
+    :param dag_id: its DAG.
+    :param run_id: its id.
+    :param started_at: when it started, ISO 8601.
+    :param disposals_started_at: when the first of its disposals began.
+    :param disposals_ended_at: when the last of its disposals ended.
+    :param unrecognized: members that a later release added.
+    """
+
+    dag_id: str
+    run_id: str
+    started_at: str
+    disposals_started_at: str
+    disposals_ended_at: str
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A file that a certificate rests on.
+
+    :param name: its name in the evidence store.
+    :param sha256: hex digits over its bytes.
+    :param size: number of its bytes.
+    :param unrecognized: members that a later release added.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """An earlier certificate of the same run.
+
+    :param file: the name under which it is kept.
+    :param digest: ``sha256:`` + hex over its bytes.
+    :param unrecognized: members that a later release added.
+    """
+
+    file: str
+    digest: str
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a certificate says.
+
+    The members from ``scope`` to ``complete`` follow from the files alone; who verifies computes them again.
+
+    :param id: UUID of this certificate.
+    :param written_at: when it was written, ISO 8601 in UTC.
+    :param store: URI of the evidence store at that time; URIs in the other files begin with it.
+    :param run: the DAG run.
+    :param provenance: who wrote it: DAG, run, task, try, versions.
+    :param key: the key that signs it and its page; None: neither is signed.
+    :param scope: systems, selections and time zone.
+    :param counts: number of records by system and outcome.
+    :param manifests: every list that it rests on, with digest and number of records.
+    :param approvals: every approval that it rests on.
+    :param disposals: one entry for each disposal, with its summary, proofs, journal and what was not destroyed.
+    :param omitted: task instances with a journal and without a disposal here.
+    :param uncovered: numbers of records of approved lists that are on no part which was carried out.
+    :param complete: whether nothing is left for another try, nothing was a dry run and nothing has no disposal.
+    :param statements: sentences that say what the certificate does not cover.
+    :param files: every file that it rests on.
+    :param supersedes: the certificate that this one replaces.
+    :param unrecognized: members that a later release added.
+    """
+
+    id: str
+    written_at: str
+    store: str
+    run: Run
+    provenance: Mapping[str, Any]
+    key: VerificationKey | None
+    scope: Mapping[str, Any]
+    counts: Mapping[str, Mapping[str, int]]
+    manifests: Sequence[Mapping[str, Any]]
+    approvals: Sequence[Mapping[str, Any]]
+    disposals: Sequence[Mapping[str, Any]]
+    omitted: Sequence[Mapping[str, Any]]
+    uncovered: Sequence[Mapping[str, Any]]
+    complete: bool
+    statements: Sequence[str]
+    files: Sequence[ListedFile]
+    supersedes: Superseded | None = None
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Certificate:
+        """Read a certificate from its JSON.
+
+        :raises NewerFormatError: a later release wrote it.
+        :raises EvidenceError: it is no certificate, or a member is missing or has another type.
+        """
+        rest = dict(document)
+        _check_format(rest.pop("format", None), rest.pop("version", None))
+        try:
+            if not all(isinstance(rest[name], kind) for name, kind in _TYPES.items()):
+                raise TypeError("a member has another type than it must have")
+            key, older = rest.pop("key"), rest.pop("supersedes", None)
+            return cls(
+                **{name: rest.pop(name) for name in _TYPES if name not in {"run", "files"}},
+                run=_part(Run, rest.pop("run")),
+                files=[_part(ListedFile, each) for each in rest.pop("files")],
+                key=None if key is None else VerificationKey.from_dict(key),
+                supersedes=None if older is None else _part(Superseded, older),
+                unrecognized=rest,
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise EvidenceError(
+                f"The certificate does not have the expected form ({type(error).__name__}: {error})."
+            ) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the certificate as plain JSON."""
+        document: dict[str, Any] = {**self.unrecognized, "format": FORMAT, "version": VERSION}
+        document |= {name: getattr(self, name) for name in _TYPES}
+        document["run"] = _plain(self.run)
+        document["files"] = [_plain(each) for each in self.files]
+        document["key"] = None if self.key is None else self.key.to_dict()
+        if self.supersedes is not None:
+            document["supersedes"] = _plain(self.supersedes)
+        return document
+
+    def to_bytes(self) -> bytes:
+        """Return the exact bytes of the certificate's file."""
+        return canonical(self.to_dict()) + b"\n"
+
+    @property
+    def digest(self) -> str:
+        """``sha256:`` + hex over the exact bytes of the certificate's file."""
+        return digest(self.to_bytes())
+
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("id", "written_at", "store"), str),
+    **dict.fromkeys(("run", "provenance", "scope", "counts"), dict),
+    **dict.fromkeys(("manifests", "approvals", "disposals", "omitted", "uncovered", "statements", "files"), list),
+    "complete": bool,
+}
+
+
+def _part(kind: type[_Part], members: Mapping[str, Any]) -> _Part:
+    known = {each.name for each in fields(kind)} - {"unrecognized"}
+    part = kind(
+        **{name: members[name] for name in known},
+        unrecognized={name: value for name, value in members.items() if name not in known},
+    )
+    if not all(type(members[name]) is (int if name == "size" else str) for name in known):
+        raise TypeError(f"a member of {kind.__name__} has another type than it must have")
+    return part
+
+
+def _plain(part: Run | ListedFile | Superseded) -> dict[str, Any]:
+    members = dict(vars(part))
+    return {**members.pop("unrecognized"), **members}
+
+
+def _check_format(name: object, version: object) -> None:
+    if name != FORMAT:
+        raise EvidenceError("This is no certificate: it does not call itself one.")
+    if type(version) is not int or version < 1:
+        raise EvidenceError(f"The certificate has no format version, which is a whole number from 1: {version!r}.")
+    if version > VERSION:
+        raise NewerFormatError(
+            f"The certificate was written by a newer release (format version {version}; this release reads up to "
+            f"{VERSION}); read it with that release or a later one."
+        )
 
 
 def file_name(dag_id: str, run_id: str) -> str:
@@ -28,32 +207,12 @@ def file_name(dag_id: str, run_id: str) -> str:
     return f"certificates/{safe_name(dag_id)}/{safe_name(run_id)}.json"
 
 
-def read(store: Store, name: str) -> dict[str, Any]:
-    """Read a certificate and check that none of its bytes was changed; signature and files are not looked at.
+def page_name(name: str) -> str:
+    """Return the name of a certificate's page.
 
-    :param store: the evidence store.
-    :param name: its name there, see :func:`file_name`.
-    :raises EvidenceError: it is missing, was changed, is no certificate, or is of another format version.
+    :param name: the certificate's name in the store.
     """
-    content = store.read(name)
-    try:
-        document = json.loads(content)
-        if not isinstance(document, dict):
-            raise TypeError
-    except (ValueError, TypeError, RecursionError):
-        raise EvidenceError("The certificate was changed or cut off: it is no JSON document any more.") from None
-    if document.get("type") != TYPE:
-        raise EvidenceError("This is no certificate: it does not call itself one.")
-    if document.get("version") != VERSION:
-        raise EvidenceError(
-            f"The certificate has format version {document.get('version')!r}, this program reads version "
-            f"{VERSION}; verify it with the release that wrote it or a later one."
-        )
-    if canonical(document) + b"\n" != content:
-        raise EvidenceError("The certificate was changed: its bytes are not in the one form that it is written in.")
-    if (stated := document.get("digest")) != digest(document):
-        raise EvidenceError(f"The certificate was changed: its content does not match its digest {stated}.")
-    return document
+    return f"{name.removesuffix('.json')}.html"
 
 
 def superseded_name(name: str, digest: str) -> str:
@@ -61,47 +220,39 @@ def superseded_name(name: str, digest: str) -> str:
     return f"{name.removesuffix('.json')}.superseded-{digest.removeprefix('sha256:')[:12]}.json"
 
 
-def body_bytes(document: Mapping[str, Any]) -> bytes:
-    """Return what digest and signature are over: the canonical JSON without these two."""
-    return canonical({name: value for name, value in document.items() if name not in {"digest", "signature"}})
+def digest(content: bytes) -> str:
+    """Return the digest of a certificate's exact bytes."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def digest(document: Mapping[str, Any]) -> str:
-    """Return a certificate's digest."""
-    return f"sha256:{hashlib.sha256(body_bytes(document)).hexdigest()}"
+def parse(content: bytes) -> Certificate:
+    """Read a certificate from the bytes of its file.
 
-
-def seal(body: Mapping[str, Any], key: Ed25519PrivateKey | None) -> dict[str, Any]:
-    """Return the body with its digest and, if there is a key, its signature."""
-    document = {**body, "digest": digest(body)}
-    if key is not None:
-        document["signature"] = {
-            "algorithm": "Ed25519",
-            "key_id": key_id(key.public_key()),
-            "public_key": base64.b64encode(key.public_key().public_bytes_raw()).decode(),
-            "value": base64.b64encode(key.sign(body_bytes(body))).decode(),
-        }
-    return document
-
-
-def key_id(key: Ed25519PublicKey) -> str:
-    """Return what a key is called: the hash of its raw bytes."""
-    return f"sha256:{hashlib.sha256(key.public_bytes_raw()).hexdigest()}"
-
-
-def signing_key(pem: bytes) -> Ed25519PrivateKey:
-    """Read a signing key.
-
-    :param pem: PKCS #8 in PEM, not encrypted.
-    :raises ConfigurationError: it is something else.
+    :raises NewerFormatError: a later release wrote it.
+    :raises EvidenceError: it is no certificate, or is not in the one form that certificates are written in.
     """
     try:
-        key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigurationError(
-            "The signing key is no unencrypted private key in PEM; "
-            "make one with: openssl genpkey -algorithm ed25519 -out signing_key.pem"
-        ) from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigurationError("The signing key is no Ed25519 key; certificates are signed with Ed25519 only.")
-    return key
+        document = json.loads(content)
+        if not isinstance(document, dict):
+            raise TypeError
+    except (ValueError, TypeError, RecursionError):
+        raise EvidenceError("The certificate was changed or cut off: it is no JSON document any more.") from None
+    found = Certificate.from_dict(document)
+    # A JSON text may name a member twice, and programs differ on which of the two counts.
+    if found.to_bytes() != content:
+        raise EvidenceError("The certificate was changed: its bytes are not in the one form that it is written in.")
+    return found
+
+
+def read(store: Store, name: str) -> Certificate:
+    """Read a certificate and hold it against what lies beside it; the files that it rests on are not looked at.
+
+    :param store: the evidence store.
+    :param name: its name there, see :func:`file_name`.
+    :raises NewerFormatError: a later release wrote it.
+    :raises EvidenceError: it is missing, was changed or is no certificate.
+    """
+    content = store.read(name)
+    found = parse(content)
+    signature.check(store, name, content, found.key)
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import mmap
 import os
 import re
 import shutil
@@ -16,12 +17,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
 
 _LONGEST_NAME = 180
+_Found = TypeVar("_Found")
 _DRAFTED = "drafted in the temporary folder"
 
 
@@ -42,6 +44,7 @@ class FileSystem(Protocol):
     def find(self, path: str) -> Any: ...  # noqa: ANN401
     def ls(self, path: str, detail: bool) -> Any: ...  # noqa: ANN401
     def exists(self, path: str) -> bool: ...
+    def rm_file(self, path: str) -> Any: ...  # noqa: ANN401
     def invalidate_cache(self, path: str | None = None) -> None: ...
 
 
@@ -103,21 +106,31 @@ class Store:
                     draft.write(content)
         return self.uri(name)
 
-    def write_pieces(self, name: str, pieces: Iterable[bytes]) -> str:
+    def write_pieces(self, name: str, pieces: Iterable[bytes], look: Callable[[memoryview], _Found]) -> _Found:
         """Publish a file that is made piece by piece, replacing an older one; memory does not grow with it.
 
+        :param look: is called with the whole content, which is not empty, before it is published.
+        :return: what ``look`` returned.
         :raises EvidenceError: the store cannot be written.
         """
-        with self._refusals(name, _DRAFTED if self._fs else "written", OSError):
-            if self._fs is not None:
-                with tempfile.NamedTemporaryFile(prefix="records-") as draft:
-                    draft.writelines(pieces)
-                    draft.flush()
-                    self._put(draft.name, name)
-            else:
-                with self._draft(name) as target:
-                    target.writelines(pieces)
-        return self.uri(name)
+        with self._refusals(name, _DRAFTED, OSError), tempfile.NamedTemporaryFile(prefix="records-") as draft:
+            draft.writelines(pieces)
+            draft.flush()
+            with mmap.mmap(draft.fileno(), 0, access=mmap.ACCESS_READ) as file, memoryview(file) as whole:
+                found = look(whole)
+            self._put(draft.name, name)
+        return found
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if there is one.
+
+        :raises EvidenceError: it cannot be removed.
+        """
+        with self._refusals(name, "removed"):
+            if self._fs is None:
+                (self._local / name).unlink(missing_ok=True)
+            elif self._fs.exists(f"{self._base}/{name}"):
+                self._fs.rm_file(f"{self._base}/{name}")
 
     def write_lines(self, folder: str, lines: Iterable[bytes]) -> tuple[str, str, int]:
         """Publish lines under the name of their digest; memory does not grow with them.
@@ -158,9 +171,12 @@ class Store:
         :raises EvidenceError: there is none, or it cannot be read.
         """
         with self._refusals(name, "read"):
-            file = self._fs.open(f"{self._base}/{name}", "rb") if self._fs else (self._local / name).open("rb")
+            file = self._fs.open(f"{self._base}/{name}", "rb") if self._fs else self._open_local(self._local / name)
         with file, io.BufferedReader(_Pieces(file, lambda: self._refusals(name, "read")), 1 << 16) as pieces:
             yield pieces
+
+    def _open_local(self, path: Path) -> IO[bytes]:
+        return path.open("rb")
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all files below a folder, sorted; empty if there is no such folder.

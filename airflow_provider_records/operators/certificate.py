@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, conf
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence import signature
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import (
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 
 class DestructionCertificateOperator(BaseOperator):
-    """Write the certificate of a DAG run: canonical JSON, signed if there is a key, and a page to print.
+    """Write the certificate of a DAG run: canonical JSON and a page to print, each signed if there is a key.
+
+    Beside each of the two lies its signature (``.sig``), or a checksum (``.sha256``) if there is no key.
 
     A run has one certificate, so one task, which is not mapped, names all disposals of the run. What the evidence store
     holds of this run and ``disposals`` does not name makes the certificate incomplete, and it says so.
@@ -119,4 +121,4 @@ def _signing_key() -> Ed25519PrivateKey | None:
         raise ConfigurationError(
             f"[records] signing_key_file {path} cannot be read: {error.strerror}. No certificate was written."
         ) from None
-    return certificate.signing_key(pem)
+    return signature.signing_key(pem)

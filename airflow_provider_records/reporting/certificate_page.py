@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record, canonical
 from airflow_provider_records.evidence.store import Store
@@ -18,19 +19,21 @@ from airflow_provider_records.reporting.bar import ORDER, bar
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
 
 
-def pieces(store: Store, document: Mapping[str, Any], disposals: Sequence[Disposal]) -> Iterator[bytes]:
+def pieces(store: Store, certificate: Certificate, disposals: Sequence[Disposal]) -> Iterator[bytes]:
     """Render the page piece by piece; memory does not grow with the number of records.
 
-    :param document: the sealed certificate.
+    :param certificate: what it says; its digest stands on the page.
     :param disposals: those of the certificate, in its order.
     :raises EvidenceError: a list or its outcomes cannot be read.
     """
-    status = RunStatus.from_document(document)
+    status = RunStatus.from_document(certificate)
+    document = certificate.to_dict()
     stream = (
         environment(Path(__file__).parent / "templates")
         .get_template("certificate.html")
         .stream(
             document=document,
+            digest=certificate.digest,
             verdict=verdict(status),
             bar=bar,
             gaps=status.gaps,

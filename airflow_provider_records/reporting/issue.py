@@ -1,20 +1,26 @@
-"""Issue the certificate of a DAG run: compose, sign, publish."""
+"""Issue the certificate of a DAG run: compose, sign, publish.
+
+A certificate is four files: page, what lies beside the page, what lies beside the certificate, and the certificate
+itself. They are published in this order. So a run that has no certificate yet has all of it from the moment when the
+certificate is there. An older certificate is first kept under another name with everything of it, itself last: it
+verifies there whatever happens afterwards. A process that dies in between leaves the older certificate at its first
+name too, beside parts of the newer one; verification tells that state from tampering by the copy that was kept.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from airflow_provider_records.evidence import audit, reader
-from airflow_provider_records.evidence.certificate import TYPE, VERSION, digest, file_name, seal, superseded_name
+from airflow_provider_records.evidence import audit, reader, signature
+from airflow_provider_records.evidence import certificate as documents
+from airflow_provider_records.evidence.certificate import Certificate, ListedFile, Run, Superseded
 from airflow_provider_records.evidence.outcome import now
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError
@@ -23,34 +29,34 @@ from airflow_provider_records.reporting.verdict import RunStatus
 
 
 @dataclass(frozen=True)
-class Certificate:
+class IssuedCertificate:
     """A certificate in the store.
 
-    :param uri: URI of the JSON.
-    :param html: URI of the page.
-    :param document: what it says.
+    :param uri: URI of the certificate.
+    :param html: URI of its page.
+    :param certificate: what it says.
     """
 
     uri: str
     html: str
-    document: Mapping[str, Any]
+    certificate: Certificate
 
     @property
     def complete(self) -> bool:
         """Whether nothing that it covers is left for another try, and nothing was a dry run."""
-        return bool(self.document["complete"])
+        return self.certificate.complete
 
     @property
     def left(self) -> str:
         """What is left, by system and outcome, and what has no disposal, in words."""
-        return RunStatus.from_document(self.document).left
+        return RunStatus.from_document(self.certificate).left
 
     def reference(self) -> dict[str, Any]:
         """Return what goes into XCom."""
         return {
             "certificate": self.uri,
             "html": self.html,
-            "digest": self.document["digest"],
+            "digest": self.certificate.digest,
             "complete": self.complete,
         }
 
@@ -58,17 +64,17 @@ class Certificate:
 def write(
     store: Store,
     disposals: Sequence[Disposal],
-    made: Mapping[str, Any],
+    provenance: Mapping[str, Any],
     key: Ed25519PrivateKey | None = None,
-) -> Certificate:
-    """Look at all the evidence again and write the certificate of a DAG run, as JSON and as a page.
+) -> IssuedCertificate:
+    """Read all the evidence again and write the certificate of a DAG run, with its page.
 
     An older certificate of the run is kept beside the new one, which names it.
 
     :param store: the evidence store.
     :param disposals: all of this run.
-    :param made: who writes it: DAG, run, task, try, versions.
-    :param key: signs it.
+    :param provenance: who writes it: DAG, run, task, try, versions.
+    :param key: signs certificate and page; None: they get checksums.
     :raises ConfigurationError: another task has written the run's certificate; it stays as it is.
     :raises EvidenceError: a file is missing, was changed or does not fit the others; no certificate is written.
     :raises JournalError: the same, of a journal.
@@ -78,49 +84,79 @@ def write(
         certificate_page,  # needs Jinja, without which a certificate can be verified
     )
 
-    name = file_name(made["dag_id"], made["run_id"])
-    _check_alone(store, name, made)
+    name = documents.file_name(provenance["dag_id"], provenance["run_id"])
+    _check_alone(store, name, provenance)
     found = audit.take(reader.Evidence(store, store.root), {store.name(each.uri): each for each in disposals})
-    body = {
-        "type": TYPE,
-        "version": VERSION,
-        "id": str(uuid.uuid4()),
-        "written_at": now(),
-        "store": store.root,
-        "run": {
-            "dag_id": made["dag_id"],
-            "run_id": made["run_id"],
-            "started_at": made["run_started_at"],
-            "disposals_started_at": min(disposal.started_at for disposal in disposals),
-            "disposals_ended_at": max(disposal.ended_at for disposal in disposals),
-        },
-        "made": made,
-        **found.facts,
-        "statements": wording.statements(found.facts["disposals"]),
-    }
+    certificate = _compose(
+        store,
+        disposals,
+        provenance,
+        found,
+        key=VerificationKey.from_key(key.public_key()) if key else None,
+        older=_keep_older(store, name),
+    )
+    uri = _publish(store, name, certificate, key, certificate_page.pieces(store, certificate, disposals))
+    return IssuedCertificate(uri, store.uri(documents.page_name(name)), certificate)
+
+
+def _compose(
+    store: Store,
+    disposals: Sequence[Disposal],
+    provenance: Mapping[str, Any],
+    found: audit.Account,
+    *,
+    key: VerificationKey | None,
+    older: Superseded | None,
+) -> Certificate:
     for entry, disposal in zip(found.facts["disposals"], disposals, strict=True):
         records = sum(disposal.counts.values())
         entry["method"] = wording.method(disposal.description, dry_run=disposal.dry_run, records=records)
-    names = found.names
-    if (older := _keep_older(store, name)) is not None:
-        body["supersedes"] = older
-        names = sorted([*names, older["file"]])
-    body["files"] = [reader.fingerprint(store, each) for each in names]
-    document = seal(body, key)
-    html = store.write_pieces(name.removesuffix(".json") + ".html", certificate_page.pieces(store, document, disposals))
-    return Certificate(store.write(name, canonical(document) + b"\n"), html, document)
+    names = [*found.names, *([older.file] if older else [])]
+    return Certificate(
+        id=str(uuid.uuid4()),
+        written_at=now(),
+        store=store.root,
+        run=Run(
+            dag_id=provenance["dag_id"],
+            run_id=provenance["run_id"],
+            started_at=provenance["run_started_at"],
+            disposals_started_at=min(disposal.started_at for disposal in disposals),
+            disposals_ended_at=max(disposal.ended_at for disposal in disposals),
+        ),
+        provenance=provenance,
+        key=key,
+        **found.facts,
+        statements=wording.statements(found.facts["disposals"]),
+        files=[ListedFile(**reader.fingerprint(store, each)) for each in sorted(names)],
+        supersedes=older,
+    )
 
 
-def _check_alone(store: Store, name: str, made: Mapping[str, Any]) -> None:
+def _publish(
+    store: Store, name: str, certificate: Certificate, key: Ed25519PrivateKey | None, page: Iterable[bytes]
+) -> str:
+    """Publish the certificate after everything that belongs to it; return its URI."""
+    page_name, content = documents.page_name(name), certificate.to_bytes()
+    store.write(*store.write_pieces(page_name, page, lambda whole: signature.sign(page_name, whole, key)))
+    store.write(*signature.sign(name, content, key))
+    uri = store.write(name, content)
+    # What an earlier certificate had, which was signed where this one is not, or the other way round.
+    other = signature.CHECKSUM if key else signature.SIGNATURE
+    for each in (page_name, name):
+        store.remove(each + other)
+    return uri
+
+
+def _check_alone(store: Store, name: str, provenance: Mapping[str, Any]) -> None:
     """Refuse to supersede what is no older version: another task's certificate covers other disposals."""
     if not store.exists(name):
         return
     try:
-        writer = json.loads(store.read(name))["made"]
+        writer = documents.parse(store.read(name)).provenance
         other = (writer["task_id"], writer["map_index"])
-    except (ValueError, TypeError, KeyError):
+    except (EvidenceError, KeyError):
         return
-    if other != (made["task_id"], made["map_index"]):
+    if other != (provenance["task_id"], provenance["map_index"]):
         raise ConfigurationError(
             f"{store.uri(name)} was written by task {other[0]!r}, map index {other[1]}, not by this one. A run has one "
             "certificate: name all of its disposals in disposals= of one task that is not mapped. If that task was "
@@ -128,22 +164,30 @@ def _check_alone(store: Store, name: str, made: Mapping[str, Any]) -> None:
         )
 
 
-def _keep_older(store: Store, name: str) -> dict[str, str] | None:
+def _keep_older(store: Store, name: str) -> Superseded | None:
+    """Keep a certificate that is to be replaced, with everything of it, itself last."""
     if not store.exists(name):
         return None
     content = store.read(name)
-    try:
-        document = json.loads(content)
-        if document["digest"] != digest(document):
-            raise ValueError
-        older = str(document["digest"])
-    except (ValueError, TypeError, KeyError, AttributeError):
-        older = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    kept = superseded_name(name, older)
-    if store.exists(kept) and store.read(kept) != content:
-        raise EvidenceError(f"{store.uri(kept)} was changed: it is not the certificate {older} any more.")
+    digest = documents.digest(content)
+    kept = documents.superseded_name(name, digest)
+    if store.exists(kept):
+        # A try that died afterwards has kept it; what lies beside its first name may be of the newer one by now.
+        if store.read(kept) != content:
+            raise EvidenceError(f"{store.uri(kept)} was changed: it is not the certificate {digest} any more.")
+        return Superseded(kept, digest)
+    page, kept_page = documents.page_name(name), documents.page_name(kept)
+    _copy(store, page, kept_page)
+    for old, new in ((page, kept_page), (name, kept)):
+        _copy(store, old + signature.SIGNATURE, new + signature.SIGNATURE)
+        if store.exists(old + signature.CHECKSUM):
+            # The line names the file. Its digits stay: to compute them again would confirm a changed file.
+            stated = store.read(old + signature.CHECKSUM).decode("ascii", "replace").partition(" ")[0]
+            store.write(new + signature.CHECKSUM, signature.checksum_line(new, stated))
     store.write(kept, content)
-    page = name.removesuffix(".json") + ".html"
-    if store.exists(page):
-        store.write(kept.removesuffix(".json") + ".html", store.read(page))
-    return {"file": kept, "digest": older}
+    return Superseded(kept, digest)
+
+
+def _copy(store: Store, name: str, to: str) -> None:
+    if store.exists(name):
+        store.write(to, store.read(name))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import EvidenceError
@@ -39,7 +40,7 @@ class RunStatus:
     withheld: int = 0
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> RunStatus:
+    def from_document(cls, document: Certificate) -> RunStatus:
         """Read the status from a certificate.
 
         :param document: the certificate.
@@ -47,9 +48,9 @@ class RunStatus:
         """
         try:
             return cls(
-                tuple(Disposal.from_dict(entry["record"]) for entry in document["disposals"]),
-                tuple(wording.gaps(document)),
-                sum(len(approval.get("withheld", {})) for approval in document["approvals"]),
+                tuple(Disposal.from_dict(entry["record"]) for entry in document.disposals),
+                tuple(wording.gaps(document.to_dict())),
+                sum(len(approval.get("withheld", {})) for approval in document.approvals),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise EvidenceError(f"The certificate does not have the expected form ({type(error).__name__}).") from None

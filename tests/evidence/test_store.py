@@ -83,9 +83,17 @@ def test_lines_that_cannot_all_be_made_leave_nothing(store: Store) -> None:
 
 
 def test_pieces_replace_an_older_file_whole(store: Store) -> None:
-    store.write_pieces("certificates/a.html", [b"old"])
-    uri = store.write_pieces("certificates/a.html", iter([b"n", b"ew"]))
-    assert store.read(store.name(uri)) == b"new"
+    store.write_pieces("certificates/a.html", [b"old"], len)
+    assert store.write_pieces("certificates/a.html", iter([b"n", b"ew"]), bytes) == b"new"
+    assert store.read("certificates/a.html") == b"new"
+
+
+def test_a_file_can_be_removed_once_and_again(store: Store) -> None:
+    for each in (store, in_memory()):
+        each.write("certificates/a.json.sha256", b"1")
+        each.remove("certificates/a.json.sha256")
+        each.remove("certificates/a.json.sha256")
+        assert each.names("certificates") == []
 
 
 @pytest.mark.parametrize(
@@ -204,7 +212,8 @@ class RefusedError(Exception):
 
 STEPS: dict[str, Callable[[Store], object]] = {
     "pipe_file": lambda store: store.write("a", b"1"),
-    "put_file": lambda store: store.write_pieces("a", [b"1"]),
+    "rm_file": lambda store: store.remove("a"),
+    "put_file": lambda store: store.write_pieces("a", [b"1"], len),
     "exists": lambda store: (store.exists("a"), store.write_lines("manifests", [b"1\n"])),
     "_open": lambda store: store.read("a"),
     "find": lambda store: store.names("manifests"),
@@ -247,7 +256,7 @@ def test_an_error_of_who_reads_or_writes_stays_as_it_is(store: Store) -> None:
         raise ValueError("theirs")
 
     with pytest.raises(ValueError, match=r"^theirs$"):
-        store.write_pieces("b", lines())
+        store.write_pieces("b", lines(), len)
     assert not store.exists("b")
 
 

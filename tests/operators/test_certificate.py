@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,10 +14,10 @@ from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from airflow_provider_records.evidence.certificate import key_id
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.reference import manifest_reference
+from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import CertificateIncompleteError, InvalidRecordsError
@@ -78,7 +79,8 @@ def test_returns_a_small_reference(store: Store) -> None:
     reference, pushed = certify([disposed(store).reference()])
     assert set(reference) == {"certificate", "html", "digest", "complete"}
     assert reference["complete"] is True
-    assert reference["digest"] == document(reference)["digest"]
+    content = Path(reference["certificate"].removeprefix("file://")).read_bytes()
+    assert reference["digest"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
     assert json.loads(json.dumps(reference)) == reference
     assert pushed == {}
     for name in ("certificate", "html"):
@@ -181,7 +183,8 @@ def test_what_is_left_fails_the_task_after_the_certificate(store: Store) -> None
     pushed = task["ti"].pushed["return_value"]
     assert pushed["complete"] is False
     assert pushed["certificate"] in str(caught.value)
-    assert document(pushed)["digest"] == pushed["digest"]
+    content = Path(pushed["certificate"].removeprefix("file://")).read_bytes()
+    assert pushed["digest"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def test_what_is_left_may_be_accepted(store: Store) -> None:
@@ -248,11 +251,17 @@ def test_signs_with_the_configured_key(store: Store, key_file: Path) -> None:
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     key_file.write_bytes(key.private_bytes(*form))
     reference, _ = certify([disposed(store).reference()])
-    assert document(reference)["signature"]["key_id"] == key_id(key.public_key())
+    assert document(reference)["key"] == VerificationKey.from_key(key.public_key()).to_dict()
+    for name in ("certificate", "html"):
+        path = Path(reference[name].removeprefix("file://"))
+        key.public_key().verify(path.with_name(f"{path.name}.sig").read_bytes(), path.read_bytes())
 
 
 def test_without_a_configured_key_it_is_unsigned(store: Store) -> None:
-    assert "signature" not in document(certify([disposed(store).reference()])[0])
+    reference, _ = certify([disposed(store).reference()])
+    assert document(reference)["key"] is None
+    kinds = {name.rpartition(".")[2] for name in store.names("certificates")}
+    assert kinds == {"json", "html", "sha256"}
 
 
 def test_a_missing_or_wrong_key_stops_before_anything_is_written(store: Store, key_file: Path) -> None:

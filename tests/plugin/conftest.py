@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence import certificate, signature
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
@@ -285,7 +285,7 @@ def _copy(store: Store, root: Path, patterns: list[tuple[str, list[Disposal]]], 
             entry["file"] = store.name(written.uri)
             entry["record"] = written.to_dict()
         document["run"]["run_id"] = run
-        body = {name: value for name, value in document.items() if name != "digest"}
-        name = certificate.file_name(DAG, run)
-        store.write(name, canonical(certificate.seal(body, None)) + b"\n")
+        name, content = certificate.file_name(DAG, run), canonical(document) + b"\n"
+        store.write(*signature.sign(name, content, None))
+        store.write(name, content)
         os.link(root / f"certificates/{DAG}/{pattern}.html", root / name.replace(".json", ".html"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence import certificate, signature
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import canonical
@@ -177,9 +177,9 @@ def test_a_certificate_of_a_wrong_shape_whose_digest_fits(
     store: Store, sign_in: Client, change: dict[str, Any]
 ) -> None:
     four_runs(store)
-    body = json.loads(store.read(sealed(store))) | change
-    del body["digest"]
-    store.write(sealed(store), canonical(certificate.seal(body, None)) + b"\n")
+    content = canonical(json.loads(store.read(sealed(store))) | change) + b"\n"
+    store.write(*signature.sign(sealed(store), content, None))
+    store.write(sealed(store), content)
     check(store, sign_in("admin"), "The certificate does not have the expected form")
 
 

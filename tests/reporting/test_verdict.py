@@ -129,10 +129,11 @@ def test_what_a_status_covers(store: Store) -> None:
 )
 def test_a_document_of_a_wrong_shape(store: Store, change: dict[str, Any]) -> None:
     made = evidence_factory.carry_out(store, Manifest.write(store, evidence_factory.records(3)))
-    document = {**issue.write(store, [made], evidence_factory.facts("certificate")).document, **change}
+    written = issue.write(store, [made], evidence_factory.facts("certificate")).certificate.to_dict()
+    document = {**written, **change}
     with pytest.raises(EvidenceError, match="The certificate does not have the expected form"):
-        RunStatus.from_document(document)
+        RunStatus.from_document(certificate.Certificate.from_dict(document))
     for name in change:
         del document[name]
     with pytest.raises(EvidenceError, match="The certificate does not have the expected form"):
-        RunStatus.from_document(document)
+        RunStatus.from_document(certificate.Certificate.from_dict(document))

@@ -1,0 +1,134 @@
+"""The page of a certificate: it shows everything, and nothing on it acts."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import SystemDescription
+from airflow_provider_records.reporting import bar, certificate_page, wording
+from airflow_provider_records.reporting.verdict import verdict
+from tests.evidence import evidence_factory
+from tests.reporting.certified import (
+    KEY,
+    Page,
+    certify,
+    digest,
+    html,
+    keys,
+    status,
+)
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "</title></style><svg onload=alert(3)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(4)",
+    "invoice \u202efdp.exe",
+    "\u200bzero width",
+)
+
+
+def test_hostile_titles_stay_text(store: Store) -> None:
+    listed = Manifest.write(
+        store,
+        [
+            {"key": f"k{place}", "title": title, "classification": title, "attributes": {"x": title}}
+            for place, title in enumerate(HOSTILE)
+        ],
+    )
+    source = {"kind": HOSTILE[0], HOSTILE[1]: HOSTILE[2]}
+    approval = Approval(listed.digest, HOSTILE[0], "2026-11-22T07:00:00Z", source, HOSTILE[1], HOSTILE[2]).write(store)
+    certify(store, evidence_factory.carry_out(store, listed, [approval], options={"location": HOSTILE[2]}))
+    text = html(store)
+    parsed = Page(text)
+    assert {tag for tag, _ in parsed.tags} & {"script", "img", "iframe", "object", "link", "a", "form"} == set()
+    assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
+    assert not [name for _, attributes in parsed.tags for name in attributes if name in {"src", "href", "style"}]
+    policy = [attributes["content"] for tag, attributes in parsed.tags if "http-equiv" in attributes]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"]
+    shown = "".join(parsed.text)
+    for title in HOSTILE[:5]:
+        assert title in shown
+    assert "invoice [U+202E]fdp.exe" in shown
+    assert "[U+200B]zero width" in shown
+    assert "49" not in [part.strip() for part in parsed.text]
+
+
+def test_the_page_holds_every_record_and_the_left_ones_first(store: Store, listed: Manifest) -> None:
+    told = {keys(listed)[30]: OutcomeKind.FAILED, keys(listed)[31]: OutcomeKind.BLOCKED}
+    approvals = evidence_factory.approve(store, listed, "j.weber@example.org", comment="no open cases")
+    document = certify(
+        store, evidence_factory.carry_out(store, listed, approvals, system=evidence_factory.Told(told)), key=KEY
+    )
+    text = html(store)
+    annex = text[text.index("Every record") :]
+    places = {record.key: annex.index(f">{record.key}<") for record in listed}
+    order = sorted(places, key=places.__getitem__)
+    assert order == [keys(listed)[30], keys(listed)[31], *(key for key in keys(listed) if key not in told)]
+    for part in (digest(store), document["key"]["key_id"], "no open cases", "j.weber@example.org"):
+        assert part in text
+    assert "Not complete" in text
+    assert evidence_factory.REASONS[OutcomeKind.FAILED] in text
+
+
+def test_a_large_page_is_written_in_pieces(store: Store) -> None:
+    listed = Manifest.write(store, (f"k{number}" for number in range(3000)))
+    disposal = evidence_factory.carry_out(store, listed)
+    document = certify(store, disposal)
+    sizes = [
+        len(piece) for piece in certificate_page.pieces(store, certificate.Certificate.from_dict(document), [disposal])
+    ]
+    assert len(sizes) > 20
+    assert max(sizes) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("results", "level", "title"),
+    [
+        ({}, "done", "Complete"),
+        ({0: OutcomeKind.BLOCKED}, "partly", "Complete, with refusals"),
+        ({0: OutcomeKind.UNKNOWN}, "open", "Not complete"),
+    ],
+)
+def test_verdicts(store: Store, listed: Manifest, results: dict[int, OutcomeKind], level: str, title: str) -> None:
+    told = evidence_factory.Told({keys(listed)[place]: result for place, result in results.items()})
+    said = verdict(status(certify(store, evidence_factory.carry_out(store, listed, system=told))))
+    assert (said.level, said.title) == (level, title)
+
+
+def test_verdict_of_a_rehearsal(store: Store, listed: Manifest) -> None:
+    assert verdict(status(certify(store, evidence_factory.carry_out(store, listed, dry_run=True)))).level == "rehearsal"
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 10**7), min_size=7, max_size=7).filter(any))
+def test_a_bar_shows_every_outcome_within_its_width(numbers: list[int]) -> None:
+    counts = dict(zip(map(str, OutcomeKind), numbers, strict=True))
+    pieces = bar.bar(counts)
+    assert [piece.kind for piece in pieces] == [each for each in reversed(bar.ORDER) if counts[each]]
+    assert all(piece.width >= 7.5 for piece in pieces)
+    assert all(here.start + here.width < there.start for here, there in pairwise(pieces))
+    assert abs(pieces[-1].start + pieces[-1].width - 1000) < 0.5
+    widths = [piece.width for piece in sorted(pieces, key=lambda piece: piece.records)]
+    assert all(less <= more + 0.5 for less, more in pairwise(widths))
+
+
+def test_every_outcome_and_proof_has_words() -> None:
+    assert set(wording.RESULTS) == set(OutcomeKind) == set(bar.ORDER)
+    assert set(wording.PROOFS) == set(Proof)
+    for description in (evidence_factory.describe("opus"), SystemDescription("Elsewhere")):
+        assert all(wording.meaning(description, kind) for kind in OutcomeKind)
+        assert description.meanings.keys() <= set(OutcomeKind)
+    assert "permanently" not in wording.meaning(evidence_factory.describe("opus"), OutcomeKind.DESTROYED)
+    assert wording.label(evidence_factory.describe("opus"), OutcomeKind.DESTROYED) == "marked"
+    assert wording.label(evidence_factory.describe("enaio"), OutcomeKind.DESTROYED) == "destroyed"

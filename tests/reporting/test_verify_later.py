@@ -1,0 +1,178 @@
+"""Verification tells later tries and newer certificates from tampering."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence.journal import render
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.reporting.verify import verify
+from tests.evidence import evidence_factory
+from tests.reporting.certified import (
+    NAME,
+    Edit,
+    Evidence,
+    problem,
+    segments,
+)
+
+
+def test_later_tries_are_told_from_tampering(evidence: Evidence) -> None:
+    """A task that was cleared after the certificate: the certificate stands, and verify says what came later."""
+    evidence.delete(3, {evidence.keys[2]: OutcomeKind.DESTROYED})
+    report = evidence.verify()
+    assert report.ok, report.problem
+    assert [note for note in report.notes if "by later tries; it does not cover them" in note]
+
+
+def test_an_older_try_that_sums_up_after_the_certificate_changes_nothing(evidence: Evidence) -> None:
+    """It was given up, and froze between its last look for a newer try and its last write."""
+    disposal = evidence.disposals[0]
+    late = Disposal(**{**vars(disposal), "made": evidence_factory.facts("delete_enaio", 1), "stopped": "frozen"})
+    late.write(evidence.store, evidence_factory.folder(late.made))
+    report = evidence.verify()
+    assert report.ok, report.problem
+    assert any(note.startswith("1 files were added") for note in report.notes)
+    evidence.certify()
+    assert evidence.document["disposals"][0]["record"]["made"]["try_number"] == 2
+    assert evidence.verify().ok
+
+
+def test_a_try_that_began_after_the_certificate_is_noted(evidence: Evidence) -> None:
+    evidence_factory.journal(evidence.store, evidence.listed, evidence_factory.facts("delete_enaio", 3))
+    report = evidence.verify()
+    assert report.ok, report.problem
+    assert any(note.startswith("1 files were added") for note in report.notes)
+
+
+def test_a_superseded_certificate_still_verifies(evidence: Evidence) -> None:
+    first = evidence.digest
+    evidence.disposals[0] = evidence.delete(3, {})
+    evidence.certify()
+    newer = evidence.verify()
+    assert newer.ok, newer.problem
+    assert any(note.startswith(f"It replaces an earlier certificate of this run, {first}") for note in newer.notes)
+    older = verify(evidence.root / certificate.superseded_name(NAME, first))
+    assert older.ok, older.problem
+    assert f"It was superseded: a newer certificate of this run lies at {NAME}." in older.notes
+
+
+def test_what_superseded_a_certificate_is_looked_at(evidence: Evidence) -> None:
+    kept = evidence.root / certificate.superseded_name(NAME, evidence.digest)
+    for path in evidence.own:
+        shutil.copy(path, path.with_name(path.name.replace(evidence.path.stem, kept.stem)))
+    assert any(note.startswith("It is a copy of the certificate at") for note in verify(kept).notes)
+    evidence.path.unlink()
+    report = verify(kept)
+    assert report.ok, report.problem
+    assert f"It was superseded, but the newer certificate of this run does not lie at {NAME}: it was taken away." in (
+        report.notes
+    )
+
+
+def test_a_superseded_certificate_is_a_file_like_any_other(evidence: Evidence) -> None:
+    first = evidence.digest
+    evidence.certify()
+    kept = evidence.root / certificate.superseded_name(NAME, first)
+    kept.write_bytes(kept.read_bytes().replace(b'"complete":true', b'"complete":null'))
+    assert f"{kept.name} was changed" in problem(evidence.verify())
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda fields: fields["made"].update(try_number=3),
+        lambda fields: fields["made"].update(run_started_at="2026-11-23T02:00:07+00:00"),
+        lambda fields: fields.update(ended_at="2026-11-23T00:00:00.000Z"),
+        lambda fields: fields.update(dry_run=True),
+        lambda fields: fields["counts"].update(dict.fromkeys(fields["counts"], 0)),
+        lambda fields: fields.update(more=1),
+        lambda fields: fields.pop("counts"),
+    ],
+)
+def test_a_summary_changed_by_hand_is_not_taken_for_a_later_try(evidence: Evidence, edit: Edit) -> None:
+    path = evidence.root / evidence.document["disposals"][0]["file"]
+    fields = json.loads(path.read_bytes())
+    edit(fields)
+    path.write_bytes(canonical(fields) + b"\n")
+    assert "was changed: its bytes are not those that the certificate was made from" in problem(evidence.verify())
+
+
+def test_a_summary_of_a_try_that_never_was_is_found(evidence: Evidence) -> None:
+    never = Disposal(**{**vars(evidence.disposals[0]), "made": evidence_factory.facts("delete_enaio", 3)})
+    never.write(evidence.store, evidence_factory.folder(never.made))
+    assert "no later try accounts for it" in problem(evidence.verify())
+
+
+def test_the_summary_of_a_later_try_must_fit_its_name_too(evidence: Evidence) -> None:
+    disposal = evidence.delete(3, {})
+    path = evidence.root / evidence.store.name(disposal.uri)
+    fields = json.loads(path.read_bytes())
+    path.write_bytes(canonical(fields | {"stopped": "never"}) + b"\n")
+    assert "is no disposal, or was changed" in problem(evidence.verify())
+
+
+def test_a_later_try_with_an_emptied_list_takes_nothing_away(evidence: Evidence) -> None:
+    first = evidence.digest
+    empty = Manifest.write(evidence.store, [])
+    again = evidence_factory.carry_out(evidence.store, empty, made=evidence_factory.facts("delete_enaio", 3))
+    report = evidence.verify()
+    assert report.ok, report.problem
+    evidence.disposals[0] = again
+    evidence.certify()
+    older = verify(evidence.root / certificate.superseded_name(NAME, first))
+    assert older.ok, older.problem
+    newer = evidence.verify()
+    assert newer.ok, newer.problem
+    assert len(evidence.document["disposals"][0]["uncounted"]) == 8
+
+
+@pytest.mark.parametrize("name", ["note.txt", "outcomes/made_up.jsonl", "journal/note.jsonl"])
+def test_a_file_that_nothing_accounts_for_is_found(evidence: Evidence, name: str) -> None:
+    path = evidence.root / evidence_factory.folder(evidence_factory.facts("delete_enaio")) / name
+    path.write_bytes(b"{}\n")
+    words = problem(evidence.verify())
+    assert path.relative_to(evidence.root).as_posix() in words
+
+
+def test_outcomes_without_a_later_try_are_found(evidence: Evidence) -> None:
+    content = b'{"key":"x","outcome":"destroyed"}\n'
+    folder = evidence.root / evidence_factory.folder(evidence_factory.facts("delete_enaio")) / "outcomes"
+    (folder / f"{hashlib.sha256(content).hexdigest()}.jsonl").write_bytes(content)
+    assert "no later try accounts for it" in problem(evidence.verify())
+
+
+def test_a_session_that_read_nothing_is_found(evidence: Evidence) -> None:
+    """A planted session has its own hashes right, but has not read what was there."""
+    first = segments(evidence)[0]
+    header = json.loads(first.read_bytes().splitlines()[0]) | {"session": "0009-0009-planted0", "try": 9}
+    path = first.parent.parent / header["session"] / first.name
+    path.parent.mkdir()
+    path.write_bytes(render(header, []))
+    assert "was added to the journal" in problem(evidence.verify())
+
+
+def test_a_later_segment_cut_off_is_noted(evidence: Evidence) -> None:
+    evidence_factory.journal(evidence.store, evidence.listed, evidence_factory.facts("delete_enaio", 3))
+    last = segments(evidence)[-1]
+    last.write_bytes(last.read_bytes()[:-10])
+    report = evidence.verify()
+    assert report.ok, report.problem
+    assert any("is cut off: a later try ended while it wrote" in note for note in report.notes)
+
+
+def test_a_task_that_began_after_the_certificate_is_noted(evidence: Evidence) -> None:
+    later = evidence_factory.carry_out(
+        evidence.store, evidence.listed, evidence.approvals, made=evidence_factory.facts("later")
+    )
+    report = evidence.verify()
+    assert report.ok, report.problem
+    assert any(note.startswith(f"{evidence_factory.folder(later.made)} has a journal that") for note in report.notes)
