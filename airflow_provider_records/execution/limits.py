@@ -1,4 +1,4 @@
-"""The breakers: too many records before a disposal, too many failures during it."""
+"""The limits of a disposal: too many records before it, too many failures during it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENOUGH_TO_JUDGE = 20
 class Limits:
     """The limits of one disposal.
 
-    :param max_records: longest list accepted.
+    :param max_records: largest number of records accepted.
     :param max_failure_rate: share of failures, 0 to 1, above which the sending stops.
     """
 
@@ -29,7 +29,7 @@ class Limits:
             raise ConfigurationError(f"max_failure_rate must be a number from 0 to 1, not {rate!r}.")
 
     def refuse_too_many(self, count: int) -> None:
-        """Refuse a list that is too long, whole.
+        """Refuse a list that is too long; it is never cut.
 
         :raises TooManyRecordsError: it is longer than ``max_records``.
         """
@@ -42,12 +42,12 @@ class Limits:
     def too_many_failures(self, calls: int, attempted: int, failures: int) -> bool:
         """Tell whether the sending must stop.
 
-        :param calls: calls so far; one lost call of 15 records alone says nothing.
-        :param attempted: records that they were for.
-        :param failures: how many of these records failed.
+        :param calls: number of calls so far; a single lost call of 15 records is not enough to judge by.
+        :param attempted: number of records in these calls.
+        :param failures: number of these records that failed.
         """
         return calls >= _ENOUGH_TO_JUDGE and failures > self.max_failure_rate * attempted
 
 
 FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.UNKNOWN})
-"""What the failure rate counts; a business refusal is no failure of the system."""
+"""The outcomes that count as failures; a refusal for a business reason is no failure of the system."""

@@ -19,12 +19,12 @@ from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import StopError, UnavailableError, VendorError
-from airflow_provider_records.systems.base import System
+from airflow_provider_records.systems.base import System, outcome_from_error
 
 log = logging.getLogger(__name__)
 
 ROUNDS = 3
-"""Send; look at what went unanswered and send it again; look once more."""
+"""Send; probe the unanswered records and send those again that are still there; probe once more."""
 _CALLS = 2
 _NAP = 0.1
 
@@ -33,9 +33,9 @@ _NAP = 0.1
 class StopState:
     """Whether the sending of a try has ended, and why.
 
-    :param reason: empty as long as it goes on.
-    :param fatal: a retry cannot help.
-    :param hurried: also what went unanswered is not looked at any more.
+    :param reason: why the sending has ended; empty as long as it continues.
+    :param no_retry: another try of the task cannot help.
+    :param skip_probes: unanswered records are not probed any more either.
     :param retry_after: seconds that the system asked to wait, if it did.
     """
 
@@ -55,18 +55,18 @@ class StopState:
         self.stop_because(str(error))
 
     def stop_on(self, error: VendorError) -> None:
-        """Give up where no further request makes sense, now or until somebody changes something."""
+        """Send nothing more if the error means that no other request can succeed either."""
         if isinstance(error, (StopError, UnavailableError)):
             self.stop(error)
 
 
 class Attempts:
-    """Calls for the batches of one try, each from a thread of its own.
+    """The calls of one try; each batch has a thread of its own.
 
     :param system: the system.
-    :param journal: the opened journal, which holds the intents of all that is sent here.
-    :param halt: asked before each call, and told what ends the sending.
-    :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
+    :param journal: the opened journal, which holds the intents of all records that are sent here.
+    :param stop_state: read before each call; errors that end the sending are noted there.
+    :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
     """
 
     def __init__(self, system: System, journal: Journal, stop_state: StopState, *, verify: bool) -> None:
@@ -92,18 +92,19 @@ class Attempts:
         return False
 
     def wait_for_in_flight(self) -> None:
-        """Let unanswered calls come to their end, lest they take effect after we have looked."""
+        """Wait until unanswered calls cannot take effect any more, so that a later probe is right."""
         if (seconds := self.journal.seconds_until_settled()) > 0:
-            log.info("Calls that went unanswered may still take effect; waiting %.0f s before looking", seconds)
+            log.info("Calls that went unanswered may still take effect; waiting %.0f s before probing", seconds)
         while not self.stop_state.skip_probes and (left := self.journal.seconds_until_settled()) > 0:
             time.sleep(min(left, _NAP))
 
     def make(self, batch: Sequence[Record], doubtful: Set[str], round_: int) -> dict[str, Outcome]:
-        """Look, call, and look again, as far as this round may.
+        """Probe, call and probe again, as far as this round allows.
 
-        :param doubtful: keys for which an earlier call may have gone unanswered.
+        :param batch: the records of one call.
+        :param doubtful: keys for which an earlier call may have got no response.
         :param round_: counted from 0.
-        :return: outcomes by key; none of what went unanswered in this round.
+        :return: outcomes by key; records whose call got no response in this round have none.
         """
         try:
             return self._outcomes(batch, doubtful, round_)
@@ -117,8 +118,8 @@ class Attempts:
         }
         send = list(batch)
         journal_lost = bool(self.journal.state.missing_session)
-        if look := [record for record in batch if journal_lost or record.key in doubtful]:
-            self._resolve_unanswered(look, found)
+        if probed := [record for record in batch if journal_lost or record.key in doubtful]:
+            self._resolve_unanswered(probed, found)
             if journal_lost:
                 found |= {key: _unclaimed(outcome) for key, outcome in found.items() if key not in self._causes}
             send = [record for record in batch if record.key not in found]
@@ -146,19 +147,22 @@ class Attempts:
         }
 
     def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> list[Record]:
-        """Send one call; return what its answer leaves open. What has no answer gets no outcome in this round."""
+        """Send one call; return the records that its response leaves open. Without a response, none has an outcome."""
         self._calls.update(record.key for record in batch)
         try:
             answers = self.system.dispose(batch, unanswered)
         except VendorError as error:
             if error.no_effect:
                 self.stop_state.stop_on(error)
-                unsent = isinstance(error, UnavailableError)
-                found |= {
-                    record.key: self.not_attempted(record) if unsent else _failed(record, error) for record in batch
-                }
+                if isinstance(error, UnavailableError):
+                    found |= {record.key: self.not_attempted(record) for record in batch}
+                else:
+                    found |= {
+                        record.key: outcome_from_error(record, OutcomeKind.FAILED, str(error), error, proof=None)
+                        for record in batch
+                    }
                 return []
-            log.warning("%s; it will be looked at what became of it", error)
+            log.warning("%s; what became of it will be probed", error)
             self._causes |= {record.key: str(error) for record in batch}
             if not error.may_still_take_effect:
                 return list(batch)  # it can be probed at once
@@ -184,7 +188,7 @@ class Attempts:
             return outcome
 
     def _resolve_unanswered(self, batch: Sequence[Record], found: dict[str, Outcome]) -> list[Record]:
-        """Look what became of records; return those that are still there."""
+        """Probe what became of records; return those that are still there."""
         try:
             answers = self.system.resolve_unanswered(batch)
         except VendorError as error:
@@ -210,15 +214,11 @@ class Attempts:
 
 
 def _unclaimed(outcome: Outcome) -> Outcome:
-    """Judge what a look shows where the journal is lost that would say whether we ever called for the record."""
+    """Return the outcome that a probe allows if the journal is lost, so that nobody knows whether we sent a call."""
     if outcome.proof is Proof.INFERRED:
         reason = "it is gone; the journal that would say whether by us is lost"
         return replace(outcome, kind=OutcomeKind.ABSENT, proof=Proof.PROBE, reason=reason)
     if outcome.kind.gone:
         return outcome
-    reason = f"the journal that would say whether it was sent is lost; a look says: {outcome.reason}"
+    reason = f"the journal that would say whether it was sent is lost; a probe says: {outcome.reason}"
     return replace(outcome, kind=OutcomeKind.UNKNOWN, proof=None, reason=reason)
-
-
-def _failed(record: Record, error: VendorError) -> Outcome:
-    return Outcome(record.key, OutcomeKind.FAILED, reason=str(error), request_id=error.request_id, detail=error.detail)

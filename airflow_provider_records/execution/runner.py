@@ -1,4 +1,4 @@
-"""Carries out a list against one system: chunk by chunk, resumable, and never beyond what is known."""
+"""Carries out a list against one system, chunk by chunk; the next try continues where this one ends."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ _BATCHES_PER_THREAD = 8
 
 @dataclass
 class Chunk:
-    """Calls whose intents were published together, once the last of them has ended.
+    """Calls whose intents were published together.
 
-    :param begun: when they were published, seconds since the epoch.
-    :param records: how many records they are for.
-    :param found: number of records by outcome; what went unanswered has none yet.
-    :param ended: when the last outcome was published.
+    :param begun: when the intents were published, seconds since the epoch.
+    :param records: number of records in these calls.
+    :param found: number of records by outcome; unanswered ones have none yet.
+    :param ended: when the last outcome was published, seconds since the epoch.
+    :param in_flight: number of calls whose outcomes are not published yet.
     """
 
     begun: float
     records: int
     found: Counter[OutcomeKind] = field(default_factory=Counter)
     ended: float = 0.0
-    flying: int = 0
+    in_flight: int = 0
 
 
 @dataclass
@@ -58,7 +59,7 @@ class _Progress:
     unanswered: int = 0
 
     def add(self, outcomes: Sequence[Outcome], unanswered: int) -> bool:
-        """Count; a call without an answer is a failure until a look says more. Tell whether there are too many."""
+        """Count outcomes, and unanswered records as failures until they are probed; tell if there are too many."""
         with self.lock:
             before = self.attempted
             self.unanswered += unanswered
@@ -73,13 +74,13 @@ class _Progress:
             return self.limits.too_many_failures(self.calls, self.attempted, self.failures)
 
     def next_round(self) -> None:
-        """Let what went unanswered be counted again."""
+        """Remove unanswered records from the counts: the next round counts them again."""
         self.attempted -= self.unanswered
         self.failures -= self.unanswered
         self.unanswered = 0
 
     def say(self) -> None:
-        # Without the lock: a timeout that Airflow raises in the main thread could leave it locked for ever.
+        # Without the lock: a timeout that Airflow raises in the main thread could leave it locked forever.
         if time.monotonic() - self.said < _PROGRESS_EVERY:
             return
         self.said = time.monotonic()
@@ -97,11 +98,12 @@ class Runner:
     :param system: the system.
     :param journal: the opened journal.
     :param limits: the breakers.
-    :param concurrency: calls in flight at most.
-    :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
-    :param report: told of each chunk in the thread that runs the list, once its outcomes are published.
-    :param interrupt: called when the try is broken off, so that calls in the air do not wait and repeat themselves.
-    ``halt`` says whether and why the sending ended early.
+    :param concurrency: largest number of calls in flight.
+    :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
+    :param report: called with each chunk, in the thread that runs the list, when its outcomes are published.
+    :param interrupt: called when the try is aborted, so that calls in flight neither wait nor repeat themselves.
+
+    ``stop_state`` tells whether and why the sending ended early.
     """
 
     def __init__(
@@ -138,7 +140,7 @@ class Runner:
         """Carry out the list, continuing where earlier tries stopped.
 
         :param records: the whole list.
-        :return: one outcome a record, in the order of the list.
+        :return: one outcome for each record, in the order of the list.
         :raises JournalError: a newer try has taken over.
         :raises EvidenceError: the list names a record twice, or the store cannot be written.
         """
@@ -158,8 +160,8 @@ class Runner:
                 self.stop_state.stop(error)
             else:
                 self._send_in_rounds(todo, doubtful)
-        self._admit_doubt(todo)
-        self.journal.check_fence()  # what is returned now must not replace what a newer try has found
+        self._record_unresolved(todo)
+        self.journal.check_fence()  # these outcomes must not replace those of a newer try
         return [state.outcomes.get(record.key) or self._attempts.not_attempted(record) for record in records]
 
     def _send_in_rounds(self, todo: Sequence[Record], doubtful: Set[str]) -> None:
@@ -173,8 +175,8 @@ class Runner:
             progress.next_round()
             self._attempts.wait_for_in_flight()
 
-    def _admit_doubt(self, todo: Sequence[Record]) -> None:
-        """Say ``unknown`` of what this try or an earlier one may have called, and nobody has looked at since."""
+    def _record_unresolved(self, todo: Sequence[Record]) -> None:
+        """Record ``unknown`` for records that this try or an earlier one may have called and that were not probed."""
         reason = f"a call may have gone unanswered, and it was not looked up: {self.stop_state.reason}"
         self.journal.record(
             [
@@ -185,46 +187,46 @@ class Runner:
         )
 
     def _send(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int) -> None:
-        """Carry out batches so that no thread waits for the journal, nor for the slowest call of a chunk.
+        """Carry out batches so that no thread waits for the journal or for the slowest call of a chunk.
 
-        A chunk is intended as soon as no more than another one is in the air: that one keeps the threads busy while
-        outcomes and intents are written. So two chunks at most are intended without a published outcome.
+        The intents of a chunk are published as soon as no more than one other chunk is in flight: that one keeps the
+        threads busy while outcomes and intents are written. So at most two chunks have intents without outcomes.
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
         batches = (todo[start : start + size] for start in range(0, len(todo), size))
-        flying: dict[Future[list[Outcome]], Chunk] = {}
-        landed: deque[Future[list[Outcome]]] = deque()
+        in_flight: dict[Future[list[Outcome]], Chunk] = {}
+        ended: deque[Future[list[Outcome]]] = deque()
         signal = threading.Event()
         more = True
 
         def enough() -> bool:
-            return len(landed) >= width or len(flying) - len(landed) <= (width if more else 0)
+            return len(ended) >= width or len(in_flight) - len(ended) <= (width if more else 0)
 
-        def land(future: Future[list[Outcome]]) -> None:
-            landed.append(future)
+        def note_end(future: Future[list[Outcome]]) -> None:
+            ended.append(future)
             if enough():
                 signal.set()
 
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
             try:
-                while more or flying:
+                while more or in_flight:
                     more = more and not self.stop_state.skip_probes and (not self.stop_state.reason or round_ > 0)
-                    if more and len(flying) <= width:
+                    if more and len(in_flight) <= width:
                         begun, next_ = time.time(), list(islice(batches, width))
                         more = len(next_) == width
                         if next_:
                             self.journal.intend(record.key for batch in next_ for record in batch)
-                        chunk = Chunk(begun, sum(map(len, next_)), flying=len(next_))
+                        chunk = Chunk(begun, sum(map(len, next_)), in_flight=len(next_))
                         for batch in next_:
                             future = pool.submit(self._carry_out, batch, doubtful, progress, round_)
-                            flying[future] = chunk
-                            future.add_done_callback(land)
+                            in_flight[future] = chunk
+                            future.add_done_callback(note_end)
                         continue
                     signal.clear()
                     if not enough():
                         signal.wait(LEASE / 5)
-                    self._publish([landed.popleft() for _ in range(len(landed))], flying)
-                    if flying and not self.stop_state.reason:
+                    self._publish([ended.popleft() for _ in range(len(ended))], in_flight)
+                    if in_flight and not self.stop_state.reason:
                         self.journal.keep_alive()
                     progress.say()
             except BaseException as error:
@@ -234,30 +236,30 @@ class Runner:
                     else f"the task was interrupted ({type(error).__name__})"
                 )
                 self.interrupt()
-                wait(flying)
-                self._publish(list(flying), flying)
+                wait(in_flight)
+                self._publish(list(in_flight), in_flight)
                 raise
         if self._error is not None:
             raise self._error
 
-    def _publish(self, landed: Sequence[Future[list[Outcome]]], flying: dict[Future[list[Outcome]], Chunk]) -> None:
-        """Publish the outcomes of calls that have ended."""
-        self.journal.record([outcome for future in landed for outcome in future.result()])
-        for future in landed:
-            chunk = flying.pop(future)
-            chunk.flying -= 1
+    def _publish(self, ended: Sequence[Future[list[Outcome]]], in_flight: dict[Future[list[Outcome]], Chunk]) -> None:
+        """Publish the outcomes of calls that have ended, and report chunks that are complete."""
+        self.journal.record([outcome for future in ended for outcome in future.result()])
+        for future in ended:
+            chunk = in_flight.pop(future)
+            chunk.in_flight -= 1
             chunk.found.update(outcome.kind for outcome in future.result())
-            if not chunk.flying:
+            if not chunk.in_flight:
                 chunk.ended = time.time()
                 self.report(chunk)
 
     def _carry_out(
         self, batch: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int
     ) -> list[Outcome]:
-        """Bring every record of a batch to an outcome, but for what went unanswered; runs in a thread of the pool."""
+        """Return an outcome for each record of a batch, except for unanswered ones; runs in a thread of the pool."""
         try:
             found = self._attempts.make(batch, doubtful, round_)
-        except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the outcomes of the others
+        except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of the other batches
             self._error = error
             self.stop_state.stop_because(f"an unexpected error ({type(error).__name__})")
             reason = f"unexpected {type(error).__name__} while it was carried out"

@@ -54,8 +54,8 @@ class DisposeOperator(RecordsOperator):
     :param max_records: longest list accepted; None: ``[records] max_records`` (1000). A longer one is refused whole.
     :param max_failure_rate: share of failed calls, 0 to 1, above which the sending stops (after 20 calls).
     :param concurrency: calls in flight; None: the connection's ``max_concurrency``, which also bounds it.
-    :param verify: look afterwards and raise the proof to ``probe`` where the system can be asked.
-    :param dry_run: look at every record, send nothing that changes anything.
+    :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
+    :param dry_run: probe every record, send nothing that changes anything.
     :return: a disposal reference (see the README).
     :raises AirflowFailException: the list, its approval or the connection is refused; a retry would not help.
     :raises DisposalIncompleteError: records are left for another try.

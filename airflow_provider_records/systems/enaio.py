@@ -206,7 +206,7 @@ class EnaioSystem:
         if presence is Presence.BINNED:
             return self._recycled(record, "was in the recycle bin before")
         if presence is Presence.HIDDEN:
-            reason = "enaio does not find it, but it may be there: the account may not look at it"
+            reason = "enaio does not find it, but it may be there: the account may not read it"
             return outcome_from_error(record, OutcomeKind.BLOCKED, reason, error)
         wrong = [f"location {self._location(record)}"] if self._location(record) else []
         wrong += [f"object type {self._object_type(record)}"] if self._object_type(record) else []

@@ -1,4 +1,4 @@
-"""What a later look at disposed records shows, see :mod:`airflow_provider_records.replay`."""
+"""What a probe of disposed records shows later, see :mod:`airflow_provider_records.replay`."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Probe:
-    """One look at a system.
+    """One request, or few, that show where records are now.
 
-    :param claims: the records that it finds.
+    :param claims: the records that it looks for.
     :param send: sends the requests, and returns one finding a record.
     """
 

@@ -22,11 +22,18 @@ def due_manifest(
     target_id_pattern: str | None,
     page_size: int,
 ) -> Manifest:
-    """Read the due list to its end and write it as a manifest; any error leaves no manifest.
+    """Read the due list to its end and write it as a manifest; an error leaves no manifest.
 
+    :param hook: the client.
+    :param store: the evidence store.
+    :param due_before: records due earlier than this.
+    :param connector_id: the connector; None: the connection's.
+    :param target_id_pattern: regular expression with one group that finds the target id in the key; None: the key.
+    :param page_size: records a page, 1 to 100.
+    :return: the manifest.
     :raises ConfigurationError: an argument or the connection is wrong.
     :raises InvalidRecordsError: a key does not match the pattern, or comes twice with different fields.
-    :raises VendorError: Opus did not answer the whole list.
+    :raises VendorError: the list could not be read to its end.
     """
     pattern = _compiled(target_id_pattern)
     connector = hook.due_connector(connector_id)
@@ -69,7 +76,7 @@ def _compiled(pattern: object) -> re.Pattern[str] | None:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise ConfigurationError(f"target_id_pattern {pattern!r} is no regular expression: {error}.") from None
+        raise ConfigurationError(f"target_id_pattern {pattern!r} is not a regular expression: {error}.") from None
     if compiled.groups != 1:
         raise ConfigurationError(
             f"target_id_pattern {pattern!r} must have exactly one group, it has {compiled.groups}."

@@ -46,7 +46,7 @@ class Told:
         self.results = dict(results or {})
         self.usual = usual
 
-    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+    def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         return {record.key for record in records[:3]}
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:

@@ -44,7 +44,7 @@ class Archive:
         self.there = set(keys)
         self.destroyed: set[str] = set()
         self.sent: list[str] = []
-        self.looked: list[str] = []
+        self.probed: list[str] = []
         self.wrong: list[str] = []
         self.dead = False
         self._open: set[str] = set()
@@ -56,7 +56,7 @@ class Archive:
                 raise Killed
             self.sent.append(key)
             if key in self._open:
-                self.wrong.append(f"{key} was sent again without a look")
+                self.wrong.append(f"{key} was sent again without a probe")
             if key in self.destroyed:
                 self.wrong.append(f"{key} was sent again after it was destroyed")
 
@@ -68,11 +68,11 @@ class Archive:
             if not known:
                 self._open.add(key)
 
-    def look(self, key: str) -> bool:
+    def probe(self, key: str) -> bool:
         with self._lock:
             if self.dead:
                 raise Killed
-            self.looked.append(key)
+            self.probed.append(key)
             self._open.discard(key)
             return key in self.there
 
@@ -82,7 +82,7 @@ class Told:
 
     :param archive: the truth.
     :param plan: what becomes of the first, second, ... call for a key; ``ok`` where it says nothing.
-    :param blind: keys that cannot be looked up.
+    :param blind: keys that cannot be probed.
     :param at_call: run in each call, before it has an effect.
     """
 
@@ -104,7 +104,7 @@ class Told:
         self.prepared = 0
         self._left = {key: list(calls) for key, calls in (plan or {}).items()}
 
-    def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+    def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         self.prepared += 1
         return {record.key for record in records if record.key in self.archive.there}
 
@@ -144,7 +144,7 @@ class Told:
         if any(record.key in self.blind for record in batch):
             raise ServerError("told to be blind")
         return [
-            None if self.archive.look(record.key) else Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED)
+            None if self.archive.probe(record.key) else Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED)
             for record in batch
         ]
 

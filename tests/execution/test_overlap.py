@@ -53,7 +53,7 @@ class Gated(Store):
         self.idle: list[str] = []
 
     def write(self, name: str, content: bytes) -> str:
-        if self.intended > self.chunk:  # from then on, a chunk is in the air while another is written
+        if self.intended > self.chunk:  # from then on, a chunk is in flight while another is written
             with self.step:
                 self.allowed = min(self.allowed + 2, self.intended)
                 self.step.notify_all()
@@ -134,7 +134,7 @@ def test_each_chunk_is_reported_once_its_outcomes_are_published(monkeypatch: pyt
         OutcomeKind.BLOCKED: 1,
         OutcomeKind.FAILED: 1,
     }
-    assert sorted(each.records for each in chunks) == [1, 2, *[4] * 7]  # the last one looks at what went unanswered
+    assert sorted(each.records for each in chunks) == [1, 2, *[4] * 7]  # the last one probes what went unanswered
     assert all(each.begun <= each.ended for each in chunks)
 
 

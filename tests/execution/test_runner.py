@@ -1,4 +1,4 @@
-"""Whatever becomes of calls, looks, writes and processes: the last try is complete, true, and repeats nothing."""
+"""Whatever becomes of calls, probes, writes and processes: the last try is complete, true, and repeats nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from airflow_provider_records.execution.runner import Chunk, Runner
 from tests.evidence.failing_store import Killed, Whim, in_memory, whimsical
 from tests.execution.archive import DEADLY, DIGEST, FOLDER, LOST, STARTED, SURE, Archive, Told, check, listed, one_try
 
-QUIET_IN = Journal.seconds_until_settled
+SECONDS_UNTIL_SETTLED = Journal.seconds_until_settled
 NO_LIMITS = Limits(10**6, 1.0)
 
 
@@ -45,7 +45,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr(Journal, "seconds_until_settled", QUIET_IN)
+    monkeypatch.setattr(Journal, "seconds_until_settled", SECONDS_UNTIL_SETTLED)
     monkeypatch.setattr(attempt_module, "_NAP", 0.002)
     return Clock()
 
@@ -198,12 +198,12 @@ def test_a_timeout_at_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("lost", LOST)
-def test_what_is_left_open_is_looked_at_before_it_is_repeated(lost: str) -> None:
+def test_what_is_left_open_is_probed_before_it_is_repeated(lost: str) -> None:
     archive = Archive(names(1))
     plan = {"r000": [lost, lost]}
     survive(lambda: one_try(in_memory(), Told(archive, plan), listed(1), 1))
     assert archive.wrong == []
-    assert archive.looked or lost == "bug_after"
+    assert archive.probed or lost == "bug_after"
     assert len(archive.sent) == (2 if lost.endswith("before") else 1)
 
 
@@ -279,7 +279,7 @@ def test_lost_calls_count_as_failures_until_a_look_says_more() -> None:
     plan = {key: ["lost_after"] for key in names(200)}
     runner = Runner(Told(archive, plan), opened(in_memory(), 1), Limits(200, 0.1), concurrency=2)
     found = counts(runner.run(listed(200)))
-    assert 20 <= found["destroyed"] <= 22, "they were looked up, though the sending had stopped"
+    assert 20 <= found["destroyed"] <= 22, "they were probed, though the sending had stopped"
     assert found["destroyed"] + found["not_attempted"] == 200
     assert len(archive.sent) == found["destroyed"]
     assert "max_failure_rate" in runner.stop_state.reason
@@ -295,7 +295,7 @@ def test_what_is_lost_again_and_again_counts_once() -> None:
     assert not runner.stop_state.reason
 
 
-def test_what_cannot_be_looked_up_is_unknown_and_looked_at_by_the_next_try() -> None:
+def test_what_cannot_be_probed_is_unknown_and_probed_by_the_next_try() -> None:
     archive, store = Archive(names(2)), in_memory()
     plan = {"r000": ["lost_after"], "r001": ["lost_before"]}
     outcomes = one_try(store, Told(archive, plan, blind={"r000", "r001"}), listed(2), 1)
@@ -304,7 +304,7 @@ def test_what_cannot_be_looked_up_is_unknown_and_looked_at_by_the_next_try() -> 
     assert archive.sent == ["r000", "r001", "r001"]
 
 
-def test_what_was_intended_and_never_looked_at_is_unknown_not_not_attempted() -> None:
+def test_what_was_intended_and_never_probed_is_unknown_not_not_attempted() -> None:
     archive = Archive(names(3))
     store = whimsical(dying_with(archive))
     survive(lambda: one_try(store, Told(archive, {"r000": ["die_before"]}), listed(3), 1, concurrency=1))
@@ -373,7 +373,7 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed() -> None:
     runner = Runner(system, opened(store, 2, expected="memory://gone"), NO_LIMITS, concurrency=2)
     found = [outcome.kind for outcome in runner.run(listed(4))]
     assert found == [OutcomeKind.ABSENT, OutcomeKind.ABSENT, OutcomeKind.DESTROYED, OutcomeKind.DESTROYED]
-    assert sorted(archive.looked) == [*names(4), "r003"]
+    assert sorted(archive.probed) == [*names(4), "r003"]
     assert opened(store, 3).state.missing_session == "memory://gone"
 
 
@@ -431,7 +431,7 @@ def test_a_refused_login_stops_the_sending_for_good() -> None:
 
 def test_a_refusal_before_the_first_call_leaves_every_outcome_of_earlier_tries() -> None:
     class Locked(Told):
-        def prepare(self, records: Sequence[Record], seen: Set[str]) -> Set[str]:
+        def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
             raise AuthenticationError("the password was changed")
 
     archive, store = Archive(names(10)), in_memory()
@@ -443,7 +443,7 @@ def test_a_refusal_before_the_first_call_leaves_every_outcome_of_earlier_tries()
     assert runner.stop_state.reason == "the password was changed"
 
 
-def test_a_system_that_recovers_after_the_breaker_is_looked_at() -> None:
+def test_a_system_that_recovers_after_the_breaker_is_probed() -> None:
     archive, store = Archive(names(200)), in_memory()
     plan = {key: ["lost_before"] for key in names(200)}
     runner = Runner(Told(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
@@ -518,7 +518,7 @@ def test_an_interruption_loses_no_outcome_of_what_is_in_the_air(monkeypatch: pyt
     archive = Archive(names(12))
 
     def interrupt(number: int, done: bool) -> None:
-        if (number, done) == (4, False):  # after the start, what was seen, and the first intents
+        if (number, done) == (4, False):  # after the start, what was observed, and the first intents
             raise _Timeout
 
     store = whimsical(interrupt)
@@ -537,7 +537,7 @@ def test_a_try_that_was_overtaken_at_its_very_end_sums_nothing_up() -> None:
     archive, store = Archive(names(2)), whimsical(lambda *_: None)
 
     def overtaken(number: int, done: bool) -> None:
-        if (number, done) == (4, True):  # the start, what was seen, intents, outcomes
+        if (number, done) == (4, True):  # the start, what was observed, intents, outcomes
             store.whim = lambda *_: None
             opened(store, 2)
 
@@ -582,7 +582,7 @@ def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None
     assert results["seconds_until_settled"] == pytest.approx(journal_module.LEASE + 60 + 2 - 5, abs=0.01)
     clock.now += results["seconds_until_settled"] - 0.01
     second.join(0.1)
-    assert archive.looked == []
+    assert archive.probed == []
     land.set()
     first.join(10)
     clock.now += 0.02
@@ -627,7 +627,7 @@ def test_a_stop_ends_the_waiting(clock: Clock) -> None:
     threading.Timer(0.05, lambda: runner.stop("the task was stopped")).start()
     (outcome,) = runner.run(listed(1))
     assert outcome.kind is OutcomeKind.UNKNOWN
-    assert archive.looked == []
+    assert archive.probed == []
 
 
 def test_a_call_is_not_begun_when_the_right_to_it_has_lapsed(clock: Clock) -> None:
@@ -694,7 +694,7 @@ def test_a_newer_try_that_comes_at_any_write_of_an_older_one(
             if (number, effect) != (at, done):
                 return
             store.whim = lambda *_: None
-            for thread in threading.enumerate():  # what was in the air comes down while the newer one waits
+            for thread in threading.enumerate():  # what was in flight ends while the newer one waits
                 if thread.name.startswith(Told.name):
                     thread.join(0.01)
             newer = opened(store, 2, clock=clock)
@@ -713,7 +713,7 @@ def test_a_newer_try_that_comes_at_any_write_of_an_older_one(
 
 def test_many_zombies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real threads, real time: a newer try comes at any moment."""
-    monkeypatch.setattr(Journal, "seconds_until_settled", QUIET_IN)
+    monkeypatch.setattr(Journal, "seconds_until_settled", SECONDS_UNTIL_SETTLED)
     monkeypatch.setattr(journal_module, "LEASE", 0.12)
     monkeypatch.setattr(journal_module, "_SKEW", 0.03)
     monkeypatch.setattr(runner_module, "LEASE", 0.12)

@@ -162,7 +162,7 @@ def test_a_record_knows_its_type_better_than_the_dag(desk: Desk) -> None:
     assert desk.says({"key": "101", "object_type_id": invoice}, object_type_id="1") == ("recycled", "probe")
 
 
-def test_what_could_not_be_looked_at_after_a_204_with_a_location_is_not_called_gone(desk: Desk) -> None:
+def test_what_could_not_be_probed_after_a_204_with_a_location_is_not_called_gone(desk: Desk) -> None:
     record = {"key": "102", "location": "20"}
     desk.fault("get_object", status=500, times=None)
     assert desk.says(record, hard_delete=True) == ("unknown", None)
@@ -265,7 +265,7 @@ def test_a_wrong_location_or_type_is_not_absence(desk: Desk, hard: bool, wrong: 
     assert "101" in desk.live
 
 
-def test_a_not_found_that_cannot_be_looked_up_is_no_unanswered_call(desk: Desk) -> None:
+def test_a_not_found_that_cannot_be_probed_is_no_unanswered_call(desk: Desk) -> None:
     desk.fault("get_object", status=503, times=None)
     assert desk.says("99", hard_delete=True)[0] == "failed"
     desk.server.stage.faults.clear()
@@ -331,7 +331,7 @@ def test_a_soft_delete_that_is_lost_and_cannot_be_seen_is_unknown(desk: Desk) ->
 
 
 @HARD_AND_SOFT
-def test_what_cannot_be_looked_up_after_a_lost_answer_is_settled_by_the_next_try(desk: Desk, hard: bool) -> None:
+def test_what_cannot_be_looked_up_after_a_lost_response_is_resolved_by_the_next_try(desk: Desk, hard: bool) -> None:
     desk.fault(drop=True)
     desk.fault("get_object", status=500, times=None)
     assert desk.says(hard_delete=hard) == ("unknown", None)
@@ -347,7 +347,7 @@ def test_what_is_hidden_after_a_lost_answer_is_unknown(desk: Desk) -> None:
 
 @pytest.fixture
 def slow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """The first call takes effect only after the look: ``slow(change)`` changes the archive before the second."""
+    """The first call takes effect only after the probe: ``slow(change)`` changes the archive before the second."""
 
     def arrange(change: Callable[[], object]) -> None:
         remove = desk.part._remove
@@ -424,7 +424,7 @@ def test_500_before_the_deed_is_tried_once_more(desk: Desk, hard: bool) -> None:
 
 
 @HARD_AND_SOFT
-def test_500_after_the_deed_is_settled_by_a_look(desk: Desk, hard: bool) -> None:
+def test_500_after_the_delete_is_resolved_by_a_probe(desk: Desk, hard: bool) -> None:
     desk.fault(status=500, body={"code": 3003})
     assert desk.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
     assert len(desk.deletes()) == 1

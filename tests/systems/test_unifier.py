@@ -240,7 +240,7 @@ def test_another_number_is_judged_by_the_folder(office: Office, status: object, 
 
 @pytest.mark.parametrize(("status", "expected"), [(500, "unknown"), (503, "unknown"), (12999, "failed")])
 @pytest.mark.parametrize("unseen", [NOWHERE, BY_ID], ids=["folder unknown", "folder cannot be listed"])
-def test_another_number_without_a_look(office: Office, status: int, expected: str, unseen: dict[str, Any]) -> None:
+def test_another_number_without_a_probe(office: Office, status: int, expected: str, unseen: dict[str, Any]) -> None:
     system = office.system()
     system.prepare([record(555, unseen)], frozenset())
     office.fault("list_nodes", times=None, status=503)
