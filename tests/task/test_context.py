@@ -1,0 +1,74 @@
+"""What an Airflow task provides: its provenance, its folder in the evidence store, and failures without a retry."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.evidence.summary import task_folder
+from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
+from airflow_provider_records.task.context import disposal_folder, evidence_store, hard_stops, provenance
+
+STARTED = datetime(2026, 11, 22, 2, 0, 7, 120_000, UTC)
+
+
+def context(*, map_index: int | None = -1, start_date: datetime | None = STARTED) -> Any:
+    ti = SimpleNamespace(dag_id="d/1", run_id="manual__2026", task_id="delete", map_index=map_index, try_number=2)
+    return {"ti": ti, "dag_run": SimpleNamespace(start_date=start_date)}
+
+
+def test_an_error_that_no_retry_resolves_fails_the_task_for_good() -> None:
+    error = EvidenceError("the list was changed")
+    with pytest.raises(AirflowFailException, match="the list was changed") as caught, hard_stops():
+        raise error
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("the disk is full"), KeyError("bug")])
+def test_any_other_error_is_left_to_airflows_retries(error: Exception) -> None:
+    assert getattr(error, "retry", True)
+    with pytest.raises(type(error)) as caught, hard_stops():
+        raise error
+    assert caught.value is error
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_provenance_of_a_task_instance() -> None:
+    found = provenance(context())
+    assert {name: found[name] for name in ("dag_id", "run_id", "task_id", "map_index", "try_number")} == {
+        "dag_id": "d/1",
+        "run_id": "manual__2026",
+        "task_id": "delete",
+        "map_index": -1,
+        "try_number": 2,
+    }
+    assert found["run_started_at"] == "2026-11-22T02:00:07.120000+00:00"
+    assert found["dag_version_id"] == ""
+    assert all(found[f"{name}_version"] for name in ("provider", "airflow", "python"))
+
+
+def test_a_task_that_is_not_mapped_or_a_run_without_a_start_has_provenance_too() -> None:
+    found = provenance(context(map_index=None, start_date=None))
+    assert (found["map_index"], found["run_started_at"]) == (-1, "")
+    assert provenance(context(map_index=0))["map_index"] == 0
+
+
+def test_the_folder_of_a_task_instance_is_the_one_that_readers_find_from_its_files() -> None:
+    folders = {disposal_folder(provenance(context(map_index=index))) for index in (-1, 0, 1)}
+    assert len(folders) == 3
+    for folder in folders:
+        assert folder.split("/")[0] == "disposals"
+        assert len(folder.split("/")) == 5, "the slash of the DAG id is not a folder"
+        assert task_folder(f"{folder}/try/disposal.json") == folder
+
+
+def test_the_evidence_path_of_the_configuration_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    for path in (str(tmp_path), f"file://{tmp_path}"):
+        monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", path)
+        evidence_store().write("a", b"1")
+        assert (tmp_path / "a").read_bytes() == b"1"
+        (tmp_path / "a").unlink()
