@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_records.reporting.verify import verify
 from tests.browser.conftest import SignIn, Site, look
+from tests.system.test_standalone import wait
 
 pytestmark = pytest.mark.system
 TWO_PEOPLE, HOSTILE = "records_nightly_approval", "approval_hostile"
@@ -19,8 +19,10 @@ def request(site: Site, dag: str, run_id: str, task_id: str) -> dict[str, Any]:
     """Wait until a task waits for an answer; return what is asked."""
     api = site.api()
     api.wait_for_state(run_id, task_id, "awaiting_input", dag)
-    # Airflow was seen to fail a task that was answered within the first second.
-    time.sleep(3)
+    # Airflow fails a task that was answered before its scheduler heard that the process has ended.
+    heard = f"event with state success for task instance TaskInstanceKey(dag_id='{dag}', task_id='{task_id}'"
+    log = site.home / "standalone.log"
+    wait(lambda: f"{heard}, run_id='{run_id}'" in log.read_text(), lambda: api.told(run_id, dag))
     found = api.call("GET", f"dags/{dag}/dagRuns/{run_id}/hitlDetails?task_id={task_id}")["hitl_details"]
     asked: dict[str, Any] = found[0]
     return asked
