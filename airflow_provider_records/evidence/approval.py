@@ -1,4 +1,4 @@
-"""Who approved which list, when, and through which source."""
+"""Who approved or rejected which list, when, and through which source."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError
 
+_OPTIONAL_TEXTS = ("name", "comment", "part_of", "shown")
+
 
 @dataclass(frozen=True)
 class Approval:
     """One approval of one list.
 
     :param digest: digest of the approved manifest.
-    :param approver: stable id of who approved; distinct ids are what ``min_approvals`` counts.
-    :param approved_at: when, ISO 8601 in UTC.
-    :param source: where the approval was given: ``kind`` and what finds it again.
-    :param name: what people call the approver.
-    :param comment: what the approver wrote.
-    :param part_of: digest of the longer list that was approved, if this list was cut out of it.
+    :param approver: stable id of the approver; ``min_approvals`` counts distinct ids.
+    :param approved_at: time of the approval, ISO 8601 in UTC.
+    :param source: where the approval was given: ``kind``, and what identifies it there.
+    :param name: name of the approver for people.
+    :param comment: comment of the approver.
+    :param part_of: digest of the longer list that was approved, if this list was cut from it.
     :param shown: digest of the list that the approver saw, if the approver withheld records of it.
     :param withheld: the records that the approver withheld: reason by key. This approval does not cover them.
+    :param unrecognized: members of the file that this release does not know.
+    :param uri: where its file lies.
     """
 
     digest: str
@@ -37,58 +41,72 @@ class Approval:
     part_of: str = ""
     shown: str = ""
     withheld: Mapping[str, str] = field(default_factory=dict)
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
     uri: str = field(default="", compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the approval as plain JSON, without empty members."""
+        return _members(self)
+
+    @classmethod
+    def from_dict(cls, members: Mapping[str, Any], uri: str = "") -> Approval:
+        """Read what :meth:`to_dict` wrote.
+
+        :param uri: where its file lies.
+        :raises KeyError: a member is missing.
+        :raises ValueError: a member has another type than it must have, or the members contradict each other.
+        """
+        left = dict(members)
+        texts = {name: left.pop(name) for name in ("digest", "approver", "approved_at")}
+        texts |= {name: left.pop(name, "") for name in _OPTIONAL_TEXTS}
+        source, withheld = left.pop("source"), left.pop("withheld", {})
+        if not isinstance(source, dict) or not isinstance(withheld, dict):
+            raise ValueError("a member of an approval has a wrong type")
+        if not all(isinstance(text, str) for text in (*texts.values(), *withheld.values())):
+            raise ValueError("a member of an approval has a wrong type")
+        approval = cls(**texts, source=source, withheld=withheld, unrecognized=left, uri=uri)
+        if not approval.digest or not approval.approver.strip():
+            raise ValueError("an approval names no list or no approver")
+        if bool(approval.shown) != bool(withheld) or not all(reason.strip() for reason in withheld.values()):
+            raise ValueError("an approval states the shown list without withheld records, or the other way round")
+        if approval.part_of and withheld:
+            raise ValueError("a derived approval withholds records of its own")
+        return approval
 
     def write(self, store: Store) -> str:
         """Write the approval under the digest of its own bytes; return its URI."""
-        content = canonical({"type": "approval", **self.fields()}) + b"\n"
+        content = canonical({**self.to_dict(), "type": "approval"}) + b"\n"
         return store.write(f"approvals/{hashlib.sha256(content).hexdigest()}.json", content)
-
-    def fields(self) -> dict[str, Any]:
-        """Return the approval as plain JSON, without what is empty."""
-        return {name: value for name, value in vars(self).items() if value and name != "uri"}
 
     @classmethod
     def read(cls, store: Store, uri: str) -> Approval:
-        """Read an approval and check that its bytes are those of its name.
+        """Read an approval and check its bytes against its name.
 
-        :raises EvidenceError: it is missing, changed, or no approval.
+        :raises EvidenceError: the file is missing, was changed, or is no approval.
         """
         name = store.name(uri)
         content = store.read(name)
         if name != f"approvals/{hashlib.sha256(content).hexdigest()}.json":
             raise EvidenceError(f"The approval at {uri} was changed: its bytes no longer match its name.")
         try:
-            fields = json.loads(content)
-            if fields.pop("type", None) != "approval":
-                raise ValueError
-            source, withheld = fields.pop("source"), fields.pop("withheld", {})
-            if not isinstance(source, dict) or not isinstance(withheld, dict):
-                raise ValueError
-            if not all(isinstance(value, str) for value in (*fields.values(), *withheld.values())):
-                raise ValueError
-            approval = cls(**fields, source=source, withheld=withheld, uri=uri)
-            if not approval.digest or not approval.approver.strip():
-                raise ValueError
-            if bool(approval.shown) != bool(withheld) or not all(reason.strip() for reason in withheld.values()):
-                raise ValueError
-            if approval.part_of and withheld:
-                raise ValueError
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise EvidenceError(f"{uri} is no approval.") from None
-        return approval
+            members = json.loads(content)
+            if members.pop("type", None) == "approval":
+                return cls.from_dict(members, uri)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            pass
+        raise EvidenceError(f"{uri} is no approval.")
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """One decision against a list: its records were due, and were kept.
+    """One decision against a list: its records were due, and are kept.
 
     :param digest: digest of the rejected manifest.
     :param rejected_by: stable id of who rejected.
-    :param rejected_at: when, ISO 8601 in UTC.
-    :param source: where the decision was made: ``kind`` and what finds it again.
-    :param name: what people call who rejected.
-    :param comment: what was said about it.
+    :param rejected_at: time of the rejection, ISO 8601 in UTC.
+    :param source: where the decision was made: ``kind``, and what identifies it there.
+    :param name: name of who rejected, for people.
+    :param comment: comment on the decision.
     """
 
     digest: str
@@ -100,7 +118,11 @@ class Rejection:
 
     def write(self, store: Store) -> str:
         """Write the rejection under the digest of its own bytes; return its URI."""
-        content = (
-            canonical({"type": "rejection", **{name: value for name, value in vars(self).items() if value}}) + b"\n"
-        )
+        content = canonical({**_members(self), "type": "rejection"}) + b"\n"
         return store.write(f"rejections/{hashlib.sha256(content).hexdigest()}.json", content)
+
+
+def _members(decision: Approval | Rejection) -> dict[str, Any]:
+    members = {name: value for name, value in vars(decision).items() if value}
+    members.pop("uri", None)
+    return {**members.pop("unrecognized", {}), **members}

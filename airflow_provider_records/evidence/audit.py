@@ -89,7 +89,7 @@ def _take(evidence: Evidence, disposals: Mapping[str, Disposal]) -> Account:
         "manifests": [
             {"file": _list_name(digest), "digest": digest, "count": len(lists[digest].keys)} for digest in sorted(lists)
         ],
-        "approvals": [{"file": name, **approvals[name].fields()} for name in sorted(approvals)],
+        "approvals": [{"file": name, **approvals[name].to_dict()} for name in sorted(approvals)],
         "disposals": entries,
         "omitted": missing,
         "uncovered": uncovered,

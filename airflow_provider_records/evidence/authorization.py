@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_provider_records.evidence import withheld
@@ -269,8 +269,15 @@ def for_part(original: Approval, digest: str) -> Approval:
     :param original: the approval of the longer list, as a person gave it.
     :param digest: digest of the shorter list.
     """
-    source = {"approval": original.uri}
-    return replace(original, digest=digest, part_of=original.digest, source=source, shown="", withheld={}, uri="")
+    return Approval(
+        digest=digest,
+        approver=original.approver,
+        approved_at=original.approved_at,
+        source={"approval": original.uri},
+        name=original.name,
+        comment=original.comment,
+        part_of=original.digest,
+    )
 
 
 def journal_key(digests: Iterable[str]) -> str:

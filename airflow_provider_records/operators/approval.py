@@ -1,4 +1,4 @@
-"""People approve exactly one list, in Airflow's own UI."""
+"""Ask people in Airflow's own UI to approve exactly one list."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _ASKED = "records_asked"
 _FIXED = ("subject", "body", "options", "multiple", "ignore_downstream_trigger_rules")
-_ANYBODY = "Anonymous"  # of the simple auth manager, when it makes everybody an admin
+_ANYBODY = "Anonymous"  # the one user of the simple auth manager with simple_auth_manager_all_admins
 _AGAIN = "Clear this task to be asked again."
 
 
@@ -37,18 +37,18 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     """Ask people in Airflow whether a list may be disposed of; an approver may withhold single records.
 
     The answer holds for exactly the list that was shown. Silence is never approval: without an answer the task
-    fails. After *Reject* every task downstream is skipped, whatever its trigger rule. Two in a row, the second with
-    the first's output as ``records``, make four eyes: nobody can approve the same list twice.
+    fails. After *Reject* every task downstream is skipped, whatever its trigger rule. Two such tasks in a row, the
+    second with the output of the first as ``records``, demand two different people.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
     :param assigned_users: who may answer: ``{"id": ..., "name": ...}`` or a list of them, with the ids of
         Airflow's auth manager (simple: the user name; FAB: the number of the user, as text).
-    :param response_timeout: how long to wait for an answer; None: for ever.
-    :param exclude_requester: refuse an approval by the user who triggered the DAG run. A scheduled run has none, and
-        who clears a task is not known.
-    :param notifiers: told when the request is there, as those of ``ApprovalOperator``; ``fail_on_reject`` is taken
-        from there too.
-    :return: a manifest reference with the approval; of a shorter list, if records were withheld.
+    :param response_timeout: how long to wait for an answer; None: without limit.
+    :param exclude_requester: refuse an approval by the user who triggered the DAG run. A scheduled run has no such
+        user; Airflow does not say who cleared a task.
+    :param notifiers: notified when people are asked, as for ``ApprovalOperator``; ``fail_on_reject`` works as there,
+        too.
+    :return: a manifest reference with the approval; to a shorter list if records were withheld.
     :raises AirflowFailException: nobody answered, or the answer cannot count; a retry would not help.
     """
 
@@ -84,7 +84,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         self.exclude_requester = exclude_requester
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401
-        """Ask; nobody is asked about an empty list."""
+        """Ask for an answer; an empty list passes without one."""
         with hard_stops():
             selection = resolve(self.records, evidence_store())
             manifest, authorization = selection.manifest, selection.authorize(approval_required=False)
@@ -104,7 +104,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any] | None:
-        """Read the answer, on a fresh object; see the class."""
+        """Check and keep the answer. Airflow calls this on a new object; see the class."""
         with hard_stops():
             answer = self._answer(event)
             reference = self._approve(context, answer) if answer.option == self.APPROVE else None
@@ -118,7 +118,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         return reference
 
     def _eligible(self, context: Context, given: Sequence[Approval]) -> list[HITLUser]:
-        """Return who of the assigned users may still approve; the others could only spoil the request."""
+        """Return the assigned users who may still approve; an answer of the others would be refused."""
         requester = self._requester(context)
         before = {approval.approver for approval in given}
         users = [
@@ -150,11 +150,11 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             or not isinstance(user, Mapping)
             or not isinstance(responded_at, datetime)
         ):
-            raise ApprovalError(f"Nobody answered; Airflow filled in an answer by itself, which is none. {_AGAIN}")
+            raise ApprovalError(f"Nobody answered: Airflow filled in an answer by itself. {_AGAIN}")
         if options not in ([self.APPROVE], [self.REJECT]):
             raise ApprovalError(f"The answer is {options!r}, not one of {self.APPROVE} and {self.REJECT}. {_AGAIN}")
         if not isinstance(user.get("id"), str) or not user["id"].strip():
-            raise ApprovalError(f"The answer does not say whose it is. {_AGAIN}")
+            raise ApprovalError(f"The answer does not name the user who gave it. {_AGAIN}")
         inputs = event.get("params_input") or {}
         return Answer(
             option=options[0],
@@ -167,11 +167,11 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         )
 
     def _approve(self, context: Context, answer: Answer) -> dict[str, Any]:
-        """Check an approval against the list as it is now, and keep it."""
+        """Check an approval against the list, resolved again now, and write it to the store."""
         if answer.user_id not in {user["id"] for user in self.assigned_users or []}:
             raise ApprovalError(
                 f"{answer.who} is not in assigned_users and cannot approve. With [core] simple_auth_manager_all_admins "
-                f"Airflow knows nobody by name, and nobody can. {_AGAIN}"
+                f"every user is the same one, so nobody can approve. {_AGAIN}"
             )
         if self._requester(context) in {_folded(answer.user_id), _folded(answer.user_name)}:
             raise ApprovalError(
@@ -186,8 +186,8 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             )
         if answer.digest != manifest.digest:
             raise ApprovalError(
-                f"{answer.who} answered for the list {str(answer.digest)[:80]!r}, and it is {manifest.digest} now. "
-                "Airflow goes on showing what was asked first: start a new DAG run."
+                f"{answer.who} answered for the list {str(answer.digest)[:80]!r}, but the list is {manifest.digest} "
+                "now. Airflow keeps showing the first request of a task: start a new DAG run."
             )
         approver = _approver(answer.user_id)
         if approver in {approval.approver for approval in authorization.own_approvals}:
@@ -209,7 +209,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         return manifest_reference(left, [each.write(left.store) for each in approvals], count)
 
     def _keep_rejection(self, context: Context, answer: Answer) -> None:
-        """Keep a rejection as evidence; it holds even where that fails."""
+        """Write a rejection to the store; it takes effect even if writing fails."""
         who, source = _approver(answer.user_id), _source(context)
         try:
             digest = resolve(self.records, evidence_store()).manifest.digest
@@ -222,15 +222,15 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person answered.
+    """The answer of a person.
 
-    :param option: the button.
-    :param user_id: the auth manager's id of the person.
-    :param user_name: what it calls the person.
-    :param responded_at: when, with a time zone.
-    :param digest: the list that is answered for; unchecked, may be anything.
-    :param withhold: the records to withhold, as typed; unchecked.
-    :param comment: what the person wrote.
+    :param option: the chosen button.
+    :param user_id: the person's id in the auth manager.
+    :param user_name: the person's name in the auth manager.
+    :param responded_at: time of the answer, with time zone.
+    :param digest: digest of the list that the answer is for; not checked yet, may be any value.
+    :param withhold: the records to withhold, as typed; not checked yet.
+    :param comment: the comment, as typed.
     """
 
     option: str
@@ -243,7 +243,7 @@ class Answer:
 
     @property
     def time(self) -> str:
-        """When it was answered, ISO 8601 in UTC."""
+        """Time of the answer, ISO 8601 in UTC."""
         return self.responded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     @property
@@ -253,7 +253,7 @@ class Answer:
 
 
 def _source(context: Context) -> dict[str, Any]:
-    """Return where the answer was given."""
+    """Return which task instance asked."""
     facts = provenance(context)
     return {
         "kind": "airflow",
@@ -266,7 +266,7 @@ def _source(context: Context) -> dict[str, Any]:
 
 
 def _text(inputs: Mapping[str, Any], name: str) -> str:
-    """Return a field of the form; Airflow's server does not check what is in it."""
+    """Return a field of the form as text; Airflow's server accepts any JSON value there."""
     value = inputs.get(name)
     if value is None:
         return ""
@@ -278,14 +278,14 @@ def _text(inputs: Mapping[str, Any], name: str) -> str:
 
 
 def _form(digest: str) -> ParamsDict:
-    """Return the form: the digest, which Airflow hides since it is constant, and sends back; and two fields."""
+    """Return the form: two fields, and the digest, which Airflow hides because it is constant and sends back."""
     withhold = (
         "Records that must stay, one a line, as key: reason. The rest is approved; the evidence says who withheld "
         "them and why."
     )
     return ParamsDict(
         {
-            "manifest": Param(digest, "The list that is answered for.", type="string", const=digest),
+            "manifest": Param(digest, "The list that the answer is for.", type="string", const=digest),
             "withhold": Param("", withhold, title="Withhold", type=["string", "null"], format="multiline"),
             "comment": Param(
                 "", "Kept with the approval.", title="Comment", type=["string", "null"], format="multiline"
@@ -295,15 +295,15 @@ def _form(digest: str) -> ParamsDict:
 
 
 def _refuse_old_page(context: Context, digest: str) -> None:
-    """Refuse to ask if the page shows another list, which Airflow never renews: the answer could only be refused."""
-    hints: Any = context.get("task_state_store")  # at most a hint; the answer is checked in any case
+    """Refuse to ask if Airflow still shows an earlier list: every answer to that page would be refused."""
+    hints: Any = context.get("task_state_store")  # only an early warning; the answer is checked in any case
     if hints is None:
         return
     asked = str(hints.get(_ASKED) or digest)
     if asked != digest:
         raise ApprovalError(
             f"This task was cleared, and people were asked about another list before: {asked}, now {digest}. Airflow "
-            "goes on showing what was asked first: start a new DAG run."
+            "keeps showing the first request of a task: start a new DAG run."
         )
     hints.set(_ASKED, digest)
 
@@ -311,16 +311,16 @@ def _refuse_old_page(context: Context, digest: str) -> None:
 def _check_users(users: object) -> None:
     if not isinstance(users, list) or not users:
         raise ConfigurationError(
-            "assigned_users must name who may approve; without it, whoever may answer any request of the DAG could."
+            "assigned_users must name who may approve; without it, every user who can answer requests of the DAG could."
         )
     for user in users:
         texts = [user.get("id"), user.get("name")] if isinstance(user, Mapping) else [None]
         if not all(isinstance(text, str) and text and text == text.strip() for text in texts):
             raise ConfigurationError(
-                f'assigned_users: {user!r} is no user; write {{"id": "...", "name": "..."}}, both as text.'
+                f'assigned_users: {user!r} does not name a user; write {{"id": "...", "name": "..."}}, both as text.'
             )
         if user["id"] == _ANYBODY:
-            raise ConfigurationError(f"assigned_users: {_ANYBODY!r} is whoever opens this Airflow, and no person.")
+            raise ConfigurationError(f"assigned_users: {_ANYBODY!r} is everybody who opens this Airflow, not a person.")
 
 
 def _approver(user_id: str) -> str:

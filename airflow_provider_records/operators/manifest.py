@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class SplitManifestOperator(RecordsOperator):
-    """Cut an approved list into parts; each part carries approvals that rest on those of the whole list.
+    """Cut an approved list into parts; the approvals of each part rest on those of the whole list.
 
     A disposing task mapped over the result (``.expand(records=split.output)``) handles one part per mapped task,
     each with its own ``max_records``, journal and retries.
 
     :param records: the approved manifest reference.
-    :param size: records a part, at least 1.
+    :param size: number of records in a part, at least 1.
     :return: a list of manifest references, in the order of the list; one empty part for an empty list.
     :raises AirflowFailException: the reference is refused, or there would be more parts than Airflow maps.
     """

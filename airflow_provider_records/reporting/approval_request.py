@@ -1,6 +1,6 @@
-"""What a reviewer reads before answering: Markdown in which nothing that a record says can do anything.
+"""The text of an approval request: Markdown in which the fields of a record are always plain text.
 
-Airflow shows the text with GitHub's Markdown: HTML is dropped, but links, images and bare addresses would come alive.
+Airflow renders GitHub's Markdown: it drops HTML, but would render links, images and bare addresses.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.reporting import wording
 
 _FIRST = 20
-"""Records that are shown at most."""
+"""Maximum number of records shown."""
 _CLASSES = 12
-"""Classifications, and values of each other field, that are shown at most."""
+"""Maximum number of classifications shown, and of values of each other field."""
 _ROOM = 12_000
-"""Bytes for each of four parts, the records twice that: MySQL keeps 65,535 of a request."""
+"""Bytes for each of four parts, twice that for the records: MySQL stores 65,535 bytes of a request."""
 _DISTINCT = 10_000
 _LONGEST = 120
 
@@ -31,31 +31,31 @@ _DATES = {"created": "Created", "modified": "Last modified", "due_before": "Rete
 
 
 def plain(text: object, longest: int = _LONGEST) -> str:
-    """Return text as Markdown that shows just this text, on one line.
+    """Return Markdown that renders as exactly this text, on one line.
 
-    :param text: whatever a record or a person says.
-    :param longest: characters that are shown; the rest becomes an ellipsis.
+    :param text: text of a record or a person.
+    :param longest: maximum number of characters; the rest becomes an ellipsis.
     """
     line = " ".join(str(text).split())
     if len(line) > longest:
         line = f"{line[:longest]}…"
-    # An address comes alive even if its signs are escaped; an empty comment in it, which is dropped, prevents that.
+    # Markdown links an address even if its punctuation is escaped. An empty comment, which Airflow drops, prevents it.
     return _ADDRESS.sub(r"\1<!---->", _PUNCTUATION.sub(r"\\\1", wording.visible(line)))
 
 
 def subject(manifest: Manifest, task_id: str) -> str:
     """Return the headline.
 
-    It is another one for each task and list: Airflow's form keeps what was typed for as long as its headline stays.
+    It differs for each task and list: Airflow's form keeps typed text for as long as the headline is the same.
     """
     return f"Dispose of {_count(manifest.count)}? List {manifest.digest[:19]}, {task_id}"
 
 
 def body(manifest: Manifest, earlier: Sequence[Approval], whole_list: str) -> str:
-    """Describe a list.
+    """Return the text that describes a list.
 
     :param manifest: the list; it is read once, in constant memory.
-    :param earlier: what other people have approved already, as they gave it.
+    :param earlier: the earlier approvals of this list, as people gave them.
     :param whole_list: address of the page that shows all of it.
     """
     seen = _Summary(manifest)
@@ -79,7 +79,7 @@ def body(manifest: Manifest, earlier: Sequence[Approval], whole_list: str) -> st
 
 
 class _Summary:
-    """One look at a list."""
+    """Counts over one pass through a list."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.classes: Counter[str] = Counter()
@@ -90,7 +90,7 @@ class _Summary:
             self._add(record)
 
     def facts(self) -> Iterator[str]:
-        """Return dates and places, as far as the records say them."""
+        """Return the dates and places that the records state."""
         for name, label in _DATES.items():
             if name in self.days:
                 first, last, number = self.days[name]
@@ -109,7 +109,7 @@ class _Summary:
         place = record.location or record.parent_id or ""
         connector = record.attributes.get("connector_id", "")
         for values, value in zip(self.places.values(), (str(connector), place, record.object_type_id), strict=True):
-            # A list may have as many folders as records; so many are not worth the memory.
+            # A list may have as many folders as records; counting all of them would take too much memory.
             if value and (value in values or len(values) < _DISTINCT):
                 values[value] += 1
         for name in _DATES:
@@ -155,13 +155,13 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
 
 
 def _filled(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
-    """Leave out columns in which no record says anything."""
+    """Leave out columns that are empty for every record."""
     filled = [place for place in range(len(head)) if place == 0 or any(row[place] for row in rows)]
     return [head[place] for place in filled], [[row[place] for place in filled] for row in rows]
 
 
 def _fitting(lines: Iterable[str], room: int) -> list[str]:
-    """Return the first lines, as many as there is room for in bytes."""
+    """Return the first lines that fit into a number of bytes."""
     fitting = []
     for line in lines:
         room -= len(line.encode()) + 1
@@ -172,7 +172,7 @@ def _fitting(lines: Iterable[str], room: int) -> list[str]:
 
 
 def _day(value: object) -> str:
-    """Return the day of an ISO 8601 time, empty if it is none."""
+    """Return the day of an ISO 8601 time; empty if the value is not one."""
     return value[:10] if isinstance(value, str) and _DAY.match(value) else ""
 
 

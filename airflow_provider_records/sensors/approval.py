@@ -1,4 +1,4 @@
-"""What the approval sensors share: a list goes in, the same list with its approval comes out."""
+"""Base of the approval sensors: the output is the reference of the input with one more approval."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
         self.records = records
 
     def approval_question(self, selection: Selection, common: Mapping[str, Any]) -> VendorTrigger:
-        """Return the question for a list that is not empty."""
+        """Return what to ask the vendor about a list that is not empty."""
         raise NotImplementedError
 
     def source(self) -> tuple[str, dict[str, Any]]:
-        """Return a stable id of who approves here, and where the approval can be found again."""
+        """Return a stable id of the approver, and where the approval can be found again."""
         raise NotImplementedError
 
     def trigger(self, common: Mapping[str, Any]) -> VendorTrigger | None:
-        """Return the question; nobody is asked about an empty list."""
+        """Return what to ask the vendor; None for an empty list."""
         selection = resolve(self.records, evidence_store())
         selection.authorize(approval_required=False)
         if not selection.manifest.count:
@@ -58,7 +58,7 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
             raise
 
     def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401
-        """Bind the approval to the digest of the list, computed again now."""
+        """Bind the approval to the digest of the list, which is computed again now."""
         store = evidence_store()
         selection = resolve(self.records, store)
         authorization = selection.authorize(approval_required=False)

@@ -50,12 +50,12 @@ class Selection:
 
 
 def resolve(records: object, store: Store, accept: Iterable[str] = (OutcomeKind.DESTROYED,)) -> Selection:
-    """Turn ``records=`` into a list in the store; sends no request and checks no approval.
+    """Turn ``records=`` into a list in the store. Sends no request and checks no approval.
 
     :param records: see the module.
     :param accept: of a disposal reference: the outcomes whose records count.
-    :raises InvalidRecordsError: it is none of what ``records=`` takes.
-    :raises EvidenceError: what a reference points to is missing or was changed.
+    :raises InvalidRecordsError: the value is not one that ``records=`` takes.
+    :raises EvidenceError: a file that a reference points to is missing or was changed.
     """
     accepted = accepted_results(accept)
     if isinstance(records, Mapping):
@@ -78,7 +78,7 @@ def resolve(records: object, store: Store, accept: Iterable[str] = (OutcomeKind.
 def accepted_results(accept: Iterable[str]) -> frozenset[OutcomeKind]:
     """Check ``accept``.
 
-    :raises ConfigurationError: it names something else than outcomes after which a record is gone.
+    :raises ConfigurationError: it names something other than outcomes after which a record is gone.
     """
     allowed = [str(kind) for kind in OutcomeKind if kind.gone]
     given = list(accept) if isinstance(accept, Iterable) and not isinstance(accept, str) else []
@@ -88,9 +88,9 @@ def accepted_results(accept: Iterable[str]) -> frozenset[OutcomeKind]:
 
 
 def read_disposal(reference: object, store: Store) -> Disposal:
-    """Read what a disposal reference points to.
+    """Read the disposal that a reference points to.
 
-    :raises InvalidRecordsError: it is no disposal reference.
+    :raises InvalidRecordsError: the value is not a disposal reference.
     :raises EvidenceError: the disposal is missing, changed, or does not fit the reference.
     """
     known = DisposalReference.from_dict(reference)

@@ -1,4 +1,4 @@
-"""Which templates Airflow renders in records=."""
+"""Controls which templates Airflow renders in ``records=``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class RecordsOperator(BaseOperator):
-    """Base of all that take ``records``: an id may be a template, a mapping is data.
+    """Base of the operators that take ``records``: an id may be a template, a mapping is data.
 
-    Airflow renders what ``expand_kwargs`` maps over, although an upstream task returned it: a key that looks like a
-    template would become the key of another record.
+    Airflow also renders values that ``expand_kwargs`` maps over, although an upstream task returned them: a key that
+    looks like a template would become the key of another record.
     """
 
     template_fields: Sequence[str] = ("records",)
@@ -28,7 +28,7 @@ class RecordsOperator(BaseOperator):
         jinja_env: Environment | None = None,
         seen_oids: set[int] | None = None,
     ) -> Any:  # noqa: ANN401
-        """Render a value; in a mapping, only put in the outputs of upstream tasks."""
+        """Render a value; in a mapping, only replace references to the outputs of upstream tasks."""
 
         def filled(value: Any) -> Any:  # noqa: ANN401
             if isinstance(value, Mapping):

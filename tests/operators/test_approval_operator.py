@@ -219,7 +219,7 @@ def test_an_answer_by_nobody_is_none(request_for: Request, listed: dict[str, Any
     page = request_for(listed).ask()
     users: list[Any] = [None, "anna", [], {"name": "Anna"}, {"id": None, "name": "Anna"}, {"id": " ", "name": "Anna"}]
     for user in users:
-        refused(page, page.event("Approve", user), "Nobody answered|does not say whose it is")
+        refused(page, page.event("Approve", user), "Nobody answered|does not name the user")
 
 
 @pytest.mark.parametrize("at", [None, "2026-11-22T09:30:00Z"])

@@ -217,8 +217,10 @@ def test_three_in_a_row_each_withhold_one_and_the_rest_is_split(
         page = request_for(reference, task_id=f"approve_{number}", assigned_users=ALL).ask()
         reference = page.approve(user, withhold=f"{keys(world, reference)[0]}: {user['id']}")
     assert keys(world, reference) == keys(world, listed)[3:]
+    assert (listed["withheld"], reference["withheld"]) == (0, 3)
     parts = run(SplitManifestOperator(task_id="split", records=reference, size=2))
     assert [part["count"] for part in parts] == [2, 2, 1]
+    assert [part["withheld"] for part in parts] == [3, 3, 3]
     disposals = [
         run(
             EnaioDeleteObjectOperator(task_id="delete", records=part, hard_delete=True, min_approvals=3),

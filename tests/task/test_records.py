@@ -203,6 +203,13 @@ def test_no_wrong_field_of_a_reference_gets_through(store: Store, name: str, val
         resolve(reference, store).authorize(approval_required=True)
 
 
+def test_unknown_members_of_a_reference_are_ignored(store: Store) -> None:
+    reference = approved(store, ["1"])
+    assert resolve({**reference, "set_aside": 3, "later": {"x": None}}, store) == resolve(reference, store)
+    disposal = carried_out(store, reference, [D])
+    assert resolve({**disposal, "later": 1}, store) == resolve(disposal, store)
+
+
 @pytest.mark.parametrize("name", ["manifest", "digest", "count"])
 def test_no_field_of_a_reference_may_be_missing(store: Store, name: str) -> None:
     reference = approved(store, ["1"])
@@ -211,8 +218,10 @@ def test_no_field_of_a_reference_may_be_missing(store: Store, name: str) -> None
         resolve(reference, store)
 
 
-@pytest.mark.parametrize("change", [{"count": 2}, {"count": 1.0}, {"count": "1"}, {"count": True}])
-def test_a_wrong_count_is_refused(store: Store, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"count": 2}, {"count": 1.0}, {"count": "1"}, {"count": True}, {"withheld": "1"}, {"withheld": None}]
+)
+def test_a_wrong_number_is_refused(store: Store, change: dict[str, Any]) -> None:
     with pytest.raises((EvidenceError, InvalidRecordsError), match=r"records, .* holds 1|A manifest reference is"):
         resolve({**approved(store, ["1"]), **change}, store)
 
