@@ -1,4 +1,7 @@
-"""When a failed task is tried again: later each time where a system is down, never where somebody must act first."""
+"""Airflow's retry policy for a failed task: later each time while a system is down, never where a person must act.
+
+Whether a single request is sent again is decided in ``client/retry.py``.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ LONGEST_REQUEST = timedelta(days=1)
 
 
 class RecordsRetryPolicy(RetryPolicy):
-    """Decide about the errors of this provider; all others are retried as the task says.
+    """Decides about the errors of this provider; all others are retried as the task is configured.
 
     For ``retry_policy=`` of a task, of ``@task`` functions that use the hooks, or of a DAG's ``default_args``. It
     never goes beyond the task's ``retries``.
 
     :param delay: before the second try; it doubles with each further one. A system that asks for a longer pause
         (``Retry-After``) gets it, up to a day.
-    :param longest: what the doubling ends at.
+    :param longest: the longest delay that doubling leads to.
     """
 
     def __init__(self, delay: timedelta = timedelta(minutes=5), longest: timedelta = timedelta(hours=1)) -> None:
@@ -33,7 +36,7 @@ class RecordsRetryPolicy(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Fail what no time cures, and space out the rest."""
+        """Fail where only a person can help; else retry, later each time."""
         if not isinstance(exception, RecordsError):
             return RetryDecision.default()
         name = type(exception).__name__

@@ -1,4 +1,4 @@
-"""OPTIMAL SYSTEMS enaio: the DMS service behind the enaio gateway."""
+"""Client of OPTIMAL SYSTEMS enaio: the DMS service behind the enaio gateway."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ HARD_DELETE_SINCE: Version = (5, 0, 0)
 
 
 class Cookies(CookieJar):
-    """Cookies, and the header they make for each folder of URLs: finding them anew costs a third of a request."""
+    """Cookies, with the header that they make for each folder of URLs: finding it anew costs a third of a request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Cookies(CookieJar):
         self._some_end = False
 
     def header(self, url: str) -> str | None:
-        """Return the header for a URL, if any cookie is for it."""
+        """Return the Cookie header for a URL, or None."""
         headers, folder = self._headers, url.partition("?")[0].rpartition("/")[0]
         if folder not in headers:
             request = urllib.request.Request(url)  # noqa: S310 - nothing is opened
@@ -77,7 +77,7 @@ class Cookies(CookieJar):
         return headers[folder]
 
     def keep(self, url: str, response: BaseHTTPResponse) -> None:
-        """Keep what an answer sets."""
+        """Keep the cookies that a response sets."""
         lines = email.message.Message()
         for value in response.headers.getlist("Set-Cookie"):
             lines["Set-Cookie"] = value
@@ -97,8 +97,9 @@ class Cookies(CookieJar):
 class EnaioHook(VendorHook):
     """Client of the enaio DMS service ("enaio API", calls below ``/objects``).
 
-    Every call may raise any :class:`VendorError`; each lists what has a meaning of its own there. "Not found" is
-    raised only if the service has shown that it lives at this address: a wrong ``api_prefix`` answers 404, too.
+    Follows the vendor's pages of the DMS service. Every call may raise any :class:`VendorError`; each lists those that
+    have a meaning of their own there. "Not found" is raised only if the service is known to be at this address: a
+    wrong ``api_prefix`` gets 404 as well.
 
     :param enaio_conn_id: Airflow connection of type ``enaio``.
     :param settings: the connection's fields, if the caller has read them already.
@@ -125,7 +126,7 @@ class EnaioHook(VendorHook):
         return basic_auth(self.settings.login, self.settings.password)
 
     def send_once(self, request: Request) -> BaseHTTPResponse:
-        """Send back what the gateway has set as cookies, so that it need not open a session for every request."""
+        """Send a request once, with the gateway's cookies; without them it opens a session for every request."""
         if cookie := self._cookies.header(request.url):
             request.headers["Cookie"] = cookie
         response = super().send_once(request)
@@ -147,10 +148,10 @@ class EnaioHook(VendorHook):
         hard_delete: bool = False,
         cascade_delete: bool = False,
     ) -> None:
-        """Delete one object ("DELETE /objects/{objectId}"). A lost answer is never answered by sending again.
+        """Delete one object ("DELETE /objects/{objectId}"). It is not sent again after a lost response.
 
-        The alias "DELETE .../actions/trash" is never used: it would destroy a live object with all its children.
-        Nor is the parameter ``options``, which the vendor is removing.
+        Not used: the alias "DELETE .../actions/trash", which destroys a live object with all its children, and the
+        parameter ``options``, which the vendor is removing.
 
         :param object_id: digits.
         :param object_type_id: digits; speeds the call up.
@@ -158,13 +159,13 @@ class EnaioHook(VendorHook):
         :param hard_delete: destroy for good, past the recycle bin; since 5.3.0 also what is in the bin already.
         :param cascade_delete: with all children; without it the service refuses what is not empty.
         :raises InvalidRecordsError: an id is not made of digits; nothing was sent.
-        :raises ConfigurationError: a hard delete was asked of a service known to be older than 5.0.0, which would
-            move the object to the bin and answer the same; no delete was sent.
+        :raises ConfigurationError: a hard delete, and the service is older than 5.0.0: it would move the object to the
+            bin and respond the same; no delete was sent.
         :raises NotFoundError: 404 or code 1001.
-        :raises RefusedError: 400 or code 1100, 409, 423; also how a missing right is answered.
+        :raises RefusedError: 400 or code 1100, 409, 423; a missing right is reported in the same way.
         :raises ServerError: 500 or code 3003; the object may be gone or not.
-        :raises NoAnswerError: the answer was lost; the object may be gone or not.
-        :raises StopError: login, address or request are wrong, for every object alike.
+        :raises NoAnswerError: the response was lost; the object may be gone or not.
+        :raises StopError: login, address or request are wrong for every object.
         """
         url = self._object_url(object_id)
         params = _ids(objectTypeId=object_type_id, location=location)
@@ -173,21 +174,22 @@ class EnaioHook(VendorHook):
             params["hardDelete"] = "true"
         if cascade_delete:
             params["cascadeDelete"] = "true"
-        self._done(self.send("delete_object", "DELETE", url, _as_it_is, repeatable=False, params=params), object_id)
+        self._done(self.send("delete_object", "DELETE", url, _unread, repeatable=False, params=params), object_id)
 
     def get_object(self, object_id: str, *, object_type_id: str | None = None, binned: bool = False) -> EnaioObject:
         """Read one object ("GET /objects/{objectId}").
 
-        The answer does not say whether the object lies in the recycle bin. What is found without ``binned`` is
-        live; what is not found without and found with it is in the bin. Ask for the live one first: whether a
-        live object answers to ``binned``, too, is not known. The bin is that of the connection's user.
+        The response does not say if the object is in the recycle bin. What is found without ``binned`` is live; what is
+        found only with it is in the bin. Ask without it first: it is not known if ``binned`` finds a live object as
+        well. The bin is that of the connection's user.
 
         :param object_id: digits.
-        :param object_type_id: digits; speeds the call up, but a wrong one may look like "not found".
-        :param binned: look into the bin. The flag is found in two spellings; both are sent.
+        :param object_type_id: digits; speeds the call up, but a wrong one may get "not found".
+        :param binned: look into the bin. The vendor's pages spell the flag in two ways; both are sent.
         :raises NotFoundError: 404 or code 1001.
         :raises RefusedError: 400; there may be an object that this account must not read.
-        :raises UnreadableAnswerError: the answer does not hold exactly this one object.
+        :return: the object.
+        :raises UnreadableAnswerError: the response does not hold exactly this one object.
         """
         params = {"includeContentStreams": "false", **_ids(objectTypeId=object_type_id)}
         if binned:
@@ -211,13 +213,13 @@ class EnaioHook(VendorHook):
     ) -> Iterator[EnaioObject]:
         """Run a query and yield every object once, over all pages ("POST /objects/search").
 
-        Read to the end before deleting: pages are counted from the start, and what disappears shifts them.
+        Read to the end before deleting: pages are counted from the start, and a deleted object shifts them.
 
         :param statement: enaio's SQL subset, with an ORDER BY: without one, pages may overlap.
         :param parameters: values for the statement's ``@name``.
-        :param page_size: objects per page, at least 1.
+        :param page_size: objects a page, at least 1.
         :param deleted: ``DELETED_DOCUMENTS_EXCLUDE``, or ``DELETED_DOCUMENTS_ONLY`` for the recycle bin.
-        :raises RefusedError: 400; how a wrong statement is answered is not described.
+        :raises RefusedError: 400; the vendor does not describe the response to a wrong statement.
         :raises UnreadableAnswerError: a page does not advance, or the list ends before its announced end.
         """
         if page_size < 1:
@@ -250,9 +252,9 @@ class EnaioHook(VendorHook):
         """Return every place that an object is filed in ("GET /objects/{objectId}/native/locations", 4.0.1).
 
         :param object_id: digits.
-        :return: per place the path from the folder down to the object, each step as the service describes it,
+        :return: for each place the path from the folder down to the object, each step as the service describes it,
             without its ``children``. More than one place: a delete without ``location`` removes it from all.
-        :raises NotFoundError: 404 or code 1001; a service before 4.0.1 answers that for every object.
+        :raises NotFoundError: 404 or code 1001; a service before 4.0.1 responds so for every object.
         """
 
         def read(response: Response) -> list[Place]:
@@ -279,13 +281,13 @@ class EnaioHook(VendorHook):
             raise ConfigurationError(f"action is {action}; enaio takes 470 and 471 only.")
         url = f"{self._object_url(object_id)}/history"
         body = {**note, "action": action}
-        self._done(self.send("add_history", "POST", url, _as_it_is, repeatable=False, json=body), object_id)
+        self._done(self.send("add_history", "POST", url, _unread, repeatable=False, json=body), object_id)
 
     def service_version(self) -> Version | None:
-        """Return the version of the DMS service, asked once; None if it does not say it clearly.
+        """Return the version of the DMS service; None if the response is not clear. It is asked once.
 
         :raises AuthenticationError: the credentials were refused.
-        :raises NoAnswerError: no answer arrived; another try may get one.
+        :raises NoAnswerError: no response came; another try may get one.
         """
         with self._version_lock:
             if not self._version:
@@ -300,9 +302,9 @@ class EnaioHook(VendorHook):
             return self._version[0]
 
     def check_hard_delete(self) -> None:
-        """Refuse a hard delete if the service is known to be too old for it; an unknown version may go on.
+        """Refuse a hard delete if the service is known to be too old for it; an unknown version is accepted.
 
-        :raises ConfigurationError: it is older than 5.0.0: it would move to the recycle bin and answer the same.
+        :raises ConfigurationError: it is older than 5.0.0: it would move to the recycle bin and respond the same.
         """
         version = self.service_version()
         if version is not None and version < HARD_DELETE_SINCE:
@@ -333,24 +335,24 @@ class EnaioHook(VendorHook):
         return self.send("info", "GET", self._dms("info"), read, repeatable=True)
 
     def _is_there(self) -> bool:
-        """Tell whether the DMS service lives at this address now: it answers a query, well or badly.
+        """Tell whether the DMS service is at this address now: it responds to a query, with rows or with an error.
 
-        It may have gone since it was seen, and whatever stands before it then finds nothing. So it is asked after the
-        answer that is in doubt; one thread asks for all that wait.
+        It may have been there before and be gone now; the gateway then finds nothing. So the query is sent after the
+        response in doubt; one thread sends it for all that wait.
         """
         wanted = time.monotonic()
         with self._looking_for_service:
             if self._service_found < wanted:
                 asked = time.monotonic()
-                if not self._answers_a_query():
+                if not self._responds_to_a_query():
                     return False
                 self._service_found = asked
         return True
 
-    def _answers_a_query(self) -> bool:
+    def _responds_to_a_query(self) -> bool:
         query = _query("SELECT system:objectId FROM system:object", None, 0, 1, "DELETED_DOCUMENTS_EXCLUDE")
         url = self._dms("objects/search")
-        response = self.send("search", "POST", url, _as_it_is, repeatable=False, json=query)
+        response = self.send("search", "POST", url, _unread, repeatable=False, json=query)
         if is_gateway_error(response.status):
             self._raise_failure(response, "service")
         if response.status == 200:
@@ -384,7 +386,7 @@ class EnaioHook(VendorHook):
         return response.json()
 
     def _raise_failure(self, response: Response, what: str) -> NoReturn:
-        """Raise what an answer that is no success means: by its code, without one by its HTTP status."""
+        """Raise what a response other than a success means: by its code, without one by its HTTP status."""
         where = self._about(response, what)
         if is_gateway_error(response.status):
             raise_error(NoAnswerError, response, f"{where}: it is not known whether the service has acted.")
@@ -412,7 +414,7 @@ class EnaioHook(VendorHook):
         raise_error(WrongAddressError, response, f"{self._about(response, what)}: {problem}; {advice}.")
 
     def _unreadable(self, response: Response, what: str, problem: str) -> NoReturn:
-        raise_error(UnreadableAnswerError, response, f"{self._about(response, what)}: the answer {problem}.")
+        raise_error(UnreadableAnswerError, response, f"{self._about(response, what)}: the response {problem}.")
 
     def _about(self, response: Response, what: str) -> str:
         return f"{self._where(response.call)} {what}: HTTP {response.status}"
@@ -428,7 +430,7 @@ class EnaioHook(VendorHook):
         return self._dms(f"objects/{quoted(digits(object_id))}")
 
 
-def _as_it_is(response: Response) -> Response:
+def _unread(response: Response) -> Response:
     return response
 
 

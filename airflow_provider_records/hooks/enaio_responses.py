@@ -1,4 +1,4 @@
-"""What enaio's answers hold: objects, places, error codes, and the service's version."""
+"""enaio's responses as typed values: objects, places, error codes, and the service's version."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ class EnaioObject:
 
 @dataclass(frozen=True)
 class Page:
-    """One answer that lists objects.
+    """One page of a list of objects.
 
     :param objects: the objects of this page.
-    :param more: whether further pages follow; None if the service did not say.
+    :param more: whether more pages follow; None if the service did not say.
     :param total: how many objects there are on all pages, if the service says so.
     """
 
@@ -115,7 +115,7 @@ class Page:
 
 
 def typed(value: Any, kind: type) -> Any:  # noqa: ANN401
-    """Return a value of an answer if it has the JSON type that the vendor describes.
+    """Return a value of a response if it has the JSON type that the vendor describes.
 
     :raises ValueError: it has another one.
     """
@@ -131,7 +131,7 @@ def _text(value: object) -> str:
 
 
 def _permissions(value: object) -> Mapping[str, tuple[str, ...]] | None:
-    """Their shape was only seen, never described: what does not look like it counts as not said."""
+    """Return None for another shape than the one that was observed: the vendor does not describe it."""
     if not isinstance(value, dict) or not all(isinstance(granted, list) for granted in value.values()):
         return None
     return {action: tuple(str(item) for item in granted) for action, granted in value.items()}
@@ -141,7 +141,6 @@ def places(body: object) -> list[Place]:
     """Return the path to every leaf of a tree, or of several (in a list, or below ``objects``).
 
     Each step comes as it is, without its ``children``.
-
 
     :raises ValueError: it is no tree.
     """
@@ -163,7 +162,7 @@ def _paths(tree: object) -> Iterator[Place]:
 def error_code(response: Response) -> str | None:
     """Return enaio's own code from an error body, whose shape the vendor does not publish.
 
-    Shorter numbers are none of its codes: gateways write the HTTP status into ``code``.
+    Shorter numbers are not its codes: gateways write the HTTP status into ``code``.
     """
     try:
         body = response.json()

@@ -1,4 +1,4 @@
-"""AvePoint Opus: due list, submission and destruction of connector records through the AvePoint Graph API.
+"""Client of AvePoint Opus: due list, submission and destruction of connector records (AvePoint Graph API).
 
 Opus deletes no content itself; destroying marks the records as Destroyed.
 """
@@ -146,7 +146,7 @@ class OpusHook(VendorHook):
         :param conflict_option: ``Skip`` or ``Overwrite`` records that Opus has already.
         :return: what became of each record.
         :raises InvalidRecordsError: too many, none, or a required field is missing; no request was sent.
-        :raises VendorError: one subclass per cause; the call is never repeated after a lost answer.
+        :raises VendorError: one subclass per cause; the call is not sent again after a lost response.
         """
         connector = self.due_connector(connector_id)
         if conflict_option not in CONFLICT_OPTIONS:
@@ -175,8 +175,8 @@ class OpusHook(VendorHook):
         :raises InvalidRecordsError: none, too many, an empty or a repeated id; no request was sent.
         :raises RefusedError: Opus calls the whole request invalid.
         :raises NotSentError: Opus was not reached, or asked to wait for too long.
-        :raises NoAnswerError: whether Opus acted is open; the call is never repeated here.
-        :raises StopError: no further call makes sense until credentials, rights or address are put right.
+        :raises NoAnswerError: it is open if Opus acted; the call is not sent again.
+        :raises StopError: no further call makes sense until credentials, rights or address are corrected.
         """
         ids = _checked("destroy_records", disposal_ids)
 

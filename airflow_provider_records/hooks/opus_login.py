@@ -48,7 +48,7 @@ _ALL_ADVICE = "check client id, client secret or certificate, scope, and that id
 
 
 def token_url(settings: Settings) -> str:
-    """Return where tokens are fetched: as the connection says, else in the cloud of its host.
+    """Return the URL where tokens are fetched: the connection's, else that of the cloud of its host.
 
     :raises ConfigurationError: ``identity_url`` is no plain http(s) URL.
     """
@@ -171,7 +171,7 @@ def read_token(response: Response) -> Token:
 
 
 def refused(error: AuthenticationError) -> AuthenticationError:
-    """Say what to check where HTTP 401 only says no."""
+    """Return the error of a refused login with the advice that a bare HTTP 401 does not give."""
     return AuthenticationError(
         f"Opus token: the login was refused (HTTP {error.status}); {_ALL_ADVICE}.",
         status=error.status,

@@ -1,4 +1,4 @@
-"""What Opus answers, read into typed values; follows the vendor's pages "Use Connector" and their samples."""
+"""Opus' responses as typed values; follows the vendor's page "Use Connector" and its samples."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class DestroyResponse:
 
     :param destroyed: marked as Destroyed.
     :param refused: refused by Opus, with the raw text of its entry in ``failedItems``.
-    :param unclear: the answer does not say.
+    :param unclear: the response does not say.
     :param status: HTTP status code.
     :param request_id: Opus's id of the request, if it gave one.
     """
@@ -69,7 +69,7 @@ class SubmitResponse:
 
     :param submitted: taken, or skipped because Opus has them already.
     :param refused: refused by Opus, with the raw text of its entry in ``failedItems``.
-    :param unclear: the answer does not say.
+    :param unclear: the response does not say.
     :param status: HTTP status code.
     :param request_id: Opus's id of the request, if it gave one.
     """
@@ -82,7 +82,7 @@ class SubmitResponse:
 
 
 def effective_status(response: Response) -> int:
-    """Return the status that an answer stands for: under HTTP 2xx a body ``statusCode`` of 400 or more decides."""
+    """Return the status that a response stands for: under HTTP 2xx a body ``statusCode`` of 400 or more decides."""
     if 200 <= response.status < 300 and response.text:
         try:
             body = response.json()
@@ -117,7 +117,7 @@ def read_outcomes(
     :param response: the response.
     :param ids: what the call was about.
     :param done: HTTP status codes that say, without ``failedItems``, that all was done.
-    :raises VendorError: the answer is not about single ids; one subclass per cause.
+    :raises VendorError: the response is not about single ids; one subclass per cause.
     """
     status = effective_status(response)
     if status != PARTIAL and not 200 <= status < 300:
@@ -131,10 +131,10 @@ def read_outcomes(
     rest = tuple(item for item in ids if item not in refused)
     if has_strangers or (status == PARTIAL and not refused):
         return (), refused, rest
-    # An empty 200 may be a gateway's; what Opus itself says holds at least one of these.
-    speaks = status == 204 or body.get("statusCode") is not None or items is not None
-    if status != PARTIAL and not refused and not (status in done and speaks):
-        _unreadable(response, "no word on what was done")
+    # An empty 200 may come from a gateway; a response of Opus holds at least one of these.
+    is_of_opus = status == 204 or body.get("statusCode") is not None or items is not None
+    if status != PARTIAL and not refused and not (status in done and is_of_opus):
+        _unreadable(response, "nothing that says what was done")
     return rest, refused, ()
 
 
@@ -214,11 +214,11 @@ def raise_failure(response: Response, status: int) -> NoReturn:
     elif status in {404, 405}:
         kind, advice = WrongAddressError, "there is no such call; check host (region) and path of the connection"
     elif status == 408 or status >= 500:
-        kind, advice = NoAnswerError, "Opus failed or was not reached; whether it acted is open"
+        kind, advice = NoAnswerError, "Opus failed or was not reached; it is open if it acted"
     elif status >= 400:
         kind, advice = StopError, "Opus does not accept this request"
     else:
-        kind, advice = UnreadableAnswerError, "the answer is none that Opus documents"
+        kind, advice = UnreadableAnswerError, "Opus does not document such a response"
     raise_error(kind, response, f"Opus {response.call}: {advice} (HTTP {status}).", code=str(status))
 
 

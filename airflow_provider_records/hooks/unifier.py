@@ -1,7 +1,7 @@
-"""A client of Oracle Primavera Unifier's REST services.
+"""Client of Oracle Primavera Unifier's REST services.
 
-Unifier puts errors into the ``status`` of the body; which HTTP code comes with them is stated nowhere. So the
-body decides wherever it can be read, and what cannot be read counts as no answer at all.
+Unifier puts errors into the ``status`` of the body; the HTTP code that comes with them is not documented. So the body
+decides wherever it can be read, and a response that cannot be read counts as none.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from airflow_provider_records.hooks.unifier_responses import (
 _SERVICE = "/ws/rest/service/v1"
 
 Codes = Mapping[int, tuple[type[VendorError], str]]
-"""What a call's status numbers mean: the error and words that say what would change it."""
+"""What the status numbers of a call mean: the error, and its cause with what would change it."""
 
 _INACTIVE = (RefusedError, "its shell is Inactive, View-Only or On-Hold; set the shell to Active")
 _PROJECT = (RefusedError, "the project number is refused; check project_number, and the user's access to that shell")
@@ -128,13 +128,13 @@ class UnifierHook(VendorHook):
         code = response.status if status is None else status
         where = f"{self._where('login')}: status {code}"
         if 500 <= code < 600:
-            raise_error(NoAnswerError, response, f"{where} instead of an answer.")
+            raise_error(NoAnswerError, response, f"{where} instead of a response.")
         if status is None and (response.is_html or response.status in {404, 405}):
             raise_error(WrongAddressError, response, f"{where}, and no login is there; check host and login_path.")
         if status not in {None, 200} or response.status >= 300:
             raise_error(AuthenticationError, response, where, str(code))
         if envelope is None:
-            raise_error(UnreadableAnswerError, response, f"{where}, and an answer that cannot be read.")
+            raise_error(UnreadableAnswerError, response, f"{where}, and a response that cannot be read.")
         token = token_of(envelope)
         if token is None:
             raise_error(WrongAddressError, response, f"{where}, but no token that can be sent; check login_path.")
@@ -150,17 +150,17 @@ class UnifierHook(VendorHook):
     def delete_document(self, node_id: str | int) -> DeletedDocument:
         """Move one document to the recycle bin ("Delete Documents by node_id").
 
-        Unifier calls this a success: it is a soft delete, and no call purges the bin. The id must be a document's:
-        whether Unifier would take a folder's id, with all that is inside, is not documented.
+        It is a soft delete, and no call purges the bin. The id must be a document's: it is not documented if Unifier
+        would accept a folder's id and delete all that is inside.
 
         :param node_id: the document's node id (not its file id), a whole number.
         :raises InvalidRecordsError: the id is no whole number; nothing was sent.
         :raises NotFoundError: 12764, the id is invalid or does not exist.
         :raises RefusedError: 12766 linked, 12767 locked, 602 project number, 1245 inactive shell.
         :raises ServerError: any other number; ``code`` holds it.
-        :raises NoAnswerError: the document may or may not be deleted; the call is never sent again here.
+        :raises NoAnswerError: the document may or may not be deleted; the call is not sent again.
         :raises WrongAddressError: this edition has no such call, or the base URL is wrong.
-        :return: what Unifier said.
+        :return: what Unifier reported.
         """
         node = _checked_id("node_id", node_id)
 
@@ -237,7 +237,7 @@ class UnifierHook(VendorHook):
         :param project_number: the record's shell; None or empty: company level.
         :param bpname: display name of the business process, upper and lower case count.
         :param record_no: number of the record.
-        :raises NotFoundError: 657 or an empty answer: there is no such record.
+        :raises NotFoundError: 657 or an empty response: there is no such record.
         :raises RefusedError: 602 project number, 603 business process, or not exactly the record asked for.
         :raises VendorError: one subclass per cause.
         :return: the record's fields; those not set are None.
@@ -350,7 +350,7 @@ class UnifierHook(VendorHook):
         return self.send(call, "GET", url, read, repeatable=True)
 
     def _open(self, response: Response, about: str, codes: Codes) -> Envelope:
-        """Return the envelope of a success, or raise what the answer means."""
+        """Return the envelope of a success, or raise what the response means."""
         envelope = Envelope.from_json(response)
         status = envelope.status if envelope else None
         where = f"{self._where(response.call)}, {about}"
@@ -366,10 +366,10 @@ class UnifierHook(VendorHook):
                 **facts,
             )
         if status is None and response.status >= 500:
-            raise NoAnswerError(f"{where}: HTTP {response.status} instead of an answer.", **facts)
+            raise NoAnswerError(f"{where}: HTTP {response.status} instead of a response.", **facts)
         if envelope is None or status is None:
             what = "with a web page, such as a login page," if response.is_html else "without a status that can be read"
-            raise UnreadableAnswerError(f"{where}: HTTP {response.status} {what} instead of an answer.", **facts)
+            raise UnreadableAnswerError(f"{where}: HTTP {response.status} {what} instead of a response.", **facts)
         if status != 200:
             kind, reason = codes.get(status, (ServerError, "not carried out"))
             reason = f"{reason} (status {status})"

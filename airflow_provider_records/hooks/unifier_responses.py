@@ -1,4 +1,4 @@
-"""What Unifier's answers hold, and the envelope around them; read without trust in their shape."""
+"""Unifier's responses as typed values, and the envelope around them; nothing is assumed of their shape."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DeletedDocument:
 
     :param node_id: the node that was deleted.
     :param request_id: Unifier's ``rest_audit_id``, if it was sent.
-    :param message: Unifier's own words.
+    :param message: Unifier's own text.
     """
 
     node_id: str
@@ -33,7 +33,7 @@ class DeletedDocument:
 
 @dataclass(frozen=True)
 class Node:
-    """A document or folder of the document manager; what the answer leaves out is empty text.
+    """A document or folder of the document manager; what the response leaves out is empty text.
 
     :param node_id: what deletes it; not the same number as ``file_id``.
     :param parent_node_id: its folder.
@@ -69,8 +69,8 @@ class Shell:
     """A shell or project.
 
     :param project_number: its number.
-    :param status: ``Active``, ``Inactive``, ``View-Only``, ``On-Hold``; empty if the answer leaves it out.
-    :param type: its type; empty if the answer leaves it out.
+    :param status: ``Active``, ``Inactive``, ``View-Only``, ``On-Hold``; empty if the response leaves it out.
+    :param type: its type; empty if the response leaves it out.
     """
 
     project_number: str
@@ -80,7 +80,7 @@ class Shell:
 
 @dataclass(frozen=True)
 class Envelope:
-    """The one form of all answers: ``{"data": ..., "message": ..., "status": <int>}``.
+    """The one form of all responses: ``{"data": ..., "message": ..., "status": <int>}``.
 
     :param body: the whole object, for the logins that have no ``data``.
     :param status: Unifier's number, or None if it cannot be read.
@@ -109,7 +109,7 @@ class Envelope:
 
     @classmethod
     def from_json(cls, response: Response) -> Envelope | None:
-        """Open an answer; None if it is no JSON object, alone or in an array of one."""
+        """Read a response; None if it is no JSON object, alone or in an array of one."""
         try:
             body = response.json()
         except UnreadableAnswerError:

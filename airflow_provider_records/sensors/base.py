@@ -1,4 +1,4 @@
-"""What the sensors share: one question, asked on the worker or by a trigger, with the same answer."""
+"""What the sensors share: one question, asked on the worker or by a trigger, with the same answer in both."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def status_texts(name: str, texts: Any, *, needed: bool) -> tuple[str, ...]:  # 
 class VendorSensor(BaseSensorOperator):
     """Wait for a vendor's answer in one of three modes: poke, reschedule, deferrable.
 
-    What a system that cannot be reached would say is not known yet: the sensor waits on.
+    While the system cannot be reached, its answer is not known: the sensor waits on.
 
     :param deferrable: wait in the triggerer, asking every ``poke_interval`` (``exponential_backoff`` is for the
         other modes); None: ``[operators] default_deferrable``.
@@ -76,8 +76,8 @@ class VendorSensor(BaseSensorOperator):
     def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401
         """Return the reference for XCom.
 
-        :param answer: what the system said; None if there was nothing to ask.
-        :return: None if it turns out, on the second look, that there is nothing yet.
+        :param answer: what the system answered; None if there was nothing to ask.
+        :return: None if nothing is decided yet after all.
         """
         raise NotImplementedError
 

@@ -1,8 +1,7 @@
-"""A question to a vendor's system that is asked again and again while a sensor is deferred.
+"""A question to a vendor's system that is asked repeatedly while a sensor is deferred.
 
-The sensor asks the same question on the worker, so that every mode gives the same answer. The trigger only finds
-out that something was decided; what it is, the worker reads for itself. Nothing is ever deleted here: Airflow may
-run a trigger twice.
+The sensor asks the same question on the worker, so that every mode gives the same answer. The trigger only finds out
+that something was decided; the worker reads what was decided. Nothing is deleted here: Airflow may run a trigger twice.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class VendorTrigger(BaseTrigger):
         """Ask the system.
 
         :param hook: the client.
-        :return: None while it is undecided, else what the system said.
+        :return: None while it is undecided, else what the system answered.
         :raises RecordsError: it was decided against, or the question itself is wrong.
         """
         raise NotImplementedError
@@ -63,10 +62,10 @@ class VendorTrigger(BaseTrigger):
         return f"{kind.__module__}.{kind.__qualname__}", {**common, **self.question()}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: ``look`` (the worker shall look for itself) or ``timeout``."""
+        """Yield one event: ``look`` (the worker asks for itself) or ``timeout``."""
         client = SharedClient.for_connection(self.hook_class, self.conn_id)
-        # The worker has just asked, so wait first: if it does not see what is seen here, the two must not send each
-        # other to the vendor without a pause. Jittered, since a triggerer begins with all of its triggers at once.
+        # The worker has just asked, so wait first: where the worker gets another answer than the trigger, the two must
+        # not resume each other without a pause. Jittered, since a triggerer starts all of its triggers at once.
         pause = self.poke_interval * random.uniform(0.5, 1.5)
         try:
             while (left := self.deadline - time.time()) > 0:
@@ -75,11 +74,11 @@ class VendorTrigger(BaseTrigger):
                 try:
                     async with asyncio.timeout(max(0.0, self.deadline - time.time()) + LAST_QUESTION):
                         decided = await client.ask(self.ask) is not None
-                except TimeoutError:  # of the turn or the answer; others may ask at the same time
+                except TimeoutError:  # waiting for a thread or for the response
                     break
                 except RecordsError as error:
                     decided = not is_transient(error)  # the worker meets the same error and reports it
-                    log.warning("%s %s", error, "The worker looks for itself." if decided else "Still waiting.")
+                    log.warning("%s %s", error, "The worker asks for itself." if decided else "Still waiting.")
                     if decided:
                         client.retire()
                 if decided:

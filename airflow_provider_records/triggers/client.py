@@ -1,7 +1,7 @@
 """One client per connection for all triggers of a triggerer.
 
-A thousand waiting approvals then share one login, one pace, and a few sockets and threads. Each with its own would log
-in a thousand times, which can cost other sessions of the same user their token, and would use up file descriptors.
+A thousand waiting approvals then share one login, one rate limit, and a few sockets and threads. With a client of its
+own each would log in, which can end other sessions of the same user, and file descriptors would run out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ T = TypeVar("T")
 
 
 class SharedClient:
-    """The client of one connection, for the triggers of one event loop; :meth:`of` finds it, :meth:`leave` ends it.
+    """The client of one connection, for the triggers of one event loop.
+
+    :meth:`for_connection` returns it, the last :meth:`leave` ends it.
 
     :param hook_class: the vendor's client.
     :param conn_id: connection of the vendor's type.
@@ -40,7 +42,7 @@ class SharedClient:
 
     @classmethod
     def for_connection(cls, hook_class: type[VendorHook], conn_id: str) -> SharedClient:
-        """Join those who use this connection's client."""
+        """Return the client of a connection and count one more user."""
         key = (asyncio.get_running_loop(), hook_class, conn_id)
         client = cls._open.setdefault(key, cls(hook_class, conn_id))
         client._users += 1
@@ -71,18 +73,18 @@ class SharedClient:
                 await amask_secret(secret)
 
     def retire(self) -> None:
-        """Let those who come later begin anew: the connection may have been corrected by then."""
+        """Let later users get a new client: the connection may have been corrected by then."""
         for key, client in list(self._open.items()):
             if client is self:
                 del self._open[key]
 
     def leave(self) -> None:
-        """Take one user off; with the last one the client ends."""
+        """Count one user less; with the last one the client ends."""
         self._users -= 1
         if self._users == 0:
             self.retire()
             if self._hook is not None and self._threads is not None:
-                self._hook.stopping = True  # a thread cannot be cancelled: let it end soon
+                self._hook.stopping = True  # a thread cannot be cancelled; this ends it soon
                 self._hook.transport.close()
                 self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -93,11 +95,11 @@ class SharedClient:
         try:
             extra = json.loads(connection.extra or "{}")
         except ValueError:
-            extra = None  # which the settings refuse
+            extra = None  # the settings refuse it
         if extra:
             await amask_secret(extra)
         # In a thread, since a CA file may be read.
         settings = await asyncio.to_thread(self._hook_class.read_settings, connection, extra)
         hook = self._hook_class(self._conn_id, settings)
-        hook.attempts = 3  # the next question comes anyway, and others wait for this thread
+        hook.attempts = 3  # the question is asked again anyway, and others wait for this thread
         return hook

@@ -13,13 +13,13 @@ from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.triggers.base import VendorTrigger
 
 MOST_OBJECTS = 1000
-"""In a trigger's row, which some databases hold to 64 KB."""
+"""In the database row of a trigger, which some databases limit to 64 KB."""
 
 
 class EnaioApprovalTrigger(VendorTrigger):
     """Wait until an index field of every object approves (enaio DMS service: GET objectId).
 
-    In the triggerer, of a longer list only the first thousand are watched; the worker then looks at all of them.
+    In the triggerer, only the first thousand objects of a longer list are watched; the worker then reads all of them.
 
     :param objects: object id and object type id (or None) of every object.
     :param field: internal name of the index field.
@@ -63,7 +63,7 @@ class EnaioApprovalTrigger(VendorTrigger):
         failed = threading.Event()
 
         def value(pair: Sequence[str | None]) -> tuple[str, str]:
-            if failed.is_set():  # refused credentials must not knock once for each object
+            if failed.is_set():  # refused credentials must not be tried once for each object
                 return str(pair[0]), ""
             try:
                 return self._value(hook, str(pair[0]), pair[1])

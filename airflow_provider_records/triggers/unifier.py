@@ -85,7 +85,7 @@ class UnifierApprovalTrigger(VendorTrigger):
         status = _field(record, self.status_field, where)
         if status in self.rejected:
             raise ApprovalRejectedError(f"Unifier {where} is {status!r}: the disposal of {self.digest} was rejected.")
-        # A field that never comes is said now, not after a week of waiting; a digest may still be entered.
+        # A missing field is an error now, not after a week of waiting; an empty digest may still be entered.
         found = None if self.digest_field is None else _field(record, self.digest_field, where)
         if status not in self.approved:
             return None
