@@ -50,7 +50,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             patch.setenv(f"AIRFLOW__{name}", value)
         from airflow.api_fastapi.app import create_app, purge_cached_app
         from airflow.utils.db import initdb
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
 
+        event.listen(Engine, "connect", _no_sync)
         initdb()
         _know_dags()
         purge_cached_app()
@@ -58,6 +61,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         application.state.passwords = passwords
         yield application
         purge_cached_app()
+        event.remove(Engine, "connect", _no_sync)
+
+
+def _no_sync(connection: Any, _: object) -> None:
+    """Let SQLite not wait for the disk: the database of a test need not survive a power failure."""
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def _know_dags() -> None:
