@@ -76,7 +76,7 @@ def test_the_same_answer_in_every_mode(undecided: World, vendor: str, mode: str)
     with pytest.raises(StillWaitingError):
         wait(lambda **more: sensor(vendor, **more), mode)
     reference = wait(lambda **more: sensor(vendor, **more), mode, lambda: decide(undecided))
-    assert set(reference) == {"manifest", "digest", "count", "approvals"}
+    assert set(reference) == {"manifest", "digest", "count", "approvals", "withheld"}
     assert reference["count"] == 1
     assert len(reference["approvals"]) == (0 if vendor == "opus" else 1)
 
