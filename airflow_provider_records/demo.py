@@ -28,6 +28,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from airflow_provider_records.evidence.folders import DISPOSALS
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.reader import MANIFESTS
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.sandbox.core import Server, Stage
 from airflow_provider_records.sandbox.world import build, connections
 
@@ -149,9 +155,10 @@ def run(records: int, home: Path) -> int:
             show("Airflow is set up (SQLite)", 1, 1)
             with child_process(airflow("dags", "test", DAG_ID), env, log) as night:
                 _watch(night, made, server.url, home, show)
-        if not (references := _disposals(home)):
+        store = Store(str(home / "records_evidence"))
+        if not (disposals := _disposals(store)):
             return _broken(console, home, f"dags test {DAG_ID}")
-        _report(console, made, references)
+        _report(console, made, store, disposals)
         certificates = sorted((home / "records_evidence" / "certificates").rglob("*.*"))
         for path in certificates:
             console.print(f"Certificate: {os.path.relpath(path)}", soft_wrap=True)
@@ -295,20 +302,18 @@ def _night(console: Console) -> Iterator[Any]:
 
 def _watch(night: subprocess.Popen[bytes], made: Stage, url: str, home: Path, show: Any) -> None:  # noqa: ANN401
     """Show the night's progress from the sandbox's log, and approve the list as its records manager would."""
-    evidence = home / "records_evidence"
-    manifest: Path | None = None
-    count = 0
+    store = Store(str(home / "records_evidence"))
+    manifest: Manifest | None = None
     while night.poll() is None:
         calls = Counter(entry.call for entry in list(made.log))
         show("Opus: records due are listed", int(manifest is not None))
-        if manifest is None and (found := sorted(evidence.glob("manifests/*.jsonl"))):
-            manifest = found[0]
-            count = manifest.read_bytes().count(b"\n")
-            _approve(url, f"sha256:{manifest.stem}", count)
+        if manifest is None and (found := store.names(MANIFESTS)):
+            manifest = Manifest.open(store, f"sha256:{Path(found[0]).stem}")
+            _approve(url, manifest.digest, manifest.count)
         if manifest is not None:
             show("Unifier: the list is approved by its digest", int(calls["get_bp_record"] > 0))
-        if calls["delete_object"]:
-            show("enaio: content is destroyed", min(calls["delete_object"], count), count)
+        if manifest is not None and calls["delete_object"]:
+            show("enaio: content is destroyed", min(calls["delete_object"], manifest.count), manifest.count)
         if marked := len(made.effects("opus", "marked")):
             show("Opus: records are marked", marked, max(marked, len(made.effects("enaio", "destroyed"))))
         time.sleep(0.05)
@@ -327,16 +332,16 @@ def _approve(url: str, digest: str, count: int) -> None:
     requests.post(f"{url}/desk/unifier", json=request, timeout=30).raise_for_status()
 
 
-def _disposals(home: Path) -> dict[str, dict[str, Any]]:
+def _disposals(store: Store) -> dict[str, Disposal]:
     """Return the newest summary of each system."""
-    paths = sorted((home / "records_evidence").glob("disposals/**/disposal.json"))
-    return {disposal["system"]: disposal for disposal in (json.loads(path.read_text()) for path in paths)}
+    names = [name for name in store.names(DISPOSALS) if name.endswith("/disposal.json")]
+    return {disposal.system: disposal for disposal in (Disposal.read(store, store.uri(name)) for name in names)}
 
 
-def _report(console: Console, made: Stage, disposals: Mapping[str, Mapping[str, Any]]) -> None:
+def _report(console: Console, made: Stage, store: Store, disposals: Mapping[str, Disposal]) -> None:
     """Print what the evidence says, beside what the sandbox's own log says."""
-    content = disposals["enaio"]["counts"]
-    marks = disposals.get("opus", {}).get("counts", {})
+    content = disposals["enaio"].counts
+    marks: Mapping[str, int] = disposals["opus"].counts if "opus" in disposals else {}
     destroyed, deleted = len(set(made.effects("enaio", "destroyed"))), made.effects("enaio", "destroyed")
     marked = made.effects("opus", "marked")
     table = Table(title="The night")
@@ -344,12 +349,12 @@ def _report(console: Console, made: Stage, disposals: Mapping[str, Mapping[str, 
         table.add_column(name, justify="left" if name != "records" else "right")
     total = str(sum(content.values()))
     table.add_row("found due", total, "")
-    table.add_row("approved", total if disposals["enaio"]["approvals"] else "0", "by digest, in Unifier")
+    table.add_row("approved", total if disposals["enaio"].approvals else "0", "by digest, in Unifier")
     table.add_row("destroyed", str(content["destroyed"]), f"{destroyed} destroyed, {len(deleted) - destroyed} twice")
-    for kind in ("recycled", "absent", "blocked", "failed", "unknown", "not_attempted"):
-        if content[kind] or kind in {"recycled", "blocked"}:
+    for kind in OutcomeKind:
+        if kind is not OutcomeKind.DESTROYED and (content[kind] or kind in {"recycled", "blocked"}):
             table.add_row(kind, str(content[kind]), "")
-    for reason, count in _reasons(disposals["enaio"]).most_common():
+    for reason, count in _reasons(store, disposals["enaio"]).most_common():
         table.add_row(f"  {reason}", str(count), "", style="dim")
     table.add_row(
         "marked in Opus",
@@ -359,10 +364,9 @@ def _report(console: Console, made: Stage, disposals: Mapping[str, Mapping[str, 
     console.print(table)
 
 
-def _reasons(disposal: Mapping[str, Any]) -> Counter[str]:
-    lines = Path(disposal["outcomes"].removeprefix("file://")).read_text().splitlines()
-    outcomes = [json.loads(line) for line in lines]
-    return Counter(item.get("reason", "") for item in outcomes if item["outcome"] in {"blocked", "failed", "unknown"})
+def _reasons(store: Store, disposal: Disposal) -> Counter[str]:
+    wanted = {OutcomeKind.BLOCKED, OutcomeKind.FAILED, OutcomeKind.UNKNOWN}
+    return Counter(outcome.reason or "" for outcome in disposal.each_outcome(store) if outcome.kind in wanted)
 
 
 def _broken(console: Console, home: Path, what: str) -> int:

@@ -7,7 +7,6 @@ system then answers "not found".
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,9 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 
+from airflow_provider_records.evidence import reader
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
-from airflow_provider_records.evidence.reader import Evidence
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import (
@@ -42,20 +41,19 @@ def claims(document: Mapping[str, Any], store: Store) -> list[Claim]:
     :param store: its evidence folder, wherever that was moved to.
     :raises EvidenceError: a file is missing or was changed.
     """
-    evidence = Evidence(store, document["store"])
+    evidence = reader.EvidenceReader(store, document["store"])
     found: dict[tuple[str, str, str], Claim] = {}
     for entry in document["disposals"]:
-        disposal = Disposal.from_dict(entry["record"])
-        with store.open(evidence.name(disposal.outcomes)) as lines:
-            for record, line in zip(Manifest.open(store, disposal.digest), lines, strict=True):
-                outcome = Outcome.from_dict(json.loads(line))
-                if not outcome.kind.gone:
-                    continue
-                title = disposal.description.title
-                claim = Claim(disposal.system, title, disposal.options["conn_id"], record, outcome)
-                known = found.setdefault((claim.system, claim.conn_id, record.key), claim)
-                if _RANK[outcome.kind] < _RANK[known.outcome.kind]:
-                    found[claim.system, claim.conn_id, record.key] = claim
+        disposal = Disposal.from_dict(entry["disposal"])
+        title = disposal.description.title
+        outcomes = reader.outcomes(store, evidence.name(disposal.outcomes))
+        for record, outcome in zip(Manifest.open(store, disposal.digest), outcomes, strict=True):
+            if not outcome.kind.gone:
+                continue
+            claim = Claim(disposal.system, title, disposal.options["conn_id"], record, outcome)
+            known = found.setdefault((claim.system, claim.conn_id, record.key), claim)
+            if _RANK[outcome.kind] < _RANK[known.outcome.kind]:
+                found[claim.system, claim.conn_id, record.key] = claim
     return list(found.values())
 
 

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -30,13 +31,13 @@ from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal, SystemDescription, write_outcomes
+from airflow_provider_records.evidence.summary import Disposal, Provenance, SystemDescription, write_outcomes
 from airflow_provider_records.reporting import issue
 
 CHUNK = 8 * 8
 """Records between two flushes: the runner's chunk with the default ``max_concurrency`` and one record a call."""
 STARTED = "2026-11-22T02:00:00+00:00"
-RUN = {"dag_id": "bench", "run_id": "manual__2026-11-22", "run_started_at": STARTED, "try_number": 1}
+BY = Provenance("bench", "manual__2026-11-22", "delete", -1, try_number=1, run_started_at=STARTED)
 
 T = TypeVar("T")
 
@@ -72,11 +73,11 @@ def bench(count: int, folder: Path) -> None:
     outcomes = [Outcome(record.key, OutcomeKind.DESTROYED, Proof.PROBE, time=now()) for record in records]
     plain, _ = timed(lambda: append_lines(folder / "plain.jsonl", outcomes))
     line("JSON lines appended and flushed to disk", plain, count)
-    ours, task = timed(lambda: write_journal(store, manifest, outcomes))
+    ours, _ = timed(lambda: write_journal(store, manifest, outcomes))
     line("journal", ours, count, plain, "at most 1 ms a record")
 
     print("\nCertificate")
-    took, path = timed(lambda: certify(store, manifest, outcomes, task))
+    took, path = timed(lambda: certify(store, manifest, outcomes))
     line("outcomes, summary, certificate and page written", took, count)
     files = [each for each in (folder / "evidence").rglob("*") if each.suffix in {".json", ".jsonl"}]
     size = sum(file.stat().st_size for file in files)
@@ -114,26 +115,24 @@ def append_lines(path: Path, outcomes: Sequence[Outcome]) -> None:
     """Do the least that a log on disk can do: no chain, no fence, one file."""
     with path.open("ab") as file:
         for chunk in chunks(outcomes):
-            for lines in ([{"key": each.key} for each in chunk], [each.fields() for each in chunk]):
+            for lines in ([{"key": each.key} for each in chunk], [each.to_dict() for each in chunk]):
                 file.writelines(json.dumps(line).encode() + b"\n" for line in lines)
                 file.flush()
                 os.fsync(file.fileno())
 
 
-def write_journal(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> str:
-    """Write what the runner writes; return the task's folder."""
-    task = "disposals/bench/manual__2026-11-22/delete/-1"
-    journal = Journal(store, task, manifest.digest, started=STARTED, try_number=1)
+def write_journal(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> None:
+    """Write what the runner writes."""
+    journal = Journal(store, BY.folder, manifest.digest, started=STARTED, try_number=1)
     for chunk in chunks(outcomes):
         journal.intend(each.key for each in chunk)
         journal.record(chunk)
-    return task
 
 
-def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome], task: str) -> Path:
+def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> Path:
     """Sum a journal up and certify it; return the certificate's path."""
     approval = Approval(manifest.digest, "anna", now(), {"kind": "bench"}).write(store)
-    uri, counts = write_outcomes(store, manifest, outcomes, task)
+    uri, counts = write_outcomes(store, manifest, outcomes, BY.folder)
     disposal = Disposal(
         system="enaio",
         description=SystemDescription("enaio"),
@@ -147,11 +146,11 @@ def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome], task:
         outcomes=uri,
         started_at=now(),
         ended_at=now(),
-        made={**RUN, "task_id": "delete", "map_index": -1},
+        provenance=BY,
         options={"hard_delete": True},
-    ).write(store, task)
-    made = {**RUN, "task_id": "certificate", "map_index": -1}
-    written = issue.write(store, [disposal], made, Ed25519PrivateKey.generate())
+    ).write(store)
+    by = replace(BY, task_id="certificate")
+    written = issue.write(store, [disposal], by, Ed25519PrivateKey.generate())
     return Path(written.uri.removeprefix("file://"))
 
 

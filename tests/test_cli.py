@@ -41,7 +41,7 @@ def certify(folder: Path, key: Ed25519PrivateKey | None, failed: int = 0) -> Pat
     disposal = evidence_factory.carry_out(
         store, manifest, evidence_factory.approve(store, manifest, "anna@example.org"), system=system
     )
-    written = issue.write(store, [disposal], evidence_factory.facts("certificate"), key)
+    written = issue.write(store, [disposal], evidence_factory.provenance("certificate"), key)
     return Path(written.uri.removeprefix("file://"))
 
 

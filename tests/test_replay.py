@@ -44,7 +44,7 @@ class Night:
         due = run(
             OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00", target_id_pattern=r"enaio-(\d+)")
         )
-        content = [record.fields() for record in Manifest.open(world.store, due["digest"])]
+        content = [record.to_dict() for record in Manifest.open(world.store, due["digest"])]
         for record in content:
             self.opus.decide(record["key"], "approve")
             self.opus.decide(record["key"], "release")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence import formats
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError
 
@@ -75,26 +77,28 @@ class Approval:
 
     def write(self, store: Store) -> str:
         """Write the approval under the digest of its own bytes; return its URI."""
-        content = canonical({**self.to_dict(), "type": "approval"}) + b"\n"
+        content = canonical({**self.to_dict(), **formats.APPROVAL.members}) + b"\n"
         return store.write(f"approvals/{hashlib.sha256(content).hexdigest()}.json", content)
 
     @classmethod
     def read(cls, store: Store, uri: str) -> Approval:
         """Read an approval and check its bytes against its name.
 
+        :raises NewerFormatError: it was written by a newer release.
         :raises EvidenceError: the file is missing, was changed, or is no approval.
         """
         name = store.name(uri)
         content = store.read(name)
+        members = None
+        with suppress(ValueError, RecursionError):
+            members = json.loads(content)
+        formats.APPROVAL.refuse_newer(members, uri)
         if name != f"approvals/{hashlib.sha256(content).hexdigest()}.json":
             raise EvidenceError(f"The approval at {uri} was changed: its bytes no longer match its name.")
         try:
-            members = json.loads(content)
-            if members.pop("type", None) == "approval":
-                return cls.from_dict(members, uri)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            pass
-        raise EvidenceError(f"{uri} is no approval.")
+            return cls.from_dict(formats.APPROVAL.check(members, uri), uri)
+        except (EvidenceError, ValueError, TypeError, KeyError, AttributeError):
+            raise EvidenceError(f"{uri} is no approval.") from None
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class Rejection:
 
     def write(self, store: Store) -> str:
         """Write the rejection under the digest of its own bytes; return its URI."""
-        content = canonical({**_members(self), "type": "rejection"}) + b"\n"
+        content = canonical({**_members(self), **formats.REJECTION.members}) + b"\n"
         return store.write(f"rejections/{hashlib.sha256(content).hexdigest()}.json", content)
 
 

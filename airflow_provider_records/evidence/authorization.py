@@ -13,8 +13,8 @@ from typing import Protocol
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest, key_of
-from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ApprovalError, EvidenceError

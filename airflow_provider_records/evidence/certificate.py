@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from airflow_provider_records.evidence import signature
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence import formats, signature
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store, safe_name
-from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
-
-FORMAT, VERSION = "airflow-records/certificate", 1
+from airflow_provider_records.evidence.summary import Provenance
+from airflow_provider_records.exceptions import EvidenceError
 
 _Part = TypeVar("_Part", "Run", "ListedFile", "Superseded")
 
@@ -91,8 +90,8 @@ class Certificate:
     :param manifests: every list that it rests on, with digest and number of records.
     :param approvals: every approval that it rests on.
     :param disposals: one entry for each disposal, with its summary, proofs, journal and what was not destroyed.
-    :param omitted: task instances with a journal and without a disposal here.
-    :param uncovered: numbers of records of approved lists that are on no part which was carried out.
+    :param missing_disposals: task instances with a journal and without a disposal here.
+    :param undisposed_records: numbers of records of approved lists that are on no part which was carried out.
     :param complete: whether nothing is left for another try, nothing was a dry run and nothing has no disposal.
     :param statements: sentences that say what the certificate does not cover.
     :param files: every file that it rests on.
@@ -104,15 +103,15 @@ class Certificate:
     written_at: str
     store: str
     run: Run
-    provenance: Mapping[str, Any]
+    provenance: Provenance
     key: VerificationKey | None
     scope: Mapping[str, Any]
     counts: Mapping[str, Mapping[str, int]]
     manifests: Sequence[Mapping[str, Any]]
     approvals: Sequence[Mapping[str, Any]]
     disposals: Sequence[Mapping[str, Any]]
-    omitted: Sequence[Mapping[str, Any]]
-    uncovered: Sequence[Mapping[str, Any]]
+    missing_disposals: Sequence[Mapping[str, Any]]
+    undisposed_records: Sequence[Mapping[str, Any]]
     complete: bool
     statements: Sequence[str]
     files: Sequence[ListedFile]
@@ -126,15 +125,15 @@ class Certificate:
         :raises NewerFormatError: a later release wrote it.
         :raises EvidenceError: it is no certificate, or a member is missing or has another type.
         """
-        rest = dict(document)
-        _check_format(rest.pop("format", None), rest.pop("version", None))
+        rest = formats.CERTIFICATE.check(document, "The certificate")
         try:
             if not all(isinstance(rest[name], kind) for name, kind in _TYPES.items()):
                 raise TypeError("a member has another type than it must have")
             key, older = rest.pop("key"), rest.pop("supersedes", None)
             return cls(
-                **{name: rest.pop(name) for name in _TYPES if name not in {"run", "files"}},
+                **{name: rest.pop(name) for name in _TYPES if name not in {"run", "provenance", "files"}},
                 run=_part(Run, rest.pop("run")),
+                provenance=Provenance.from_dict(rest.pop("provenance")),
                 files=[_part(ListedFile, each) for each in rest.pop("files")],
                 key=None if key is None else VerificationKey.from_dict(key),
                 supersedes=None if older is None else _part(Superseded, older),
@@ -147,9 +146,10 @@ class Certificate:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the certificate as plain JSON."""
-        document: dict[str, Any] = {**self.unrecognized, "format": FORMAT, "version": VERSION}
+        document: dict[str, Any] = {**self.unrecognized, **formats.CERTIFICATE.members}
         document |= {name: getattr(self, name) for name in _TYPES}
         document["run"] = _plain(self.run)
+        document["provenance"] = self.provenance.to_dict()
         document["files"] = [_plain(each) for each in self.files]
         document["key"] = None if self.key is None else self.key.to_dict()
         if self.supersedes is not None:
@@ -169,7 +169,9 @@ class Certificate:
 _TYPES: dict[str, type] = {
     **dict.fromkeys(("id", "written_at", "store"), str),
     **dict.fromkeys(("run", "provenance", "scope", "counts"), dict),
-    **dict.fromkeys(("manifests", "approvals", "disposals", "omitted", "uncovered", "statements", "files"), list),
+    **dict.fromkeys(
+        ("manifests", "approvals", "disposals", "missing_disposals", "undisposed_records", "statements", "files"), list
+    ),
     "complete": bool,
 }
 
@@ -188,18 +190,6 @@ def _part(kind: type[_Part], members: Mapping[str, Any]) -> _Part:
 def _plain(part: Run | ListedFile | Superseded) -> dict[str, Any]:
     members = dict(vars(part))
     return {**members.pop("unrecognized"), **members}
-
-
-def _check_format(name: object, version: object) -> None:
-    if name != FORMAT:
-        raise EvidenceError("This is no certificate: it does not call itself one.")
-    if type(version) is not int or version < 1:
-        raise EvidenceError(f"The certificate has no format version, which is a whole number from 1: {version!r}.")
-    if version > VERSION:
-        raise NewerFormatError(
-            f"The certificate was written by a newer release (format version {version}; this release reads up to "
-            f"{VERSION}); read it with that release or a later one."
-        )
 
 
 def file_name(dag_id: str, run_id: str) -> str:

@@ -1,16 +1,16 @@
 """The write-ahead log of a disposal: intent before the call, outcome after it, hash-chained.
 
-A journal is a folder of segments. A segment is published whole before anything that depends on it happens: a
-header line, lines, and a trailer with the hash of all before it. Each try of a task opens a *session* with a
-chain of its own, whose first segment names the heads of all sessions it has read.
+A journal is a folder of segments (:mod:`airflow_provider_records.evidence.segment`), each published whole before
+anything that depends on it happens. Each try of a task opens a *session* with a chain of its own, whose first segment
+names the heads of all sessions it has read.
 
 Two tries may run at once: a worker that was given up may still live. What keeps them apart:
 
 - A session publishes its intents, then looks for a newer session, then sends. A newer session publishes its start,
   then looks for segments that it has not read. In whatever order these steps fall, one of the two sees the other.
-- Calls already in the air must be over before the newer session looks at their records. So a call may be begun
-  only within ``LEASE`` seconds after its session published something and then saw no newer one; and a newer one
-  waits until the last such publication is older than that plus the longest time a call can take.
+- Calls already sent must be over before the newer session looks at their records. So a call may be begun only within
+  ``LEASE`` seconds after its session published something and then saw no newer one; and a newer one waits until the
+  last such publication is older than that plus the longest time a call can take.
 
 The second rule compares the clocks of two workers; they must agree within ``_SKEW`` seconds.
 """
@@ -18,7 +18,6 @@ The second rule compares the clocks of two workers; they must agree within ``_SK
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -26,37 +25,32 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.folders import TaskFolder
+from airflow_provider_records.evidence.outcome import Outcome, known_kind
+from airflow_provider_records.evidence.segment import (
+    ALIVE,
+    INTENTS,
+    OBSERVED,
+    OPEN,
+    OUTCOMES,
+    JournalState,
+    Segment,
+    file_name,
+    load,
+    order,
+    parse,
+    render,
+)
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import JournalError
 
-OPEN, OBSERVED, INTENTS, ALIVE, OUTCOMES = "open", "observed", "intents", "alive", "outcomes"
-
 LEASE = 10.0
 _SKEW = 2.0
-_HEADER = frozenset({"session", "started", "try", "kind", "seq", "prev", "time", "lines"})
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One published piece of a journal.
-
-    :param name: its name in the store.
-    :param header: its first line.
-    :param lines: what it holds.
-    :param digest: hash of its bytes.
-    """
-
-    name: str
-    header: Mapping[str, Any]
-    lines: Sequence[Mapping[str, Any]]
-    digest: str
 
 
 @dataclass
 class _Flight:
-    """Calls of another session that may still be in the air.
+    """Calls of another session that the system may still be processing.
 
     :param within: seconds after ``last`` until they are over.
     :param last: when the session last took the right to begin calls.
@@ -66,123 +60,6 @@ class _Flight:
     within: float
     last: float = 0.0
     keys: set[str] = field(default_factory=set)
-
-
-@dataclass
-class State:
-    """What all sessions of a journal know together.
-
-    :param outcomes: the outcome of each key; the last final one stands.
-    :param in_doubt: keys with an intent that has no outcome.
-    :param unanswered: keys to which any call of ours went unanswered, settled since or not.
-    :param seen: keys that were seen to be there by the try that called for them, or by this one, before any call.
-    :param lost: URI of an earlier try's session that is not there any more; empty: none is missing.
-    """
-
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    in_doubt: set[str] = field(default_factory=set)
-    unanswered: set[str] = field(default_factory=set)
-    observed_before: set[str] = field(default_factory=set)
-    missing_session: str = ""
-
-    @property
-    def doubtful(self) -> set[str]:
-        """Keys for which a call may have been made of which nobody knows what became."""
-        unsettled = (known for known in self.outcomes.values() if known.unanswered or known.kind is OutcomeKind.UNKNOWN)
-        return self.in_doubt | {known.key for known in unsettled}
-
-    def observe(self, keys: Set[str]) -> Set[str]:
-        """Take in what a try saw at its start; return what of it is new.
-
-        What an earlier try saw stands only for its own calls: a later one may meet another state of affairs.
-        """
-        self.observed_before &= self.doubtful
-        new = keys - self.observed_before
-        self.observed_before |= new
-        return new
-
-    def apply(self, outcome: Outcome) -> None:
-        """Take in an outcome."""
-        known = self.outcomes.get(outcome.key)
-        if known is None or outcome.kind.final or not known.kind.final:
-            self.outcomes[outcome.key] = outcome
-        if outcome.unanswered or outcome.kind is OutcomeKind.UNKNOWN:
-            self.unanswered.add(outcome.key)
-        self.in_doubt.discard(outcome.key)
-
-
-def render(header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return the bytes of a segment."""
-    body = b"".join(canonical(line) + b"\n" for line in ({**header, "lines": len(lines)}, *lines))
-    return body + _trailer(body)
-
-
-def _trailer(body: bytes) -> bytes:
-    return canonical({"end": hashlib.sha256(body).hexdigest()}) + b"\n"
-
-
-def parse(name: str, content: bytes) -> Segment | None:
-    """Read a segment; None if it is torn: cut off before its end, so that nothing was ever built on it.
-
-    :raises JournalError: it was changed: it is neither a segment nor the beginning of one.
-    """
-    *complete, rest = content.split(b"\n")
-    if not complete:
-        return None
-    body = content[: len(content) - len(rest)]
-    try:
-        lines = json.loads(b"[%b]" % b",".join(complete))  # at once: a third of the time that line by line takes
-        if len(lines) != len(complete):
-            raise ValueError
-        missing = lines[0]["lines"] + 2 - len(lines)
-        if missing > 0 and "end" not in lines[-1]:
-            # A file system may fill with zeros what it lost.
-            if missing > 1 or _trailer(body).startswith(rest.rstrip(b"\0")):
-                return None
-            raise ValueError
-        body = body[: -len(complete[-1]) - 1]
-        if missing or rest or complete[-1] + b"\n" != _trailer(body) or not lines[0].keys() >= _HEADER:
-            raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise JournalError(f"The journal was changed: {name} does not match its own hash.") from None
-    return Segment(name, lines[0], lines[1:-1], f"sha256:{hashlib.sha256(content).hexdigest()}")
-
-
-def load(store: Store, folder: str) -> list[Segment]:
-    """Read all segments of a journal and check every chain; what is torn is left out.
-
-    A segment whose publication was not confirmed may be there, torn, or missing; the session then went on from
-    the last one that was.
-
-    :return: the segments, session by session in the order of their start.
-    :raises JournalError: a segment was changed or is missing.
-    """
-    sessions: dict[str, list[Segment]] = {}
-    digests: set[str] = set()
-    for name in store.names(folder):
-        session, _, file = name.removeprefix(f"{folder}/").partition("/")
-        if not file or (segment := parse(name, store.read(name))) is None:
-            continue
-        chain, header = sessions.setdefault(session, []), segment.header
-        follows = header["prev"] in digests if chain else header["kind"] == OPEN
-        if not follows or header["session"] != session or file != _file(header["seq"], header["kind"]):
-            raise JournalError(f"The journal was changed: {name} does not follow the segment before it.")
-        chain.append(segment)
-        digests.add(segment.digest)
-    chains = sorted(sessions.values(), key=lambda chain: (*_order(chain[0].header), chain[0].header["session"]))
-    for chain in chains:
-        for session, head in chain[0].header["read"].items():
-            if head not in digests:
-                raise JournalError(f"The journal was changed: session {session} lacks segments that were read before.")
-    return [segment for chain in chains for segment in chain]
-
-
-def _file(seq: int, kind: str) -> str:
-    return f"{seq:06}-{kind}.jsonl"
-
-
-def _order(header: Mapping[str, Any]) -> tuple[str, int]:
-    return header["started"], header["try"]
 
 
 class Journal:
@@ -196,7 +73,7 @@ class Journal:
     :param call_seconds: longest time a call can take from its beginning until it has taken effect or never will.
     :param expected: ``uri`` of the newest session that began a call, where that is known from elsewhere. It is to be
         kept there before the first call: its first segment is on storage by then, and names all that it read.
-    :param about: what to say at the start of the session to those who look on, such as the system.
+    :param about: what the start of the session says for those who watch, such as the system.
     :param clock: seconds since the epoch.
     :raises JournalError: the journal belongs to another list, was changed, or a newer try has opened it.
     """
@@ -204,7 +81,7 @@ class Journal:
     def __init__(
         self,
         store: Store,
-        folder: str,
+        folder: TaskFolder,
         manifest: str,
         *,
         started: str,
@@ -215,7 +92,7 @@ class Journal:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
-        self.folder = f"{folder}/journal"
+        self.folder = folder.journal
         self._expected = expected
         self._about = dict(about or {})
         self._clock = clock
@@ -234,7 +111,7 @@ class Journal:
 
     def _open(self, manifest: str) -> bool:
         """Read what there is and start a session upon it; tell whether there was anything."""
-        self.state = State()
+        self.state = JournalState(Outcome.from_dict)
         self._flights: dict[str, _Flight] = {}
         self._names = set(self.store.names(self.folder))
         heads: dict[str, str] = {}
@@ -244,7 +121,7 @@ class Journal:
         self._session = f"{len(heads) + 1:04}-{self._started['try']:04}-{secrets.token_hex(4)}"
         self._known = {*heads, self._session}
         self._seq, self._prev = 0, ""
-        self._names.add(f"{self.folder}/{self._session}/{_file(0, OPEN)}")
+        self._names.add(f"{self.folder}/{self._session}/{file_name(0, OPEN)}")
         missing = bool(self._expected) and self._expected not in {
             self.store.uri(f"{self.folder}/{session}") for session in heads
         }
@@ -271,25 +148,19 @@ class Journal:
                     f"This task instance has already worked on the list {header['manifest']}; it was now given "
                     f"{manifest}. Nothing was deleted. Start a new DAG run for the new list."
                 )
-            if _order(header) > _order(self._started):
+            if order(header) > order(self._started):
                 raise _taken_over(session)
             self._flights[session] = _Flight(header["calls_end_within"])
-            state.missing_session = header.get("missing_session", state.missing_session)
+        state.add(segment)
         flight = self._flights[session]
         if kind in {INTENTS, ALIVE}:
             flight.last = datetime.fromisoformat(header["time"]).timestamp()
         if kind == INTENTS:
-            keys = {line["key"] for line in segment.lines}
-            state.in_doubt |= keys
-            flight.keys |= keys
-        elif kind == OBSERVED:
-            state.observe({line["key"] for line in segment.lines})
+            flight.keys |= {line["key"] for line in segment.lines}
         elif kind == OUTCOMES:
             for line in segment.lines:
-                outcome = Outcome.from_dict(line)
-                state.apply(outcome)
-                if outcome.key not in state.unanswered or outcome.kind.final:
-                    flight.keys.discard(outcome.key)
+                if line["key"] not in state.unanswered or known_kind(line["outcome"]).final:
+                    flight.keys.discard(line["key"])
 
     def seconds_until_settled(self) -> float:
         """Return the seconds until no call that went unanswered can take effect any more."""
@@ -300,7 +171,7 @@ class Journal:
         self._settled_at = max(self._settled_at, self._clock() + self._call_seconds)
 
     def record_observed(self, keys: Set[str]) -> None:
-        """Publish which records were seen to be there, for a later try that must judge an unanswered call.
+        """Publish which records were observed to be there, for a later try that must judge an unanswered call.
 
         :raises EvidenceError: the store cannot be written.
         """
@@ -336,9 +207,9 @@ class Journal:
         :raises EvidenceError: the store cannot be written.
         """
         if outcomes:
-            self._publish(OUTCOMES, [outcome.fields() for outcome in outcomes])
+            self._publish(OUTCOMES, [outcome.to_dict() for outcome in outcomes])
             for outcome in outcomes:
-                self.state.apply(outcome)
+                self.state.apply(outcome.key, outcome.kind, outcome.unanswered, outcome)
 
     def check_fence(self) -> None:
         """Stop if a newer try has opened the journal.
@@ -348,12 +219,12 @@ class Journal:
         for session in set(self.store.children(self.folder)) - self._known:
             # Its folder comes before its first segment. To list it again finds that; to ask for the segment by
             # name may not, for a minute: network file systems remember what was not there.
-            name = f"{self.folder}/{session}/{_file(0, OPEN)}"
-            if _file(0, OPEN) not in self.store.children(f"{self.folder}/{session}"):
+            name = f"{self.folder}/{session}/{file_name(0, OPEN)}"
+            if file_name(0, OPEN) not in self.store.children(f"{self.folder}/{session}"):
                 continue
             if (segment := parse(name, self.store.read(name))) is None:
                 continue
-            if (*_order(segment.header), session) > (*_order(self._started), self._session):
+            if (*order(segment.header), session) > (*order(self._started), self._session):
                 raise _taken_over(session)
             self._known.add(session)
 
@@ -377,7 +248,7 @@ class Journal:
             "time": datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
         content = render(header, lines)
-        self.store.write(f"{self.folder}/{self._session}/{_file(seq, kind)}", content)
+        self.store.write(f"{self.folder}/{self._session}/{file_name(seq, kind)}", content)
         self._prev = f"sha256:{hashlib.sha256(content).hexdigest()}"
         return begun
 

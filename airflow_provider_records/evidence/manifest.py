@@ -7,11 +7,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from airflow_provider_records.evidence import formats, reader
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, InvalidRecordsError
-
-FOLDER = "manifests"
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Manifest:
 
     :param store: the evidence store.
     :param uri: where it lies.
-    :param digest: ``sha256:`` + hex over its bytes.
+    :param digest: ``sha256:`` + hex over its bytes, the line that names the format included.
     :param count: number of records.
     """
 
@@ -38,7 +37,7 @@ class Manifest:
             records name the same content.
         :raises EvidenceError: the store cannot be written.
         """
-        return cls(store, *store.write_lines(FOLDER, _distinct(items)))
+        return cls(store, *store.write_lines(reader.MANIFESTS, formats.MANIFEST.line, _distinct(items)))
 
     @classmethod
     def cut(cls, store: Store, lines: Iterable[bytes]) -> Manifest:
@@ -46,43 +45,31 @@ class Manifest:
 
         :raises EvidenceError: the store cannot be written.
         """
-        return cls(store, *store.write_lines(FOLDER, lines))
+        return cls(store, *store.write_lines(reader.MANIFESTS, formats.MANIFEST.line, lines))
 
     @classmethod
     def open(cls, store: Store, digest: str, uri: str | None = None) -> Manifest:
         """Find a manifest by its digest and recompute it.
 
         :param uri: where the reference says that it lies; must agree.
+        :raises NewerFormatError: it was written by a newer release.
         :raises EvidenceError: it is missing, or its bytes are not those of the digest.
         """
         kind, _, value = digest.partition(":")
         if kind != "sha256" or len(value) != 64 or set(value) - set("0123456789abcdef"):
             raise EvidenceError(f"{digest!r} is no digest; it is 'sha256:' and 64 hex digits.")
-        name = f"{FOLDER}/{value}.jsonl"
+        name = reader.manifest_name(digest)
         if uri is not None and store.name(uri) != name:
             raise EvidenceError(f"The manifest at {uri} does not bear the name of its digest {digest}.")
-        found = hashlib.sha256()
-        count = 0
-        with store.open(name) as file:
-            while piece := file.read(1 << 20):
-                found.update(piece)
-                count += piece.count(b"\n")
-        if found.hexdigest() != value:
-            raise EvidenceError(f"The manifest at {store.uri(name)} was changed: its bytes no longer match {digest}.")
+        count = sum(map(len, reader.blocks(store, name, formats.MANIFEST)))
         return cls(store, store.uri(name), digest, count)
 
     def lines(self) -> Iterator[bytes]:
-        """Read the lines as they are; whoever uses them before the end has to expect an error there.
+        """Read the records' lines as they are; whoever uses them before the end has to expect an error there.
 
         :raises EvidenceError: the list was changed since it was opened.
         """
-        found = hashlib.sha256()
-        with self.store.open(self.store.name(self.uri)) as file:
-            for line in file:
-                found.update(line)
-                yield line
-        if f"sha256:{found.hexdigest()}" != self.digest:
-            raise EvidenceError(f"The manifest at {self.uri} was changed: its bytes no longer match {self.digest}.")
+        return reader.lines(self.store, self.store.name(self.uri), formats.MANIFEST)
 
     def __iter__(self) -> Iterator[Record]:
         """Read the records; whoever uses them before the end has to expect an error there.

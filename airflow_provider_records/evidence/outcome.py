@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from airflow_provider_records.evidence.formats import newer_member
+
 
 class OutcomeKind(StrEnum):
     """What became of a record."""
@@ -18,13 +20,13 @@ class OutcomeKind(StrEnum):
     RECYCLED = "recycled"
     """Moved to a recycle bin; never called destroyed."""
     ABSENT = "absent"
-    """Was already gone before us."""
+    """Was not there before anything was sent."""
     BLOCKED = "blocked"
     """The system refuses for a business reason; final for this run."""
     FAILED = "failed"
     """An error that a retry may cure."""
     UNKNOWN = "unknown"
-    """The answer was lost and could not be settled."""
+    """The answer was lost, and nothing could be found out since."""
     NOT_ATTEMPTED = "not_attempted"
     """No call was sent."""
 
@@ -49,9 +51,35 @@ class Proof(StrEnum):
     RESPONSE = "response"
     """The system said so."""
     PROBE = "probe"
-    """We looked afterwards."""
+    """A look at the system afterwards."""
     INFERRED = "inferred"
-    """Our own unanswered intent, then "not found"."""
+    """A call of ours went unanswered, then the record was not found."""
+
+
+_BY_TEXT: Mapping[object, OutcomeKind] = {str(kind): kind for kind in OutcomeKind}
+_PROOFS: Mapping[object, Proof] = {str(proof): proof for proof in Proof}
+_MEMBERS = frozenset({"key", "outcome", "proof", "reason", "request_id", "detail", "time", "unanswered"})
+
+
+def known_kind(text: object) -> OutcomeKind:
+    """Return the outcome that a file names.
+
+    :raises NewerFormatError: this release does not know it.
+    :raises ValueError: it is no text.
+    """
+    if (kind := _BY_TEXT.get(text)) is not None:
+        return kind
+    if not isinstance(text, str):
+        raise ValueError("an outcome must be text")
+    raise newer_member(f"An outcome is {text[:40]!r}")
+
+
+def _known_proof(text: object) -> Proof:
+    if (proof := _PROOFS.get(text)) is not None:
+        return proof
+    if not isinstance(text, str):
+        raise ValueError("a proof must be text")
+    raise newer_member(f"A proof is {text[:40]!r}")
 
 
 def now() -> str:
@@ -64,13 +92,14 @@ class Outcome:
     """What became of one record.
 
     :param key: the record's key.
-    :param result: see :class:`Result`.
+    :param kind: see :class:`OutcomeKind`.
     :param proof: see :class:`Proof`; None where nothing was done.
     :param reason: in words: why it is blocked, failed, unknown or not attempted.
     :param request_id: the vendor's id of the request.
     :param detail: the vendor's raw text, at most 500 characters.
     :param time: when it became known, ISO 8601 in UTC.
-    :param unanswered: a call of ours for this record went unanswered, so that it may take effect late.
+    :param unanswered: a call for this record went unanswered, so that it may take effect late.
+    :param unrecognized: members of a file that this release does not know; they are written back as they are.
     """
 
     key: str
@@ -81,29 +110,49 @@ class Outcome:
     detail: str | None = None
     time: str = ""
     unanswered: bool = False
+    unrecognized: Mapping[str, Any] | None = None
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Outcome:
-        """Read what :meth:`fields` wrote."""
+        """Read what :meth:`to_dict` wrote.
+
+        :raises NewerFormatError: it holds an outcome or a proof that this release does not know.
+        :raises ValueError: a member has another type than it must have.
+        :raises KeyError: it has no key or no outcome.
+        """
         proof = fields.get("proof")
+        unrecognized = None if fields.keys() <= _MEMBERS else {n: v for n, v in fields.items() if n not in _MEMBERS}
         return cls(
-            key=fields["key"],
-            kind=OutcomeKind(fields["outcome"]),
-            proof=Proof(proof) if proof else None,
-            reason=fields.get("reason"),
-            request_id=fields.get("request_id"),
-            detail=fields.get("detail"),
-            time=fields.get("time", ""),
-            unanswered=bool(fields.get("unanswered", False)),
+            fields["key"],
+            known_kind(fields["outcome"]),
+            None if proof is None else _known_proof(proof),
+            fields.get("reason"),
+            fields.get("request_id"),
+            fields.get("detail"),
+            fields.get("time", ""),
+            bool(fields.get("unanswered")),
+            unrecognized,
         )
 
-    def fields(self) -> dict[str, str | bool]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the outcome as plain JSON, without what is empty."""
-        pairs = {"outcome" if name == "kind" else name: getattr(self, name) for name in self.__slots__}
-        return {name: value if value is True else str(value) for name, value in pairs.items() if value}
+        pairs: dict[str, Any] = {"key": self.key, "outcome": str(self.kind)}
+        if self.proof:
+            pairs["proof"] = str(self.proof)
+        if self.reason:
+            pairs["reason"] = self.reason
+        if self.request_id:
+            pairs["request_id"] = self.request_id
+        if self.detail:
+            pairs["detail"] = self.detail
+        if self.time:
+            pairs["time"] = self.time
+        if self.unanswered:
+            pairs["unanswered"] = True
+        return {**self.unrecognized, **pairs} if self.unrecognized else pairs
 
 
 def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """Count outcomes by result; every result has a number."""
+    """Count outcomes by kind; every kind has a number."""
     found = Counter(outcome.kind for outcome in outcomes)
     return {str(kind): found[kind] for kind in OutcomeKind}

@@ -8,19 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.exceptions import InvalidRecordsError
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _TEXTS = ("title", "classification", "location", "object_type_id", "parent_id")
 _FIELDS = frozenset({"key", "target_id", "attributes", *_TEXTS})
 _RENDERED = ("none", "null", "nan", "undefined", "true", "false")
 _LARGEST_NUMBER = 1024  # bits; Python refuses to write much longer ones
-
-
-def canonical(value: object) -> bytes:
-    """Return the one JSON text of a value: sorted keys, no blanks, UTF-8."""
-    return _ENCODER.encode(value).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +30,7 @@ class Record:
     :param object_type_id: enaio object type.
     :param parent_id: Unifier: node id of its folder.
     :param attributes: anything else worth keeping as evidence; JSON.
+    :param unrecognized: members of a list that this release does not know; they are written back as they are.
     """
 
     key: str
@@ -45,6 +41,7 @@ class Record:
     object_type_id: str | None = None
     parent_id: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_item(cls, item: object) -> Record:
@@ -53,7 +50,8 @@ class Record:
         :raises InvalidRecordsError: the item names no record; the message says why.
         """
         if isinstance(item, Record):
-            item = item.fields()
+            known = {name: value for name, value in item.to_dict().items() if name in _FIELDS}
+            return cls._from_mapping(known, _attributes, item.unrecognized)
         if not isinstance(item, Mapping):
             key = _refuse_rendered(_identifier("id", item))
             return cls(key, key)
@@ -61,13 +59,17 @@ class Record:
 
     @classmethod
     def parse(cls, line: bytes) -> Record:
-        """Read a line of a manifest.
+        """Read a line of a manifest and check it.
 
         :raises InvalidRecordsError: it is not what :meth:`line` writes.
         """
         try:
+            fields = json.loads(line.decode())
+            unrecognized = (
+                {} if fields.keys() <= _FIELDS else {name: fields.pop(name) for name in fields.keys() - _FIELDS}
+            )
             # What was read from JSON is JSON, and nobody else can change it.
-            record = cls._from_mapping(json.loads(line.decode()), lambda _, value: value or {})
+            record = cls._from_mapping(fields, lambda _, value: value or {}, unrecognized)
             if record.line() == line:
                 return record
         except (ValueError, TypeError, AttributeError, RecursionError):
@@ -75,7 +77,22 @@ class Record:
         raise InvalidRecordsError("This is no record in canonical form.")
 
     @classmethod
-    def _from_mapping(cls, item: Mapping[str, Any], attributes: Callable[[str, Any], dict[str, Any]]) -> Record:
+    def from_dict(cls, fields: Mapping[str, Any]) -> Record:
+        """Read what :meth:`to_dict` wrote, of a list whose bytes are known to be unchanged.
+
+        :raises TypeError: it has no key or no target id.
+        """
+        known = {name: value for name, value in fields.items() if name in _FIELDS}
+        unrecognized = {name: value for name, value in fields.items() if name not in _FIELDS}
+        return cls(**known, unrecognized=unrecognized)
+
+    @classmethod
+    def _from_mapping(
+        cls,
+        item: Mapping[str, Any],
+        attributes: Callable[[str, Any], dict[str, Any]],
+        unrecognized: Mapping[str, Any] | None = None,
+    ) -> Record:
         if not item.keys() <= _FIELDS:
             unknown = ", ".join(sorted(str(name) for name in item.keys() - _FIELDS))
             raise InvalidRecordsError(
@@ -86,11 +103,13 @@ class Record:
         texts = {name: _text(key, name, item[name]) for name in _TEXTS if name in item}
         target = item.get("target_id")
         target = key if target is None else _identifier("target_id", target)
-        return cls(key, target, **texts, attributes=attributes(key, item.get("attributes")))
+        return cls(
+            key, target, **texts, attributes=attributes(key, item.get("attributes")), unrecognized=unrecognized or {}
+        )
 
-    def fields(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON, without what is empty."""
-        fields: dict[str, Any] = {"key": self.key, "target_id": self.target_id}
+        fields: dict[str, Any] = {**self.unrecognized, "key": self.key, "target_id": self.target_id}
         fields |= {name: value for name in _TEXTS if (value := getattr(self, name)) is not None}
         if self.attributes:
             fields["attributes"] = dict(self.attributes)
@@ -98,7 +117,7 @@ class Record:
 
     def line(self) -> bytes:
         """Return the record as one line of a manifest."""
-        return canonical(self.fields()) + b"\n"
+        return canonical(self.to_dict()) + b"\n"
 
 
 def _identifier(name: str, value: object) -> str:
@@ -136,7 +155,7 @@ def _text(key: str, name: str, value: object) -> str | None:
 
 
 def _attributes(key: str, value: object) -> dict[str, Any]:
-    """Return a copy that no one else can change, and that is read back from a list as it is."""
+    """Return a copy that nobody else can change, and that is read back from a list as it is."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):

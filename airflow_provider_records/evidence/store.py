@@ -35,6 +35,11 @@ def safe_name(text: str) -> str:
     return f"{name[: _LONGEST_NAME - 65].rstrip('.%')}~{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def is_inside(name: str) -> bool:
+    """Tell whether a name cannot lead out of the folder that it is put behind."""
+    return "\0" not in name and {"", ".", ".."}.isdisjoint(name.split("/"))
+
+
 class FileSystem(Protocol):
     """What an fsspec file system offers of what we need."""
 
@@ -79,7 +84,7 @@ class Store:
         :raises EvidenceError: the URI does not lie in this store.
         """
         name = uri.removeprefix(self.root + "/")
-        if name == uri or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
+        if name == uri or not is_inside(name):
             raise EvidenceError(
                 f"{uri} does not lie in the evidence store {self.root}; was [records] evidence_path changed?"
             )
@@ -132,20 +137,22 @@ class Store:
             elif self._fs.exists(f"{self._base}/{name}"):
                 self._fs.rm_file(f"{self._base}/{name}")
 
-    def write_lines(self, folder: str, lines: Iterable[bytes]) -> tuple[str, str, int]:
+    def write_lines(self, folder: str, first: bytes, lines: Iterable[bytes]) -> tuple[str, str, int]:
         """Publish lines under the name of their digest; memory does not grow with them.
 
         :param folder: folder of the store, e.g. ``manifests``.
-        :param lines: lines with their line ends.
-        :return: URI, digest (``sha256:`` + hex), number of lines.
+        :param first: the line that names the format.
+        :param lines: the other lines, with their line ends.
+        :return: URI, digest (``sha256:`` + hex), number of the other lines.
         :raises EvidenceError: the store cannot be written.
         """
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(first)
         count = 0
         with (
             self._refusals(folder, _DRAFTED, OSError),
             tempfile.NamedTemporaryFile(prefix="records-", suffix=".jsonl") as draft,
         ):
+            draft.write(first)
             for line in lines:
                 digest.update(line)
                 draft.write(line)
@@ -222,7 +229,7 @@ class Store:
     def exists(self, name: str) -> bool:
         """Tell whether there is such a file.
 
-        :raises EvidenceError: it cannot be told.
+        :raises EvidenceError: the store cannot be asked.
         """
         with self._refusals(name, "looked for"):
             return self._fs.exists(f"{self._base}/{name}") if self._fs else (self._local / name).exists()
@@ -236,21 +243,25 @@ class Store:
                 shutil.copyfileobj(source, target, 1 << 20)
 
     @contextlib.contextmanager
-    def _refusals(self, name: str, deed: str, kind: type[Exception] = Exception) -> Iterator[None]:
-        """Say in one way what file systems say in many; ``kind``: of errors that are theirs where others may come."""
+    def _refusals(self, name: str, action: str, kind: type[Exception] = Exception) -> Iterator[None]:
+        """Turn the errors of all file systems into ours.
+
+        :param action: what was tried, as a participle.
+        :param kind: the class of the file system's errors, where others may be raised too.
+        """
         try:
             yield
         except EvidenceError:
             raise
         except kind as error:
-            if isinstance(error, FileNotFoundError) and deed == "read":
+            if isinstance(error, FileNotFoundError) and action == "read":
                 raise EvidenceError(
                     f"{self.uri(name)} is missing; do all workers reach the same [records] evidence_path?"
                 ) from None
             # Only the first line: what follows in some libraries is the whole answer.
             said = f"{type(error).__name__} {error}".splitlines()[0][:300]
             words = getattr(error, "strerror", None) or said
-            raise StoreUnavailableError(f"{self.uri(name)} cannot be {deed}: {str(words).rstrip('.')}.") from error
+            raise StoreUnavailableError(f"{self.uri(name)} cannot be {action}: {str(words).rstrip('.')}.") from error
 
     @contextlib.contextmanager
     def _draft(self, name: str) -> Iterator[IO[bytes]]:
@@ -276,7 +287,7 @@ class Store:
 
 
 class _Pieces(io.RawIOBase):
-    """A file that says in our way what its file system says while it is read."""
+    """A file that turns the errors of its file system into ours while it is read."""
 
     def __init__(self, file: IO[bytes], refusals: Callable[[], AbstractContextManager[None]]) -> None:
         self._file = file

@@ -8,16 +8,66 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
+from airflow_provider_records.evidence import formats, reader
+from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.manifest import Manifest, key_of
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, counts
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, counts, known_kind
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import EvidenceError
+from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Who carried something out.
+
+    :param try_number: number of the try, from 1.
+    :param map_index: -1 unless the task is mapped.
+    :param run_started_at: when the DAG run started, ISO 8601.
+    :param unrecognized: members of a file that this release does not know; they are written back as they are.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    try_number: int
+    run_started_at: str = ""
+    dag_version_id: str = ""
+    hostname: str = ""
+    provider_version: str = ""
+    airflow_version: str = ""
+    python_version: str = ""
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, members: Mapping[str, Any]) -> Provenance:
+        """Read what :meth:`to_dict` wrote.
+
+        :raises TypeError: a member is missing.
+        :raises ValueError: a member has another type than it must have.
+        """
+        known, unrecognized = _split(members, cls)
+        numbers = ("map_index", "try_number")
+        if any(type(value) is not (int if name in numbers else str) for name, value in known.items()):
+            raise ValueError("a member of a provenance has a wrong type")
+        return cls(**known, unrecognized=unrecognized)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the members as JSON has them, without what is not known."""
+        members = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "unrecognized"}
+        return {**self.unrecognized, **{name: value for name, value in members.items() if value != ""}}
+
+    @property
+    def folder(self) -> TaskFolder:
+        """The folder of the task instance in the evidence store."""
+        return TaskFolder.of(self.dag_id, self.run_id, self.task_id, self.map_index)
 
 
 @dataclass(frozen=True)
@@ -42,7 +92,7 @@ class SystemDescription:
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
+        """Return the members as JSON has them."""
         return {
             **self.unrecognized,
             "title": self.title,
@@ -53,15 +103,14 @@ class SystemDescription:
         }
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> SystemDescription:
-        """Make a description from its fields as JSON has them.
+    def from_dict(cls, members: Mapping[str, Any]) -> SystemDescription:
+        """Read what :meth:`to_dict` wrote.
 
         :raises TypeError: the title is missing.
-        :raises ValueError: a field has another type than it must have.
+        :raises ValueError: a member has another type than it must have.
         """
-        known = ("title", "method", "meanings", "caveats", "deletes_content")
-        unrecognized = {name: value for name, value in fields.items() if name not in known}
-        found = cls(**{name: fields[name] for name in known if name in fields}, unrecognized=unrecognized)
+        known, unrecognized = _split(members, cls)
+        found = cls(**known, unrecognized=unrecognized)
         well_formed = (
             isinstance(found.title, str)
             and isinstance(found.method, str)
@@ -72,7 +121,7 @@ class SystemDescription:
             and isinstance(found.deletes_content, bool)
         )
         if not well_formed:
-            raise ValueError("a field of a system's description has a wrong type")
+            raise ValueError("a member of a system's description has a wrong type")
         return found
 
 
@@ -89,11 +138,12 @@ class Disposal:
     :param approvals: URIs of the approvals.
     :param approval_required: False if the DAG says ``require_approval=False``.
     :param dry_run: True if nothing was sent.
-    :param counts: number of records by result.
+    :param counts: number of records by outcome; 0 for those that a file does not name.
     :param outcomes: URI of the outcomes, one line a record in the order of the manifest.
-    :param made: who carried it out: DAG, run, task, map index, try, versions.
+    :param provenance: who carried it out.
     :param options: what the DAG asked for: method, limits, concurrency.
     :param stopped: why the sending ended early, if it did.
+    :param unrecognized: members of a file that this release does not know; they are written back as they are.
     """
 
     system: str
@@ -108,9 +158,10 @@ class Disposal:
     outcomes: str
     started_at: str
     ended_at: str
-    made: Mapping[str, Any]
+    provenance: Provenance
     options: Mapping[str, Any] = field(default_factory=dict)
     stopped: str | None = None
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
     uri: str = field(default="", compare=False)
 
     @property
@@ -137,51 +188,60 @@ class Disposal:
             "digest": self.digest,
             "system": self.system,
             "complete": self.complete,
-            "counts": dict(self.counts),
+            "counts": {str(kind): self.counts[kind] for kind in OutcomeKind},
         }
 
-    def write(self, store: Store, folder: str) -> Disposal:
+    def write(self, store: Store) -> Disposal:
         """Write ``disposal.json`` into a folder of this try, below the task's; return the disposal with its URI."""
-        content = canonical({"type": "disposal", **self.to_dict()}) + b"\n"
-        name = f"try-{self.made['try_number']:04}-{hashlib.sha256(content).hexdigest()}"
-        return replace(self, uri=store.write(f"{folder}/{name}/disposal.json", content))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them, all but ``uri``."""
-        fields = {name: value for name, value in vars(self).items() if name != "uri"}
-        return {**fields, "description": self.description.to_dict()}
+        content = canonical({**self.to_dict(), **formats.DISPOSAL.members}) + b"\n"
+        digest = hashlib.sha256(content).hexdigest()
+        name = self.provenance.folder.summary(self.provenance.try_number, digest)
+        return replace(self, uri=store.write(name, content))
 
     @classmethod
     def read(cls, store: Store, uri: str) -> Disposal:
         """Read a disposal.
 
+        :raises NewerFormatError: it was written by a newer release.
         :raises EvidenceError: it is missing, was changed, or is no disposal.
         """
         content = store.read(store.name(uri))
         try:
-            fields = json.loads(content)
-            named = uri.endswith(f"-{hashlib.sha256(content).hexdigest()}/disposal.json")
-            if fields.pop("type") == "disposal" and named:
-                return cls.from_dict(fields, uri)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            members = formats.DISPOSAL.check(json.loads(content), uri)
+            if uri.endswith(f"-{hashlib.sha256(content).hexdigest()}/disposal.json"):
+                return cls.from_dict(members, uri)
+        except NewerFormatError:
+            raise
+        except (EvidenceError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         raise EvidenceError(f"{uri} is no disposal, or was changed.")
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any], uri: str = "") -> Disposal:
-        """Make a disposal from its fields as JSON has them.
+    def from_dict(cls, members: Mapping[str, Any], uri: str = "") -> Disposal:
+        """Read what :meth:`to_dict` wrote.
 
-        :param fields: all fields except ``uri``.
         :param uri: where its file lies.
-        :raises KeyError: it has no description.
-        :raises TypeError: another field is missing or unknown.
-        :raises ValueError: a field has another type than it must have.
+        :raises NewerFormatError: it counts an outcome that this release does not know.
+        :raises KeyError: it has no counts, no description or no provenance.
+        :raises TypeError: another member is missing.
+        :raises ValueError: a member has another type than it must have.
         """
-        description = SystemDescription.from_dict(fields["description"])
-        disposal = cls(**{**fields, "description": description}, uri=uri)
+        known, unrecognized = _split(members, cls)
+        known["description"] = SystemDescription.from_dict(members["description"])
+        known["provenance"] = Provenance.from_dict(members["provenance"])
+        known["counts"] = _read_counts(members["counts"])
+        disposal = cls(**known, unrecognized=unrecognized, uri=uri)
         if not disposal._well_formed():
-            raise ValueError("a field of a disposal has a wrong type")
+            raise ValueError("a member of a disposal has a wrong type")
         return disposal
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the members as JSON has them, without what is empty."""
+        members = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        del members["unrecognized"], members["uri"]
+        members |= {"description": self.description.to_dict(), "provenance": self.provenance.to_dict()}
+        members["counts"] = dict(self.counts)
+        return {**self.unrecognized, **{name: value for name, value in members.items() if value is not None}}
 
     def _well_formed(self) -> bool:
         texts = [self.system, self.manifest, self.digest, self.outcomes, self.started_at, self.ended_at]
@@ -192,13 +252,7 @@ class Disposal:
             and isinstance(self.approval_required, bool)
             and isinstance(self.dry_run, bool)
             and isinstance(self.stopped, str | None)
-            and isinstance(self.made, dict)
-            and all(isinstance(self.made.get(name), str) for name in ("dag_id", "run_id", "task_id"))
-            and all(type(self.made.get(name)) is int for name in ("map_index", "try_number"))
             and isinstance(self.options, dict)
-            and isinstance(self.counts, dict)
-            and set(self.counts) == set(OutcomeKind)
-            and all(type(number) is int and number >= 0 for number in self.counts.values())
         )
 
     def each_outcome(self, store: Store) -> Iterator[Outcome]:
@@ -206,32 +260,36 @@ class Disposal:
 
         :raises EvidenceError: they are missing, changed, or do not add up to the counts; said at the end at the latest.
         """
-        found = dict.fromkeys(self.counts, 0)
-        digest = hashlib.sha256()
-        with store.open(store.name(self.outcomes)) as file:
-            for line in file:
-                digest.update(line)
-                try:
-                    outcome = Outcome.from_dict(json.loads(line))
-                except (ValueError, TypeError, KeyError, AttributeError):
-                    raise EvidenceError(f"The outcomes at {self.outcomes} were changed, or are none.") from None
-                found[str(outcome.kind)] += 1
-                yield outcome
-        if not self.outcomes.endswith(f"/{digest.hexdigest()}.jsonl"):
-            raise EvidenceError(f"The outcomes at {self.outcomes} were changed: their bytes do not match their name.")
-        if found != dict(self.counts):
+        found: Counter[str] = Counter()
+        for outcome in reader.outcomes(store, store.name(self.outcomes)):
+            found[outcome.kind] += 1
+            yield outcome
+        if found != Counter(self.counts):
             raise EvidenceError(f"The outcomes at {self.outcomes} do not add up to the counts of {self.uri}.")
 
 
-def task_folder(file: str) -> str:
-    """Return the task's folder, in which the summary of one of its tries lies."""
-    return file.rsplit("/", 2)[0]
+def _split(
+    members: Mapping[str, Any], cls: type[Disposal | Provenance | SystemDescription]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the members of a file into those that a class knows and the others."""
+    names = cls.__dataclass_fields__.keys() - {"unrecognized", "uri"}
+    known = {name: value for name, value in members.items() if name in names}
+    return known, {name: value for name, value in members.items() if name not in names}
+
+
+def _read_counts(counts: Mapping[str, int]) -> Counter[str]:
+    """Read numbers of records by outcome: as a file names them, and 0 for every other outcome."""
+    if not isinstance(counts, dict) or any(type(number) is not int or number < 0 for number in counts.values()):
+        raise ValueError("counts must be whole numbers from 0")
+    for kind in counts:
+        known_kind(kind)
+    return Counter(counts)
 
 
 def write_outcomes(
-    store: Store, manifest: Manifest, outcomes: Sequence[Outcome], folder: str
+    store: Store, manifest: Manifest, outcomes: Sequence[Outcome], folder: TaskFolder
 ) -> tuple[str, dict[str, int]]:
-    """Write the outcomes of a list below a folder, under their digest.
+    """Write the outcomes of a list into the folder of their task instance, under their digest.
 
     :return: URI and counts.
     :raises EvidenceError: they are not exactly one for each record, in the list's order.
@@ -239,5 +297,6 @@ def write_outcomes(
     for outcome, line in zip_longest(outcomes, manifest.lines()):
         if outcome is None or line is None or outcome.key != key_of(line):
             raise EvidenceError(f"{len(outcomes)} outcomes for {manifest.count} records: they must add up, in order.")
-    uri, _, _ = store.write_lines(f"{folder}/outcomes", (canonical(outcome.fields()) + b"\n" for outcome in outcomes))
+    lines = (canonical(outcome.to_dict()) + b"\n" for outcome in outcomes)
+    uri, _, _ = store.write_lines(folder.outcomes, formats.OUTCOMES.line, lines)
     return uri, counts(outcomes)

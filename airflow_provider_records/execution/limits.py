@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_provider_records.evidence.canonical import LARGEST_NUMBER
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.exceptions import ConfigurationError, TooManyRecordsError
 
@@ -22,8 +23,10 @@ class Limits:
     max_failure_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_records, bool) or not isinstance(self.max_records, int) or self.max_records < 1:
-            raise ConfigurationError(f"max_records must be a whole number of at least 1, not {self.max_records!r}.")
+        number = self.max_records
+        # A larger one could not be written into the evidence when everything is done.
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= LARGEST_NUMBER:
+            raise ConfigurationError(f"max_records must be a whole number from 1 to {LARGEST_NUMBER}, not {number!r}.")
         rate = self.max_failure_rate
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
             raise ConfigurationError(f"max_failure_rate must be a number from 0 to 1, not {rate!r}.")

@@ -93,12 +93,12 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 return manifest_reference(manifest, approvals, len(authorization.withheld))
             self.assigned_users = self._eligible(context, authorization.own_approvals)
             _refuse_old_page(context, manifest.digest)
-            facts = provenance(context)
+            origin = provenance(context)
             self.subject = approval_request.subject(manifest, self.task_id)
             self.body = approval_request.body(
                 manifest,
                 authorization.own_originals,
-                list_url(manifest.digest, facts["dag_id"], facts["run_id"]),
+                list_url(manifest.digest, origin.dag_id, origin.run_id),
             )
             self.params = _form(manifest.digest)
         return super().execute(context)
@@ -254,14 +254,14 @@ class Answer:
 
 def _source(context: Context) -> dict[str, Any]:
     """Return which task instance asked."""
-    facts = provenance(context)
+    origin = provenance(context)
     return {
         "kind": "airflow",
-        "dag": facts["dag_id"],
-        "run": facts["run_id"],
-        "task": facts["task_id"],
-        "map_index": facts["map_index"],
-        "try": facts["try_number"],
+        "dag": origin.dag_id,
+        "run": origin.run_id,
+        "task": origin.task_id,
+        "map_index": origin.map_index,
+        "try": origin.try_number,
     }
 
 

@@ -21,7 +21,7 @@ from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
 from airflow_provider_records.systems.base import RegisteredSystem
-from airflow_provider_records.task.context import disposal_folder, evidence_store, hard_stops, provenance
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
 from airflow_provider_records.task.lineage import lineage
 from airflow_provider_records.task.links import DisposalLink
 from airflow_provider_records.task.records import Selection, accepted_results, resolve
@@ -179,7 +179,7 @@ class DisposeOperator(RecordsOperator):
     def _carry_out(
         self, context: Context, selection: Selection, limits: Limits, min_approvals: int
     ) -> tuple[Disposal, StopState]:
-        facts = provenance(context)
+        origin = provenance(context)
         manifest, store = selection.manifest, selection.manifest.store
         started = now()
         stop_state = StopState()
@@ -198,10 +198,10 @@ class DisposeOperator(RecordsOperator):
                 hints: Any = context.get("task_state_store")
                 journal = Journal(
                     store,
-                    disposal_folder(facts),
+                    origin.folder,
                     authorization.journal_key,
-                    started=facts["run_started_at"],
-                    try_number=facts["try_number"],
+                    started=origin.run_started_at,
+                    try_number=origin.try_number,
                     call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
                     expected=str(hints.get(_JOURNAL) or "") if hints is not None else "",
                     about={
@@ -232,7 +232,7 @@ class DisposeOperator(RecordsOperator):
                 self.hook.may_send = runner.may_send
                 outcomes = runner.run(list(manifest))
                 stop_state = runner.stop_state
-        uri, counts = write_outcomes(store, manifest, outcomes, disposal_folder(facts))
+        uri, counts = write_outcomes(store, manifest, outcomes, origin.folder)
         if journal is not None:
             telemetry.rest(counts)
         disposal = Disposal(
@@ -248,13 +248,13 @@ class DisposeOperator(RecordsOperator):
             outcomes=uri,
             started_at=started,
             ended_at=now(),
-            made=facts,
+            provenance=origin,
             options=self.options() if manifest.count else {},
             stopped=stop_state.reason or None,
         )
         if journal is not None:
             journal.check_fence()  # one that was given up has nothing to report
-        return disposal.write(store, disposal_folder(facts)), stop_state
+        return disposal.write(store), stop_state
 
     def _authorize(self, selection: Selection, min_approvals: int) -> Authorization:
         try:

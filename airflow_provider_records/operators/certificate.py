@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records.evidence import signature
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.exceptions import (
     CertificateIncompleteError,
     ConfigurationError,
@@ -54,20 +54,20 @@ class DestructionCertificateOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the certificate; see the class."""
         with hard_stops():
-            store, facts = evidence_store(), provenance(context)
-            if facts["map_index"] >= 0:
+            store, origin = evidence_store(), provenance(context)
+            if origin.map_index >= 0:
                 raise ConfigurationError(
                     "A run has one certificate, and a mapped task would write several over each other. Name all "
                     "disposals of the run in disposals= of one task that is not mapped."
                 )
-            found = [_of_this_run(read_disposal(item, store), facts) for item in _references(self.disposals)]
+            found = [_of_this_run(read_disposal(item, store), origin) for item in _references(self.disposals)]
             if not found:
                 raise InvalidRecordsError(
                     "disposals= holds no disposal reference, so there is nothing to certify. Did the disposing tasks "
                     "run? An upstream failure, such as a rejected approval, leaves none."
                 )
             key = _signing_key()
-            written = issue.write(store, _distinct(found, store), facts, key)
+            written = issue.write(store, _distinct(found, store), origin, key)
         if key is None:
             self.log.warning("The certificate is not signed: [records] signing_key_file names no key.")
         reference = written.reference()
@@ -97,12 +97,13 @@ def _references(disposals: object) -> Iterator[object]:
         yield disposals
 
 
-def _of_this_run(disposal: Disposal, facts: Mapping[str, Any]) -> Disposal:
+def _of_this_run(disposal: Disposal, origin: Provenance) -> Disposal:
     """A certificate speaks about one DAG run; another run has its own."""
-    if (disposal.made["dag_id"], disposal.made["run_id"]) != (facts["dag_id"], facts["run_id"]):
+    theirs = disposal.provenance
+    if (theirs.dag_id, theirs.run_id) != (origin.dag_id, origin.run_id):
         raise EvidenceError(
-            f"{disposal.uri} is of the run {disposal.made['run_id']} of {disposal.made['dag_id']}; this certificate is "
-            f"of {facts['run_id']} of {facts['dag_id']}."
+            f"{disposal.uri} is of the run {theirs.run_id} of {theirs.dag_id}; this certificate is of "
+            f"{origin.run_id} of {origin.dag_id}."
         )
     return disposal
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from airflow_provider_records.evidence.manifest import FOLDER
+from airflow_provider_records.evidence import formats, reader
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError
@@ -43,7 +42,7 @@ class Lists:
 
         :param digest: 64 hex digits.
         """
-        return f"{FOLDER}/{digest}.jsonl"
+        return reader.manifest_name(digest)
 
     def page(self, digest: str, number: int) -> list[Record]:
         """Read one page.
@@ -58,8 +57,8 @@ class Lists:
             file.seek(index.starts[number - 1])
             lines = [line for _ in range(PAGE) if (line := file.readline())]
         try:
-            return [Record.from_item(json.loads(line)) for line in lines]
-        except (ValueError, TypeError):
+            return [Record.from_dict(json.loads(line)) for line in lines]
+        except (ValueError, TypeError, AttributeError):
             raise EvidenceError(f"{self.store.uri(self.name(digest))} is not a list of records.") from None
 
     def _read_index(self, digest: str) -> Index:
@@ -67,14 +66,4 @@ class Lists:
 
         :raises EvidenceError: it is missing or was changed.
         """
-        hashed, offset, count, starts = hashlib.sha256(), 0, 0, [0]
-        with self.store.open(self.name(digest)) as file:
-            for line in file:
-                hashed.update(line)
-                offset += len(line)
-                count += 1
-                if count % PAGE == 0:
-                    starts.append(offset)
-        if hashed.hexdigest() != digest:
-            raise EvidenceError(f"The list {self.store.uri(self.name(digest))} was changed: its digest does not fit.")
-        return Index(starts[:-1] if count and count % PAGE == 0 else starts, count)
+        return Index(*reader.page_offsets(self.store, self.name(digest), formats.MANIFEST, PAGE))

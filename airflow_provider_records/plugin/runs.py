@@ -6,7 +6,6 @@ cached. Only the list of a run's files is requested again.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import Counter
@@ -16,18 +15,16 @@ from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import unquote
 
-from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence import certificate, reader
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.journal import INTENTS, OUTCOMES, Segment, parse
-from airflow_provider_records.evidence.outcome import OutcomeKind
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.folders import DISPOSALS, TaskFolder, dag_folder, run_folder
+from airflow_provider_records.evidence.outcome import OutcomeKind, known_kind
+from airflow_provider_records.evidence.segment import OPEN, JournalState, file_name, parse
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 from airflow_provider_records.exceptions import EvidenceError, RecordsError
 from airflow_provider_records.reporting.verdict import RunStatus
 
-_ROOT = "disposals"
-_DESTROYED = canonical({"outcome": OutcomeKind.DESTROYED})[1:-1]
 _KEPT_JOURNALS = 32
 _LOG = logging.getLogger(__name__)
 _Params = ParamSpec("_Params")
@@ -186,24 +183,14 @@ class ReasonGroup:
 
 
 @dataclass
-class _JournalState:
+class _LiveState:
     """State of one journal; only segments that are not applied yet are read the next time."""
 
     applied: set[str] = field(default_factory=set)
-    outcomes: dict[str, OutcomeKind] = field(default_factory=dict)
-    in_flight: set[str] = field(default_factory=set)
+    journal: JournalState[OutcomeKind] = field(
+        default_factory=lambda: JournalState(lambda line: known_kind(line["outcome"]))
+    )
     lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def apply(self, segment: Segment) -> None:
-        self.applied.add(segment.name)
-        if segment.header["kind"] == INTENTS:
-            self.in_flight |= {line["key"] for line in segment.lines}
-        elif segment.header["kind"] == OUTCOMES:
-            for line in segment.lines:
-                key, kind = line["key"], OutcomeKind(line["outcome"])
-                self.in_flight.discard(key)
-                if kind.final or key not in self.outcomes or not self.outcomes[key].final:
-                    self.outcomes[key] = kind
 
 
 class RunReader:
@@ -221,24 +208,24 @@ class RunReader:
         self._approval = lru_cache(8192)(lambda uri: Approval.read(store, uri))
         self._header = lru_cache(1024)(self._read_header)
         self._groups = lru_cache(2048)(self._read_groups)
-        self._journal_state = lru_cache(_KEPT_JOURNALS)(lambda _: _JournalState())
+        self._journal_state = lru_cache(_KEPT_JOURNALS)(lambda _: _LiveState())
 
     def dags(self) -> dict[str, str]:
         """Return the DAGs that have disposal runs: folder name to DAG id, without DAGs whose id is not known."""
-        folders = self.store.children(_ROOT)
-        found = {name: self.try_read(name, "", self._original_id, _ROOT, name, "dag_id")[0] for name in folders}
+        folders = self.store.children(DISPOSALS)
+        found = {name: self.try_read(name, "", self._original_id, DISPOSALS, name, "dag_id")[0] for name in folders}
         return {name: text for name, text in found.items() if text}
 
     def runs(self, dag_id: str) -> list[str]:
         """Return the folder names of a DAG's disposal runs."""
-        return self.store.children(f"{_ROOT}/{safe_name(dag_id)}")
+        return self.store.children(dag_folder(dag_id))
 
     def run_id(self, dag_id: str, folder: str) -> str:
         """Return the run id that a folder is named after; empty if it is not known.
 
         :raises EvidenceError: only a summary can contain it, and no summary can be read.
         """
-        return self._original_id(f"{_ROOT}/{safe_name(dag_id)}", folder, "run_id")
+        return self._original_id(dag_folder(dag_id), folder, "run_id")
 
     def certified(self, dag_id: str) -> set[str]:
         """Return the folder names of a DAG's disposal runs that have a certificate."""
@@ -332,7 +319,7 @@ class RunReader:
             if not file.endswith("/disposal.json"):
                 continue
             try:
-                text = str(self._disposal(file).made[member])
+                text = str(getattr(self._disposal(file).provenance, member))
             except EvidenceError as error:
                 problem = error
                 continue
@@ -342,7 +329,7 @@ class RunReader:
         return ""
 
     def _tasks(self, dag_id: str, run_id: str, _version: str) -> list[TaskStatus]:
-        folder = f"{_ROOT}/{safe_name(dag_id)}/{safe_name(run_id)}"
+        folder = run_folder(dag_id, run_id)
         files: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
         for name in self.store.names(folder):
             task, index, *rest = [*name.removeprefix(f"{folder}/").split("/"), ""]
@@ -353,7 +340,7 @@ class RunReader:
                 segments.append(name)
         tasks: dict[str, list[InstanceStatus]] = {}
         for (task, index), (summaries, segments) in files.items():
-            instance = self._instance(f"{folder}/{task}/{index}", task, index, summaries, segments)
+            instance = self._instance(TaskFolder(f"{folder}/{task}/{index}"), task, index, summaries, segments)
             if instance.disposal or instance.progress:
                 tasks.setdefault(instance.task_id, []).append(instance)
         found = [
@@ -368,24 +355,24 @@ class RunReader:
         return sorted(found, key=lambda task: min((each.started_at for each in task.disposals), default="~"))
 
     def _instance(
-        self, folder: str, task: str, index: str, summaries: Sequence[str], segments: Sequence[str]
+        self, folder: TaskFolder, task: str, index: str, summaries: Sequence[str], segments: Sequence[str]
     ) -> InstanceStatus:
         newest = max((self._disposal(name) for name in summaries), key=_try_order, default=None)
         progress = None
         sessions = sorted({name.split("/")[-2] for name in segments}, reverse=True)
         if sessions and not _is_summarized(sessions, summaries):
             opened = next(
-                filter(None, (self._session_header(f"{folder}/journal/{session}") for session in sessions)), None
+                filter(None, (self._session_header(f"{folder.journal}/{session}") for session in sessions)), None
             )
             if opened and (newest is None or (opened["started"], opened["try"]) > _try_order(newest)[:2]):
-                progress = self._progress(f"{folder}/journal", segments, opened)
-        task_id = str(newest.made.get("task_id", "")) if newest else unquote(task)
+                progress = self._progress(folder.journal, segments, opened)
+        task_id = newest.provenance.task_id if newest else unquote(task)
         return InstanceStatus(task_id, int(index) if index.lstrip("-").isdigit() else -1, newest, progress)
 
     def _session_header(self, session: str) -> Mapping[str, Any]:
         """Return the header of a session's first segment; empty if that segment is missing or incomplete."""
         try:
-            return self._header(f"{session}/000000-open.jsonl")
+            return self._header(f"{session}/{file_name(0, OPEN)}")
         except LookupError:
             return {}
 
@@ -395,36 +382,25 @@ class RunReader:
         return segment.header
 
     def _progress(self, journal: str, segments: Iterable[str], opened: Mapping[str, Any]) -> Progress:
-        state: _JournalState = self._journal_state(journal)
+        state: _LiveState = self._journal_state(journal)
         with state.lock:
             for name in sorted(set(segments) - state.applied):
                 if (segment := parse(name, self.store.read(name))) is not None:
-                    state.apply(segment)
-            counts = Counter(state.outcomes.values())
+                    state.journal.add(segment)
+                    state.applied.add(name)
+            counts = Counter(state.journal.outcomes.values())
             system = str(opened.get("system", ""))
             return Progress(
                 system,
                 SystemDescription.from_dict(opened.get("description") or {"title": system}),
                 {str(kind): counts[kind] for kind in OutcomeKind},
-                len(state.in_flight),
+                len(state.journal.in_doubt),
                 int(opened.get("records", 0)),
             )
 
     def _read_groups(self, name: str) -> Counter[tuple[OutcomeKind, str]]:
-        found: Counter[tuple[OutcomeKind, str]] = Counter()
-        with self.store.open(name) as file:
-            for line in file:
-                # A JSON string contains no unescaped quote, so this finds destroyed records without parsing the line.
-                if _DESTROYED in line:
-                    continue
-                try:
-                    fields = json.loads(line)
-                    found[OutcomeKind(fields["outcome"]), str(fields.get("reason", ""))] += 1
-                except (ValueError, TypeError, KeyError, AttributeError):
-                    raise EvidenceError(
-                        f"The outcomes at {name} were changed, or are not a file of outcomes."
-                    ) from None
-        return found
+        outcomes = reader.outcomes(self.store, name, without=OutcomeKind.DESTROYED)
+        return Counter((outcome.kind, outcome.reason or "") for outcome in outcomes)
 
 
 def add_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -453,4 +429,4 @@ def _is_summarized(sessions: Sequence[str], summaries: Sequence[str]) -> bool:
 
 def _try_order(disposal: Disposal) -> tuple[str, int, str]:
     """Return the sort key of a task instance's summaries; a run that is recreated under its id restarts at try 1."""
-    return str(disposal.made.get("run_started_at", "")), int(disposal.made.get("try_number", 0)), disposal.ended_at
+    return disposal.provenance.run_started_at, disposal.provenance.try_number, disposal.ended_at

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from airflow_provider_records.evidence import reader
 from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
-from airflow_provider_records.evidence.record import Record, canonical
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.reporting import wording
@@ -69,10 +69,10 @@ def environment(templates: Path) -> Environment:
 
 def _demanded(document: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Return how many approvers each task demanded; the parts of a mapped one once."""
-    records = [entry["record"] for entry in document["disposals"]]
+    records = [entry["disposal"] for entry in document["disposals"]]
     return list(
         {
-            (record["made"]["task_id"], record["options"]["min_approvals"]): None
+            (record["provenance"]["task_id"], record["options"]["min_approvals"]): None
             for record in records
             if record["approval_required"] and "min_approvals" in record["options"]
         }
@@ -81,20 +81,12 @@ def _demanded(document: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 def _rows(store: Store, disposal: Disposal, kind: OutcomeKind) -> Iterator[tuple[int, Record, Outcome]]:
     """Read the records with one outcome, each with its place on the list."""
-    # An unescaped quote cannot lie within a JSON text, so this tells the lines apart before they are parsed.
-    wanted = canonical({"outcome": kind})[1:-1]
-    with store.open(store.name(disposal.manifest)) as records, store.open(store.name(disposal.outcomes)) as outcomes:
-        for place, (record, outcome) in enumerate(zip(records, outcomes, strict=True), 1):
-            if wanted in outcome:
-                yield place, Record(**json.loads(record)), Outcome.from_dict(json.loads(outcome))
+    return reader.rows(store, store.name(disposal.manifest), store.name(disposal.outcomes), kind)
 
 
 def _withheld_records(store: Store, approval: Mapping[str, Any]) -> Iterator[tuple[int, Record]]:
     """Read the records that a reviewer withheld, each with its place on the list that was shown."""
-    with store.open(f"manifests/{approval['shown'].removeprefix('sha256:')}.jsonl") as lines:
-        for place, line in enumerate(lines, 1):
-            if (fields := json.loads(line))["key"] in approval["withheld"]:
-                yield place, Record(**fields)
+    return reader.records(store, reader.manifest_name(approval["shown"]), approval["withheld"].keys())
 
 
 def _visible(value: object) -> object:

@@ -10,19 +10,20 @@ name too, beside parts of the newer one; verification tells that state from tamp
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from airflow_provider_records.evidence import audit, reader, signature
 from airflow_provider_records.evidence import certificate as documents
+from airflow_provider_records.evidence import reader, signature
+from airflow_provider_records.evidence.audit import AuditResult, audit
 from airflow_provider_records.evidence.certificate import Certificate, ListedFile, Run, Superseded
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError
 from airflow_provider_records.reporting import wording
 from airflow_provider_records.reporting.verdict import RunStatus
@@ -64,7 +65,7 @@ class IssuedCertificate:
 def write(
     store: Store,
     disposals: Sequence[Disposal],
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
     key: Ed25519PrivateKey | None = None,
 ) -> IssuedCertificate:
     """Read all the evidence again and write the certificate of a DAG run, with its page.
@@ -73,7 +74,7 @@ def write(
 
     :param store: the evidence store.
     :param disposals: all of this run.
-    :param provenance: who writes it: DAG, run, task, try, versions.
+    :param provenance: who writes it.
     :param key: signs certificate and page; None: they get checksums.
     :raises ConfigurationError: another task has written the run's certificate; it stays as it is.
     :raises EvidenceError: a file is missing, was changed or does not fit the others; no certificate is written.
@@ -84,9 +85,9 @@ def write(
         certificate_page,  # needs Jinja, without which a certificate can be verified
     )
 
-    name = documents.file_name(provenance["dag_id"], provenance["run_id"])
+    name = documents.file_name(provenance.dag_id, provenance.run_id)
     _check_alone(store, name, provenance)
-    found = audit.take(reader.Evidence(store, store.root), {store.name(each.uri): each for each in disposals})
+    found = audit(reader.EvidenceReader(store, store.root), {store.name(each.uri): each for each in disposals})
     certificate = _compose(
         store,
         disposals,
@@ -102,8 +103,8 @@ def write(
 def _compose(
     store: Store,
     disposals: Sequence[Disposal],
-    provenance: Mapping[str, Any],
-    found: audit.Account,
+    provenance: Provenance,
+    found: AuditResult,
     *,
     key: VerificationKey | None,
     older: Superseded | None,
@@ -117,9 +118,9 @@ def _compose(
         written_at=now(),
         store=store.root,
         run=Run(
-            dag_id=provenance["dag_id"],
-            run_id=provenance["run_id"],
-            started_at=provenance["run_started_at"],
+            dag_id=provenance.dag_id,
+            run_id=provenance.run_id,
+            started_at=provenance.run_started_at,
             disposals_started_at=min(disposal.started_at for disposal in disposals),
             disposals_ended_at=max(disposal.ended_at for disposal in disposals),
         ),
@@ -147,16 +148,16 @@ def _publish(
     return uri
 
 
-def _check_alone(store: Store, name: str, provenance: Mapping[str, Any]) -> None:
+def _check_alone(store: Store, name: str, provenance: Provenance) -> None:
     """Refuse to supersede what is no older version: another task's certificate covers other disposals."""
     if not store.exists(name):
         return
     try:
         writer = documents.parse(store.read(name)).provenance
-        other = (writer["task_id"], writer["map_index"])
-    except (EvidenceError, KeyError):
+        other = (writer.task_id, writer.map_index)
+    except EvidenceError:
         return
-    if other != (provenance["task_id"], provenance["map_index"]):
+    if other != (provenance.task_id, provenance.map_index):
         raise ConfigurationError(
             f"{store.uri(name)} was written by task {other[0]!r}, map index {other[1]}, not by this one. A run has one "
             "certificate: name all of its disposals in disposals= of one task that is not mapped. If that task was "

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from airflow_provider_records.evidence import audit, reader
+from airflow_provider_records.evidence import reader
 from airflow_provider_records.evidence.certificate import Certificate
-from airflow_provider_records.evidence.journal import OPEN, Segment, load
+from airflow_provider_records.evidence.folders import TaskFolder
+from airflow_provider_records.evidence.segment import OPEN, Segment, load
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal, task_folder
+from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import EvidenceError
 
 
@@ -28,10 +29,10 @@ def later_tries(store: Store, certificate: Certificate) -> Iterator[str]:
 
 
 def _added(store: Store, certificate: Certificate, entry: Mapping[str, Any], listed: Set[str]) -> Iterator[str]:
-    folder = task_folder(entry["file"])
-    if not (added := [each for each in store.names(folder) if each not in listed]):
+    folder = TaskFolder.containing(entry["file"])
+    if not (added := [each for each in store.names(folder.path) if each not in listed]):
         return
-    segments = load(store, f"{folder}/journal")
+    segments = load(store, folder.journal)
     chained = {segment.name for segment in segments}
     _check_later_sessions(segments, entry, listed)
     tries = {(each.header["started"], each.header["try"]) for each in segments}
@@ -40,22 +41,22 @@ def _added(store: Store, certificate: Certificate, entry: Mapping[str, Any], lis
     accounted = {
         name
         for each in summaries
-        if each.idle or (each.made["run_started_at"], each.made["try_number"]) in tries
+        if each.idle or (each.provenance.run_started_at, each.provenance.try_number) in tries
         for name in (store.name(each.uri), each.outcomes.removeprefix(f"{certificate.store}/"))
     }
     later = bool(chained - listed)
     for each in added:
-        hashed = f"{folder}/outcomes/{reader.fingerprint(store, each)['sha256']}.jsonl"
+        hashed = f"{folder.outcomes}/{reader.fingerprint(store, each)['sha256']}.jsonl"
         # A try that ended early left outcomes without a summary.
         if each in chained or each in accounted or (later and each == hashed):
             continue
-        if each.startswith(f"{folder}/journal/") and each.count("/") == folder.count("/") + 3:
+        if folder.is_journal(each) and each.count("/") == folder.path.count("/") + 3:
             yield f"{each} is cut off: a later try ended while it wrote."
             continue
         raise EvidenceError(f"{each} is not in the certificate, and no later try accounts for it.")
     yield (
-        f"{len(added)} files were added to {folder} after the certificate was written, by later tries; it does not "
-        "cover them."
+        f"{len(added)} files were added to {folder.path} after the certificate was written, by later tries; it does "
+        "not cover them."
     )
 
 
@@ -72,11 +73,12 @@ def _check_later_sessions(segments: Sequence[Segment], entry: Mapping[str, Any],
 
 def _later_tasks(store: Store, certificate: Certificate, listed: Set[str]) -> Iterator[str]:
     """Name the task instances that wrote a journal after the certificate and have no disposal on it."""
-    given = {task_folder(entry["file"]) for entry in certificate.disposals}
-    for run in {folder.rsplit("/", 2)[0] for folder in given}:
-        added = {audit.journal_of(run, each) for each in store.names(run) if each not in listed}
-        for folder in sorted(added - given - {""}):
+    given = {TaskFolder.containing(entry["file"]) for entry in certificate.disposals}
+    for run in {folder.run for folder in given}:
+        files = [each for each in store.names(run) if each not in listed]
+        added = {folder for each in files if (folder := TaskFolder.containing(each)).is_journal(each)}
+        for path in sorted(folder.path for folder in added - given):
             yield (
-                f"{folder} has a journal that the certificate does not name: it was written later, or the certificate "
+                f"{path} has a journal that the certificate does not name: it was written later, or the certificate "
                 "was made without it. The certificate does not cover it."
             )

@@ -48,7 +48,7 @@ class RunStatus:
         """
         try:
             return cls(
-                tuple(Disposal.from_dict(entry["record"]) for entry in document.disposals),
+                tuple(Disposal.from_dict(entry["disposal"]) for entry in document.disposals),
                 tuple(wording.gaps(document.to_dict())),
                 sum(len(approval.get("withheld", {})) for approval in document.approvals),
             )

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from airflow_provider_records.evidence import audit, reader, signature
 from airflow_provider_records.evidence import certificate as documents
+from airflow_provider_records.evidence import reader, signature
+from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.signature import VerificationKey
-from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.store import Store, is_inside
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import (
     CertificateUnfinishedError,
@@ -227,8 +228,8 @@ class Verifier:
                 f"it was found at {self._name}."
             )
         for entry in certificate.disposals:
-            made = entry["record"]["made"]
-            if (made["dag_id"], made["run_id"]) != (run.dag_id, run.run_id):
+            origin = entry["disposal"]["provenance"]
+            if (origin["dag_id"], origin["run_id"]) != (run.dag_id, run.run_id):
                 raise EvidenceError(f"{entry['file']} belongs to another run than the certificate.")
         if older := certificate.supersedes:
             self._report.notes.append(
@@ -246,7 +247,7 @@ class Verifier:
     def _verify_files(self, certificate: Certificate) -> None:
         listed: set[str] = set()
         for stated in certificate.files:
-            if stated.name in listed or not reader.inside(stated.name):
+            if stated.name in listed or not is_inside(stated.name):
                 raise EvidenceError(
                     f"The certificate lists {stated.name} twice, or it lies outside of the evidence folder."
                 )
@@ -267,11 +268,11 @@ class Verifier:
     def _verify_contents(self, certificate: Certificate) -> None:
         """Sum up the files again and hold that against what the certificate says."""
         listed, document = {each.name for each in certificate.files}, certificate.to_dict()
-        evidence = reader.Evidence(self._store, certificate.store, frozenset(listed))
+        evidence = reader.EvidenceReader(self._store, certificate.store, frozenset(listed))
         disposals = {
             entry["file"]: Disposal.read(self._store, self._store.uri(entry["file"])) for entry in certificate.disposals
         }
-        found = audit.take(evidence, disposals)
+        found = audit(evidence, disposals)
         expected = {*found.names, *([certificate.supersedes.file] if certificate.supersedes else [])}
         if odd := sorted(listed ^ expected):
             raise EvidenceError(f"The certificate's list of files does not fit what it rests on: {odd[0]}.")
@@ -296,7 +297,7 @@ def _contents(certificate: Certificate) -> Iterator[str]:
     if text := wording.withheld(RunStatus.from_document(certificate).withheld):
         yield f"{text}; none of them is on an approved list"
     for entry in certificate.disposals:
-        record = entry["record"]
+        record = entry["disposal"]
         counts = record["counts"]
         parts = [f"{counts[result]:,} {wording.RESULTS[result]}" for result in OutcomeKind if counts[result]]
         yield (

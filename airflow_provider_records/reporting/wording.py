@@ -91,8 +91,8 @@ def statements(disposals: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _about(entry: Mapping[str, Any]) -> Iterable[str]:
-    disposal = Disposal.from_dict(entry["record"])
-    system, counts, task = disposal.description.title, disposal.counts, disposal.made["task_id"]
+    disposal = Disposal.from_dict(entry["disposal"])
+    system, counts, task = disposal.description.title, disposal.counts, disposal.provenance.task_id
     if disposal.dry_run:
         yield f"Dry run: task {task} only looked at its records in {system}. Nothing was destroyed by it."
         return
@@ -104,9 +104,9 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
             "called destroyed."
         )
     yield from disposal.description.caveats
-    if entry["proofs"]["inferred"]:
+    if inferred := entry["proofs"].get("inferred"):
         yield (
-            f"{entry['proofs']['inferred']} outcomes in {system} (task {task}) are inferred: our own call went "
+            f"{inferred} outcomes in {system} (task {task}) are inferred: our own call went "
             "unanswered, and the record was found gone afterwards."
         )
     if lost := {session["missing_session"]: None for session in entry["journal"] if "missing_session" in session}:
@@ -134,16 +134,16 @@ def withheld(number: int) -> str:
 
 def gaps(document: Mapping[str, Any]) -> list[str]:
     """Return what belongs to the run and has no disposal on its certificate, one sentence each."""
-    titles = {each["record"]["system"]: each["record"]["description"]["title"] for each in document["disposals"]}
+    titles = {each["disposal"]["system"]: each["disposal"]["description"]["title"] for each in document["disposals"]}
     return [
         *(
             f"{each['task']} has a journal, and no disposal of it was given: its task ended before it could sum up, or "
             "disposals= does not name it"
-            for each in document["omitted"]
+            for each in document["missing_disposals"]
         ),
         *(
             f"{titles[each['system']]}: {each['count']:,} records of the approved list {each['digest']} "
             "have no disposal: the parts that hold them were not carried out, or disposals= does not name them"
-            for each in document["uncovered"]
+            for each in document["undisposed_records"]
         ),
     ]

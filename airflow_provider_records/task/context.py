@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import ObjectStoragePath, conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records import __version__
-from airflow_provider_records.evidence.store import Store, safe_name
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError, RecordsError
 
 if TYPE_CHECKING:
@@ -50,34 +51,25 @@ def hard_stops() -> Iterator[None]:
         raise AirflowFailException(str(error)) from error
 
 
-def provenance(context: Context) -> dict[str, Any]:
+def provenance(context: Context) -> Provenance:
     """Return which task instance does the work, for the evidence: DAG, run, task, map index, try, versions."""
     ti, dag_run = context["ti"], context["dag_run"]
-    return {
-        "dag_id": ti.dag_id,
-        "run_id": ti.run_id,
-        "task_id": ti.task_id,
-        "map_index": ti.map_index if ti.map_index is not None else -1,
-        "try_number": ti.try_number,
-        "dag_version_id": str(getattr(ti, "dag_version_id", "") or ""),
-        "run_started_at": dag_run.start_date.isoformat() if dag_run.start_date else "",
-        "hostname": platform.node(),
-        "provider_version": __version__,
-        "airflow_version": _airflow_version(),
-        "python_version": platform.python_version(),
-    }
+    return Provenance(
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        task_id=ti.task_id,
+        map_index=ti.map_index if ti.map_index is not None else -1,
+        try_number=ti.try_number,
+        run_started_at=dag_run.start_date.isoformat() if dag_run.start_date else "",
+        dag_version_id=str(getattr(ti, "dag_version_id", "") or ""),
+        hostname=platform.node(),
+        provider_version=__version__,
+        airflow_version=_airflow_version(),
+        python_version=platform.python_version(),
+    )
 
 
 def _airflow_version() -> str:
     from importlib.metadata import version
 
     return version("apache-airflow-core")
-
-
-def disposal_folder(provenance: Mapping[str, Any]) -> str:
-    """Return the folder of a task instance in the evidence store.
-
-    :param provenance: see :func:`provenance`.
-    """
-    names = [safe_name(str(provenance[name])) for name in ("dag_id", "run_id", "task_id", "map_index")]
-    return "/".join(["disposals", *names])

@@ -121,7 +121,7 @@ def test_killed_again_and_again(begin: Callable[..., Night], dag: str, tmp_path:
         storm.catch("destroy_records").kill()
         storm.end()
     storm.check()
-    tries = {task: made["made"]["try_number"] for task, (made,) in storm.night.disposals().items()}
+    tries = {task: made["provenance"]["try_number"] for task, (made,) in storm.night.disposals().items()}
     assert tries["delete"] >= (3 if storm.vendor == "enaio" else 2)
     assert tries["mark"] >= 2
 
@@ -149,7 +149,7 @@ def test_a_zombie_beside_its_retry(begin: Callable[..., Night], dag: str, frozen
             )  # fmt: skip
         storm.end()
     storm.check()
-    assert storm.night.disposals()["delete"][0]["made"]["try_number"] > 1
+    assert storm.night.disposals()["delete"][0]["provenance"]["try_number"] > 1
 
 
 @each_dag

@@ -10,12 +10,14 @@ from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import journal_key
+from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
-from airflow_provider_records.evidence.record import Record, canonical
-from airflow_provider_records.evidence.store import Store, safe_name
-from airflow_provider_records.evidence.summary import Disposal, SystemDescription, task_folder, write_outcomes
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal, Provenance, SystemDescription, write_outcomes
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Runner
@@ -99,41 +101,32 @@ def approve(store: Store, manifest: Manifest, *people: str, comment: str = "") -
     ]
 
 
-def facts(task: str, try_number: int = 1, *, run: str = RUN, map_index: int = -1) -> dict[str, Any]:
+def provenance(task: str, try_number: int = 1, *, run: str = RUN, map_index: int = -1, **more: Any) -> Provenance:
     """Return who carries out a task."""
-    return {
+    known = {
         "dag_id": DAG,
-        "run_id": run,
-        "task_id": task,
-        "map_index": map_index,
-        "try_number": try_number,
-        "dag_version_id": "0199f2c1-7d5e-7a53-9d0c-1f0c5f3b8a11",
         "run_started_at": STARTED,
+        "dag_version_id": "0199f2c1-7d5e-7a53-9d0c-1f0c5f3b8a11",
         "hostname": "worker-3",
         "provider_version": "0.1.0",
         "airflow_version": "3.3.2",
         "python_version": "3.11.2",
     }
-
-
-def folder(made: Mapping[str, Any]) -> str:
-    """Return the folder of a task instance."""
-    return "/".join(["disposals", *(safe_name(str(made[n])) for n in ("dag_id", "run_id", "task_id", "map_index"))])
+    return Provenance(run_id=run, task_id=task, map_index=map_index, try_number=try_number, **(known | more))
 
 
 def forge(store: Store, disposal: str, **change: Any) -> str:
-    """Replace a summary by one with other fields, under the name that its bytes then have; return its URI."""
-    fields = json.loads(store.read(store.name(disposal))) | change
-    content = canonical(fields) + b"\n"
-    own, try_folder = task_folder(store.name(disposal)), disposal.split("/")[-2]
+    """Replace a summary by one with other members, under the name that its bytes then have; return its URI."""
+    content = canonical(json.loads(store.read(store.name(disposal))) | change) + b"\n"
+    try_folder = disposal.split("/")[-2]
     Path(disposal.removeprefix("file://")).unlink(missing_ok=True)
     name = f"{try_folder.rpartition('-')[0]}-{hashlib.sha256(content).hexdigest()}"
-    return store.write(f"{own}/{name}/disposal.json", content)
+    return store.write(f"{TaskFolder.containing(store.name(disposal)).path}/{name}/disposal.json", content)
 
 
-def journal(store: Store, manifest: Manifest, made: Mapping[str, Any]) -> Journal:
+def journal(store: Store, manifest: Manifest, origin: Provenance) -> Journal:
     """Open the journal of a try."""
-    return Journal(store, folder(made), manifest.digest, started=STARTED, try_number=made["try_number"])
+    return Journal(store, origin.folder, manifest.digest, started=STARTED, try_number=origin.try_number)
 
 
 def describe(name: str, *, hard_delete: bool = True) -> SystemDescription:
@@ -153,13 +146,13 @@ def carry_out(
     system: Told | None = None,
     name: str = "enaio",
     description: SystemDescription | None = None,
-    made: Mapping[str, Any] | None = None,
+    by: Provenance | None = None,
     approved: Manifest | Sequence[Manifest] | None = None,
     dry_run: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> Disposal:
     """Carry out a list as ``DisposeOperator`` does."""
-    made = made or facts(f"delete_{name}")
+    by = by or provenance(f"delete_{name}")
     sources = [approved] if isinstance(approved, Manifest) else [manifest] if approved is None else approved
     digests = [source.digest for source in sources]
     system = system or Told()
@@ -167,11 +160,11 @@ def carry_out(
     if manifest.count and dry_run:
         outcomes = rehearse(system, list(manifest), concurrency=2)
     elif manifest.count:
-        opened = Journal(store, folder(made), journal_key(digests), started=STARTED, try_number=made["try_number"])
+        opened = Journal(store, by.folder, journal_key(digests), started=STARTED, try_number=by.try_number)
         runner = Runner(system, opened, Limits(10**7, 0.5), concurrency=8)
         outcomes = runner.run(list(manifest))
         stopped = runner.stop_state.reason or None
-    uri, counts = write_outcomes(store, manifest, outcomes, folder(made))
+    uri, counts = write_outcomes(store, manifest, outcomes, by.folder)
     times = sorted(outcome.time for outcome in outcomes if outcome.time) or ["2026-11-22T08:00:00.000Z"]
     return Disposal(
         system=name,
@@ -186,7 +179,7 @@ def carry_out(
         outcomes=uri,
         started_at=times[0],
         ended_at=times[-1],
-        made=made,
+        provenance=by,
         options={
             "conn_id": f"{name}_default",
             "min_approvals": 1,
@@ -195,4 +188,4 @@ def carry_out(
             **(options or {}),
         },
         stopped=stopped,
-    ).write(store, folder(made))
+    ).write(store)

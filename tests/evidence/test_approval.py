@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError
 

@@ -10,11 +10,12 @@ from unittest.mock import Mock
 
 import pytest
 
-from airflow_provider_records.evidence import audit, withheld
+from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.authorization import for_part, journal_key
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.reader import Evidence
+from airflow_provider_records.evidence.reader import EvidenceReader
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ApprovalError, EvidenceError, RecordsError
 from airflow_provider_records.task.records import Selection
@@ -117,7 +118,7 @@ def from_files(store: Store, asked: Asked) -> None:
         options={"min_approvals": asked.min_approvals},
     )
     done = replace(done, approval_required=asked.approval_required)
-    audit.take(Evidence(store, store.root), {store.name(done.uri): done})
+    audit(EvidenceReader(store, store.root), {store.name(done.uri): done})
 
 
 BOTH = pytest.mark.parametrize("ask", [gate, from_files], ids=["gate", "audit"])
@@ -454,7 +455,7 @@ def test_the_audit_states_what_was_withheld(store: Store) -> None:
     desk = Desk(store)
     left, approval = desk.withhold("b")
     done = evidence_factory.carry_out(store, left, [approval])
-    found = audit.take(Evidence(store, store.root), {store.name(done.uri): done})
+    found = audit(EvidenceReader(store, store.root), {store.name(done.uri): done})
     (stated,) = found.facts["approvals"]
     assert stated["withheld"] == {"b": "court hold"}
     assert {each["digest"] for each in found.facts["manifests"]} == {desk.whole.digest, left.digest}
@@ -504,8 +505,8 @@ def test_an_approval_that_many_parts_share_is_verified_once(store: Store, monkey
     disposals = {}
     for place, key in enumerate("acde"):
         part = desk.list(key)
-        made = evidence_factory.facts("delete", map_index=place)
-        done = evidence_factory.carry_out(store, part, [desk.part(part, approval)], made=made)
+        origin = evidence_factory.provenance("delete", map_index=place)
+        done = evidence_factory.carry_out(store, part, [desk.part(part, approval)], by=origin)
         disposals[store.name(done.uri)] = done
-    audit.take(Evidence(store, store.root), disposals)
+    audit(EvidenceReader(store, store.root), disposals)
     assert check.call_count == 1

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.manifest import Manifest, _Digests, key_of
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
@@ -25,6 +26,7 @@ def store(tmp_path: Path) -> Store:
 
 def planted(store: Store, content: bytes) -> str:
     """Put a list into the store by hand; return its digest."""
+    content = formats.MANIFEST.line + content
     value = hashlib.sha256(content).hexdigest()
     store.write(f"manifests/{value}.jsonl", content)
     return f"sha256:{value}"
@@ -165,7 +167,7 @@ def test_what_is_written_is_read_back(items: list[object]) -> None:
     opened = Manifest.open(store, manifest.digest, manifest.uri)
     assert [record.key for record in opened] == expected
     assert opened.count == len(expected)
-    assert [json.loads(line)["key"] for line in store.read(store.name(manifest.uri)).split(b"\n")[:-1]] == expected
+    assert [json.loads(line)["key"] for line in store.read(store.name(manifest.uri)).split(b"\n")[1:-1]] == expected
 
 
 def test_digests_are_told_apart_also_where_two_neighbours_look_like_one() -> None:

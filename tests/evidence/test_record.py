@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_records.evidence.record import Record, canonical
+from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import InvalidRecordsError
 
 SURROGATE = "\ud800"
@@ -102,6 +103,8 @@ def test_a_text_must_be_text(name: str, value: object) -> None:
         {"a": {1: "b"}},
         {"a": DEEP},
         {"a": 10**5000},
+        {"a": 2**53},
+        {"a": 1e300},
     ],
     ids=lambda value: str(type(value)),
 )

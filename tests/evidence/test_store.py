@@ -63,12 +63,12 @@ def test_nothing_is_there_before_it_is_written(store: Store) -> None:
 
 def test_lines_lie_under_the_digest_of_their_bytes(store: Store) -> None:
     lines = [b'{"key":"1"}\n', '{"key":"ü"}\n'.encode()]
-    uri, digest, count = store.write_lines("manifests", iter(lines))
-    value = hashlib.sha256(b"".join(lines)).hexdigest()
+    uri, digest, count = store.write_lines("manifests", b"first\n", iter(lines))
+    value = hashlib.sha256(b"first\n" + b"".join(lines)).hexdigest()
     assert (digest, count) == (f"sha256:{value}", 2)
     assert store.name(uri) == f"manifests/{value}.jsonl"
-    assert store.read(store.name(uri)) == b"".join(lines)
-    assert store.write_lines("manifests", lines) == (uri, digest, count)
+    assert store.read(store.name(uri)) == b"first\n" + b"".join(lines)
+    assert store.write_lines("manifests", b"first\n", lines) == (uri, digest, count)
     assert store.names("manifests") == [store.name(uri)]
 
 
@@ -78,7 +78,7 @@ def test_lines_that_cannot_all_be_made_leave_nothing(store: Store) -> None:
         raise ValueError("on command")
 
     with pytest.raises(ValueError, match="on command"):
-        store.write_lines("manifests", lines())
+        store.write_lines("manifests", b"first\n", lines())
     assert store.names("manifests") == []
 
 
@@ -214,7 +214,7 @@ STEPS: dict[str, Callable[[Store], object]] = {
     "pipe_file": lambda store: store.write("a", b"1"),
     "rm_file": lambda store: store.remove("a"),
     "put_file": lambda store: store.write_pieces("a", [b"1"], len),
-    "exists": lambda store: (store.exists("a"), store.write_lines("manifests", [b"1\n"])),
+    "exists": lambda store: (store.exists("a"), store.write_lines("manifests", b"first\n", [b"1\n"])),
     "_open": lambda store: store.read("a"),
     "find": lambda store: store.names("manifests"),
     "ls": lambda store: store.children("manifests"),
@@ -289,7 +289,7 @@ def test_a_full_temporary_folder_is_named(store: Store, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
     with pytest.raises(StoreUnavailableError, match="manifests cannot be drafted in the temporary folder: No space"):
-        store.write_lines("manifests", [b"1\n"])
+        store.write_lines("manifests", b"first\n", [b"1\n"])
 
 
 @given(st.text(), st.text())

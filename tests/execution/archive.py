@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
@@ -16,7 +17,7 @@ from airflow_provider_records.execution.runner import Runner
 from tests.evidence.failing_store import Killed
 
 DIGEST = "sha256:" + "1" * 64
-FOLDER = "disposals/night/run/delete/-1"
+FOLDER = TaskFolder.of("night", "run", "delete", -1)
 STARTED = "2026-11-22T02:00:00+00:00"
 
 LOST = ("lost_before", "lost_after", "error_before", "error_after", "open_before", "open_after", "bug_after")

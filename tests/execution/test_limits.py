@@ -6,7 +6,7 @@ from airflow_provider_records.exceptions import ConfigurationError, TooManyRecor
 from airflow_provider_records.execution.limits import Limits
 
 
-@pytest.mark.parametrize("number", [0, -1, True, 1.0, "10", None, float("inf")])
+@pytest.mark.parametrize("number", [2**53, 0, -1, True, 1.0, "10", None, float("inf")])
 def test_a_wrong_max_records_is_refused(number: object) -> None:
     with pytest.raises(ConfigurationError, match="max_records"):
         Limits(max_records=number)  # type: ignore[arg-type]

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from airflow_provider_records.evidence.journal import Journal, load
+from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, counts
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.segment import load
 from airflow_provider_records.evidence.store import FileSystem, Store
 from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
@@ -90,7 +91,7 @@ def test_two_chunks_at_most_are_intended_without_an_outcome(slow: bool, monkeypa
     all_sent = threading.Event()
 
     def count(key: str) -> None:
-        lines = Counter(each.header["kind"] for each in load(store, f"{FOLDER}/journal") for _ in each.lines)
+        lines = Counter(each.header["kind"] for each in load(store, f"{FOLDER.path}/journal") for _ in each.lines)
         ahead.append(lines["intents"] - lines["outcomes"])
         if len(archive.sent) == 60:
             all_sent.set()

@@ -24,9 +24,9 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from structlog.testing import capture_logs
 
 from airflow_provider_records.demo import connection_variables
-from airflow_provider_records.evidence.audit import take
+from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
-from airflow_provider_records.evidence.reader import Evidence
+from airflow_provider_records.evidence.reader import EvidenceReader
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import DisposalIncompleteError, RecordsError
@@ -292,11 +292,11 @@ class Trial:
         for name in self.store.names("disposals"):
             if name.endswith("/disposal.json"):
                 disposal = Disposal.read(self.store, self.store.uri(name))
-                if disposal.made["try_number"] == self.tries:
+                if disposal.provenance.try_number == self.tries:
                     outcomes = list(disposal.each_outcome(self.store))
                     assert [outcome.key for outcome in outcomes] == self.keys
                     assert sum(disposal.counts.values()) == len(self.keys)
-                    take(Evidence(self.store, self.store.root), {name: disposal})
+                    audit(EvidenceReader(self.store, self.store.root), {name: disposal})
         for outcome in outcomes:
             assert len(outcome.reason or "") < LONGEST_TEXT
             if outcome.kind.gone:

@@ -23,11 +23,11 @@ from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.client.transport import Transport
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.evidence import journal as journal_module
-from airflow_provider_records.evidence.audit import take
+from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
-from airflow_provider_records.evidence.reader import Evidence
+from airflow_provider_records.evidence.reader import EvidenceReader
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
@@ -295,7 +295,7 @@ class Scene:
     def check_evidence(self) -> list[dict[str, Any]]:
         """All files of the evidence fit together, as a certificate demands; return the journal's sessions."""
         store, disposal = self.manifest.store, self.disposal()
-        account = take(Evidence(store, store.root), {store.name(disposal.uri): disposal})
+        account = audit(EvidenceReader(store, store.root), {store.name(disposal.uri): disposal})
         sessions: list[dict[str, Any]] = account.facts["disposals"][0]["journal"]
         return sessions
 
@@ -381,7 +381,7 @@ def scene(vendor: str, folder: Any, *, blind: int = 0, timeout: float = 5.0, **o
     records = [record for record, _ in listed]
     if vendor == "unifier":
         records[:blind] = [Record(record.key, record.target_id) for record in records[:blind]]
-    manifest = Manifest.write(Store(str(folder)), (record.fields() for record in records))
+    manifest = Manifest.write(Store(str(folder)), (record.to_dict() for record in records))
     with Server(stage) as server:
         known = connections(stage, server.url)
         for connection in known.values():

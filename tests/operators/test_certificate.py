@@ -51,9 +51,9 @@ def disposed(store: Store, count: int = 5, **told: Any) -> Disposal:
     place = told.pop("place", -1)
     listed = Manifest.write(store, (f"{place}-{number}" for number in range(count)))
     results = {f"{place}-{number}": result for number, result in enumerate(told.pop("results", []))}
-    made = evidence_factory.facts("delete", map_index=place, **told)
+    origin = evidence_factory.provenance("delete", map_index=place, **told)
     return evidence_factory.carry_out(
-        store, listed, evidence_factory.approve(store, listed, "a"), system=evidence_factory.Told(results), made=made
+        store, listed, evidence_factory.approve(store, listed, "a"), system=evidence_factory.Told(results), by=origin
     )
 
 
@@ -120,7 +120,7 @@ def lazy(items: Sequence[Any]) -> LazyXComSequence[Any]:
 def test_takes_outputs_in_every_shape(store: Store, shape: Callable[[Any, Any], Any]) -> None:
     first, second = (disposed(store, place=place).reference() for place in (0, 1))
     reference, _ = certify(shape(first, second))
-    assert [each["record"]["made"]["map_index"] for each in document(reference)["disposals"]] == [0, 1]
+    assert [each["disposal"]["provenance"]["map_index"] for each in document(reference)["disposals"]] == [0, 1]
     assert document(reference)["counts"]["enaio"]["destroyed"] == 10
 
 
@@ -163,9 +163,7 @@ def test_refuses_another_runs_disposal(store: Store) -> None:
 
 def test_evidence_that_does_not_fit_is_not_certified(store: Store) -> None:
     disposal = disposed(store)
-    journal = Path(
-        store.uri(store.names(evidence_factory.folder(disposal.made) + "/journal")[1]).removeprefix("file://")
-    )
+    journal = Path(store.uri(store.names(disposal.provenance.folder.path + "/journal")[1]).removeprefix("file://"))
     journal.write_bytes(journal.read_bytes().replace(b"-1-0", b"-1-9"))
     refused([disposal.reference()], "The journal was changed")
     assert store.names("certificates") == []
@@ -207,7 +205,7 @@ def test_a_mapped_task_that_pushed_nothing_is_noticed(store: Store) -> None:
     given, killed = disposed(store, place=0), disposed(store, place=1)
     operator = DestructionCertificateOperator(task_id="certificate", disposals=lazy([given.reference()]))
     task = context(operator, **RUN)
-    folder = evidence_factory.folder(killed.made)
+    folder = killed.provenance.folder.path
     with pytest.raises(AirflowFailException, match="not everything is done") as caught:
         operator.execute(task)
     assert f"{folder} has a journal, and no disposal of it was given" in str(caught.value)
@@ -241,7 +239,7 @@ def test_the_limits_that_held_are_on_the_certificate(
     delete = EnaioDeleteObjectOperator(task_id="delete", records=records, accept=("absent", "destroyed"), **given)
     done = delete.execute(context(delete, **RUN))
     (entry,) = document(certify([done], require_complete=False)[0])["disposals"]
-    options = entry["record"]["options"]
+    options = entry["disposal"]["options"]
     assert (options["min_approvals"], options["max_records"]) == held
     assert options["accept"] == ["absent", "destroyed"]
 

@@ -125,7 +125,7 @@ def test_a_zombie_beside_its_retry_sends_nothing_and_overwrites_nothing(
         assert "newer try" in woken[0]
         assert len(made.sent()) == sent
         assert made.disposal() == summary
-        assert summary.made["try_number"] == 2
+        assert summary.provenance.try_number == 2
         made.check()
 
 

@@ -41,7 +41,7 @@ def split(records: Any, size: int = 5) -> Any:
 def fields(world: World, reference: Any) -> list[dict[str, Any]]:
     manifest = Manifest.open(world.store, reference["digest"], reference["manifest"])
     assert manifest.count == reference["count"]
-    return [record.fields() for record in manifest]
+    return [record.to_dict() for record in manifest]
 
 
 @pytest.mark.parametrize("size", [1, 5, 22, 23, 24, 1000])

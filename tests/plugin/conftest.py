@@ -17,12 +17,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from airflow_provider_records.evidence import certificate, signature
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
 
@@ -122,9 +122,9 @@ def run_id(age: int) -> str:
     return f"scheduled__{(BEGIN - timedelta(days=age)).isoformat()}"
 
 
-def facts(task: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> dict[str, Any]:
+def provenance(task: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> Provenance:
     """Return who carries out a task."""
-    return {**evidence_factory.facts(task, run=run or run_id(0)), "dag_id": dag_id, **more}
+    return evidence_factory.provenance(task, run=run or run_id(0), dag_id=dag_id, **more)
 
 
 def dispose(
@@ -142,14 +142,14 @@ def dispose(
     approvals = evidence_factory.approve(store, manifest, *people) if people else []
     system = evidence_factory.Told(results)
     deleted = evidence_factory.carry_out(
-        store, manifest, approvals, system=system, made=facts("delete", dag_id=dag_id, run=run)
+        store, manifest, approvals, system=system, by=provenance("delete", dag_id=dag_id, run=run)
     )
     gone = Manifest.write(store, (each for each in manifest if each.key not in (results or {})))
-    made = facts("mark", dag_id=dag_id, run=run)
-    marked = evidence_factory.carry_out(store, gone, approvals, name="opus", made=made, approved=manifest)
+    origin = provenance("mark", dag_id=dag_id, run=run)
+    marked = evidence_factory.carry_out(store, gone, approvals, name="opus", by=origin, approved=manifest)
     found = [deleted, marked]
     if certified:
-        issue.write(store, found, facts("certificate", dag_id=dag_id, run=run))
+        issue.write(store, found, provenance("certificate", dag_id=dag_id, run=run))
     return found
 
 
@@ -232,14 +232,14 @@ def tree(store: Store) -> dict[str, tuple[int, int, int]]:
     return {path: (about.st_mtime_ns, about.st_size, about.st_ino) for path, about in found.items()}
 
 
-def begin(store: Store, manifest: Manifest, made: Mapping[str, Any]) -> Journal:
+def begin(store: Store, manifest: Manifest, origin: Provenance) -> Journal:
     """Open the journal of a try, as a disposing task does."""
     return Journal(
         store,
-        evidence_factory.folder(made),
+        origin.folder,
         manifest.digest,
-        started=made["run_started_at"],
-        try_number=made["try_number"],
+        started=origin.run_started_at,
+        try_number=origin.try_number,
         about={"system": "enaio", "records": manifest.count},
     )
 
@@ -280,19 +280,19 @@ def _copy(store: Store, root: Path, patterns: list[tuple[str, list[Disposal]]], 
         begun = BEGIN - timedelta(days=age)
         document = json.loads(store.read(certificate.file_name(DAG, pattern)))
         for disposal, entry in zip(found, document["disposals"], strict=True):
-            old = root / evidence_factory.folder(disposal.made)
-            new = root / evidence_factory.folder({**disposal.made, "run_id": run})
+            old = root / disposal.provenance.folder.path
+            origin = replace(disposal.provenance, run_id=run)
+            new = root / origin.folder.path
             shutil.copytree(old, new, copy_function=os.link, ignore=shutil.ignore_patterns("try-*"))
-            made = {**disposal.made, "run_id": run}
             written = replace(
                 disposal,
-                made=made,
+                provenance=origin,
                 outcomes=disposal.outcomes.replace(f"/{pattern}/", f"/{new.parent.parent.name}/"),
                 started_at=begun.isoformat()[:19] + "Z",
                 ended_at=(begun + timedelta(minutes=7)).isoformat()[:19] + "Z",
-            ).write(store, evidence_factory.folder(made))
+            ).write(store)
             entry["file"] = store.name(written.uri)
-            entry["record"] = written.to_dict()
+            entry["disposal"] = written.to_dict()
         document["run"]["run_id"] = run
         name, content = certificate.file_name(DAG, run), canonical(document) + b"\n"
         store.write(*signature.sign(name, content, None))

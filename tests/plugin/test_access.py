@@ -13,7 +13,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import access
 from tests.evidence import evidence_factory
-from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, facts, form, know_run, run_id, store_task
+from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, form, know_run, provenance, run_id, store_task
 
 SECRET = "nobody may read this"
 
@@ -152,7 +152,7 @@ def test_a_digest_in_a_free_text_opens_no_list(store: Store, sign_in: Client, su
     know_run(0)
     approvals = evidence_factory.approve(store, mine, foreign.digest, comment=foreign.digest)
     evidence_factory.carry_out(
-        store, mine, approvals, name=foreign.digest, made=facts("delete", requested_by=foreign.digest)
+        store, mine, approvals, name=foreign.digest, by=provenance("delete", requested_by=foreign.digest)
     )
     _push({"manifest": mine.uri, "digest": mine.digest, "note": foreign.digest})
     _push([foreign.digest, {"title": foreign.digest, "digest": foreign.digest}], "titles")

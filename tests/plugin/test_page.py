@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import app
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
-from tests.plugin.conftest import DAG, Client, begin, dispose, facts, know_run, run_id, set_state, tree
+from tests.plugin.conftest import DAG, Client, begin, dispose, know_run, provenance, run_id, set_state, tree
 
 EVIL = '<script>alert("x")</script>\'"><img src=x onerror=alert(1)>\u202etxt.\u200b{{ 7*7 }}'
 
@@ -128,8 +129,8 @@ def test_hostile_texts_do_nothing(store: Store, sign_in: Client) -> None:
 
     manifest = Manifest.write(store, records)
     approvals = evidence_factory.approve(store, manifest, EVIL, comment=EVIL)
-    made = facts(EVIL, run=run)
-    evidence_factory.carry_out(store, manifest, approvals, system=Hostile(), name=EVIL, made=made)
+    origin = provenance(EVIL, run=run)
+    evidence_factory.carry_out(store, manifest, approvals, system=Hostile(), name=EVIL, by=origin)
     anna = sign_in("anna")
     digest = manifest.digest.removeprefix("sha256:")
     listed = anna.get(f"/records/manifests/{digest}", params={"dag_id": DAG, "run_id": run})
@@ -149,7 +150,7 @@ def test_hostile_texts_do_nothing(store: Store, sign_in: Client) -> None:
 def test_a_list_is_shown_page_by_page(store: Store, sign_in: Client) -> None:
     records = [{"key": f"key-{number:05}", "title": f"Title {number}"} for number in range(1_234)]
     manifest = Manifest.write(store, records)
-    evidence_factory.carry_out(store, Manifest.write(store, records), made=facts("delete"))
+    evidence_factory.carry_out(store, Manifest.write(store, records), by=provenance("delete"))
     anna, digest = sign_in("anna"), manifest.digest.removeprefix("sha256:")
     where = {"dag_id": DAG, "run_id": run_id(0)}
     seen = []
@@ -180,9 +181,9 @@ def test_a_changed_list_is_not_shown(store: Store, sign_in: Client) -> None:
 def test_a_running_disposal_shows_its_progress_until_it_has_ended(store: Store, sign_in: Client) -> None:
     manifest = Manifest.write(store, evidence_factory.records(40))
     keys = [record.key for record in manifest]
-    made = facts("delete")
+    origin = provenance("delete")
     know_run(0, "running")
-    journal = begin(store, manifest, made)
+    journal = begin(store, manifest, origin)
     anna = sign_in("anna")
     page = run_page(anna)
     assert "data-live" in page
@@ -198,7 +199,7 @@ def test_a_running_disposal_shows_its_progress_until_it_has_ended(store: Store, 
     assert "data-live" in overview
     assert 'aria-valuenow="11"' in overview
     assert "Running" in page_text(overview)
-    evidence_factory.carry_out(store, manifest, made={**made, "try_number": 2})
+    evidence_factory.carry_out(store, manifest, by=replace(origin, try_number=2))
     assert "enaio: 40 records" in page_text(run_page(anna))
     assert "data-live" in run_page(anna), "the run goes on with its next task"
     set_state("success")
@@ -212,8 +213,8 @@ def test_a_retry_shows_what_the_try_before_has_settled(store: Store, sign_in: Cl
     keys = [record.key for record in manifest]
     know_run(0, "running")
     system = evidence_factory.Told({keys[0]: OutcomeKind.FAILED, keys[1]: OutcomeKind.FAILED})
-    evidence_factory.carry_out(store, manifest, system=system, made=facts("delete"))
-    journal = begin(store, manifest, facts("delete", try_number=2))
+    evidence_factory.carry_out(store, manifest, system=system, by=provenance("delete"))
+    journal = begin(store, manifest, provenance("delete", try_number=2))
     assert "20 of 20 records 18 destroyed 2 failed" in page_text(run_page(sign_in("anna")))
     journal.intend(keys[:2])
     journal.record([Outcome(keys[0], OutcomeKind.DESTROYED, Proof.PROBE)])
@@ -222,7 +223,7 @@ def test_a_retry_shows_what_the_try_before_has_settled(store: Store, sign_in: Cl
 
 def test_what_was_interrupted_is_said(store: Store, sign_in: Client) -> None:
     manifest = Manifest.write(store, evidence_factory.records(20))
-    begin(store, manifest, facts("delete")).intend([record.key for record in manifest][:5])
+    begin(store, manifest, provenance("delete")).intend([record.key for record in manifest][:5])
     know_run(0, "failed")
     page = run_page(sign_in("anna"))
     assert "Interrupted" in page_text(page)
@@ -247,7 +248,7 @@ def test_reading_never_writes(store: Store, sign_in: Client) -> None:
     dispose(store)
     know_run(1, "running")
     manifest = Manifest.write(store, evidence_factory.records(20))
-    begin(store, manifest, facts("delete", run=run_id(1)))
+    begin(store, manifest, provenance("delete", run=run_id(1)))
     before = tree(store)
     anna = sign_in("anna")
     for _ in range(2):

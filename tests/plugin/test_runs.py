@@ -9,7 +9,7 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proo
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin.runs import RunReader, TaskStatus
 from tests.evidence import evidence_factory
-from tests.plugin.conftest import DAG, begin, dispose, facts, run_id
+from tests.plugin.conftest import DAG, begin, dispose, provenance, run_id
 
 
 def only_task(store: Store) -> TaskStatus:
@@ -25,10 +25,10 @@ def test_the_summary_of_the_newest_try_stands(store: Store) -> None:
     manifest = Manifest.write(store, evidence_factory.records(6))
     keys = [record.key for record in manifest]
     evidence_factory.carry_out(
-        store, manifest, system=evidence_factory.Told({keys[0]: OutcomeKind.FAILED}), made=facts("delete")
+        store, manifest, system=evidence_factory.Told({keys[0]: OutcomeKind.FAILED}), by=provenance("delete")
     )
     assert counts(only_task(store)) == {"destroyed": 5, "failed": 1}
-    evidence_factory.carry_out(store, manifest, made=facts("delete", try_number=2))
+    evidence_factory.carry_out(store, manifest, by=provenance("delete", try_number=2))
     task = only_task(store)
     assert counts(task) == {"destroyed": 6}
     assert task.progress is None
@@ -39,8 +39,8 @@ def test_a_run_that_was_created_anew_under_its_id_starts_over(store: Store) -> N
     keys = [record.key for record in manifest]
     for number in (1, 2):
         system = evidence_factory.Told(dict.fromkeys(keys, OutcomeKind.FAILED))
-        evidence_factory.carry_out(store, manifest, system=system, made=facts("delete", try_number=number))
-    anew = facts("delete", run_started_at="2026-11-23T02:00:07.120000+00:00")
+        evidence_factory.carry_out(store, manifest, system=system, by=provenance("delete", try_number=number))
+    anew = provenance("delete", run_started_at="2026-11-23T02:00:07.120000+00:00")
     journal = begin(store, manifest, anew)
     journal.intend(keys)
     journal.record([Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE) for key in keys[:4]])
@@ -52,8 +52,8 @@ def test_a_run_that_was_created_anew_under_its_id_starts_over(store: Store) -> N
 def test_mapped_parts_count_together(store: Store) -> None:
     wholes = [Manifest.write(store, evidence_factory.records(12)[start : start + 4]) for start in (0, 4, 8)]
     for part, manifest in enumerate(wholes[:2]):
-        evidence_factory.carry_out(store, manifest, made=facts("delete", map_index=part))
-    journal = begin(store, wholes[2], facts("delete", map_index=2))
+        evidence_factory.carry_out(store, manifest, by=provenance("delete", map_index=part))
+    journal = begin(store, wholes[2], provenance("delete", map_index=2))
     keys = [record.key for record in wholes[2]]
     journal.intend(keys)
     journal.record([Outcome(keys[0], OutcomeKind.BLOCKED, Proof.RESPONSE, "locked")])
@@ -68,7 +68,7 @@ def test_a_beginning_that_was_cut_off_counts_for_nothing(store: Store) -> None:
     dispose(store, certified=False)
     reader = RunReader(store)
     before = reader.read(DAG, run_id(0)).systems
-    begin(store, Manifest.write(store, evidence_factory.records(9)), facts("delete", try_number=2))
+    begin(store, Manifest.write(store, evidence_factory.records(9)), provenance("delete", try_number=2))
     (opened,) = [name for name in store.names("disposals") if "-0002-" in name and name.endswith("open.jsonl")]
     path = Path(store.uri(opened).removeprefix("file://"))
     whole = path.read_bytes()
@@ -81,7 +81,7 @@ def test_a_beginning_that_was_cut_off_counts_for_nothing(store: Store) -> None:
 
 def test_a_journal_that_was_changed_is_said(store: Store) -> None:
     manifest = Manifest.write(store, evidence_factory.records(4))
-    journal = begin(store, manifest, facts("delete"))
+    journal = begin(store, manifest, provenance("delete"))
     journal.intend([record.key for record in manifest])
     (intents,) = [name for name in store.names("disposals") if name.endswith("intents.jsonl")]
     path = Path(store.uri(intents).removeprefix("file://"))

@@ -14,7 +14,7 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
-from tests.plugin.conftest import Client, ask, dispose, facts, form, know_run, run_id, set_state
+from tests.plugin.conftest import Client, ask, dispose, form, know_run, provenance, run_id, set_state
 from tests.plugin.test_page import page_text, run_page
 
 
@@ -37,9 +37,9 @@ def reject(store: Store, manifest: Manifest) -> None:
 @pytest.mark.parametrize("certified", [False, True])
 def test_a_finished_rehearsal(store: Store, sign_in: Client, certified: bool) -> None:
     manifest = Manifest.write(store, evidence_factory.records(9))
-    rehearsed = evidence_factory.carry_out(store, manifest, made=facts("delete"), dry_run=True)
+    rehearsed = evidence_factory.carry_out(store, manifest, by=provenance("delete"), dry_run=True)
     if certified:
-        issue.write(store, [rehearsed], facts("certificate"))
+        issue.write(store, [rehearsed], provenance("certificate"))
     anna = sign_in("anna")
     assert state(anna) == "Rehearsal only"
     assert "nothing was destroyed" in page_text(run_page(anna))
@@ -61,7 +61,7 @@ def test_an_incomplete_run(store: Store, sign_in: Client, result: OutcomeKind, c
 
 def test_a_rehearsal_beside_a_disposal_is_left_to_do(store: Store, sign_in: Client) -> None:
     dispose(store, certified=False)
-    evidence_factory.carry_out(store, Manifest.write(store, ["x"]), made=facts("look"), dry_run=True)
+    evidence_factory.carry_out(store, Manifest.write(store, ["x"]), by=provenance("look"), dry_run=True)
     anna = sign_in("anna")
     assert state(anna) == "Not complete"
     assert "Left to do: enaio: dry run, nothing was sent." in page_text(run_page(anna))
@@ -111,7 +111,7 @@ def test_a_run_that_still_waits_for_its_approval(store: Store, sign_in: Client) 
 
 
 def test_a_rehearsal_that_was_killed_before_it_summed_up(store: Store, sign_in: Client) -> None:
-    store.write(f"{evidence_factory.folder(facts('delete'))}/outcomes/{'ab' * 32}.jsonl", b"")
+    store.write(f"{provenance('delete').folder.path}/outcomes/{'ab' * 32}.jsonl", b"")
     anna = sign_in("anna")
     assert "No disposals yet" in page_text(anna.get("/records/").text)
     know_run(0, "failed")
@@ -127,12 +127,12 @@ def test_a_gap_that_only_the_certificate_knows(store: Store, sign_in: Client) ->
 
     def carry_out(place: int) -> None:
         approval = for_part(given, parts[place].digest).write(store)
-        made = facts("delete", map_index=place)
-        disposals.append(evidence_factory.carry_out(store, parts[place], [approval], made=made))
+        origin = provenance("delete", map_index=place)
+        disposals.append(evidence_factory.carry_out(store, parts[place], [approval], by=origin))
 
-    evidence_factory.carry_out(store, whole, made=facts("look"), dry_run=True)
+    evidence_factory.carry_out(store, whole, by=provenance("look"), dry_run=True)
     carry_out(0)
-    issue.write(store, disposals, facts("certificate"))
+    issue.write(store, disposals, provenance("certificate"))
     gap = "enaio: 4 records of the approved list"
     anna = sign_in("anna")
     assert state(anna) == "Not complete"
@@ -142,6 +142,6 @@ def test_a_gap_that_only_the_certificate_knows(store: Store, sign_in: Client) ->
     know_run(0)
     assert gap not in page_text(run_page(anna))
     assert "dry run, nothing was sent" in page_text(run_page(anna))
-    issue.write(store, disposals, facts("certificate"))
+    issue.write(store, disposals, provenance("certificate"))
     set_state("failed")
     assert state(anna) == "Complete"

@@ -13,16 +13,16 @@ import pytest
 from fastapi.testclient import TestClient
 
 from airflow_provider_records.evidence import certificate, signature
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.plugin import rows
 from airflow_provider_records.plugin.runs import DisposalRun
 from airflow_provider_records.reporting.verdict import Verdict
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
-from tests.plugin.conftest import DAG, OTHER, Client, begin, dispose, facts, run_id
+from tests.plugin.conftest import DAG, OTHER, Client, begin, dispose, provenance, run_id
 from tests.plugin.test_page import page_text, run_page
 
 BROKEN = "broken@example.org"
@@ -44,9 +44,7 @@ SPOIL: dict[str, Callable[[bytes], bytes]] = {
 
 
 def summary(store: Store) -> str:
-    return next(
-        name for name in store.names(evidence_factory.folder(facts("delete"))) if name.endswith("/disposal.json")
-    )
+    return next(name for name in store.names(provenance("delete").folder.path) if name.endswith("/disposal.json"))
 
 
 def sealed(_: Store) -> str:
@@ -60,9 +58,9 @@ def approval(store: Store) -> str:
 def journal(store: Store) -> str:
     """Return a segment of a try that has not summed up."""
     manifest = Manifest.write(store, evidence_factory.records(9))
-    begin(store, manifest, facts("delete", try_number=2)).intend([record.key for record in manifest])
+    begin(store, manifest, provenance("delete", try_number=2)).intend([record.key for record in manifest])
     return next(
-        name for name in store.names(evidence_factory.folder(facts("delete"))) if "-0002-" in name and "intents" in name
+        name for name in store.names(provenance("delete").folder.path) if "-0002-" in name and "intents" in name
     )
 
 
@@ -137,10 +135,9 @@ def test_a_changed_journal(store: Store, sign_in: Client) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"made": {}},
-        {"made": {**facts("delete"), "try_number": "1"}},
-        {"made": {**facts("delete"), "task_id": 7}},
-        {"counts": {"destroyed": 9}},
+        {"provenance": {}},
+        {"provenance": {**provenance("delete").to_dict(), "try_number": "1"}},
+        {"provenance": {**provenance("delete").to_dict(), "task_id": 7}},
         {"counts": dict.fromkeys(map(str, OutcomeKind), "9")},
         {"counts": [str(result) for result in OutcomeKind]},
         {"dry_run": "no"},
@@ -168,8 +165,8 @@ def test_a_summary_of_a_wrong_shape_under_the_name_of_its_bytes(
         {"disposals": [{}]},
         {"disposals": [{"record": {}}]},
         {"approvals": [7]},
-        {"omitted": [{}]},
-        {"uncovered": [{"system": "enaio", "digest": "", "count": "many"}]},
+        {"missing_disposals": [{}]},
+        {"undisposed_records": [{"system": "enaio", "digest": "", "count": "many"}]},
     ],
     ids=str,
 )

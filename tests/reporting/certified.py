@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import for_part
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from airflow_provider_records.evidence.record import Record, canonical
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.signature import sign
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
@@ -39,7 +40,7 @@ def keys(manifest: Manifest) -> list[str]:
 
 def certify(store: Store, *disposals: Disposal, key: Ed25519PrivateKey | None = None) -> dict[str, Any]:
     """Write the certificate and read back what lies in the store."""
-    written = issue.write(store, disposals, evidence_factory.facts("certificate"), key)
+    written = issue.write(store, disposals, evidence_factory.provenance("certificate"), key)
     content: dict[str, Any] = json.loads(store.read(store.name(written.uri)))
     assert content == written.certificate.to_dict()
     return content
@@ -69,7 +70,7 @@ def night(store: Store, listed: Manifest) -> list[Disposal]:
     deleted = evidence_factory.carry_out(store, listed, approvals, system=evidence_factory.Told(told))
     gone = Manifest.write(store, (record for record in listed if record.key not in told))
     marked = evidence_factory.carry_out(
-        store, gone, approvals, name="opus", approved=listed, made=evidence_factory.facts("mark")
+        store, gone, approvals, name="opus", approved=listed, by=evidence_factory.provenance("mark")
     )
     return [deleted, marked]
 
@@ -81,12 +82,12 @@ def in_parts(store: Store, listed: Manifest, told: evidence_factory.Told | None 
     for place, some in enumerate((list(listed)[:15], list(listed)[15:])):
         part = Manifest.write(store, some)
         given_ = [for_part(approval, part.digest).write(store) for approval in approvals]
-        made = evidence_factory.facts("part.delete", map_index=place)
-        deleted = evidence_factory.carry_out(store, part, given_, system=told, made=made)
+        origin = evidence_factory.provenance("part.delete", map_index=place)
+        deleted = evidence_factory.carry_out(store, part, given_, system=told, by=origin)
         gone = [record for record in some if not told or record.key not in told.results]
-        made = evidence_factory.facts("part.mark", map_index=place)
+        origin = evidence_factory.provenance("part.mark", map_index=place)
         marked = evidence_factory.carry_out(
-            store, Manifest.write(store, gone), given_, name="opus", approved=part, made=made
+            store, Manifest.write(store, gone), given_, name="opus", approved=part, by=origin
         )
         found += [deleted, marked]
     return found
@@ -94,7 +95,7 @@ def in_parts(store: Store, listed: Manifest, told: evidence_factory.Told | None 
 
 def forget(store: Store, disposal: Disposal) -> str:
     """Take away what a task instance wrote, as if it had never begun; return its folder."""
-    folder = evidence_factory.folder(disposal.made)
+    folder = disposal.provenance.folder.path
     shutil.rmtree(store.uri(folder).removeprefix("file://"))
     return folder
 
@@ -134,10 +135,10 @@ class Evidence:
         deleted = self.delete(2, told)
         gone = Manifest.write(self.store, (record for record in self.listed if record.key not in told))
         marked = evidence_factory.carry_out(
-            self.store, gone, self.approvals, name="opus", approved=self.listed, made=evidence_factory.facts("mark")
+            self.store, gone, self.approvals, name="opus", approved=self.listed, by=evidence_factory.provenance("mark")
         )
         bold = evidence_factory.carry_out(
-            self.store, Manifest.write(self.store, ["x", "y"]), made=evidence_factory.facts("bold")
+            self.store, Manifest.write(self.store, ["x", "y"]), by=evidence_factory.provenance("bold")
         )
         self.disposals = [deleted, marked, bold, *self.rest(Approval.read(self.store, first), list(whole)[8:])]
         self.certify()
@@ -147,19 +148,19 @@ class Evidence:
         given = [for_part(approval, part.digest).write(self.store)]
         return [
             evidence_factory.carry_out(
-                self.store, part, given, name=name, made=evidence_factory.facts("rest", map_index=place)
+                self.store, part, given, name=name, by=evidence_factory.provenance("rest", map_index=place)
             )
             for place, name in enumerate(("enaio", "opus"))
         ]
 
     def delete(self, try_number: int, told: dict[str, OutcomeKind]) -> Disposal:
-        made = evidence_factory.facts("delete_enaio", try_number)
+        origin = evidence_factory.provenance("delete_enaio", try_number)
         return evidence_factory.carry_out(
-            self.store, self.listed, self.approvals, system=evidence_factory.Told(told), made=made
+            self.store, self.listed, self.approvals, system=evidence_factory.Told(told), by=origin
         )
 
     def certify(self) -> None:
-        issue.write(self.store, self.disposals, evidence_factory.facts("certificate"), self.key)
+        issue.write(self.store, self.disposals, evidence_factory.provenance("certificate"), self.key)
 
     @property
     def path(self) -> Path:
@@ -220,5 +221,5 @@ def problem(report: Report) -> str:
 
 
 def segments(evidence: Evidence) -> list[Path]:
-    folder = evidence.root / evidence_factory.folder(evidence_factory.facts("delete_enaio")) / "journal"
+    folder = evidence.root / evidence_factory.provenance("delete_enaio").folder.path / "journal"
     return sorted(folder.glob("*/*.jsonl"))

@@ -37,7 +37,7 @@ def test_a_night(store: Store, listed: Manifest) -> None:
     assert (document["format"], document["version"]) == ("airflow-records/certificate", 1)
     assert document["complete"] is True
     assert (document["run"]["dag_id"], document["run"]["run_id"]) == (evidence_factory.DAG, evidence_factory.RUN)
-    assert document["provenance"] == evidence_factory.facts("certificate")
+    assert document["provenance"] == evidence_factory.provenance("certificate").to_dict()
     assert document["scope"] == {
         "systems": ["enaio", "opus"],
         "selection": [
@@ -52,7 +52,7 @@ def test_a_night(store: Store, listed: Manifest) -> None:
     }
     assert {(each["digest"], each["count"]) for each in document["manifests"]} == {
         (listed.digest, 40),
-        (document["disposals"][1]["record"]["digest"], 38),
+        (document["disposals"][1]["disposal"]["digest"], 38),
     }
     approvals = sorted(document["approvals"], key=lambda each: str(each["approver"]))
     assert [(each["approver"], each["digest"], each["comment"]) for each in approvals] == [
@@ -62,7 +62,7 @@ def test_a_night(store: Store, listed: Manifest) -> None:
     deleted, marked = document["disposals"]
     assert deleted["method"] == "Deleted permanently from enaio (hard delete)"
     assert marked["method"] == "Status set to Destroyed in Opus; deletes no content"
-    assert deleted["proofs"] == {"response": 40, "probe": 0, "inferred": 0}
+    assert deleted["proofs"] == {"response": 40}
     assert [(each["outcome"], each["count"], each["keys"]) for each in deleted["not_destroyed"]] == [
         ("blocked", 1, [keys(listed)[3]]),
         ("absent", 1, [keys(listed)[7]]),
@@ -132,13 +132,13 @@ def test_says_what_it_does_not_cover(store: Store, listed: Manifest) -> None:
     soft = said(
         approvals=approvals,
         description=evidence_factory.describe("enaio", hard_delete=False),
-        made=evidence_factory.facts("soft"),
+        by=evidence_factory.provenance("soft"),
         system=evidence_factory.Told(usual=OutcomeKind.RECYCLED),
     )
     assert "can be restored until the bin is emptied" in soft
     assert "no proof about media" not in soft
-    assert "needs no approval (require_approval=False)" in said(made=evidence_factory.facts("bold"))
-    assert "Destroyed in Opus is a status" in said(name="opus", made=evidence_factory.facts("mark"))
+    assert "needs no approval (require_approval=False)" in said(by=evidence_factory.provenance("bold"))
+    assert "Destroyed in Opus is a status" in said(name="opus", by=evidence_factory.provenance("mark"))
 
 
 class Inferring(evidence_factory.Told):
@@ -150,7 +150,7 @@ class Inferring(evidence_factory.Told):
 
 def test_says_what_is_only_inferred(store: Store, listed: Manifest) -> None:
     document = certify(store, evidence_factory.carry_out(store, listed, system=Inferring()))
-    assert document["disposals"][0]["proofs"] == {"response": 0, "probe": 0, "inferred": 40}
+    assert document["disposals"][0]["proofs"] == {"inferred": 40}
     assert any(
         each.startswith("40 outcomes in enaio (task delete_enaio) are inferred") for each in document["statements"]
     )
@@ -169,7 +169,7 @@ def test_part_of_a_longer_approved_list(store: Store, listed: Manifest) -> None:
 def test_parts_of_mapped_tasks_add_up(store: Store, listed: Manifest) -> None:
     parts = [Manifest.write(store, list(listed)[:15]), Manifest.write(store, list(listed)[15:])]
     disposals = [
-        evidence_factory.carry_out(store, part, made=evidence_factory.facts("delete", map_index=place))
+        evidence_factory.carry_out(store, part, by=evidence_factory.provenance("delete", map_index=place))
         for place, part in enumerate(parts)
     ]
     assert certify(store, *disposals)["counts"]["enaio"]["destroyed"] == 40
@@ -178,7 +178,7 @@ def test_parts_of_mapped_tasks_add_up(store: Store, listed: Manifest) -> None:
 def test_all_parts_are_the_whole_though_the_mark_leaves_out_what_was_blocked(store: Store, listed: Manifest) -> None:
     told = evidence_factory.Told({keys(listed)[3]: OutcomeKind.BLOCKED, keys(listed)[20]: OutcomeKind.BLOCKED})
     document = certify(store, *in_parts(store, listed, told))
-    assert (document["omitted"], document["uncovered"], document["complete"]) == ([], [], True)
+    assert (document["missing_disposals"], document["undisposed_records"], document["complete"]) == ([], [], True)
     assert status(document).left == ""
     assert "What has no disposal" not in html(store)
 
@@ -187,14 +187,14 @@ def test_a_part_that_began_and_summed_nothing_up_is_named(store: Store, listed: 
     """A mapped task that was killed on its last try pushed nothing, and Airflow passes over it in silence."""
     deleted, marked, killed, unmarked = in_parts(store, listed)
     forget(store, unmarked)
-    folder = evidence_factory.folder(killed.made)
+    folder = killed.provenance.folder.path
     for name in store.names(folder):
         if "/journal/" not in name:
             Path(store.uri(name).removeprefix("file://")).unlink()
     document = certify(store, deleted, marked)
     journal = store.names(folder)
-    assert document["omitted"] == [{"task": folder, "journal_files": len(journal)}]
-    assert document["uncovered"] == [
+    assert document["missing_disposals"] == [{"task": folder, "journal_files": len(journal)}]
+    assert document["undisposed_records"] == [
         {"system": system, "digest": listed.digest, "count": 25} for system in ("enaio", "opus")
     ]
     assert document["complete"] is False
@@ -215,27 +215,29 @@ def test_a_part_that_never_began_leaves_records_uncovered(
     disposals = in_parts(store, listed)
     forget(store, disposals.pop(left_out))
     document = certify(store, *disposals)
-    assert document["omitted"] == []
-    assert document["uncovered"] == [{"system": system, "digest": listed.digest, "count": 25}]
+    assert document["missing_disposals"] == []
+    assert document["undisposed_records"] == [{"system": system, "digest": listed.digest, "count": 25}]
     assert document["complete"] is False
 
 
 def test_another_task_of_the_run_that_is_given_nowhere_is_named(store: Store, listed: Manifest) -> None:
     disposals = night(store, listed)
-    other = evidence_factory.carry_out(store, Manifest.write(store, ["x"]), made=evidence_factory.facts("journal"))
+    other = evidence_factory.carry_out(store, Manifest.write(store, ["x"]), by=evidence_factory.provenance("journal"))
     evidence_factory.carry_out(
-        store, Manifest.write(store, ["y"]), made=evidence_factory.facts("delete_enaio", run="another_night")
+        store, Manifest.write(store, ["y"]), by=evidence_factory.provenance("delete_enaio", run="another_night")
     )
-    evidence_factory.carry_out(store, Manifest.write(store, ["z"]), made=evidence_factory.facts("look"), dry_run=True)
+    evidence_factory.carry_out(
+        store, Manifest.write(store, ["z"]), by=evidence_factory.provenance("look"), dry_run=True
+    )
     document = certify(store, *disposals)
-    assert [each["task"] for each in document["omitted"]] == [evidence_factory.folder(other.made)]
-    assert document["uncovered"] == []
+    assert [each["task"] for each in document["missing_disposals"]] == [other.provenance.folder.path]
+    assert document["undisposed_records"] == []
     assert certify(store, *disposals, other)["complete"] is True
 
 
 def test_a_rehearsal_beside_a_deed_that_is_not_given_is_no_rehearsal(store: Store, listed: Manifest) -> None:
     evidence_factory.carry_out(store, listed)
-    rehearsed = evidence_factory.carry_out(store, listed, made=evidence_factory.facts("look"), dry_run=True)
+    rehearsed = evidence_factory.carry_out(store, listed, by=evidence_factory.provenance("look"), dry_run=True)
     assert verdict(status(certify(store, rehearsed))).level == "open"
 
 
@@ -249,21 +251,21 @@ def test_what_a_later_reviewer_took_out_needs_no_disposal(store: Store, listed: 
     assert kept.part_of == listed.digest
     disposal = evidence_factory.carry_out(store, rest, [kept.write(store), second.write(store)])
     document = certify(store, disposal)
-    assert (document["uncovered"], document["complete"]) == ([], True)
+    assert (document["undisposed_records"], document["complete"]) == ([], True)
 
 
 def test_as_many_people_as_the_task_demanded(store: Store, listed: Manifest) -> None:
     def demanded(number: object, *people: str) -> dict[str, Any]:
-        made = evidence_factory.facts(f"delete_{number}_{'_'.join(people)}")
+        origin = evidence_factory.provenance(f"delete_{number}_{'_'.join(people)}")
         options = {"min_approvals": number}
         return certify(
             store,
             evidence_factory.carry_out(
-                store, listed, evidence_factory.approve(store, listed, *people), options=options, made=made
+                store, listed, evidence_factory.approve(store, listed, *people), options=options, by=origin
             ),
         )
 
-    assert demanded(2, "a", "b")["disposals"][0]["record"]["options"]["min_approvals"] == 2
+    assert demanded(2, "a", "b")["disposals"][0]["disposal"]["options"]["min_approvals"] == 2
     assert "Task delete_2_a_b demanded the approval of at least 2 different persons." in html(store)
     with pytest.raises(ApprovalError, match=f"{listed.digest} has 1 distinct approvers and needs 2"):
         demanded(2, "a")
@@ -276,17 +278,15 @@ def test_as_many_people_as_the_task_demanded(store: Store, listed: Manifest) -> 
 
 def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: Manifest) -> None:
     """An older try publishes an answer after the newer one has read its journal."""
-    made, key = evidence_factory.facts("delete_enaio"), keys(listed)[0]
+    origin, key = evidence_factory.provenance("delete_enaio"), keys(listed)[0]
     hour_ago: dict[str, Any] = {"clock": lambda: time.time() - 3600}
-    old = Journal(
-        store, evidence_factory.folder(made), listed.digest, started=evidence_factory.STARTED, try_number=1, **hour_ago
-    )
+    old = Journal(store, origin.folder, listed.digest, started=evidence_factory.STARTED, try_number=1, **hour_ago)
     old.intend([key])
     newer = evidence_factory.carry_out(
         store,
         listed,
         system=evidence_factory.Told({key: OutcomeKind.BLOCKED}),
-        made=evidence_factory.facts("delete_enaio", 2),
+        by=evidence_factory.provenance("delete_enaio", 2),
     )
     old.record([Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE, time=now())])
     document = certify(store, newer)
@@ -299,6 +299,8 @@ def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: M
 def test_a_list_emptied_by_a_clear_does_not_hide_what_went(store: Store, listed: Manifest) -> None:
     """Clearing a whole run after its night lists nothing any more; the journal still knows what was destroyed."""
     evidence_factory.carry_out(store, listed, evidence_factory.approve(store, listed, "a"))
-    again = evidence_factory.carry_out(store, Manifest.write(store, []), made=evidence_factory.facts("delete_enaio", 2))
+    again = evidence_factory.carry_out(
+        store, Manifest.write(store, []), by=evidence_factory.provenance("delete_enaio", 2)
+    )
     document = certify(store, again)
     assert len(document["disposals"][0]["uncounted"]) == 40

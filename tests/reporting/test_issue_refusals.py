@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal, task_folder
+from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, EvidenceError, JournalError
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
@@ -26,7 +27,7 @@ from tests.reporting.certified import (
 @pytest.mark.parametrize("other", [{"task": "another"}, {"task": "certificate", "map_index": 3}])
 def test_another_tasks_certificate_is_not_superseded(store: Store, listed: Manifest, other: dict[str, Any]) -> None:
     disposals = night(store, listed)
-    issue.write(store, disposals, evidence_factory.facts(**other))
+    issue.write(store, disposals, evidence_factory.provenance(**other))
     before = {name: store.read(name) for name in store.names("certificates")}
     with pytest.raises(ConfigurationError, match=r"was written by task .*: name all of its disposals in disposals="):
         certify(store, *disposals)
@@ -44,22 +45,22 @@ def test_refuses_what_does_not_add_up(store: Store, listed: Manifest) -> None:
 
 def forge_outcomes(store: Store, disposal: Disposal, lines: list[bytes]) -> Disposal:
     """Replace the outcomes of a disposal by others that fit their own name."""
-    uri, _, _ = store.write_lines(store.name(disposal.outcomes).rpartition("/")[0], lines)
+    uri, _, _ = store.write_lines(disposal.provenance.folder.outcomes, formats.OUTCOMES.line, lines)
     found = dict.fromkeys(map(str, OutcomeKind), 0)
     for line in lines:
         found[json.loads(line)["outcome"]] += 1
     forged = Disposal(**{**vars(disposal), "outcomes": uri, "counts": found})
-    return forged.write(store, task_folder(store.name(disposal.uri)))
+    return forged.write(store)
 
 
 def test_refuses_outcomes_that_the_journal_does_not_know(store: Store, listed: Manifest) -> None:
     disposal, _ = night(store, listed)
-    lines = store.read(store.name(disposal.outcomes)).splitlines(keepends=True)
+    lines = store.read(store.name(disposal.outcomes)).splitlines(keepends=True)[1:]
     forged = forge_outcomes(store, disposal, [line.replace(b'"blocked"', b'"destroyed"') for line in lines])
     with pytest.raises(JournalError, match="is destroyed; its journal says blocked"):
         certify(store, forged)
     swapped = forge_outcomes(store, disposal, [lines[1], lines[0], *lines[2:]])
-    with pytest.raises(EvidenceError, match="line 1 is about"):
+    with pytest.raises(EvidenceError, match="number 1 is about"):
         certify(store, swapped)
     short = forge_outcomes(store, disposal, lines[:-1])
     with pytest.raises(EvidenceError, match="39 outcomes for 40 records"):
@@ -71,7 +72,7 @@ def test_refuses_outcomes_that_the_journal_does_not_know(store: Store, listed: M
 
 def test_refuses_outcomes_without_a_journal(store: Store, listed: Manifest) -> None:
     disposal, _ = night(store, listed)
-    for name in store.names(evidence_factory.folder(disposal.made) + "/journal"):
+    for name in store.names(disposal.provenance.folder.path + "/journal"):
         Path(store.uri(name).removeprefix("file://")).unlink()
     with pytest.raises(JournalError, match="there is no journal of it"):
         certify(store, disposal)
@@ -79,7 +80,7 @@ def test_refuses_outcomes_without_a_journal(store: Store, listed: Manifest) -> N
 
 def test_refuses_what_a_newer_try_has_begun(store: Store, listed: Manifest) -> None:
     disposal, _ = night(store, listed)
-    evidence_factory.journal(store, listed, evidence_factory.facts("delete_enaio", 2))
+    evidence_factory.journal(store, listed, evidence_factory.provenance("delete_enaio", 2))
     with pytest.raises(JournalError, match=r"ends with session .* \(try 2\), but the summary is of try 1"):
         certify(store, disposal)
 
@@ -94,11 +95,11 @@ def test_refuses_records_outside_the_approved_list(store: Store, listed: Manifes
 
 def test_refuses_a_journal_outside_the_approved_list(store: Store, listed: Manifest) -> None:
     """A call for a record that nobody approved is found even if no summary speaks of it."""
-    opened = evidence_factory.journal(store, listed, evidence_factory.facts("delete_enaio"))
+    opened = evidence_factory.journal(store, listed, evidence_factory.provenance("delete_enaio"))
     opened.intend(["smuggled"])
     opened.record([Outcome("smuggled", OutcomeKind.DESTROYED, Proof.RESPONSE, time=now())])
     disposal = evidence_factory.carry_out(
-        store, listed, evidence_factory.approve(store, listed, "a"), made=evidence_factory.facts("delete_enaio", 2)
+        store, listed, evidence_factory.approve(store, listed, "a"), by=evidence_factory.provenance("delete_enaio", 2)
     )
     with pytest.raises(JournalError, match="'smuggled', which is on no approved list"):
         certify(store, disposal)
@@ -146,9 +147,9 @@ def test_refuses_a_journal_of_another_list(store: Store, listed: Manifest) -> No
 
 def test_refuses_an_outcome_without_an_intent(store: Store, listed: Manifest) -> None:
     key = keys(listed)[0]
-    opened = evidence_factory.journal(store, listed, evidence_factory.facts("delete_enaio"))
+    opened = evidence_factory.journal(store, listed, evidence_factory.provenance("delete_enaio"))
     opened.record([Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE, time=now())])
-    disposal = evidence_factory.carry_out(store, listed, made=evidence_factory.facts("delete_enaio", 2))
+    disposal = evidence_factory.carry_out(store, listed, by=evidence_factory.provenance("delete_enaio", 2))
     with pytest.raises(JournalError, match="without the intent before it"):
         certify(store, disposal)
 
@@ -164,7 +165,7 @@ def test_refuses_an_outcome_without_an_intent(store: Store, listed: Manifest) ->
 )
 def test_refuses_what_is_no_list(store: Store, listed: Manifest, lines: bytes, words_: str) -> None:
     disposal = evidence_factory.carry_out(store, listed)
-    uri, digest, _ = store.write_lines("manifests", [lines])
+    uri, digest, _ = store.write_lines("manifests", formats.MANIFEST.line, [lines])
     with pytest.raises(EvidenceError, match=words_):
         certify(store, Disposal(**{**vars(disposal), "manifest": uri, "digest": digest, "approved": [digest]}))
 

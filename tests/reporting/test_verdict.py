@@ -37,7 +37,7 @@ def disposal(*, dry_run: bool = False, stopped: str | None = None, **counts: int
         outcomes="",
         started_at="",
         ended_at="",
-        made=evidence_factory.facts("delete"),
+        provenance=evidence_factory.provenance("delete"),
         stopped=stopped,
     )
 
@@ -96,8 +96,8 @@ def test_a_certificate_says_the_same_as_its_summaries(store: Store) -> None:
     deleted = evidence_factory.carry_out(
         store, listed, system=evidence_factory.Told({keys[0]: OutcomeKind.FAILED, keys[1]: OutcomeKind.BLOCKED})
     )
-    looked = evidence_factory.carry_out(store, listed, dry_run=True, made=evidence_factory.facts("look"))
-    written = issue.write(store, [deleted, looked], evidence_factory.facts("certificate"))
+    looked = evidence_factory.carry_out(store, listed, dry_run=True, by=evidence_factory.provenance("look"))
+    written = issue.write(store, [deleted, looked], evidence_factory.provenance("certificate"))
     status = RunStatus.from_document(certificate.read(store, store.name(written.uri)))
     assert status == RunStatus((deleted, looked))
     assert "enaio: 1 failed; enaio: dry run, nothing was sent" in verdict(status).text
@@ -106,8 +106,8 @@ def test_a_certificate_says_the_same_as_its_summaries(store: Store) -> None:
 def test_what_a_status_covers(store: Store) -> None:
     listed = Manifest.write(store, evidence_factory.records(9))
     first = evidence_factory.carry_out(store, listed)
-    again = evidence_factory.carry_out(store, listed, made=evidence_factory.facts("delete_enaio", 2))
-    looked = evidence_factory.carry_out(store, listed, dry_run=True, made=evidence_factory.facts("look"))
+    again = evidence_factory.carry_out(store, listed, by=evidence_factory.provenance("delete_enaio", 2))
+    looked = evidence_factory.carry_out(store, listed, dry_run=True, by=evidence_factory.provenance("look"))
     assert RunStatus([first]).covers([first])
     assert RunStatus([first]).covers([replace(first, uri="moved"), looked])
     assert not RunStatus([first]).covers([again])
@@ -119,17 +119,17 @@ def test_what_a_status_covers(store: Store) -> None:
     "change",
     [
         {"disposals": None},
-        {"disposals": [{"record": {}}]},
+        {"disposals": [{"disposal": {}}]},
         {"approvals": [7]},
         {"approvals": [{"withheld": 7}]},
-        {"omitted": [{}]},
-        {"uncovered": [{"system": "enaio", "digest": "", "count": "many"}]},
+        {"missing_disposals": [{}]},
+        {"undisposed_records": [{"system": "enaio", "digest": "", "count": "many"}]},
     ],
     ids=str,
 )
 def test_a_document_of_a_wrong_shape(store: Store, change: dict[str, Any]) -> None:
     made = evidence_factory.carry_out(store, Manifest.write(store, evidence_factory.records(3)))
-    written = issue.write(store, [made], evidence_factory.facts("certificate")).certificate.to_dict()
+    written = issue.write(store, [made], evidence_factory.provenance("certificate")).certificate.to_dict()
     document = {**written, **change}
     with pytest.raises(EvidenceError, match="The certificate does not have the expected form"):
         RunStatus.from_document(certificate.Certificate.from_dict(document))

@@ -17,10 +17,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pytest_mock import MockerFixture
 
-from airflow_provider_records.evidence.journal import render
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.segment import render
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import (
@@ -124,9 +124,12 @@ def test_a_key_file_that_is_none(original: Evidence, tmp_path: Path) -> None:
     [
         (lambda d: d["counts"]["enaio"].update(destroyed=10, blocked=0), "about counts does not follow"),
         (lambda d: d.update(complete=False), "about complete does not follow"),
-        (lambda d: d["omitted"].append({"task": "x", "journal_files": 1}), "about omitted does not follow"),
-        (lambda d: d["uncovered"].append({}), "about uncovered does not follow"),
-        (lambda d: d["disposals"][0]["record"]["options"].update(min_approvals=2), r"\(record\) does not follow"),
+        (
+            lambda d: d["missing_disposals"].append({"task": "x", "journal_files": 1}),
+            "about missing_disposals does not follow",
+        ),
+        (lambda d: d["undisposed_records"].append({}), "about undisposed_records does not follow"),
+        (lambda d: d["disposals"][0]["disposal"]["options"].update(min_approvals=2), r"\(disposal\) does not follow"),
         (lambda d: d["scope"]["selection"].pop(), "about scope does not follow"),
         (lambda d: d["approvals"][0].update(approver="boss"), "about approvals does not follow"),
         (lambda d: d["approvals"].pop(), "about approvals does not follow"),
@@ -137,8 +140,8 @@ def test_a_key_file_that_is_none(original: Evidence, tmp_path: Path) -> None:
         (lambda d: d["disposals"][0]["journal"][0].update(head="sha256:0"), r"\(journal\) does not follow"),
         (lambda d: d["disposals"][0]["uncounted"].append({}), r"\(uncounted\) does not follow"),
         (lambda d: d["disposals"][0].update(complete=False), r"\(complete\) does not follow"),
-        (lambda d: d["disposals"][0]["record"]["counts"].update(destroyed=8), r"\(record\) does not follow"),
-        (lambda d: d["disposals"][0]["record"].update(dry_run=True), r"\(record\) does not follow"),
+        (lambda d: d["disposals"][0]["disposal"]["counts"].update(destroyed=8), r"\(disposal\) does not follow"),
+        (lambda d: d["disposals"][0]["disposal"].update(dry_run=True), r"\(disposal\) does not follow"),
         (lambda d: d["disposals"].pop(), "list of files does not fit"),
         (lambda d: d["run"].update(run_id="other"), "belongs at certificates/retention_nightly/other.json"),
         (lambda d: d["files"].append(dict(d["files"][0])), "twice"),
@@ -179,8 +182,8 @@ def test_members_of_a_later_release_change_nothing(evidence: Evidence) -> None:
 def test_another_runs_disposal_is_found(evidence: Evidence) -> None:
     document = evidence.document
     entry = document["disposals"][0]
-    entry["record"]["made"]["run_id"] = "scheduled__2026-11-21T02:00:00+00:00"
-    (evidence.root / entry["file"]).write_bytes(canonical({"type": "disposal", **entry["record"]}) + b"\n")
+    entry["disposal"]["provenance"]["run_id"] = "scheduled__2026-11-21T02:00:00+00:00"
+    (evidence.root / entry["file"]).write_bytes(canonical({"type": "disposal", **entry["disposal"]}) + b"\n")
     evidence.relist(document)
     evidence.reseal(document)
     assert problem(evidence.verify()) == f"{entry['file']} belongs to another run than the certificate."
@@ -292,7 +295,7 @@ def test_nothing_outside_of_the_evidence_is_opened(
     document = evidence.document
     entry = document["disposals"][0]
     old, changed = entry["file"], change(document)
-    entry["record"] |= changed
+    entry["disposal"] |= changed
     entry["file"] = evidence.store.name(evidence_factory.forge(evidence.store, evidence.store.uri(old), **changed))
     next(each for each in document["files"] if each["name"] == old)["name"] = entry["file"]
     evidence.relist(document)
@@ -308,15 +311,15 @@ def test_forged_outcomes_are_found_though_every_hash_fits(evidence: Evidence) ->
     """Whoever changes outcomes, summary and certificate alike still meets the journal."""
     document = evidence.document
     entry = document["disposals"][0]
-    old = evidence.root / evidence.store.name(entry["record"]["outcomes"])
+    old = evidence.root / evidence.store.name(entry["disposal"]["outcomes"])
     content = old.read_bytes().replace(b'"blocked"', b'"destroyed"')
     new = old.with_name(f"{hashlib.sha256(content).hexdigest()}.jsonl")
     old.unlink()
     new.write_bytes(content)
-    entry["record"]["outcomes"] = evidence.store.uri(new.relative_to(evidence.root).as_posix())
-    entry["record"]["counts"] |= {"destroyed": 8, "blocked": 0}
+    entry["disposal"]["outcomes"] = evidence.store.uri(new.relative_to(evidence.root).as_posix())
+    entry["disposal"]["counts"] |= {"destroyed": 8, "blocked": 0}
     forged = evidence.store.name(
-        evidence_factory.forge(evidence.store, evidence.store.uri(entry["file"]), **entry["record"])
+        evidence_factory.forge(evidence.store, evidence.store.uri(entry["file"]), **entry["disposal"])
     )
     names = {old.relative_to(evidence.root).as_posix(): new.relative_to(evidence.root).as_posix()}
     names[entry["file"]] = entry["file"] = forged
@@ -378,25 +381,27 @@ def test_what_has_no_disposal_is_noted_and_cannot_be_denied(evidence: Evidence) 
     report = evidence.verify()
     assert report.ok, report.problem
     (note,) = (note for note in report.notes if note.startswith("The certificate says that it is not complete"))
-    assert f"{evidence_factory.folder(left_out.made)} has a journal" in note
+    assert f"{left_out.provenance.folder.path} has a journal" in note
     assert "Opus: 4 records of the approved list" in note
     assert not any("does not name" in each for each in report.notes if each is not note)
     document = evidence.document
-    document |= {"complete": True, "uncovered": []}
+    document |= {"complete": True, "undisposed_records": []}
     evidence.reseal(document)
-    assert "about uncovered does not follow" in problem(evidence.verify())
-    document["omitted"] = []
+    assert "about undisposed_records does not follow" in problem(evidence.verify())
+    document["missing_disposals"] = []
     evidence.reseal(document)
-    assert "about omitted does not follow" in problem(evidence.verify())
+    assert "about missing_disposals does not follow" in problem(evidence.verify())
 
 
 def test_fewer_people_than_the_task_demanded_are_found(evidence: Evidence) -> None:
     """A summary and a certificate that were made up whole still need the approvals."""
     document = evidence.document
     entry = document["disposals"][0]
-    entry["record"]["options"]["min_approvals"] = 2
+    entry["disposal"]["options"]["min_approvals"] = 2
     old, uri = entry["file"], evidence.store.uri(entry["file"])
-    entry["file"] = evidence.store.name(evidence_factory.forge(evidence.store, uri, options=entry["record"]["options"]))
+    entry["file"] = evidence.store.name(
+        evidence_factory.forge(evidence.store, uri, options=entry["disposal"]["options"])
+    )
     next(each for each in document["files"] if each["name"] == old)["name"] = entry["file"]
     evidence.relist(document)
     evidence.reseal(document)
@@ -407,7 +412,9 @@ def test_what_is_incomplete_is_noted(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "evidence"))
     listed = Manifest.write(store, evidence_factory.records(5))
     told = evidence_factory.Told({next(iter(listed)).key: OutcomeKind.FAILED})
-    issue.write(store, [evidence_factory.carry_out(store, listed, system=told)], evidence_factory.facts("certificate"))
+    issue.write(
+        store, [evidence_factory.carry_out(store, listed, system=told)], evidence_factory.provenance("certificate")
+    )
     report = verify(tmp_path / "evidence" / NAME)
     assert report.ok
     assert report.notes[-1] == "The certificate says that it is not complete: enaio: 1 failed."

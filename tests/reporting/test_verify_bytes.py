@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_records.evidence import certificate
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.signature import VerificationKey, sign
 from airflow_provider_records.reporting.verify import verify
 from tests.reporting.certified import (

@@ -9,10 +9,10 @@ import shutil
 import pytest
 
 from airflow_provider_records.evidence import certificate
-from airflow_provider_records.evidence.journal import render
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from airflow_provider_records.evidence.record import canonical
+from airflow_provider_records.evidence.segment import render
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.reporting.verify import verify
 from tests.evidence import evidence_factory
@@ -36,18 +36,20 @@ def test_later_tries_are_told_from_tampering(evidence: Evidence) -> None:
 def test_an_older_try_that_sums_up_after_the_certificate_changes_nothing(evidence: Evidence) -> None:
     """It was given up, and froze between its last look for a newer try and its last write."""
     disposal = evidence.disposals[0]
-    late = Disposal(**{**vars(disposal), "made": evidence_factory.facts("delete_enaio", 1), "stopped": "frozen"})
-    late.write(evidence.store, evidence_factory.folder(late.made))
+    late = Disposal(
+        **{**vars(disposal), "provenance": evidence_factory.provenance("delete_enaio", 1), "stopped": "frozen"}
+    )
+    late.write(evidence.store)
     report = evidence.verify()
     assert report.ok, report.problem
     assert any(note.startswith("1 files were added") for note in report.notes)
     evidence.certify()
-    assert evidence.document["disposals"][0]["record"]["made"]["try_number"] == 2
+    assert evidence.document["disposals"][0]["disposal"]["provenance"]["try_number"] == 2
     assert evidence.verify().ok
 
 
 def test_a_try_that_began_after_the_certificate_is_noted(evidence: Evidence) -> None:
-    evidence_factory.journal(evidence.store, evidence.listed, evidence_factory.facts("delete_enaio", 3))
+    evidence_factory.journal(evidence.store, evidence.listed, evidence_factory.provenance("delete_enaio", 3))
     report = evidence.verify()
     assert report.ok, report.problem
     assert any(note.startswith("1 files were added") for note in report.notes)
@@ -89,8 +91,8 @@ def test_a_superseded_certificate_is_a_file_like_any_other(evidence: Evidence) -
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda fields: fields["made"].update(try_number=3),
-        lambda fields: fields["made"].update(run_started_at="2026-11-23T02:00:07+00:00"),
+        lambda fields: fields["provenance"].update(try_number=3),
+        lambda fields: fields["provenance"].update(run_started_at="2026-11-23T02:00:07+00:00"),
         lambda fields: fields.update(ended_at="2026-11-23T00:00:00.000Z"),
         lambda fields: fields.update(dry_run=True),
         lambda fields: fields["counts"].update(dict.fromkeys(fields["counts"], 0)),
@@ -107,8 +109,8 @@ def test_a_summary_changed_by_hand_is_not_taken_for_a_later_try(evidence: Eviden
 
 
 def test_a_summary_of_a_try_that_never_was_is_found(evidence: Evidence) -> None:
-    never = Disposal(**{**vars(evidence.disposals[0]), "made": evidence_factory.facts("delete_enaio", 3)})
-    never.write(evidence.store, evidence_factory.folder(never.made))
+    never = Disposal(**{**vars(evidence.disposals[0]), "provenance": evidence_factory.provenance("delete_enaio", 3)})
+    never.write(evidence.store)
     assert "no later try accounts for it" in problem(evidence.verify())
 
 
@@ -123,7 +125,7 @@ def test_the_summary_of_a_later_try_must_fit_its_name_too(evidence: Evidence) ->
 def test_a_later_try_with_an_emptied_list_takes_nothing_away(evidence: Evidence) -> None:
     first = evidence.digest
     empty = Manifest.write(evidence.store, [])
-    again = evidence_factory.carry_out(evidence.store, empty, made=evidence_factory.facts("delete_enaio", 3))
+    again = evidence_factory.carry_out(evidence.store, empty, by=evidence_factory.provenance("delete_enaio", 3))
     report = evidence.verify()
     assert report.ok, report.problem
     evidence.disposals[0] = again
@@ -137,7 +139,7 @@ def test_a_later_try_with_an_emptied_list_takes_nothing_away(evidence: Evidence)
 
 @pytest.mark.parametrize("name", ["note.txt", "outcomes/made_up.jsonl", "journal/note.jsonl"])
 def test_a_file_that_nothing_accounts_for_is_found(evidence: Evidence, name: str) -> None:
-    path = evidence.root / evidence_factory.folder(evidence_factory.facts("delete_enaio")) / name
+    path = evidence.root / evidence_factory.provenance("delete_enaio").folder.path / name
     path.write_bytes(b"{}\n")
     words = problem(evidence.verify())
     assert path.relative_to(evidence.root).as_posix() in words
@@ -145,7 +147,7 @@ def test_a_file_that_nothing_accounts_for_is_found(evidence: Evidence, name: str
 
 def test_outcomes_without_a_later_try_are_found(evidence: Evidence) -> None:
     content = b'{"key":"x","outcome":"destroyed"}\n'
-    folder = evidence.root / evidence_factory.folder(evidence_factory.facts("delete_enaio")) / "outcomes"
+    folder = evidence.root / evidence_factory.provenance("delete_enaio").folder.path / "outcomes"
     (folder / f"{hashlib.sha256(content).hexdigest()}.jsonl").write_bytes(content)
     assert "no later try accounts for it" in problem(evidence.verify())
 
@@ -161,7 +163,7 @@ def test_a_session_that_read_nothing_is_found(evidence: Evidence) -> None:
 
 
 def test_a_later_segment_cut_off_is_noted(evidence: Evidence) -> None:
-    evidence_factory.journal(evidence.store, evidence.listed, evidence_factory.facts("delete_enaio", 3))
+    evidence_factory.journal(evidence.store, evidence.listed, evidence_factory.provenance("delete_enaio", 3))
     last = segments(evidence)[-1]
     last.write_bytes(last.read_bytes()[:-10])
     report = evidence.verify()
@@ -171,8 +173,8 @@ def test_a_later_segment_cut_off_is_noted(evidence: Evidence) -> None:
 
 def test_a_task_that_began_after_the_certificate_is_noted(evidence: Evidence) -> None:
     later = evidence_factory.carry_out(
-        evidence.store, evidence.listed, evidence.approvals, made=evidence_factory.facts("later")
+        evidence.store, evidence.listed, evidence.approvals, by=evidence_factory.provenance("later")
     )
     report = evidence.verify()
     assert report.ok, report.problem
-    assert any(note.startswith(f"{evidence_factory.folder(later.made)} has a journal that") for note in report.notes)
+    assert any(note.startswith(f"{later.provenance.folder.path} has a journal that") for note in report.notes)

@@ -63,7 +63,7 @@ def test_exactly_the_approved_records_come_out(open_world: World, mode: str, sen
     reference = wait(lambda **more: sensor(records, **more), mode)
     manifest = Manifest.open(open_world.store, reference["digest"], reference["manifest"])
     assert [record.key for record in manifest] == ["enaio-1", *ids[1:]]
-    assert next(iter(manifest)).fields() == given
+    assert next(iter(manifest)).to_dict() == given
     assert reference["count"] == manifest.count == 3
     (uri,) = reference["approvals"]
     approval = Approval.read(open_world.store, uri)

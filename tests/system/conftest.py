@@ -65,7 +65,7 @@ class Night:
         found: dict[str, list[dict[str, Any]]] = {}
         for path in newest.values():
             disposal = json.loads(path.read_text())
-            found.setdefault(disposal["made"]["task_id"], []).append(disposal)
+            found.setdefault(disposal["provenance"]["task_id"], []).append(disposal)
         return found
 
     def outcomes(self, disposal: dict[str, Any]) -> dict[str, dict[str, Any]]:

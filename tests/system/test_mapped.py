@@ -24,7 +24,7 @@ RESULTS = {"enaio": "destroyed", "unifier": "recycled", "opus": "destroyed"}
 def assert_each_once(night: Night, system: str, task_id: str) -> list[dict[str, Any]]:
     """All parts of one list were carried out: each record once, and no other; return their disposals."""
     parts = night.disposals()[task_id]
-    assert [part["made"]["map_index"] for part in parts] == list(range(len(parts)))
+    assert [part["provenance"]["map_index"] for part in parts] == list(range(len(parts)))
     assert len(parts) > 1
     assert all(part["approvals"] for part in parts)
     records = {item["key"]: item["target_id"] for part in parts for item in night.manifest(part["digest"])}
@@ -78,7 +78,7 @@ def test_mapped_tasks_dispose_of_each_record_once(begin: Callable[..., Night], d
     assert state(log) == "success", log[-6000:]
     told = [tuple(json.loads(found)) for found in re.findall(r"TOLD (\[.*?\])", log)]
     assert sorted(told) == sorted(
-        (system, part["made"]["map_index"], part["counts"][result])
+        (system, part["provenance"]["map_index"], part["counts"][result])
         for system, result in RESULTS.items()
         for part in assert_each_once(night, system, system)
     )

@@ -99,7 +99,7 @@ def test_large_night(begin: Begin) -> None:
     log = night.test_dag("records_large_night")
     assert state(log) == "success"
     parts = night.disposals()["part.delete"]
-    assert [part["made"]["map_index"] for part in parts] == [0, 1, 2]
+    assert [part["provenance"]["map_index"] for part in parts] == [0, 1, 2]
     assert_true(night, "enaio", "destroyed", "part.delete", "part.mark")
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_deleted_does_not_hold_up_the_others(begin: Begin) -> Non
     assert state(log) == "failed"
     (delete,) = night.disposals()["delete"]
     assert delete["counts"]["failed"] == 1
-    assert delete["made"]["try_number"] == 4
+    assert delete["provenance"]["try_number"] == 4
     assert_true(night, "enaio", "destroyed")
     assert night.certificate()["complete"] is False
     assert "1 failed" in log

@@ -137,7 +137,7 @@ def test_a_killed_worker_is_taken_over_without_a_double_delete(begin: Callable[.
         assert api.wait_for_end(run_id) == "success", api.told(run_id)
     assert_true(night, "enaio", "destroyed")
     (delete,) = night.disposals()["delete"]
-    assert delete["made"]["try_number"] == 2
+    assert delete["provenance"]["try_number"] == 2
     assert night.certificate()["complete"] is True
     leftover = [process for process in psutil.process_iter() if is_ours(process, night.home)]
     assert not leftover

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome
 from airflow_provider_records.evidence.record import Record
@@ -46,7 +47,7 @@ class Desk:
     def run(self, *records: Any, verify: bool = True, **options: Any) -> dict[str, Outcome]:
         """Carry out one try; the next one continues it."""
         self.tries += 1
-        journal = Journal(self.store, "run", "sha256:0", started="2026-01-01", try_number=self.tries)
+        journal = Journal(self.store, TaskFolder("run"), "sha256:0", started="2026-01-01", try_number=self.tries)
         system = EnaioSystem(EnaioHook(), **options)
         runner = Runner(system, journal, Limits(), concurrency=1, verify=verify)
         listed = [Record.from_item(record) for record in records]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
@@ -57,7 +58,9 @@ class Office:
 
     def journal(self) -> Journal:
         self.tries += 1
-        return Journal(self.store, "disposals/a/b/c/-1", DIGEST, started="2026-01-01", try_number=self.tries)
+        return Journal(
+            self.store, TaskFolder("disposals/a/b/c/-1"), DIGEST, started="2026-01-01", try_number=self.tries
+        )
 
     def system(self) -> UnifierSystem:
         return UnifierSystem(UnifierHook(self.conn_id))

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.evidence.summary import task_folder
+from airflow_provider_records.evidence.folders import TaskFolder
+from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
-from airflow_provider_records.task.context import disposal_folder, evidence_store, hard_stops, provenance
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
 
 STARTED = datetime(2026, 11, 22, 2, 0, 7, 120_000, UTC)
 
@@ -39,31 +40,28 @@ def test_any_other_error_is_left_to_airflows_retries(error: Exception) -> None:
 
 def test_provenance_of_a_task_instance() -> None:
     found = provenance(context())
-    assert {name: found[name] for name in ("dag_id", "run_id", "task_id", "map_index", "try_number")} == {
-        "dag_id": "d/1",
-        "run_id": "manual__2026",
-        "task_id": "delete",
-        "map_index": -1,
-        "try_number": 2,
-    }
-    assert found["run_started_at"] == "2026-11-22T02:00:07.120000+00:00"
-    assert found["dag_version_id"] == ""
-    assert all(found[f"{name}_version"] for name in ("provider", "airflow", "python"))
+    assert (found.dag_id, found.run_id, found.task_id) == ("d/1", "manual__2026", "delete")
+    assert (found.map_index, found.try_number) == (-1, 2)
+    assert found.run_started_at == "2026-11-22T02:00:07.120000+00:00"
+    assert found.dag_version_id == ""
+    assert all((found.provider_version, found.airflow_version, found.python_version))
+    assert Provenance.from_dict(found.to_dict()) == found
 
 
 def test_a_task_that_is_not_mapped_or_a_run_without_a_start_has_provenance_too() -> None:
     found = provenance(context(map_index=None, start_date=None))
-    assert (found["map_index"], found["run_started_at"]) == (-1, "")
-    assert provenance(context(map_index=0))["map_index"] == 0
+    assert (found.map_index, found.run_started_at) == (-1, "")
+    assert provenance(context(map_index=0)).map_index == 0
 
 
 def test_the_folder_of_a_task_instance_is_the_one_that_readers_find_from_its_files() -> None:
-    folders = {disposal_folder(provenance(context(map_index=index))) for index in (-1, 0, 1)}
+    folders = {provenance(context(map_index=index)).folder for index in (-1, 0, 1)}
     assert len(folders) == 3
     for folder in folders:
-        assert folder.split("/")[0] == "disposals"
-        assert len(folder.split("/")) == 5, "the slash of the DAG id is not a folder"
-        assert task_folder(f"{folder}/try/disposal.json") == folder
+        assert folder.path.split("/")[0] == "disposals"
+        assert len(folder.path.split("/")) == 5, "the slash of the DAG id is not a folder"
+        assert TaskFolder.containing(folder.summary(2, "0" * 64)) == folder
+        assert folder.path.startswith(f"{folder.run}/")
 
 
 def test_the_evidence_path_of_the_configuration_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -12,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
-from airflow_provider_records.evidence.record import canonical
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal, SystemDescription, write_outcomes
+from airflow_provider_records.evidence.summary import Disposal, Provenance, SystemDescription, write_outcomes
 from airflow_provider_records.exceptions import (
     ApprovalError,
     ConfigurationError,
@@ -30,7 +31,7 @@ from airflow_provider_records.task.records import Selection, accepted_results, r
 from tests.evidence.evidence_factory import forge
 from tests.evidence.failing_store import in_memory
 
-FOLDER = "disposals/night/run/delete/-1"
+FOLDER = TaskFolder.of("night", "run", "delete", -1)
 D, B, R, A = OutcomeKind.DESTROYED, OutcomeKind.BLOCKED, OutcomeKind.RECYCLED, OutcomeKind.ABSENT
 
 
@@ -55,13 +56,14 @@ def approved(store: Store, items: Sequence[object], *people: str) -> dict[str, A
 
 
 def carried_out(
-    store: Store, reference: dict[str, Any], results: Sequence[OutcomeKind], folder: str = FOLDER, **change: Any
+    store: Store, reference: dict[str, Any], results: Sequence[OutcomeKind], map_index: int = -1, **change: Any
 ) -> dict[str, Any]:
     """Write what a disposing task writes; return the reference it returns."""
+    origin = Provenance("night", "run", "delete", map_index, 1)
     manifest = Manifest.open(store, reference["digest"])
     outcomes = [Outcome(record.key, result, Proof.RESPONSE) for record, result in zip(manifest, results, strict=True)]
-    uri, counts = write_outcomes(store, manifest, outcomes, folder)
-    facts: dict[str, Any] = {
+    uri, counts = write_outcomes(store, manifest, outcomes, origin.folder)
+    members: dict[str, Any] = {
         "system": "enaio",
         "description": SystemDescription("enaio"),
         "manifest": manifest.uri,
@@ -74,9 +76,9 @@ def carried_out(
         "outcomes": uri,
         "started_at": "2026-11-22T07:00:00Z",
         "ended_at": "2026-11-22T07:00:00Z",
-        "made": {"dag_id": "night", "run_id": "run", "task_id": "delete", "map_index": -1, "try_number": 1},
+        "provenance": origin,
     }
-    return Disposal(**{**facts, **change}).write(store, folder).reference()
+    return Disposal(**{**members, **change}).write(store).reference()
 
 
 class Lazy(Sequence[Any]):
@@ -271,7 +273,7 @@ def test_a_disposal_of_a_disposal_stands_on_the_first_list(store: Store) -> None
         store,
         manifest_reference(selection.manifest, first_list["approvals"]),
         [D, B],
-        FOLDER + "2",
+        2,
         approved=selection.approved,
     )
     third = resolve(second, store)
@@ -350,8 +352,10 @@ def test_a_disposal_without_a_proper_basis_is_refused(store: Store, approved_lis
         {"approvals": None},
         {"approvals": ["x"]},
         {"approvals": [7]},
-        {"type": "approval"},
-        {"evil": 1},
+        {"format": "airflow-records/approval"},
+        {"version": 0},
+        {"version": 2},
+        {"counts": {"destroyed": 1, "blocked": 1, "returned": 0}},
     ],
 )
 def test_a_disposal_that_is_not_of_its_form_is_refused(store: Store, change: dict[str, Any]) -> None:
@@ -362,9 +366,9 @@ def test_a_disposal_that_is_not_of_its_form_is_refused(store: Store, change: dic
 
 def test_outcomes_that_were_changed_hand_nothing_on(store: Store) -> None:
     reference = carried_out(store, approved(store, ["1", "2"]), [D, B])
-    (name,) = store.names(f"{FOLDER}/outcomes")
-    one, two = store.read(name).splitlines(keepends=True)
-    store.write(name, one.replace(b"destroyed", b"blocked") + two.replace(b"blocked", b"destroyed"))
+    (name,) = store.names(f"{FOLDER.path}/outcomes")
+    first, one, two = store.read(name).splitlines(keepends=True)
+    store.write(name, first + one.replace(b"destroyed", b"blocked") + two.replace(b"blocked", b"destroyed"))
     with pytest.raises(EvidenceError, match="changed"):
         resolve(reference, store)
 
@@ -372,8 +376,8 @@ def test_outcomes_that_were_changed_hand_nothing_on(store: Store) -> None:
 def test_outcomes_planted_under_their_own_digest_must_follow_the_list(store: Store) -> None:
     reference = carried_out(store, approved(store, ["1", "2"]), [D, B])
     for lines in (["2", "2"], ["2", "1"], ["1", "3"], ["1"], ["1", "2", "3"]):
-        content = b"".join(canonical(Outcome(key, D).fields()) + b"\n" for key in lines)
-        uri = store.write(f"{FOLDER}/outcomes/{hashlib.sha256(content).hexdigest()}.jsonl", content)
+        written = [canonical(Outcome(key, D).to_dict()) + b"\n" for key in lines]
+        uri, _, _ = store.write_lines(FOLDER.outcomes, formats.OUTCOMES.line, written)
         counts = {**dict.fromkeys(map(str, OutcomeKind), 0), "destroyed": len(lines)}
         reference = rewritten(store, reference, outcomes=uri, counts=counts)
         with pytest.raises(EvidenceError):
@@ -385,7 +389,7 @@ def test_outcomes_planted_under_their_own_digest_must_follow_the_list(store: Sto
 )
 def test_outcomes_that_are_none_are_refused(store: Store, content: bytes) -> None:
     reference = carried_out(store, approved(store, ["1"]), [D])
-    uri = store.write(f"{FOLDER}/outcomes/{hashlib.sha256(content).hexdigest()}.jsonl", content)
+    uri, _, _ = store.write_lines(FOLDER.outcomes, formats.OUTCOMES.line, [content])
     with pytest.raises(EvidenceError):
         resolve(rewritten(store, reference, outcomes=uri), store)
 
@@ -395,7 +399,7 @@ def test_outcomes_are_one_for_each_record_in_order(store: Store) -> None:
     for lines in (["1"], ["2", "1"], ["1", "1"], ["1", "2", "3"]):
         with pytest.raises(EvidenceError, match="must add up"):
             write_outcomes(store, manifest, [Outcome(key, D) for key in lines], FOLDER)
-    assert store.names(FOLDER) == []
+    assert store.names(FOLDER.path) == []
 
 
 def test_several_references_are_joined_each_on_its_own_approval(store: Store) -> None:
@@ -426,8 +430,8 @@ def test_joined_lists_that_contradict_each_other_are_refused(store: Store) -> No
 
 
 def test_joined_disposals_hand_on_what_each_destroyed(store: Store) -> None:
-    one = carried_out(store, approved(store, ["1", "2"]), [D, B], FOLDER + "0")
-    two = carried_out(store, approved(store, ["3", "4"]), [B, D], FOLDER + "1")
+    one = carried_out(store, approved(store, ["1", "2"]), [D, B], 0)
+    two = carried_out(store, approved(store, ["3", "4"]), [B, D], 1)
     selection = resolve([one, two], store)
     assert keys(selection) == ["1", "4"]
     selection.authorize(approval_required=True)

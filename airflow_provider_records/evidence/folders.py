@@ -1,0 +1,68 @@
+"""Where the files of a task instance lie in the evidence store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_records.evidence.store import safe_name
+
+DISPOSALS = "disposals"
+
+
+def dag_folder(dag_id: str) -> str:
+    """Return the folder of all disposals of a DAG."""
+    return f"{DISPOSALS}/{safe_name(dag_id)}"
+
+
+def run_folder(dag_id: str, run_id: str) -> str:
+    """Return the folder of all disposals of a DAG run."""
+    return f"{dag_folder(dag_id)}/{safe_name(run_id)}"
+
+
+@dataclass(frozen=True)
+class TaskFolder:
+    """The folder of one task instance: ``disposals/<dag>/<run>/<task>/<map index>``.
+
+    :param path: its name in the store.
+    """
+
+    path: str
+
+    @classmethod
+    def of(cls, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskFolder:
+        """Return the folder of a task instance."""
+        return cls(f"{run_folder(dag_id, run_id)}/{safe_name(task_id)}/{map_index}")
+
+    @classmethod
+    def containing(cls, file: str) -> TaskFolder:
+        """Return the folder that a file of a task instance lies in, such as a summary or a segment of its journal.
+
+        :param file: the file's name in the store.
+        """
+        return cls("/".join(file.split("/")[:5]))
+
+    @property
+    def run(self) -> str:
+        """The folder of the run."""
+        return self.path.rsplit("/", 2)[0]
+
+    @property
+    def journal(self) -> str:
+        """The folder of the journal; one folder a session."""
+        return f"{self.path}/journal"
+
+    @property
+    def outcomes(self) -> str:
+        """The folder of the outcomes, each try's under its digest."""
+        return f"{self.path}/outcomes"
+
+    def is_journal(self, file: str) -> bool:
+        """Tell whether a file belongs to the journal."""
+        return file.startswith(f"{self.journal}/")
+
+    def summary(self, try_number: int, digest: str) -> str:
+        """Return the name of the summary of a try.
+
+        :param digest: hex digits of the hash over its bytes.
+        """
+        return f"{self.path}/try-{try_number:04}-{digest}/disposal.json"

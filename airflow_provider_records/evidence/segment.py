@@ -1,0 +1,195 @@
+"""The files of a journal, and what they say together.
+
+A journal is a folder of segments, one folder a session. A segment is published whole: a header line, which names the
+format, lines, and a trailer with the hash of all before it. See :mod:`airflow_provider_records.evidence.journal`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from airflow_provider_records.evidence import formats
+from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.outcome import OutcomeKind, known_kind
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import EvidenceError, JournalError, NewerFormatError
+
+OPEN, OBSERVED, INTENTS, ALIVE, OUTCOMES = "open", "observed", "intents", "alive", "outcomes"
+_KINDS = frozenset({OPEN, OBSERVED, INTENTS, ALIVE, OUTCOMES})
+_HEADER = frozenset({"session", "started", "try", "kind", "seq", "prev", "time", "lines"})
+
+Known = TypeVar("Known")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One published piece of a journal.
+
+    :param name: its name in the store.
+    :param header: its first line, without the members that name the format.
+    :param lines: what it holds.
+    :param digest: hash of its bytes.
+    """
+
+    name: str
+    header: Mapping[str, Any]
+    lines: Sequence[Mapping[str, Any]]
+    digest: str
+
+
+@dataclass
+class JournalState(Generic[Known]):
+    """What all sessions of a journal know together: the one fold over its segments.
+
+    :param read: makes of a line what is kept of an outcome.
+    :param outcomes: what is known of each key; the last final outcome stands.
+    :param in_doubt: keys with an intent that has no outcome.
+    :param unanswered: keys to which any call went unanswered, resolved since or not.
+    :param observed_before: keys that were observed to be there by the try that called for them, or by this one, before
+        any call.
+    :param missing_session: URI of an earlier try's session that is not there any more; empty: none is missing.
+    """
+
+    read: Callable[[Mapping[str, Any]], Known]
+    outcomes: dict[str, Known] = field(default_factory=dict)
+    in_doubt: set[str] = field(default_factory=set)
+    unanswered: set[str] = field(default_factory=set)
+    observed_before: set[str] = field(default_factory=set)
+    missing_session: str = ""
+    _open: set[str] = field(default_factory=set)
+    _unresolved: set[str] = field(default_factory=set)
+
+    @property
+    def doubtful(self) -> set[str]:
+        """Keys for which a call may have been sent of which nobody knows what became."""
+        return self.in_doubt | self._unresolved
+
+    def add(self, segment: Segment) -> None:
+        """Take in a segment; those of a journal in their order.
+
+        :raises NewerFormatError: it holds an outcome that this release does not know.
+        """
+        kind = segment.header["kind"]
+        if kind == INTENTS:
+            self.in_doubt |= {line["key"] for line in segment.lines}
+        elif kind == OBSERVED:
+            self.observe({line["key"] for line in segment.lines})
+        elif kind == OUTCOMES:
+            for line in segment.lines:
+                self.apply(line["key"], known_kind(line["outcome"]), bool(line.get("unanswered")), self.read(line))
+        elif kind == OPEN:
+            self.missing_session = segment.header.get("missing_session", self.missing_session)
+
+    def observe(self, keys: Set[str]) -> Set[str]:
+        """Take in what a try observed at its start; return what of it is new.
+
+        What an earlier try observed counts only for its own calls: a later one may meet another state of affairs.
+        """
+        self.observed_before &= self.doubtful
+        new = keys - self.observed_before
+        self.observed_before |= new
+        return new
+
+    def apply(self, key: str, kind: OutcomeKind, unanswered: bool, known: Known) -> None:
+        """Take in an outcome.
+
+        :param unanswered: whether a call went unanswered, so that it may still take effect.
+        :param known: what is kept of it.
+        """
+        unresolved = unanswered or kind is OutcomeKind.UNKNOWN
+        if kind.final or key not in self.outcomes or key in self._open:
+            self.outcomes[key] = known
+            (self._open.discard if kind.final else self._open.add)(key)
+            (self._unresolved.add if unresolved else self._unresolved.discard)(key)
+        if unresolved:
+            self.unanswered.add(key)
+        self.in_doubt.discard(key)
+
+
+def render(header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return the bytes of a segment."""
+    first = {**header, **formats.JOURNAL.members, "lines": len(lines)}
+    body = b"".join(canonical(line) + b"\n" for line in (first, *lines))
+    return body + _trailer(body)
+
+
+def _trailer(body: bytes) -> bytes:
+    return canonical({"end": hashlib.sha256(body).hexdigest()}) + b"\n"
+
+
+def parse(name: str, content: bytes) -> Segment | None:
+    """Read a segment; None if it is torn: cut off before its end, so that nothing was ever built on it.
+
+    :raises NewerFormatError: it was written by a newer release.
+    :raises JournalError: it was changed: it is neither a segment nor the beginning of one.
+    """
+    *complete, rest = content.split(b"\n")
+    if not complete:
+        return None
+    body = content[: len(content) - len(rest)]
+    try:
+        header = formats.JOURNAL.check_line(complete[0], name)
+        lines = json.loads(b"[%b]" % b",".join(complete[1:]))  # at once: a third of the time that line by line takes
+        if len(lines) + 1 != len(complete):
+            raise ValueError
+        missing = header["lines"] + 1 - len(lines)
+        if missing > 0 and not (lines and "end" in lines[-1]):
+            # A file system may fill with zeros what it lost.
+            if missing > 1 or _trailer(body).startswith(rest.rstrip(b"\0")):
+                return None
+            raise ValueError
+        body = body[: -len(complete[-1]) - 1]
+        if missing or rest or complete[-1] + b"\n" != _trailer(body) or not header.keys() >= _HEADER:
+            raise ValueError
+    except NewerFormatError:
+        raise
+    except (EvidenceError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise JournalError(f"The journal was changed: {name} does not match its own hash.") from None
+    if header["kind"] not in _KINDS:
+        raise formats.newer_member(f"{name} is a segment of the kind {header['kind']!r}")
+    return Segment(name, header, lines[:-1], f"sha256:{hashlib.sha256(content).hexdigest()}")
+
+
+def load(store: Store, folder: str) -> list[Segment]:
+    """Read all segments of a journal and check every chain; what is torn is left out.
+
+    A segment whose publication was not confirmed may be there, torn, or missing; the session then went on from
+    the last one that was.
+
+    :param folder: the journal's folder.
+    :return: the segments, session by session in the order of their start.
+    :raises NewerFormatError: a segment was written by a newer release.
+    :raises JournalError: a segment was changed or is missing.
+    """
+    sessions: dict[str, list[Segment]] = {}
+    digests: set[str] = set()
+    for name in store.names(folder):
+        session, _, file = name.removeprefix(f"{folder}/").partition("/")
+        if not file or (segment := parse(name, store.read(name))) is None:
+            continue
+        chain, header = sessions.setdefault(session, []), segment.header
+        follows = header["prev"] in digests if chain else header["kind"] == OPEN
+        if not follows or header["session"] != session or file != file_name(header["seq"], header["kind"]):
+            raise JournalError(f"The journal was changed: {name} does not follow the segment before it.")
+        chain.append(segment)
+        digests.add(segment.digest)
+    chains = sorted(sessions.values(), key=lambda chain: (*order(chain[0].header), chain[0].header["session"]))
+    for chain in chains:
+        for session, head in chain[0].header["read"].items():
+            if head not in digests:
+                raise JournalError(f"The journal was changed: session {session} lacks segments that were read before.")
+    return [segment for chain in chains for segment in chain]
+
+
+def file_name(seq: int, kind: str) -> str:
+    """Return the last part of a segment's name."""
+    return f"{seq:06}-{kind}.jsonl"
+
+
+def order(header: Mapping[str, Any]) -> tuple[str, int]:
+    """Return what orders sessions: the start of their run, then the number of their try."""
+    return header["started"], header["try"]
