@@ -235,7 +235,7 @@ def parse(content: bytes) -> Certificate:
 
 
 def read(store: Store, name: str) -> Certificate:
-    """Read a certificate and hold it against what lies beside it; the files that it rests on are not looked at.
+    """Read a certificate and check its signature or checksum; the files that it rests on are not read.
 
     :param store: the evidence store.
     :param name: its name there, see :func:`file_name`.

@@ -98,7 +98,7 @@ def checksum_line(name: str, sha256: str) -> bytes:
 
 
 def check(store: Store, name: str, content: bytes, key: VerificationKey | None) -> None:
-    """Hold a file against its signature or, where there is no key, its checksum.
+    """Check a file against its signature or, where there is no key, its checksum.
 
     :param store: the evidence store.
     :param name: the file's name.

@@ -37,7 +37,7 @@ def _added(store: Store, certificate: Certificate, entry: Mapping[str, Any], lis
     _check_later_sessions(segments, entry, listed)
     tries = {(each.header["started"], each.header["try"]) for each in segments}
     summaries = [Disposal.read(store, store.uri(each)) for each in added if each.endswith("/disposal.json")]
-    # An older try that lives on may have added its own, which nothing rests on.
+    # An older try that still runs may have added its own summary; nothing refers to it.
     accounted = {
         name
         for each in summaries

@@ -66,7 +66,7 @@ def verify(path: str | Path, public_key: str | Path | None = None) -> Report:
     :param path: ``…/certificates/<dag>/<run>.json``.
     :param public_key: PEM file of the key that must have signed it; None: the key that it names itself.
     :raises ConfigurationError: there is no such file, or the key file is no Ed25519 public key.
-    :raises StoreUnavailableError: a file is there and cannot be read, so that nobody knows whether all fits.
+    :raises StoreUnavailableError: a file is there and cannot be read, so that it cannot be decided.
     :raises NewerFormatError: a file was written by a newer release.
     :raises CertificateUnfinishedError: the certificate is being written, or its writing ended early.
     """
@@ -266,7 +266,7 @@ class Verifier:
         self._report.checked.append(f"{len(listed)} files are unchanged, {size:,} bytes")
 
     def _verify_contents(self, certificate: Certificate) -> None:
-        """Sum up the files again and hold that against what the certificate says."""
+        """Audit the files again and compare the result with what the certificate says."""
         listed, document = {each.name for each in certificate.files}, certificate.to_dict()
         evidence = reader.EvidenceReader(self._store, certificate.store, frozenset(listed))
         disposals = {
