@@ -19,6 +19,7 @@ import requests
 import tenacity
 from airflow.sdk import BaseOperator
 
+from airflow_provider_records import systems
 from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.client.transport import Transport
 from airflow_provider_records.demo import connection_variables
@@ -40,8 +41,9 @@ from airflow_provider_records.sandbox.core import Entry, Fault, Server, Stage
 from airflow_provider_records.sandbox.world import RECORDS, SEED, build, connections
 from tests.operators.factories import context
 
-WRITE, SUMMARY, REQUEST = "write", "summary", "request"
-"""The steps of a try: publishing a file of the evidence, the outcomes at the end among them; a request, answered."""
+WRITE, SUMMARY, REQUEST, CALL = "write", "summary", "request", "call"
+"""The steps of a try: writing a file of the evidence; writing the outcomes at its end, which is a write, too; a request
+and its response; a deleting call with all of its requests."""
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
@@ -51,7 +53,7 @@ PROCESSES.set_forkserver_preload([__name__])
 class Death:
     """Where a process ends.
 
-    :param step: ``write``, ``summary`` or ``request``.
+    :param step: ``write``, ``summary``, ``request`` or ``call``.
     :param number: at which of these steps, from 1.
     :param after: right after the step; False: right before it.
     :param signal: SIGKILL, or SIGSTOP for one that comes back.
@@ -165,6 +167,8 @@ def arm(vendor: str, death: Death | None, lease: float | None) -> Counter[str]:
     for name, act in (("write", Store.write), ("write_lines", dying(SUMMARY, Store.write_lines))):
         setattr(Store, name, dying(WRITE, act))
     Transport.send_once = dying(REQUEST, Transport.send_once)  # type: ignore[method-assign]
+    system = systems.load(vendor)
+    system.dispose = dying(CALL, system.dispose)  # type: ignore[method-assign]
     return told
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from tests.operators.crash_points import REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
+from tests.operators.crash_points import CALL, REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
 
 pytestmark = pytest.mark.durability
 each_vendor = pytest.mark.parametrize("vendor", list(VENDORS))
@@ -146,16 +146,22 @@ def test_a_retry_waits_for_calls_of_the_dead_that_take_effect_late(tmp_path: Pat
 
 
 @each_vendor
-@pytest.mark.parametrize("again", [False, True], ids=["once", "killed again"])
+@pytest.mark.parametrize(
+    "again", [None, Death(CALL, 1, after=False), Death(CALL, 3, after=True)], ids=["once", "before a call", "after it"]
+)
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["wiped", "another path"])
 def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
-    vendor: str, again: bool, elsewhere: bool, tmp_path: Path
+    vendor: str, again: Death | None, elsewhere: bool, tmp_path: Path
 ) -> None:
+    """A second try that is killed, too, leaves no outcome of its own call either; so nobody claims what that call did.
+
+    :param again: where the second try is killed; None: it is not.
+    """
     evidence = tmp_path / "evidence"
     with scene(vendor, evidence) as made:
         assert made.die(MIDST[vendor])
-        before = set(made.effects)
-        assert before
+        done = set(made.effects)
+        assert done
         journal = next(evidence.glob("disposals/*/*/*/*/journal"))
         if elsewhere:
             shutil.copytree(evidence / "manifests", tmp_path / "other" / "manifests")
@@ -163,17 +169,20 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
         else:
             shutil.rmtree(journal)
         if again:
-            assert made.die(Death(WRITE, 3, after=True))
+            assert made.die(again)
+            assert (set(made.effects) > done) is again.after
+        unclaimed = set(made.effects)
         made.finish()
         made.check_log()
         made.check_evidence()
         outcomes = made.outcomes()
         gone = OutcomeKind.ABSENT if vendor == "enaio" else OutcomeKind.UNKNOWN
-        assert {outcomes[key].kind for key in before} == {gone}
-        assert all("lost" in str(outcomes[key].reason) for key in before)
+        assert {outcomes[key].kind for key in done} == {gone}
+        assert {outcomes[key].kind for key in unclaimed} <= {OutcomeKind.ABSENT, OutcomeKind.UNKNOWN}
+        assert all("lost" in str(outcomes[key].reason) for key in unclaimed)
         claimed = {key for key, each in outcomes.items() if each.kind in {OutcomeKind.DESTROYED, OutcomeKind.RECYCLED}}
         assert claimed
-        assert claimed == set(made.effects) - before
+        assert claimed == set(made.effects) - unclaimed
         assert f"file://{journal}" in {
             entry.get("missing_session", "").rpartition("/")[0] for entry in made.check_evidence()
         }
