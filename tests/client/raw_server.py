@@ -208,7 +208,7 @@ def settings(url: str, **more: Any) -> Settings:
     return Settings("thing_default", url, "someone", "q8Zt-thing", {}, **{"timeout": 5.0, **more})
 
 
-class Scene:
+class ServedThing:
     """A served ThingPart with a hook on it."""
 
     def __init__(self, serve: Serve) -> None:

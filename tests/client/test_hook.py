@@ -19,13 +19,13 @@ from airflow_provider_records.exceptions import (
     UnavailableError,
 )
 from airflow_provider_records.sandbox.core import Server
-from tests.client.raw_server import PlainHook, RawServer, Scene, ThingHook, free_port, in_threads, settings
+from tests.client.raw_server import PlainHook, RawServer, ServedThing, ThingHook, free_port, in_threads, settings
 from tests.conftest import Serve
 
 
 @pytest.fixture
-def scene(serve: Serve) -> Scene:
-    return Scene(serve)
+def thing(serve: Serve) -> ServedThing:
+    return ServedThing(serve)
 
 
 def test_every_request_has_a_timeout_and_a_delete_is_not_sent_again() -> None:
@@ -38,45 +38,45 @@ def test_every_request_has_a_timeout_and_a_delete_is_not_sent_again() -> None:
         assert len(server.heads) == 1
 
 
-def test_a_read_is_tried_eight_times(scene: Scene) -> None:
-    scene.fault(call="get", status=503, times=None)
+def test_a_read_is_tried_eight_times(thing: ServedThing) -> None:
+    thing.fault(call="get", status=503, times=None)
     with pytest.raises(NoAnswerError):
-        scene.hook.get()
-    assert scene.count("get") == 8
+        thing.hook.get()
+    assert thing.count("get") == 8
 
 
-def test_a_read_survives_seven_lost_answers(scene: Scene) -> None:
-    scene.fault(call="get", drop=True, times=7)
-    assert scene.hook.get() == 200
+def test_a_read_survives_seven_lost_answers(thing: ServedThing) -> None:
+    thing.fault(call="get", drop=True, times=7)
+    assert thing.hook.get() == 200
 
 
 @pytest.mark.parametrize("fault", [{"drop": True}, {"drop": True, "act": False}, {"status": 503}])
-def test_a_delete_is_never_repeated_after_a_lost_answer(scene: Scene, fault: dict[str, Any]) -> None:
-    scene.fault(call="delete", **fault)
+def test_a_delete_is_never_repeated_after_a_lost_answer(thing: ServedThing, fault: dict[str, Any]) -> None:
+    thing.fault(call="delete", **fault)
     with pytest.raises(NoAnswerError):
-        scene.hook.delete()
-    assert scene.count("delete") == 1
+        thing.hook.delete()
+    assert thing.count("delete") == 1
 
 
-def test_a_delete_is_repeated_after_a_refused_connection(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene.hook.get()
+def test_a_delete_is_repeated_after_a_refused_connection(thing: ServedThing, monkeypatch: pytest.MonkeyPatch) -> None:
+    thing.hook.get()
     port = free_port()
     servers: list[Server] = []
 
     class Opening(tenacity.wait.wait_base):
         def __call__(self, _: tenacity.RetryCallState) -> float:
-            servers.append(Server(scene.stage, port).__enter__())
+            servers.append(Server(thing.stage, port).__enter__())
             return 0.0
 
     monkeypatch.setattr(ThingHook, "backoff", Opening())
     hook = ThingHook("thing_default", settings(f"http://127.0.0.1:{port}/thing"))
-    hook.__dict__["auth"] = scene.hook.auth
+    hook.__dict__["auth"] = thing.hook.auth
     try:
         assert hook.delete() == 204
     finally:
         for server in servers:
             server.__exit__(None, None, None)
-    assert scene.destroyed == ["a"]
+    assert thing.destroyed == ["a"]
     assert len(servers) == 1
 
 
@@ -85,98 +85,98 @@ def test_a_refused_connection_is_an_error_that_says_not_sent() -> None:
         PlainHook("thing_default", settings(f"http://127.0.0.1:{free_port()}")).delete()
 
 
-def test_slow_down_in_seconds_is_obeyed_by_a_delete(scene: Scene) -> None:
-    scene.hook.get()
-    scene.fault(call="delete", status=429, headers={"Retry-After": "1"}, act=False)
-    assert scene.hook.delete() == 204
-    first, second = (entry.time for entry in scene.stage.log if entry.call == "delete")
+def test_slow_down_in_seconds_is_obeyed_by_a_delete(thing: ServedThing) -> None:
+    thing.hook.get()
+    thing.fault(call="delete", status=429, headers={"Retry-After": "1"}, act=False)
+    assert thing.hook.delete() == 204
+    first, second = (entry.time for entry in thing.stage.log if entry.call == "delete")
     assert second - first > 0.98
-    assert scene.destroyed == ["a"]
+    assert thing.destroyed == ["a"]
 
 
-def test_slow_down_until_a_date_is_obeyed(scene: Scene) -> None:
+def test_slow_down_until_a_date_is_obeyed(thing: ServedThing) -> None:
     until = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
-    scene.fault(call="delete", status=429, headers={"Retry-After": format_datetime(until, usegmt=True)}, act=False)
-    assert scene.hook.delete() == 204
-    assert [entry.time for entry in scene.stage.log if entry.call == "delete"][1] > until.timestamp() - 0.02
+    thing.fault(call="delete", status=429, headers={"Retry-After": format_datetime(until, usegmt=True)}, act=False)
+    assert thing.hook.delete() == 204
+    assert [entry.time for entry in thing.stage.log if entry.call == "delete"][1] > until.timestamp() - 0.02
 
 
-def test_slow_down_holds_every_thread(scene: Scene) -> None:
-    hook = scene.another(requests_per_second=20)
+def test_slow_down_holds_every_thread(thing: ServedThing) -> None:
+    hook = thing.another(requests_per_second=20)
     hook.get()
-    scene.stage.log.clear()
-    scene.fault(call="get", status=429, headers={"Retry-After": "1"}, act=False)
+    thing.stage.log.clear()
+    thing.fault(call="get", status=429, headers={"Retry-After": "1"}, act=False)
     assert in_threads(6, hook.get) == [200] * 6
-    times = [entry.time for entry in scene.stage.log]
+    times = [entry.time for entry in thing.stage.log]
     assert sum(moment < times[0] + 0.9 for moment in times) <= 2
 
 
-def test_too_long_a_wait_is_refused_at_once(scene: Scene) -> None:
-    scene.fault(call="get", status=429, headers={"Retry-After": "3600"}, times=None)
+def test_too_long_a_wait_is_refused_at_once(thing: ServedThing) -> None:
+    thing.fault(call="get", status=429, headers={"Retry-After": "3600"}, times=None)
     with pytest.raises(UnavailableError, match=r"asks to wait 3600 s.*429"):
-        scene.hook.get()
+        thing.hook.get()
     with pytest.raises(UnavailableError, match="3600"):
-        scene.hook.delete()
-    assert (scene.count("get"), scene.count("delete")) == (1, 0)
+        thing.hook.delete()
+    assert (thing.count("get"), thing.count("delete")) == (1, 0)
 
 
-def test_slow_down_for_ever_ends(scene: Scene) -> None:
-    scene.fault(call="delete", status=429, headers={"Retry-After": "0"}, times=None, act=False)
+def test_slow_down_for_ever_ends(thing: ServedThing) -> None:
+    thing.fault(call="delete", status=429, headers={"Retry-After": "0"}, times=None, act=False)
     with pytest.raises(NotSentError):
-        scene.hook.delete()
-    assert scene.count("delete") == 8
+        thing.hook.delete()
+    assert thing.count("delete") == 8
 
 
-def test_requests_per_second_holds_over_threads(scene: Scene) -> None:
-    hook = scene.another(requests_per_second=40)
+def test_requests_per_second_holds_over_threads(thing: ServedThing) -> None:
+    hook = thing.another(requests_per_second=40)
     hook.get()
-    scene.stage.log.clear()
+    thing.stage.log.clear()
     in_threads(8, lambda: [hook.get() for _ in range(3)])
-    times = [entry.time for entry in scene.stage.log]
+    times = [entry.time for entry in thing.stage.log]
     assert len(times) == 24
     assert times[-1] - times[0] > 23 / 40 - 0.05
 
 
-def test_the_stop_flag_ends_a_wait_within_a_second(scene: Scene) -> None:
-    scene.hook.get()
-    scene.fault(call="delete", status=429, headers={"Retry-After": "300"}, times=None, act=False)
+def test_the_stop_flag_ends_a_wait_within_a_second(thing: ServedThing) -> None:
+    thing.hook.get()
+    thing.fault(call="delete", status=429, headers={"Retry-After": "300"}, times=None, act=False)
     results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.extend(in_threads(1, scene.hook.delete)))
+    thread = threading.Thread(target=lambda: results.extend(in_threads(1, thing.hook.delete)))
     thread.start()
-    while not scene.hook.throttle.generation:
+    while not thing.hook.throttle.generation:
         threading.Event().wait(0.01)
     begin = time.monotonic()
-    scene.hook.stopping = True
+    thing.hook.stopping = True
     thread.join(5)
     assert time.monotonic() - begin < 1
     assert isinstance(results[0], NotSentError)
-    assert (scene.count("delete"), scene.destroyed) == (1, [])
+    assert (thing.count("delete"), thing.destroyed) == (1, [])
 
 
-def test_nothing_is_sent_once_the_stop_flag_is_set(scene: Scene) -> None:
-    scene.hook.stopping = True
+def test_nothing_is_sent_once_the_stop_flag_is_set(thing: ServedThing) -> None:
+    thing.hook.stopping = True
     with pytest.raises(NotSentError, match="being stopped"):
-        scene.hook.delete()
-    assert scene.stage.log == []
+        thing.hook.delete()
+    assert thing.stage.log == []
 
 
-def test_a_delete_that_may_not_be_sent_is_not_and_a_read_is(scene: Scene) -> None:
-    scene.hook.may_send = lambda: False
+def test_a_delete_that_may_not_be_sent_is_not_and_a_read_is(thing: ServedThing) -> None:
+    thing.hook.may_send = lambda: False
     with pytest.raises(NotSentError, match="not sent"):
-        scene.hook.delete()
-    assert scene.count("delete") == 0
-    assert scene.destroyed == []
-    assert scene.hook.get() == 200
+        thing.hook.delete()
+    assert thing.count("delete") == 0
+    assert thing.destroyed == []
+    assert thing.hook.get() == 200
 
 
-def test_it_is_asked_again_before_a_repeat(scene: Scene) -> None:
-    scene.fault(call="delete", status=429, act=False)
+def test_it_is_asked_again_before_a_repeat(thing: ServedThing) -> None:
+    thing.fault(call="delete", status=429, act=False)
     answers = iter([True, *[False] * 8])
-    scene.hook.may_send = lambda: next(answers)
+    thing.hook.may_send = lambda: next(answers)
     with pytest.raises(NotSentError):
-        scene.hook.delete()
-    assert scene.count("delete") == 1
-    assert scene.destroyed == []
+        thing.hook.delete()
+    assert thing.count("delete") == 1
+    assert thing.destroyed == []
 
 
 @pytest.mark.parametrize("part", ["", ".", "..", "\ud800"])

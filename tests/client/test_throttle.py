@@ -1,4 +1,4 @@
-"""How the pace changes with what the system answers; the clock is that of the test."""
+"""How rate limiter and circuit breaker change with what the system responds; the clock is that of the test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _waits(_no_backoff: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Clock:
-    """The time, and a pace that lives by it."""
+    """The time, and a throttle that uses it."""
 
     def __init__(self, mocker: MockerFixture) -> None:
         self.now = 1000.0
@@ -60,7 +60,7 @@ def clock(mocker: MockerFixture) -> Clock:
     return Clock(mocker)
 
 
-def test_a_calm_system_is_never_waited_for(clock: Clock) -> None:
+def test_an_undisturbed_system_is_never_waited_for(clock: Clock) -> None:
     assert [clock.next() for _ in range(1000)] == [0.0] * 1000
 
 
@@ -72,7 +72,7 @@ def test_all_go_on_with_nine_tenths_of_what_was_accepted(clock: Clock) -> None:
     assert [clock.next() for _ in range(3)] == pytest.approx([1 / 9] * 3, rel=0.01)
 
 
-def test_what_was_in_the_air_slows_down_once_only(clock: Clock) -> None:
+def test_requests_in_flight_slow_down_once_only(clock: Clock) -> None:
     clock.throttle.acquire()
     clock.answer(100, seconds=10)
     for _ in range(16):
@@ -143,13 +143,13 @@ def test_the_first_answer_lets_all_go_on_as_fast_as_before(clock: Clock) -> None
     clock.fail(times=8)
     clock.next()
     clock.throttle.acquire()
-    round_ = clock.throttle.generation
+    generation = clock.throttle.generation
     clock.answer(1)
-    assert clock.throttle.generation > round_
+    assert clock.throttle.generation > generation
     assert [clock.next() for _ in range(100)] == [0.0] * 100
 
 
-def test_a_dead_spell_does_not_undo_the_growth(clock: Clock) -> None:
+def test_an_outage_does_not_undo_the_growth(clock: Clock) -> None:
     clock.throttle.acquire()
     clock.answer(100, seconds=10)
     clock.fail(asked=1)
@@ -160,13 +160,13 @@ def test_a_dead_spell_does_not_undo_the_growth(clock: Clock) -> None:
     assert rates(clock, 0)[0] > 500
 
 
-def test_waits_in_vain_grow_to_half_a_minute(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fruitless_waits_grow_to_half_a_minute(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CircuitBreaker, "patience", 1e9)
     clock.fail(times=7)
     assert [clock.fail() for _ in range(9)] == pytest.approx([0.5, 1, 2, 4, 8, 16, 30, 30, 30])
 
 
-def test_what_is_asked_for_in_vain_grows_as_well(clock: Clock) -> None:
+def test_fruitless_waits_that_were_asked_for_grow_as_well(clock: Clock) -> None:
     assert [clock.fail(asked=3) for _ in range(5)] == pytest.approx([3, 3, 3, 4, 8])
     clock.next()
     clock.answer(1)
@@ -206,21 +206,21 @@ def test_after_a_minute_one_call_tries_again(clock: Clock) -> None:
     assert [clock.next() for _ in range(100)] == [0.0] * 100
 
 
-@pytest.mark.parametrize(("seconds", "closed"), [(601, 601), (10**6, 3600)])
-def test_it_does_not_wait_for_longer_than_ten_minutes(clock: Clock, seconds: float, closed: float) -> None:
+@pytest.mark.parametrize(("seconds", "open_for"), [(601, 601), (10**6, 3600)])
+def test_it_does_not_wait_for_longer_than_ten_minutes(clock: Clock, seconds: float, open_for: float) -> None:
     clock.throttle.failed(0, LOST, 600)
     assert clock.next() == pytest.approx(600)
     clock.throttle.failed(0, LOST, seconds)
     for _ in range(2):
         with pytest.raises(UnavailableError, match=f"asks to wait {seconds:.0f} s"):
             clock.throttle.acquire()
-        clock.now += closed - 1
-    clock.now += 2 - closed
+        clock.now += open_for - 1
+    clock.now += 2 - open_for
     assert clock.next() <= 0
 
 
 @pytest.mark.parametrize("trouble", [lambda clock: clock.fail(asked=0), lambda clock: clock.fail(times=8)])
-def test_a_new_round_keeps_the_limit_of_the_connection(clock: Clock, trouble: Callable[[Clock], object]) -> None:
+def test_a_new_generation_keeps_the_limit_of_the_connection(clock: Clock, trouble: Callable[[Clock], object]) -> None:
     clock.throttle = Throttle(0.1)
     clock.next()
     clock.throttle.acquire()

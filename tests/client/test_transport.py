@@ -25,13 +25,13 @@ from airflow_provider_records.exceptions import (
     NotSentError,
     WrongAddressError,
 )
-from tests.client.raw_server import CountingServer, PlainHook, RawServer, Scene, free_port, in_threads, settings
+from tests.client.raw_server import CountingServer, PlainHook, RawServer, ServedThing, free_port, in_threads, settings
 from tests.conftest import Serve
 
 
 @pytest.fixture
-def scene(serve: Serve) -> Scene:
-    return Scene(serve)
+def thing(serve: Serve) -> ServedThing:
+    return ServedThing(serve)
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{}",
@@ -45,12 +45,12 @@ def test_a_cut_or_broken_answer_is_a_lost_one(answer: bytes) -> None:
         assert len(server.heads) == 1
 
 
-def test_a_redirect_is_refused_without_following(scene: Scene) -> None:
-    where = f"{scene.server.url}/thing/elsewhere/a"
-    scene.fault(call="get", status=302, headers={"Location": where, "Set-Cookie": "s=1"}, body="x" * 999, times=None)
+def test_a_redirect_is_refused_without_following(thing: ServedThing) -> None:
+    where = f"{thing.server.url}/thing/elsewhere/a"
+    thing.fault(call="get", status=302, headers={"Location": where, "Set-Cookie": "s=1"}, body="x" * 999, times=None)
     with pytest.raises(WrongAddressError, match="302"):
-        scene.hook.get()
-    assert (scene.count("get"), scene.count("elsewhere")) == (1, 0)
+        thing.hook.get()
+    assert (thing.count("get"), thing.count("elsewhere")) == (1, 0)
 
 
 def test_a_redirect_without_end_or_with_a_broken_target_ends() -> None:
@@ -59,28 +59,28 @@ def test_a_redirect_without_end_or_with_a_broken_target_ends() -> None:
         PlainHook("thing_default", settings(server.url)).delete()
 
 
-def test_cookies_are_not_kept(scene: Scene) -> None:
-    scene.fault(call="get", headers={"Set-Cookie": "server=node1"}, times=None)
-    scene.hook.get()
-    scene.hook.get()
-    assert [headers.get("cookie") for headers in scene.part.heard] == [None, None]
+def test_cookies_are_not_kept(thing: ServedThing) -> None:
+    thing.fault(call="get", headers={"Set-Cookie": "server=node1"}, times=None)
+    thing.hook.get()
+    thing.hook.get()
+    assert [headers.get("cookie") for headers in thing.part.heard] == [None, None]
 
 
-def test_netrc_is_not_read(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_netrc_is_not_read(thing: ServedThing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login stranger password stranger\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    plain = PlainHook("thing_default", scene.hook.settings)
+    plain = PlainHook("thing_default", thing.hook.settings)
     with pytest.raises(AuthenticationError):
         plain.get()
-    assert [headers.get("authorization") for headers in scene.part.heard] == [None]
+    assert [headers.get("authorization") for headers in thing.part.heard] == [None]
 
 
-def test_a_huge_answer_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_answer_ends(thing: ServedThing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hook_module, "LARGEST_RESPONSE", 1000)
-    scene.fault(call="delete", status=200, body="x" * 1001)
+    thing.fault(call="delete", status=200, body="x" * 1001)
     with pytest.raises(NoAnswerError, match="too large"):
-        scene.hook.delete()
+        thing.hook.delete()
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_a_huge_answer_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> No
     ],
     ids=["body", "head", "before the head"],
 )
-def test_a_slow_answer_ends(scene: Scene, slow: dict[str, Any]) -> None:
-    scene.fault(call="delete", **slow, drip_ms=20)
+def test_a_slow_answer_ends(thing: ServedThing, slow: dict[str, Any]) -> None:
+    thing.fault(call="delete", **slow, drip_ms=20)
     begin = time.monotonic()
     with pytest.raises(NoAnswerError, match="the response was lost"):
-        scene.another(timeout=0.4).delete()
+        thing.another(timeout=0.4).delete()
     assert time.monotonic() - begin < 2
 
 

@@ -12,21 +12,21 @@ from airflow_provider_records.sandbox.world import build
 from airflow_provider_records.task import context
 from tests.client.raw_server import RawServer
 from tests.faults.rows import LIMIT
-from tests.faults.trial import Bench
+from tests.faults.trial import ServedSandbox
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSandbox]:
     stage = build(0)
     with pytest.MonkeyPatch.context() as patch, RawServer(b"") as elsewhere, Server(stage) as server:
         patch.setattr(hook_module, "ATTEMPTS", 2)
         patch.setattr(hook_module, "LARGEST_RESPONSE", LIMIT)
         patch.setattr(context, "_airflow_version", lambda: "3")
-        yield Bench(stage, server.url, elsewhere, tmp_path_factory.mktemp("evidence"), patch)
+        yield ServedSandbox(stage, server.url, elsewhere, tmp_path_factory.mktemp("evidence"), patch)
 
 
 @pytest.fixture
-def bench(served: Bench) -> Iterator[Bench]:
+def sandbox(served: ServedSandbox) -> Iterator[ServedSandbox]:
     served.connect()
     yield served
     served.stage.faults.clear()

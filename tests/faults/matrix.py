@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException
 
 from airflow_provider_records.exceptions import RecordsError
 from tests.faults.rows import FEW, ODD, ResponseShape, Row, Spec, said
-from tests.faults.trial import DELETING, Bench, Trial, overheard, texts, typed, word
+from tests.faults.trial import DELETING, ServedSandbox, Trial, overheard, texts, typed, word
 
 SHORT = 0.3
 """The timeout under a slow fault, in seconds."""
@@ -46,23 +46,25 @@ class Column:
         """The table that it stands in."""
         return f"{self.vendor}, {self.kind}"
 
-    def specs(self, row: Row, bench: Bench, values: Sequence[Any]) -> list[Spec]:
-        specs = row.make(ResponseShape(self.fields, self.base, values, bench.elsewhere.url))
+    def specs(self, row: Row, sandbox: ServedSandbox, values: Sequence[Any]) -> list[Spec]:
+        specs = row.make(ResponseShape(self.fields, self.base, values, sandbox.elsewhere.url))
         return specs if row.every else specs[: self.some]
 
-    def begin(self, row: Row, bench: Bench, **spec: Any) -> int:
+    def begin(self, row: Row, sandbox: ServedSandbox, **spec: Any) -> int:
         """Let the call go wrong; return how much was heard before."""
-        bench.connect(SHORT if row.slow else 5.0)
-        bench.fault(self.vendor, self.call, skip=self.skip, **spec)
-        return len(bench.stage.log)
+        sandbox.connect(SHORT if row.slow else 5.0)
+        sandbox.fault(self.vendor, self.call, skip=self.skip, **spec)
+        return len(sandbox.stage.log)
 
-    def end(self, bench: Bench, heard: int) -> None:
+    def end(self, sandbox: ServedSandbox, heard: int) -> None:
         """Let all go well again."""
-        assert any(entry.fault and entry.call == self.call for entry in bench.stage.log[heard:]), "it was never called"
-        bench.stage.faults.clear()
-        bench.connect()
+        assert any(entry.fault and entry.call == self.call for entry in sandbox.stage.log[heard:]), (
+            "it was never called"
+        )
+        sandbox.stage.faults.clear()
+        sandbox.connect()
 
-    def cell(self, row: Row, bench: Bench) -> str:
+    def cell(self, row: Row, sandbox: ServedSandbox) -> str:
         """Try every fault of a row; return what came of it."""
         raise NotImplementedError
 
@@ -88,26 +90,26 @@ class Disposing(Column):
     lies: Callable[[Row, Spec], bool] = lambda *_: False
     believed: Callable[[Row, Spec], bool] = lambda *_: False
 
-    def cell(self, row: Row, bench: Bench) -> str:
+    def cell(self, row: Row, sandbox: ServedSandbox) -> str:
         found: dict[str, None] = {}
-        for spec in self.specs(row, bench, FEW):
+        for spec in self.specs(row, sandbox, FEW):
             if self.believed(row, spec):
                 continue
             try:
-                found[self._trial(row, bench, spec)] = None
+                found[self._trial(row, sandbox, spec)] = None
             except BaseException as error:
                 error.add_note(f"{self.name}: {row.name}: {said(spec)}")
                 raise
         return " ".join(found) or "-"
 
-    def _trial(self, row: Row, bench: Bench, spec: Spec) -> str:
-        trial = Trial(bench, self.vendor, self.count, self.make)
+    def _trial(self, row: Row, sandbox: ServedSandbox, spec: Spec) -> str:
+        trial = Trial(sandbox, self.vendor, self.count, self.make)
         if self.lost is not None:
-            bench.fault(self.vendor, DELETING[self.vendor], drop=True, act=self.lost)
-        heard = self.begin(row, bench, **{"act": self.acts, **spec})
+            sandbox.fault(self.vendor, DELETING[self.vendor], drop=True, act=self.lost)
+        heard = self.begin(row, sandbox, **{"act": self.acts, **spec})
         first = trial.attempt()
         assert first != "Configuration", "the vendor's fault is put down to the connection"
-        self.end(bench, heard)
+        self.end(sandbox, heard)
         for _ in range(3):
             if not isinstance(trial.said, dict):
                 trial.attempt()
@@ -125,36 +127,36 @@ class Reading(Column):
     """
 
     kind = "reads"
-    ask: Callable[[Bench], str] = lambda _: ""
+    ask: Callable[[ServedSandbox], str] = lambda _: ""
     well: str = "ok"
 
-    def cell(self, row: Row, bench: Bench) -> str:
+    def cell(self, row: Row, sandbox: ServedSandbox) -> str:
         found: dict[str, None] = {}
-        for spec in self.specs(row, bench, FEW + ODD):
-            bench.evidence()
-            heard = self.begin(row, bench, **spec)
+        for spec in self.specs(row, sandbox, FEW + ODD):
+            sandbox.evidence()
+            heard = self.begin(row, sandbox, **spec)
             try:
-                found[observed(bench, self.ask)] = None
-                self.end(bench, heard)
+                found[observed(sandbox, self.ask)] = None
+                self.end(sandbox, heard)
             except BaseException as error:
                 error.add_note(f"{self.name}: {row.name}: {said(spec)}")
                 raise
-        assert observed(bench, self.ask) == self.well, "it does not work without the fault"
+        assert observed(sandbox, self.ask) == self.well, "it does not work without the fault"
         return " ".join(found)
 
 
-def observed(bench: Bench, ask: Callable[[Bench], str]) -> str:
+def observed(sandbox: ServedSandbox, ask: Callable[[ServedSandbox], str]) -> str:
     """Return what a call says, or its typed error; nothing else, and no secret."""
-    with overheard(bench):
+    with overheard(sandbox):
         try:
-            said_ = ask(bench)
+            said_ = ask(sandbox)
         except AirflowRescheduleException:
             said_ = "waits"
         except (RecordsError, AirflowException) as error:
-            bench.check_secret(*texts(error))
+            sandbox.check_secret(*texts(error))
             said_ = word(typed(error))
-    bench.check_evidence()
-    assert not bench.elsewhere.heads, "another host was called"
+    sandbox.check_evidence()
+    assert not sandbox.elsewhere.heads, "another host was called"
     assert said_ != "Configuration", "the vendor's fault is put down to the connection"
     return said_
 

@@ -11,7 +11,7 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from tests.faults.matrix import Column, Disposing, Reading, cells, plain
 from tests.faults.rows import ROWS, Row, Spec, own
-from tests.faults.trial import Bench
+from tests.faults.trial import ServedSandbox
 from tests.sensors.factories import look
 
 PROPERTY = "/objects/0/properties"
@@ -32,46 +32,46 @@ REFUSAL: Spec = {"status": 500, "body": {"serviceErrorCode": 3003, "message": "I
 
 
 def sensor(state: str) -> Any:
-    def ask(bench: Bench) -> str:
-        keys = [record["key"] for record in bench.fresh("enaio", 2)]
+    def ask(sandbox: ServedSandbox) -> str:
+        keys = [record["key"] for record in sandbox.fresh("enaio", 2)]
         for key in keys:
-            bench.enaio.set_field(key, "Disposal", state)
+            sandbox.enaio.set_field(key, "Disposal", state)
         waiting = EnaioApprovalSensor(
             task_id="approve", records=keys, field="Disposal", approved="yes", rejected="no", mode="reschedule"
         )
         said = look(waiting)
         assert state == "yes", "approved, and nobody has approved it"
-        bench.check_secret(plain(said))
+        sandbox.check_secret(plain(said))
         return "ok" if said["approvals"] else "unapproved"
 
     return ask
 
 
-def search(bench: Bench) -> str:
-    keys = [record["key"] for record in bench.fresh("enaio", 2)]
+def search(sandbox: ServedSandbox) -> str:
+    keys = [record["key"] for record in sandbox.fresh("enaio", 2)]
     for key in keys:
-        bench.enaio.set_field(key, "Case", str(bench.made))
+        sandbox.enaio.set_field(key, "Case", str(sandbox.made))
     statement = "SELECT system:objectId FROM Personnel WHERE Case=@case ORDER BY system:objectId"
-    found = [item.object_id for item in EnaioHook().search(statement, {"case": str(bench.made)}, page_size=1)]
+    found = [item.object_id for item in EnaioHook().search(statement, {"case": str(sandbox.made)}, page_size=1)]
     return "ok" if found == keys else "part"
 
 
-def locations(bench: Bench) -> str:
-    (record,) = bench.fresh("enaio", 1)
+def locations(sandbox: ServedSandbox) -> str:
+    (record,) = sandbox.fresh("enaio", 1)
     places = EnaioHook().locations(record["key"])
-    bench.check_secret(plain(places))
+    sandbox.check_secret(plain(places))
     return "ok"
 
 
-def history(bench: Bench) -> str:
-    (record,) = bench.fresh("enaio", 1)
+def history(sandbox: ServedSandbox) -> str:
+    (record,) = sandbox.fresh("enaio", 1)
     EnaioHook().add_history(record["key"], {"info": "disposal"})
     return "ok"
 
 
-def connection(bench: Bench) -> str:
+def connection(sandbox: ServedSandbox) -> str:
     worked, words = EnaioHook().test_connection()
-    bench.check_secret(words)
+    sandbox.check_secret(words)
     return "ok" if worked else "not ok"
 
 
@@ -126,10 +126,10 @@ OWN = {
 
 
 @pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
-def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
-    record_property("cell", (column.table, row.name, column.name, column.cell(row, bench)))
+def test_cell(column: Column, row: Row, sandbox: ServedSandbox, record_property: Any) -> None:
+    record_property("cell", (column.table, row.name, column.name, column.cell(row, sandbox)))
 
 
 @pytest.mark.parametrize("row", [*ROWS, *OWN], ids=lambda row: row.name)
-def test_no_fault_approves(row: Row, bench: Bench) -> None:
-    Reading("waits", "enaio", "get_object", OBJECT, ask=sensor("open"), well="waits").cell(row, bench)
+def test_no_fault_approves(row: Row, sandbox: ServedSandbox) -> None:
+    Reading("waits", "enaio", "get_object", OBJECT, ask=sensor("open"), well="waits").cell(row, sandbox)

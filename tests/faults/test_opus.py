@@ -20,7 +20,7 @@ from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.task.context import evidence_store
 from tests.faults.matrix import Column, Disposing, Reading, cells, observed
 from tests.faults.rows import FEW, ODD, ROWS, Row, Spec, own
-from tests.faults.trial import DUE, Bench
+from tests.faults.trial import DUE, ServedSandbox
 from tests.operators.factories import run
 from tests.sensors.factories import look
 
@@ -34,14 +34,14 @@ ANSWER: dict[str, Any] = {"/statusCode": 1, "/message": [], "/failedItems": []}
 
 
 def due(kind: type, **options: Any) -> Any:
-    def ask(bench: Bench) -> str:
-        records = bench.fresh("opus", 2)
+    def ask(sandbox: ServedSandbox) -> str:
+        records = sandbox.fresh("opus", 2)
         connector = records[0]["attributes"]["connector_id"]
         operator = kind(task_id="due", due_before=DUE, connector_id=connector, page_size=2, **options)
         said = look(operator) if kind is OpusDueRecordsSensor else run(operator)
         store = evidence_store()
         listed = {record.key for record in Manifest.open(store, said["digest"], said["manifest"])}
-        here = {record.rowKey for record in bench.opus.connections[connector]}
+        here = {record.rowKey for record in sandbox.opus.connections[connector]}
         # What the vendor itself wrote into the place of a key cannot be known for wrong.
         assert listed - here <= {str(value).strip() for value in FEW + ODD} | {"../x"}
         return "ok" if listed == here else "part"
@@ -49,14 +49,14 @@ def due(kind: type, **options: Any) -> Any:
     return ask
 
 
-def submit(bench: Bench) -> str:
-    bench.made += 1
-    keys = [f"new-{bench.made}-{number}" for number in range(2)]
+def submit(sandbox: ServedSandbox) -> str:
+    sandbox.made += 1
+    keys = [f"new-{sandbox.made}-{number}" for number in range(2)]
     fields = {"leafName": "a.pdf", "createdBy": "me", "modifiedBy": "me", "timeCreated": "2014-12-19 18:15:00"}
     records = [{"rowKey": key, **fields, "timeModified": "2014-12-19 18:15:00"} for key in keys]
     answer = OpusHook().submit_records(ENAIO_CONNECTOR, records)
     assert sorted([*answer.submitted, *answer.refused, *answer.unclear]) == keys
-    assert all(bench.opus.records(key) for key in answer.submitted)
+    assert all(sandbox.opus.records(key) for key in answer.submitted)
     return "ok" if answer.submitted else "refused" if answer.refused else "unclear"
 
 
@@ -129,12 +129,12 @@ OWN = {
 
 
 @pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
-def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
-    record_property("cell", (column.table, row.name, column.name, column.cell(row, bench)))
+def test_cell(column: Column, row: Row, sandbox: ServedSandbox, record_property: Any) -> None:
+    record_property("cell", (column.table, row.name, column.name, column.cell(row, sandbox)))
 
 
 @pytest.fixture(scope="module")
-def by_key(served: Bench) -> Iterator[None]:
+def by_key(served: ServedSandbox) -> Iterator[None]:
     """Sign in by assertion instead of by secret."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
@@ -145,15 +145,17 @@ def by_key(served: Bench) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_login_by_key(row: Row, bench: Bench, by_key: None, record_property: Any) -> None:
+def test_a_login_by_key(row: Row, sandbox: ServedSandbox, by_key: None, record_property: Any) -> None:
     column = destroy("token by key", "token", {"/access_token": ""}, some=1)
-    record_property("cell", (column.table, row.name, column.name, column.cell(row, bench)))
+    record_property("cell", (column.table, row.name, column.name, column.cell(row, sandbox)))
 
 
 @pytest.mark.parametrize("paging", ["stable", "offset"])
-def test_a_list_that_shrinks_while_it_is_read_may_be_shorter_but_never_wrong(paging: str, bench: Bench) -> None:
-    bench.opus.turn({"shrinking": True, "paging": paging})
+def test_a_list_that_shrinks_while_it_is_read_may_be_shorter_but_never_wrong(
+    paging: str, sandbox: ServedSandbox
+) -> None:
+    sandbox.opus.turn({"shrinking": True, "paging": paging})
     try:
-        assert observed(bench, due(OpusDueRecordsOperator)) == ("part" if paging == "offset" else "ok")
+        assert observed(sandbox, due(OpusDueRecordsOperator)) == ("part" if paging == "offset" else "ok")
     finally:
-        bench.opus.turn({"shrinking": False, "paging": "stable"})
+        sandbox.opus.turn({"shrinking": False, "paging": "stable"})

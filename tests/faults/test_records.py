@@ -19,7 +19,7 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from tests.faults.chance import examples, text
-from tests.faults.trial import Bench, Trial, overheard, typed
+from tests.faults.trial import ServedSandbox, Trial, overheard, typed
 from tests.operators.factories import run
 from tests.task.test_records import Lazy
 
@@ -90,25 +90,25 @@ def keys(records: object) -> list[str]:
 
 
 @pytest.fixture
-def asked(bench: Bench, vendor: str) -> Trial:
+def asked(sandbox: ServedSandbox, vendor: str) -> Trial:
     """The log of all that these examples ask for."""
-    return Trial(bench, vendor, 0, OPERATORS[vendor])
+    return Trial(sandbox, vendor, 0, OPERATORS[vendor])
 
 
 @pytest.mark.parametrize("vendor", OPERATORS)
-def test_exactly_what_was_given_is_asked_for_or_nothing(vendor: str, bench: Bench, asked: Trial) -> None:
+def test_exactly_what_was_given_is_asked_for_or_nothing(vendor: str, sandbox: ServedSandbox, asked: Trial) -> None:
     carried_out: list[bool] = []
 
     @examples(80)
     @given(inputs)
     def property_(records: object) -> None:
-        bench.evidence()
+        sandbox.evidence()
         named = set(keys(records) if vendor == "opus" else targets(records))
         begin = len(asked.log)
         said: Any = None
         refused = False
         operator = OPERATORS[vendor](task_id="dispose", records=records, require_approval=False)
-        with overheard(bench):
+        with overheard(sandbox):
             try:
                 said = run(operator)
             except (RecordsError, AirflowException) as error:

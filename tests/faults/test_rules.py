@@ -34,7 +34,7 @@ from airflow_provider_records.systems.opus import OpusSystem
 from tests.faults import test_enaio, test_unifier
 from tests.faults.matrix import Column, Reading
 from tests.faults.rows import ROWS, Row
-from tests.faults.trial import Bench, Trial
+from tests.faults.trial import ServedSandbox, Trial
 from tests.operators.factories import context
 
 Patch = pytest.MonkeyPatch
@@ -48,19 +48,19 @@ def delete(**options: Any) -> Callable[..., EnaioDeleteObjectOperator]:
     return make
 
 
-def cell(columns: list[Column], column: str, rows: list[Row], row: str) -> Callable[[Bench], None]:
+def cell(columns: list[Column], column: str, rows: list[Row], row: str) -> Callable[[ServedSandbox], None]:
     """Return a cell of the matrix as a scene."""
     (found,) = [each for each in columns if each.name == column]
     (what,) = [each for each in rows if each.name == row]
-    return lambda bench: void(found.cell(what, bench))
+    return lambda sandbox: void(found.cell(what, sandbox))
 
 
 def void(_: object) -> None:
     pass
 
 
-def another_list_than_the_approved(bench: Bench) -> None:
-    trial = Trial(bench, "enaio", 1, delete(require_approval=True))
+def another_list_than_the_approved(sandbox: ServedSandbox) -> None:
+    trial = Trial(sandbox, "enaio", 1, delete(require_approval=True))
     longer = [*trial.keys, str(int(trial.keys[0]) + 1)]
     approved, given = (Manifest.write(trial.store, keys) for keys in (trial.keys, longer))
     approval = Approval(approved.digest, "jane", now(), {"kind": "test"}).write(trial.store)
@@ -68,37 +68,37 @@ def another_list_than_the_approved(bench: Bench) -> None:
     trial.attempt()
 
 
-def a_list_that_is_too_long(bench: Bench) -> None:
-    trial = Trial(bench, "enaio", 3, delete(max_records=2))
+def a_list_that_is_too_long(sandbox: ServedSandbox) -> None:
+    trial = Trial(sandbox, "enaio", 3, delete(max_records=2))
     trial.attempt()
     assert not trial.effects, "too many were deleted"
 
 
-def an_id_that_is_more(bench: Bench) -> None:
-    trial = Trial(bench, "enaio", 1, delete())
+def an_id_that_is_more(sandbox: ServedSandbox) -> None:
+    trial = Trial(sandbox, "enaio", 1, delete())
     listed = trial.keys[0]
     trial.records = [{"key": listed, "target_id": f"{int(listed) + 1}?and={listed}"}]
     trial.attempt()
 
 
-def twenty_marks(bench: Bench) -> None:
-    bench.opus.turn({"sixteen": "processed"})
-    trial = Trial(bench, "opus", 20, lambda **given: OpusDestroyRecordsOperator(require_approval=False, **given))
+def twenty_marks(sandbox: ServedSandbox) -> None:
+    sandbox.opus.turn({"sixteen": "processed"})
+    trial = Trial(sandbox, "opus", 20, lambda **given: OpusDestroyRecordsOperator(require_approval=False, **given))
     trial.attempt()
     trial.check_finished()
 
 
-def a_delete_that_is_only_said(bench: Bench) -> None:
-    trial = Trial(bench, "enaio", 1, delete())
-    bench.fault("enaio", "delete_object", act=False, status=204)
+def a_delete_that_is_only_said(sandbox: ServedSandbox) -> None:
+    trial = Trial(sandbox, "enaio", 1, delete())
+    sandbox.fault("enaio", "delete_object", act=False, status=204)
     trial.attempt()
-    bench.stage.faults.clear()
+    sandbox.stage.faults.clear()
 
 
-def a_try_beside_its_retry(bench: Bench) -> None:
+def a_try_beside_its_retry(sandbox: ServedSandbox) -> None:
     """A try is frozen after its first call; it goes on when the next try has done everything."""
-    trial = Trial(bench, "enaio", 2, delete(concurrency=1))
-    bench.connect(timeout=0.5)
+    trial = Trial(sandbox, "enaio", 2, delete(concurrency=1))
+    sandbox.connect(timeout=0.5)
     first = delete(concurrency=1)(task_id="dispose", records=trial.records)
     called, wake = threading.Event(), threading.Event()
     send = first.hook.delete_object
@@ -117,7 +117,7 @@ def a_try_beside_its_retry(bench: Bench) -> None:
         thread = threading.Thread(target=begin)
         thread.start()
         assert called.wait(30)
-        bench.connect()
+        sandbox.connect()
         trial.tries = 1
         trial.attempt()
         wake.set()
@@ -177,14 +177,14 @@ class Rule:
     """A safety rule.
 
     :param name: what it says.
-    :param scene: breaks something, and asserts that nothing bad comes of it.
+    :param case: breaks something, and asserts that nothing bad comes of it.
     :param off: switches the rule off.
     :param notice: what the assertion then says.
     :param on: makes real what tests leave out else.
     """
 
     name: str
-    scene: Callable[[Bench], None]
+    case: Callable[[ServedSandbox], None]
     off: Callable[[Patch], None]
     notice: str
     on: Callable[[Patch], None] = void
@@ -225,12 +225,12 @@ RULES = [
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_rule_that_is_switched_off_is_noticed(rule: Rule, bench: Bench, monkeypatch: Patch) -> None:
+def test_a_rule_that_is_switched_off_is_noticed(rule: Rule, sandbox: ServedSandbox, monkeypatch: Patch) -> None:
     rule.on(monkeypatch)
-    rule.scene(bench)
-    bench.elsewhere.heads.clear()
-    bench.stage.faults.clear()
+    rule.case(sandbox)
+    sandbox.elsewhere.heads.clear()
+    sandbox.stage.faults.clear()
     with pytest.MonkeyPatch.context() as patch:
         rule.off(patch)
         with pytest.raises(AssertionError, match=rule.notice):
-            rule.scene(bench)
+            rule.case(sandbox)

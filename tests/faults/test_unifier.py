@@ -13,7 +13,7 @@ from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOper
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 from tests.faults.matrix import Column, Disposing, Reading, cells, plain
 from tests.faults.rows import ROWS, Row, Spec, own
-from tests.faults.trial import PROJECT, Bench
+from tests.faults.trial import PROJECT, ServedSandbox
 from tests.sensors.factories import look
 
 PROCESS = "Disposal Request"
@@ -31,43 +31,43 @@ RECORD: dict[str, Any] = {
 DONE: Spec = {"status": 200, "body": {"data": [], "message": [{"message": "Deleted."}], "status": 200}}
 
 
-def sensor(status: str) -> Callable[[Bench], str]:
-    def ask(bench: Bench) -> str:
-        records = bench.fresh("unifier", 2)
-        digest = Manifest.write(bench.evidence(), records).digest
-        bench.unifier.open_request(PROJECT, "DR-1", digest=digest, status=status)
+def sensor(status: str) -> Callable[[ServedSandbox], str]:
+    def ask(sandbox: ServedSandbox) -> str:
+        records = sandbox.fresh("unifier", 2)
+        digest = Manifest.write(sandbox.evidence(), records).digest
+        sandbox.unifier.open_request(PROJECT, "DR-1", digest=digest, status=status)
         waiting = UnifierApprovalSensor(
             task_id="approve", records=records, project_number=PROJECT, bpname=PROCESS, record_no="DR-1",
             digest_field="disposal_digest", mode="reschedule",
         )  # fmt: skip
         said = look(waiting)
         assert status == "Approved", "approved, and nobody has approved it"
-        bench.check_secret(plain(said))
+        sandbox.check_secret(plain(said))
         return "ok" if said["approvals"] else "unapproved"
 
     return ask
 
 
-def nodes(bench: Bench) -> str:
-    records = bench.fresh("unifier", 2)
+def nodes(sandbox: ServedSandbox) -> str:
+    records = sandbox.fresh("unifier", 2)
     found = UnifierHook().list_nodes(records[0]["parent_id"])
-    bench.check_secret(plain([vars(node) for node in found]))
+    sandbox.check_secret(plain([vars(node) for node in found]))
     return "ok" if len(found) == 3 else "part"
 
 
-def reading(read: Callable[[UnifierHook], object]) -> Callable[[Bench], str]:
-    def ask(bench: Bench) -> str:
-        bench.fresh("unifier", 1)
-        bench.unifier.open_request(PROJECT, "DR-1")
-        bench.check_secret(plain(read(UnifierHook())))
+def reading(read: Callable[[UnifierHook], object]) -> Callable[[ServedSandbox], str]:
+    def ask(sandbox: ServedSandbox) -> str:
+        sandbox.fresh("unifier", 1)
+        sandbox.unifier.open_request(PROJECT, "DR-1")
+        sandbox.check_secret(plain(read(UnifierHook())))
         return "ok"
 
     return ask
 
 
-def connection(bench: Bench) -> str:
+def connection(sandbox: ServedSandbox) -> str:
     worked, words = UnifierHook().test_connection()
-    bench.check_secret(words)
+    sandbox.check_secret(words)
     return "ok" if worked else "not ok"
 
 
@@ -120,10 +120,10 @@ OWN = {
 
 
 @pytest.mark.parametrize(("column", "row"), cells(COLUMNS, ROWS, OWN))
-def test_cell(column: Column, row: Row, bench: Bench, record_property: Any) -> None:
-    record_property("cell", (column.table, row.name, column.name, column.cell(row, bench)))
+def test_cell(column: Column, row: Row, sandbox: ServedSandbox, record_property: Any) -> None:
+    record_property("cell", (column.table, row.name, column.name, column.cell(row, sandbox)))
 
 
 @pytest.mark.parametrize("row", [*ROWS, *OWN], ids=lambda row: row.name)
-def test_no_fault_approves(row: Row, bench: Bench) -> None:
-    Reading("waits", "unifier", "get_bp_record", RECORD, ask=sensor("Pending"), well="waits").cell(row, bench)
+def test_no_fault_approves(row: Row, sandbox: ServedSandbox) -> None:
+    Reading("waits", "unifier", "get_bp_record", RECORD, ask=sensor("Pending"), well="waits").cell(row, sandbox)

@@ -48,7 +48,7 @@ LONGEST_TEXT = 2000
 
 
 @dataclass
-class Bench:
+class ServedSandbox:
     """A served sandbox.
 
     :param stage: the sandbox.
@@ -192,7 +192,7 @@ class _Ears(logging.Handler):
 
 
 @contextmanager
-def overheard(bench: Bench) -> Iterator[list[str]]:
+def overheard(sandbox: ServedSandbox) -> Iterator[list[str]]:
     """Collect what is logged, and fail if a secret is in it."""
     ears, root = _Ears(), logging.getLogger()
     level = root.level
@@ -204,7 +204,7 @@ def overheard(bench: Bench) -> Iterator[list[str]]:
     finally:
         root.removeHandler(ears)
         root.setLevel(level)
-    bench.check_secret(*ears.lines, *(repr(event) for event in events))
+    sandbox.check_secret(*ears.lines, *(repr(event) for event in events))
 
 
 def typed(error: BaseException) -> RecordsError:
@@ -239,27 +239,27 @@ def texts(error: BaseException | None) -> Iterator[str]:
 class Trial:
     """One disposal of records of its own, try after try, with what must be true after each.
 
-    :param bench: the sandbox.
+    :param sandbox: the sandbox.
     :param vendor: ``opus``, ``enaio`` or ``unifier``.
     :param count: how many records.
     :param make: makes the operator, given ``task_id`` and ``records``.
     """
 
-    def __init__(self, bench: Bench, vendor: str, count: int, make: Callable[..., BaseOperator]) -> None:
-        self.bench, self.vendor = bench, vendor
-        self.records = bench.fresh(vendor, count)
+    def __init__(self, sandbox: ServedSandbox, vendor: str, count: int, make: Callable[..., BaseOperator]) -> None:
+        self.sandbox, self.vendor = sandbox, vendor
+        self.records = sandbox.fresh(vendor, count)
         self.keys = [str(record["key"]) for record in self.records]
-        self.store = bench.evidence()
+        self.store = sandbox.evidence()
         self.tries = 0
         self.said: Any = None
         self._make = make
-        self._begin = len(bench.stage.log)
+        self._begin = len(sandbox.stage.log)
         self._xcom = 0
 
     @property
     def log(self) -> list[Entry]:
         """What the sandbox heard since the trial began."""
-        return self.bench.stage.log[self._begin :]
+        return self.sandbox.stage.log[self._begin :]
 
     def attempt(self) -> str:
         """Run one try; return the outcomes' names, or that of the error if there are none."""
@@ -267,13 +267,13 @@ class Trial:
         operator = self._make(task_id="dispose", records=self.records)
         task = context(operator, self.tries)
         self.said, error = None, None
-        with overheard(self.bench):
+        with overheard(self.sandbox):
             try:
                 self.said = operator.execute(task)
             except (RecordsError, AirflowException) as caught:
                 error = typed(caught)
-                self.bench.check_secret(*texts(caught))
-        self.bench.check_secret(json.dumps(task["ti"].pushed), json.dumps(self.said))
+                self.sandbox.check_secret(*texts(caught))
+        self.sandbox.check_secret(json.dumps(task["ti"].pushed), json.dumps(self.said))
         outcomes = self.check()
         assert outcomes or not isinstance(error or self.said, (dict, DisposalIncompleteError)), "it wrote no outcomes"
         names = sorted({str(outcome.kind) for outcome in outcomes})
@@ -281,7 +281,7 @@ class Trial:
 
     def check(self) -> list[Outcome]:
         """Hold log and evidence against each other; return the outcomes of this try, if it wrote any."""
-        assert not self.bench.elsewhere.heads, "another host was called"
+        assert not self.sandbox.elsewhere.heads, "another host was called"
         for entry in self.log:
             hit = {str(item["id"]) for item in entry.effects}
             asked = self.asked(entry)
@@ -300,8 +300,8 @@ class Trial:
         for outcome in outcomes:
             assert len(outcome.reason or "") < LONGEST_TEXT
             if outcome.kind.gone:
-                assert not self.bench.lives(self.vendor, outcome.key), f"called {outcome.kind}, and lives"
-        self.bench.check_evidence()
+                assert not self.sandbox.lives(self.vendor, outcome.key), f"called {outcome.kind}, and lives"
+        self.sandbox.check_evidence()
         return outcomes
 
     def check_finished(self) -> None:

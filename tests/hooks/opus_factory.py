@@ -35,7 +35,7 @@ def item(key: str, **more: str) -> Item:
     return Item(key=key, **fields)
 
 
-class Desk:
+class ServedOpus:
     """An OpusPart with twenty due records, and a hook with a connector id.
 
     :param serve: serves it.

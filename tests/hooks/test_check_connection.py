@@ -26,7 +26,7 @@ TRANSIENT = "kqzvwxyj"
 
 
 @dataclass
-class Desk:
+class Connections:
     """The sandbox, and connections to it as Airflow's Test button makes them."""
 
     stage: Stage
@@ -49,7 +49,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connections]:
     def sleep(_: VendorHook, seconds: float, *__: object) -> None:
         assert seconds < 1, "somebody waits for the answer, and it asks a second time"
 
@@ -57,13 +57,13 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(VendorHook, "_sleep", sleep)
     stage = build(5)
     with Server(stage) as server:
-        yield Desk(stage, server.url, monkeypatch)
+        yield Connections(stage, server.url, monkeypatch)
 
 
 @EVERY_VENDOR
-def test_it_works_and_changes_nothing(desk: Desk, vendor: str) -> None:
-    assert desk.press(vendor)[0] is True
-    assert not [entry for entry in desk.stage.log if entry.effects]
+def test_it_works_and_changes_nothing(served: Connections, vendor: str) -> None:
+    assert served.press(vendor)[0] is True
+    assert not [entry for entry in served.stage.log if entry.effects]
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,11 @@ def test_it_works_and_changes_nothing(desk: Desk, vendor: str) -> None:
         ("unifier", "list_nodes", 503, None, "Signed in, but: "),
     ],
 )
-def test_what_is_wrong_is_said_in_words(desk: Desk, vendor: str, call: str, status: int, body: Any, words: str) -> None:
-    desk.answer(vendor, call, status, body)
-    works, said = desk.press(vendor)
+def test_what_is_wrong_is_said_in_words(
+    served: Connections, vendor: str, call: str, status: int, body: Any, words: str
+) -> None:
+    served.answer(vendor, call, status, body)
+    works, said = served.press(vendor)
     assert not works
     assert words in said
 
@@ -113,25 +115,25 @@ def test_what_is_wrong_is_said_in_words(desk: Desk, vendor: str, call: str, stat
         ({"extra": {"verify_tls": "/nowhere/ca.pem"}}, "field 'verify_tls'"),
     ],
 )
-def test_a_wrong_field_is_named(desk: Desk, vendor: str, change: dict[str, Any], words: str) -> None:
+def test_a_wrong_field_is_named(served: Connections, vendor: str, change: dict[str, Any], words: str) -> None:
     change = {name: value.format(free=free_port()) if name == "host" else value for name, value in change.items()}
-    works, said = desk.press(vendor, **change)
+    works, said = served.press(vendor, **change)
     assert not works
     assert words in said
 
 
 @EVERY_VENDOR
-def test_a_wrong_password_is_tried_once(desk: Desk, vendor: str) -> None:
+def test_a_wrong_password_is_tried_once(served: Connections, vendor: str) -> None:
     """More would lock the account."""
-    works, said = desk.press(vendor, password="Wrong-but-secret-81")
+    works, said = served.press(vendor, password="Wrong-but-secret-81")
     assert not works
     assert "Wrong-but-secret-81" not in said
-    assert len(desk.stage.log) == 1
+    assert len(served.stage.log) == 1
 
 
 @EVERY_VENDOR
-def test_https_on_a_port_without_tls_is_said(desk: Desk, vendor: str) -> None:
-    host = connections(desk.stage, desk.url)[f"{vendor}_default"]["host"]
-    works, said = desk.press(vendor, host=host.replace("http:", "https:"))
+def test_https_on_a_port_without_tls_is_said(served: Connections, vendor: str) -> None:
+    host = connections(served.stage, served.url)[f"{vendor}_default"]["host"]
+    works, said = served.press(vendor, host=host.replace("http:", "https:"))
     assert not works
     assert "check http or https" in said

@@ -29,12 +29,12 @@ from airflow_provider_records.hooks.opus_login import read_token, token_url
 from airflow_provider_records.sandbox.message import Call
 from tests.client.raw_server import in_threads
 from tests.conftest import Serve
-from tests.hooks.opus_factory import KEYS, SECRET, Desk
+from tests.hooks.opus_factory import KEYS, SECRET, ServedOpus
 
 
 @pytest.fixture
-def desk(serve: Serve) -> Desk:
-    return Desk(serve)
+def served(serve: Serve) -> ServedOpus:
+    return ServedOpus(serve)
 
 
 def pem(key: Any, encryption: serialization.KeySerializationEncryption | None = None) -> str:
@@ -64,24 +64,24 @@ def certificate(key: rsa.RSAPrivateKey) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def form_of(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+def form_of(served: ServedOpus, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
     """Listen to the token calls, whose bodies the log leaves out."""
     heard: list[dict[str, str]] = []
-    issue = desk.part.tokens.issue
+    issue = served.part.tokens.issue
 
     def listen(call: Call, lifetime: float, shape: str) -> Any:
         heard.append(dict(parse_qsl(call.body.decode())))
         return issue(call, lifetime, shape)
 
-    monkeypatch.setattr(desk.part.tokens, "issue", listen)
+    monkeypatch.setattr(served.part.tokens, "issue", listen)
     return heard
 
 
 @pytest.mark.parametrize("shape", ["ext", "scope"])
-def test_by_client_secret(desk: Desk, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.part.turn({"token_shape": shape})
-    heard = form_of(desk, monkeypatch)
-    desk.hook.destroy_records(KEYS[:1])
+def test_by_client_secret(served: ServedOpus, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.part.turn({"token_shape": shape})
+    heard = form_of(served, monkeypatch)
+    served.hook.destroy_records(KEYS[:1])
     assert heard == [
         {"grant_type": "client_credentials", "scope": "records.readwrite.all", "client_id": "records-client",
          "client_secret": SECRET}
@@ -89,35 +89,35 @@ def test_by_client_secret(desk: Desk, shape: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_by_signed_assertion(
-    desk: Desk, key: rsa.RSAPrivateKey, certificate: bytes, monkeypatch: pytest.MonkeyPatch
+    served: ServedOpus, key: rsa.RSAPrivateKey, certificate: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thumbprint = desk.part.tokens.register(certificate)
-    heard = form_of(desk, monkeypatch)
+    thumbprint = served.part.tokens.register(certificate)
+    heard = form_of(served, monkeypatch)
     spaced = ":".join(thumbprint.lower()[at : at + 2] for at in range(0, 40, 2))
-    hook = desk.another(password="", private_key=pem(key).replace("\n", "\\n"), certificate_thumbprint=spaced)
+    hook = served.another(password="", private_key=pem(key).replace("\n", "\\n"), certificate_thumbprint=spaced)
     hook.destroy_records(KEYS[:1])
     assert set(heard[0]) == {"grant_type", "scope", "client_id", "client_assertion_type", "client_assertion"}
     assertion = heard[0]["client_assertion"]
     assert jwt.get_unverified_header(assertion) == {"alg": "RS256", "typ": "JWT", "kid": thumbprint}
     claims = jwt.decode(assertion, options={"verify_signature": False})
     assert (claims["iss"], claims["sub"]) == ("records-client", "records-client")
-    assert claims["aud"] == f"{desk.url}/connect/token"
+    assert claims["aud"] == f"{served.url}/connect/token"
     assert claims["exp"] - claims["nbf"] == 300
     assert claims["iat"] == claims["nbf"]
 
 
-def test_a_lost_answer_gets_a_new_assertion(desk: Desk, key: rsa.RSAPrivateKey, certificate: bytes) -> None:
-    thumbprint = desk.part.tokens.register(certificate)
-    hook = desk.another(password="", private_key=pem(key), certificate_thumbprint=thumbprint)
-    desk.fault("token", drop=True)
+def test_a_lost_answer_gets_a_new_assertion(served: ServedOpus, key: rsa.RSAPrivateKey, certificate: bytes) -> None:
+    thumbprint = served.part.tokens.register(certificate)
+    hook = served.another(password="", private_key=pem(key), certificate_thumbprint=thumbprint)
+    served.fault("token", drop=True)
     assert hook.destroy_records(KEYS[:1]).destroyed == KEYS[:1]
-    assert len(desk.entries("token")) == 2
+    assert len(served.entries("token")) == 2
 
 
-def test_a_foreign_key_is_refused(desk: Desk, certificate: bytes) -> None:
-    thumbprint = desk.part.tokens.register(certificate)
+def test_a_foreign_key_is_refused(served: ServedOpus, certificate: bytes) -> None:
+    thumbprint = served.part.tokens.register(certificate)
     stranger = rsa.generate_private_key(65537, 2048)
-    hook = desk.another(password="", private_key=pem(stranger), certificate_thumbprint=thumbprint)
+    hook = served.another(password="", private_key=pem(stranger), certificate_thumbprint=thumbprint)
     with pytest.raises(AuthenticationError, match="private key and certificate thumbprint"):
         hook.destroy_records(KEYS[:1])
 
@@ -145,7 +145,7 @@ def test_a_foreign_key_is_refused(desk: Desk, certificate: bytes) -> None:
         ({"identity_url": "https://["}, "'identity_url'"),
     ],
 )
-def test_a_wrong_field_is_named(desk: Desk, key: rsa.RSAPrivateKey, fields: dict[str, Any], named: str) -> None:
+def test_a_wrong_field_is_named(served: ServedOpus, key: rsa.RSAPrivateKey, fields: dict[str, Any], named: str) -> None:
     texts = {
         "{key}": pem(key),
         "{locked}": pem(key, serialization.BestAvailableEncryption(b"secret")),
@@ -153,13 +153,13 @@ def test_a_wrong_field_is_named(desk: Desk, key: rsa.RSAPrivateKey, fields: dict
     }
     given = {name: texts.get(str(value), value) for name, value in fields.items()}
     with pytest.raises(ConfigurationError, match=named) as caught:
-        desk.another(**given).destroy_records(KEYS[:1])
+        served.another(**given).destroy_records(KEYS[:1])
     assert "PRIVATE" not in str(caught.value)
-    assert desk.stage.log == []
+    assert served.stage.log == []
 
 
-def test_the_commercial_identity_service_is_the_default(desk: Desk) -> None:
-    assert token_url(desk.another(identity_url=None).settings) == fields.OPUS_IDENTITY_URL
+def test_the_commercial_identity_service_is_the_default(served: ServedOpus) -> None:
+    assert token_url(served.another(identity_url=None).settings) == fields.OPUS_IDENTITY_URL
 
 
 @pytest.mark.parametrize(
@@ -186,14 +186,16 @@ def test_the_commercial_identity_service_is_the_default(desk: Desk) -> None:
         (200, {"access_token": "\u00e4"}, NotSentError),
     ],
 )
-def test_without_a_token_nothing_is_destroyed(desk: Desk, status: int, body: Any, error: type[VendorError]) -> None:
-    desk.answer("token", status, body, times=None)
+def test_without_a_token_nothing_is_destroyed(
+    served: ServedOpus, status: int, body: Any, error: type[VendorError]
+) -> None:
+    served.answer("token", status, body, times=None)
     with pytest.raises(error) as caught:
-        desk.hook.destroy_records(KEYS[:1])
-    assert desk.entries("destroy_records") == []
+        served.hook.destroy_records(KEYS[:1])
+    assert served.entries("destroy_records") == []
     assert caught.value.detail is None
     assert SECRET not in str(caught.value)
-    assert len(desk.entries("token")) == (8 if error is NotSentError else 1)
+    assert len(served.entries("token")) == (8 if error is NotSentError else 1)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_errors_of_the_token_call_are_typed() -> None:
         read_token(Response("token", 200, {}, "{"))
 
 
-def test_many_threads_fetch_one_token(desk: Desk) -> None:
-    results = in_threads(8, lambda: next(desk.hook.iter_due_records(None, "2024-12-20")).row_key)
+def test_many_threads_fetch_one_token(served: ServedOpus) -> None:
+    results = in_threads(8, lambda: next(served.hook.iter_due_records(None, "2024-12-20")).row_key)
     assert results == [KEYS[0]] * 8
-    assert len(desk.entries("token")) == 1
+    assert len(served.entries("token")) == 1

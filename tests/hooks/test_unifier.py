@@ -45,7 +45,7 @@ def item(node: int, title: str, trouble: str = "", project: str = "P-0001", fold
     )  # fmt: skip
 
 
-class House:
+class ServedUnifier:
     """A served sandbox with a few documents, and a hook that talks to it."""
 
     def __init__(self, serve: Serve, connect: Connect) -> None:
@@ -79,26 +79,26 @@ class House:
 
 
 @pytest.fixture
-def house(serve: Serve, connect: Connect) -> House:
-    return House(serve, connect)
+def served(serve: Serve, connect: Connect) -> ServedUnifier:
+    return ServedUnifier(serve, connect)
 
 
 # Delete: what the answer means
 
 
 @pytest.mark.parametrize("node_id", [555, "555"])
-def test_delete_moves_the_document_to_the_bin(house: House, node_id: int | str) -> None:
-    done = house.hook.delete_document(node_id)
+def test_delete_moves_the_document_to_the_bin(served: ServedUnifier, node_id: int | str) -> None:
+    done = served.hook.delete_document(node_id)
     assert (done.node_id, done.request_id) == ("555", "48213")
     assert "Recycle bin" in done.message
-    assert house.recycled == ["555"]
+    assert served.recycled == ["555"]
 
 
-def test_what_is_no_whole_number_is_never_sent(house: House) -> None:
+def test_what_is_no_whole_number_is_never_sent(served: ServedUnifier) -> None:
     for wrong in ("", "P.pdf", "12 ", "0", "0555", "-5", "5.0", "5/6", 5.0, True, None, "9" * 20, "\u0665"):
         with pytest.raises(InvalidRecordsError, match="node_id"):
-            house.hook.delete_document(wrong)  # type: ignore[arg-type]
-    assert house.server.stage.log == []
+            served.hook.delete_document(wrong)  # type: ignore[arg-type]
+    assert served.server.stage.log == []
 
 
 @pytest.mark.parametrize(
@@ -111,51 +111,51 @@ def test_what_is_no_whole_number_is_never_sent(house: House) -> None:
     ],
 )
 def test_the_code_decides_under_any_http_status(
-    house: House, node_id: int, kind: type[VendorError], code: str, words: str
+    served: ServedUnifier, node_id: int, kind: type[VendorError], code: str, words: str
 ) -> None:
-    house.part.shells["P-0002"] = "On-Hold"
+    served.part.shells["P-0002"] = "On-Hold"
     for count, error_http in enumerate((200, 400, 401, 403, 404, 429, 500)):
-        house.part.turn({"error_http": error_http})
+        served.part.turn({"error_http": error_http})
         with pytest.raises(VendorError, match=words) as caught:
-            house.hook.delete_document(node_id)
+            served.hook.delete_document(node_id)
         assert type(caught.value) is kind
         assert (caught.value.code, caught.value.status) == (code, error_http)
         assert caught.value.request_id == str(48213 + count)
         assert str(node_id) in str(caught.value)
-        assert house.calls() == count + 1
+        assert served.calls() == count + 1
 
 
-def test_602_names_the_project_number(house: House) -> None:
-    del house.part.shells["P-0002"]
+def test_602_names_the_project_number(served: ServedUnifier) -> None:
+    del served.part.shells["P-0002"]
     with pytest.raises(RefusedError, match="project number") as caught:
-        house.hook.delete_document(600)
+        served.hook.delete_document(600)
     assert caught.value.code == "602"
 
 
 @pytest.mark.parametrize("http", [200, 400, 500])
-def test_any_other_number_is_an_error_of_the_server(house: House, http: int) -> None:
+def test_any_other_number_is_an_error_of_the_server(served: ServedUnifier, http: int) -> None:
     numbers: tuple[Any, ...] = (500, 1, 202, "202", " 12999 ", 12999.0, -1)
     for status in numbers:
-        house.fault(act=False, status=http, body={"data": [], "message": "no", "status": status})
+        served.fault(act=False, status=http, body={"data": [], "message": "no", "status": status})
         with pytest.raises(ServerError) as caught:
-            house.hook.delete_document(555)
+            served.hook.delete_document(555)
         assert caught.value.code == str(int(status))
-    assert house.calls() == len(numbers)
+    assert served.calls() == len(numbers)
 
 
-def test_every_shape_of_the_envelope(house: House) -> None:
+def test_every_shape_of_the_envelope(served: ServedUnifier) -> None:
     said = "Folder/File successfully deleted. Please check in Recycle bin."
     messages = UnifierPart.switches["message"].values
     for message, wrapped, status, audit in product(messages, (False, True), ("number", "text"), AUDITS):
-        house.part.turn({"message": message, "wrapped": wrapped, "status": status, "rest_audit_id": audit})
-        house.part.documents[555].binned = False
-        done = house.hook.delete_document(555)
+        served.part.turn({"message": message, "wrapped": wrapped, "status": status, "rest_audit_id": audit})
+        served.part.documents[555].binned = False
+        done = served.hook.delete_document(555)
         lost = audit == "none" or (audit == "message" and message not in {"objects", "object"})
         assert (done.request_id is None) == lost
         assert done.message == ("" if message == "empty" else said)
         with pytest.raises(RefusedError):
-            house.hook.delete_document(556)
-    assert len(house.recycled) == 60
+            served.hook.delete_document(556)
+    assert len(served.recycled) == 60
 
 
 @pytest.mark.parametrize(
@@ -193,128 +193,130 @@ def test_every_shape_of_the_envelope(house: House) -> None:
         (504, {"error": "timeout"}),
     ],
 )
-def test_an_answer_that_says_nothing_is_no_answer_and_not_repeated(house: House, status: int, body: object) -> None:
-    house.fault(status=status, body=body)
+def test_an_answer_that_says_nothing_is_no_answer_and_not_repeated(
+    served: ServedUnifier, status: int, body: object
+) -> None:
+    served.fault(status=status, body=body)
     with pytest.raises(NoAnswerError) as caught:
-        house.hook.delete_document(555)
-    assert (caught.value.status, house.calls(), house.recycled) == (status, 1, ["555"])
+        served.hook.delete_document(555)
+    assert (caught.value.status, served.calls(), served.recycled) == (status, 1, ["555"])
 
 
 @pytest.mark.parametrize("fault", [{"drop": True}, {"drop": True, "act": False}, {"cut": 20}])
-def test_a_lost_answer_is_not_repeated(house: House, fault: dict[str, Any]) -> None:
-    house.fault(**fault)
+def test_a_lost_answer_is_not_repeated(served: ServedUnifier, fault: dict[str, Any]) -> None:
+    served.fault(**fault)
     with pytest.raises(NoAnswerError):
-        house.hook.delete_document(555)
-    assert house.calls() == 1
+        served.hook.delete_document(555)
+    assert served.calls() == 1
 
 
-def test_a_slow_answer_is_not_repeated(house: House) -> None:
-    hook = house.join(timeout=0.3)
+def test_a_slow_answer_is_not_repeated(served: ServedUnifier) -> None:
+    hook = served.join(timeout=0.3)
     hook.list_nodes(540)
-    house.fault(latency_ms=1500)
+    served.fault(latency_ms=1500)
     with pytest.raises(NoAnswerError):
         hook.delete_document(555)
-    assert house.calls() == 1
+    assert served.calls() == 1
 
 
 @pytest.mark.parametrize("edition", ["404", "405"])
-def test_a_missing_call_is_a_wrong_address_and_never_a_missing_document(house: House, edition: str) -> None:
-    house.part.turn({"delete_call": edition})
+def test_a_missing_call_is_a_wrong_address_and_never_a_missing_document(served: ServedUnifier, edition: str) -> None:
+    served.part.turn({"delete_call": edition})
     with pytest.raises(WrongAddressError, match="edition"):
-        house.hook.delete_document(555)
+        served.hook.delete_document(555)
 
 
 @pytest.mark.parametrize("body", ["Not Found", {"timestamp": 1, "status": 404, "error": "Not Found"}])
-def test_the_404_page_of_a_web_server_is_no_answer_of_unifier(house: House, body: object) -> None:
-    house.fault(act=False, status=404, body=body)
+def test_the_404_page_of_a_web_server_is_no_answer_of_unifier(served: ServedUnifier, body: object) -> None:
+    served.fault(act=False, status=404, body=body)
     with pytest.raises(WrongAddressError):
-        house.hook.delete_document(555)
+        served.hook.delete_document(555)
 
 
-def test_a_404_with_a_code_of_unifier_is_unifiers(house: House) -> None:
-    house.part.turn({"error_http": 404})
+def test_a_404_with_a_code_of_unifier_is_unifiers(served: ServedUnifier) -> None:
+    served.part.turn({"error_http": 404})
     with pytest.raises(NotFoundError) as caught:
-        house.hook.delete_document(999)
+        served.hook.delete_document(999)
     assert caught.value.code == "12764"
 
 
 @pytest.mark.parametrize("fault", [{"status": 429, "body": "slow"}, {"body": {"data": [], "status": 429}}])
-def test_429_waits_and_sends_again(house: House, fault: dict[str, Any]) -> None:
-    house.fault(act=False, headers={"Retry-After": "0"}, times=2, **fault)
-    assert house.hook.delete_document(555).node_id == "555"
-    assert (house.calls(), house.recycled) == (3, ["555"])
+def test_429_waits_and_sends_again(served: ServedUnifier, fault: dict[str, Any]) -> None:
+    served.fault(act=False, headers={"Retry-After": "0"}, times=2, **fault)
+    assert served.hook.delete_document(555).node_id == "555"
+    assert (served.calls(), served.recycled) == (3, ["555"])
 
 
-def test_wrong_types_beside_the_status_do_no_harm(house: House) -> None:
+def test_wrong_types_beside_the_status_do_no_harm(served: ServedUnifier) -> None:
     nested = {"message": {"message": ["a", 1, None, {"x": 1}]}}
     for message in (None, 7, True, nested, [[["deep"]]], {"rest_audit_id": [1]}):
-        house.fault(body={"data": "x", "message": message, "rest_audit_id": {"a": 1}, "status": "200"})
-        assert house.hook.delete_document(555).request_id is None
-    house.fault(body='{"status": 200, "rest_audit_id": "\\ud800", "message": "\\ud800"}')
-    done = house.hook.delete_document(555)
+        served.fault(body={"data": "x", "message": message, "rest_audit_id": {"a": 1}, "status": "200"})
+        assert served.hook.delete_document(555).request_id is None
+    served.fault(body='{"status": 200, "rest_audit_id": "\\ud800", "message": "\\ud800"}')
+    done = served.hook.delete_document(555)
     assert (done.request_id, done.message) == ("?", "?")
 
 
 # Credentials
 
 
-def test_a_refused_token_is_renewed_once_and_the_call_sent_again(house: House) -> None:
-    house.hook.list_nodes(540)
-    house.part.tokens.issued.clear()
-    house.hook.delete_document(555)
-    assert (house.calls("login"), house.calls(), house.recycled) == (2, 2, ["555"])
+def test_a_refused_token_is_renewed_once_and_the_call_sent_again(served: ServedUnifier) -> None:
+    served.hook.list_nodes(540)
+    served.part.tokens.issued.clear()
+    served.hook.delete_document(555)
+    assert (served.calls("login"), served.calls(), served.recycled) == (2, 2, ["555"])
 
 
 @pytest.mark.parametrize("fault", [{"status": 401, "body": "Unauthorized"}, {"body": {"data": [], "status": 401}}])
-def test_the_fourth_401_stops(house: House, fault: dict[str, Any]) -> None:
-    house.fault(act=False, times=None, **fault)
+def test_the_fourth_401_stops(served: ServedUnifier, fault: dict[str, Any]) -> None:
+    served.fault(act=False, times=None, **fault)
     with pytest.raises(AuthenticationError):
-        house.hook.delete_document(555)
-    assert (house.calls("login"), house.calls(), house.recycled) == (4, 4, [])
+        served.hook.delete_document(555)
+    assert (served.calls("login"), served.calls(), served.recycled) == (4, 4, [])
 
 
 @pytest.mark.parametrize("fault", [{"status": 403, "body": "Forbidden"}, {"body": {"data": [], "status": 403}}])
-def test_403_stops_at_once(house: House, fault: dict[str, Any]) -> None:
-    house.fault(act=False, times=None, **fault)
+def test_403_stops_at_once(served: ServedUnifier, fault: dict[str, Any]) -> None:
+    served.fault(act=False, times=None, **fault)
     with pytest.raises(AccessDeniedError):
-        house.hook.delete_document(555)
-    assert (house.calls("login"), house.calls()) == (1, 1)
+        served.hook.delete_document(555)
+    assert (served.calls("login"), served.calls()) == (1, 1)
 
 
 @pytest.mark.parametrize("wrong", [{"password": "not-it"}, {"login": "somebody"}])
-def test_a_refused_login_says_what_to_change_and_is_asked_once(house: House, wrong: dict[str, Any]) -> None:
-    hook = house.join(**wrong)
+def test_a_refused_login_says_what_to_change_and_is_asked_once(served: ServedUnifier, wrong: dict[str, Any]) -> None:
+    hook = served.join(**wrong)
     with pytest.raises(AuthenticationError, match="Integration User") as caught:
         hook.delete_document(555)
-    assert (house.calls("login"), house.calls()) == (1, 0)
+    assert (served.calls("login"), served.calls()) == (1, 0)
     assert PASSWORD not in str(caught.value)
 
 
 @pytest.mark.parametrize("path", ["/ws/rest/service/v1/login", "/ws/rest/service/v2/auth/token"])
 @pytest.mark.parametrize("tenant", [False, True])
-def test_the_login_paths_of_a_basic_user(house: House, path: str, tenant: bool) -> None:
-    house.part.turn({"tenant_headers": tenant and "v2" in path})
-    house.join(login_path=path).delete_document(555)
-    assert house.recycled == ["555"]
+def test_the_login_paths_of_a_basic_user(served: ServedUnifier, path: str, tenant: bool) -> None:
+    served.part.turn({"tenant_headers": tenant and "v2" in path})
+    served.join(login_path=path).delete_document(555)
+    assert served.recycled == ["555"]
 
 
 @pytest.mark.parametrize("path", ["/ws/rest/service/v1/oauth/token", "/ws/rest/service/v2/auth/token"])
 @pytest.mark.parametrize("tenant", [False, True])
-def test_the_login_paths_of_an_oauth_user(house: House, path: str, tenant: bool) -> None:
-    house.part.turn({"tenant_headers": tenant})
-    house.join(login="$$svc-disposal-oauth", login_path=path).delete_document(555)
-    assert house.recycled == ["555"]
+def test_the_login_paths_of_an_oauth_user(served: ServedUnifier, path: str, tenant: bool) -> None:
+    served.part.turn({"tenant_headers": tenant})
+    served.join(login="$$svc-disposal-oauth", login_path=path).delete_document(555)
+    assert served.recycled == ["555"]
 
 
-def test_a_short_lived_token_is_renewed_before_it_ends(house: House) -> None:
-    house.part.turn({"token_lifetime": 0.0})
-    hook = house.join(login_path="/ws/rest/service/v2/auth/token")
-    house.fault("token_v2", body={"data": {"access_token": "first-token", "expires_in": "0.001"}, "status": 200})
-    house.part.turn({"token_lifetime": 3600.0})
-    house.part.tokens.issued["first-token"] = (USER, float("inf"))
+def test_a_short_lived_token_is_renewed_before_it_ends(served: ServedUnifier) -> None:
+    served.part.turn({"token_lifetime": 0.0})
+    hook = served.join(login_path="/ws/rest/service/v2/auth/token")
+    served.fault("token_v2", body={"data": {"access_token": "first-token", "expires_in": "0.001"}, "status": 200})
+    served.part.turn({"token_lifetime": 3600.0})
+    served.part.tokens.issued["first-token"] = (USER, float("inf"))
     hook.delete_document(555)
     hook.list_nodes(540)
-    assert (house.calls("token_v2"), house.calls()) == (2, 1)
+    assert (served.calls("token_v2"), served.calls()) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -341,59 +343,59 @@ def test_a_short_lived_token_is_renewed_before_it_ends(house: House) -> None:
     ],
 )
 def test_a_login_that_gives_no_token_is_typed_and_the_delete_not_sent(
-    house: House, status: int, body: object, kind: type[VendorError]
+    served: ServedUnifier, status: int, body: object, kind: type[VendorError]
 ) -> None:
-    house.fault("login", times=None, status=status, body=body)
+    served.fault("login", times=None, status=status, body=body)
     with pytest.raises(kind) as caught:
-        house.hook.delete_document(555)
-    assert house.calls() == 0
+        served.hook.delete_document(555)
+    assert served.calls() == 0
     assert not isinstance(caught.value, NoAnswerError)
 
 
-def test_headers_that_cannot_be_sent_are_left_out(house: House) -> None:
+def test_headers_that_cannot_be_sent_are_left_out(served: ServedUnifier) -> None:
     headers = {"x-unifier-tenant": "demo\r\nX-Evil: 1", "x bad": "1", "x-number": 7, "x-list": []}
-    house.fault("login", body={"token": "a-token", "status": 200, "expires_in": [], "request_headers": headers})
-    house.part.tokens.issued["a-token"] = (USER, float("inf"))
-    house.hook.delete_document(555)
-    assert house.calls("login") == 1
+    served.fault("login", body={"token": "a-token", "status": 200, "expires_in": [], "request_headers": headers})
+    served.part.tokens.issued["a-token"] = (USER, float("inf"))
+    served.hook.delete_document(555)
+    assert served.calls("login") == 1
 
 
 @pytest.mark.parametrize(
     ("wrong", "field"), [({"login": ""}, "login"), ({"password": ""}, "password"), ({"login_path": "v1"}, "login_path")]
 )
-def test_a_wrong_connection_field_is_named(house: House, wrong: dict[str, Any], field: str) -> None:
+def test_a_wrong_connection_field_is_named(served: ServedUnifier, wrong: dict[str, Any], field: str) -> None:
     with pytest.raises(ConfigurationError, match=f"'{field}'"):
-        house.join(**wrong).delete_document(555)
-    assert house.server.stage.log == []
+        served.join(**wrong).delete_document(555)
+    assert served.server.stage.log == []
 
 
-def test_a_password_beyond_latin_1_is_sent(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_beyond_latin_1_is_sent(served: ServedUnifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unifier_tokens, "PASSWORD", "p\u00e4\u20ac-unifier-demo")
-    house.join(password="p\u00e4\u20ac-unifier-demo").delete_document(555)
-    assert house.recycled == ["555"]
+    served.join(password="p\u00e4\u20ac-unifier-demo").delete_document(555)
+    assert served.recycled == ["555"]
 
 
-def test_a_base_without_its_company_path_is_a_wrong_address(house: House) -> None:
+def test_a_base_without_its_company_path_is_a_wrong_address(served: ServedUnifier) -> None:
     with pytest.raises(WrongAddressError):
-        house.join(path="").delete_document(555)
+        served.join(path="").delete_document(555)
 
 
 # Listings
 
 
-def test_both_forms_of_listing(house: House) -> None:
+def test_both_forms_of_listing(served: ServedUnifier) -> None:
     for labels, ids in product(UnifierPart.switches["labels"].values, ("number", "text")):
-        house.part.turn({"labels": labels, "node_ids": ids})
-        by_path = house.hook.list_nodes(project_number="P-0001", parent_path="/Closed/2014")
-        for nodes in (house.hook.list_nodes(540), by_path):
+        served.part.turn({"labels": labels, "node_ids": ids})
+        by_path = served.hook.list_nodes(project_number="P-0001", parent_path="/Closed/2014")
+        for nodes in (served.hook.list_nodes(540), by_path):
             assert [node.node_id for node in nodes] == ["555", "556", "557"]
             assert nodes[0] == Node("555", "540", "/Closed/2014/Plan.pdf", "Plan.pdf", "Document", "556")
 
 
-def test_folders_and_the_company_level(house: House) -> None:
-    assert [node.type for node in house.hook.list_nodes(parent_path="/", node_type=None)] == ["Folder"]
-    assert [node.name for node in house.hook.list_nodes(parent_path="/Archive", project_number="")] == ["Company.pdf"]
-    assert house.hook.list_nodes(parent_path="/Archive", node_type="Folder") == []
+def test_folders_and_the_company_level(served: ServedUnifier) -> None:
+    assert [node.type for node in served.hook.list_nodes(parent_path="/", node_type=None)] == ["Folder"]
+    assert [node.name for node in served.hook.list_nodes(parent_path="/Archive", project_number="")] == ["Company.pdf"]
+    assert served.hook.list_nodes(parent_path="/Archive", node_type="Folder") == []
 
 
 @pytest.mark.parametrize(
@@ -406,80 +408,80 @@ def test_folders_and_the_company_level(house: House) -> None:
         {"parent_folder_id": 1, "node_type": "document"},
     ],
 )
-def test_a_listing_wants_one_form(house: House, form: dict[str, Any]) -> None:
+def test_a_listing_wants_one_form(served: ServedUnifier, form: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        house.hook.list_nodes(**form)
+        served.hook.list_nodes(**form)
 
 
-def test_a_folder_id_is_a_whole_number(house: House) -> None:
+def test_a_folder_id_is_a_whole_number(served: ServedUnifier) -> None:
     with pytest.raises(InvalidRecordsError, match="parent_folder_id"):
-        house.hook.list_nodes("/Closed")
+        served.hook.list_nodes("/Closed")
 
 
 @pytest.mark.parametrize("code", [1074, 12764])
-def test_a_missing_folder_is_an_error_and_no_empty_list(house: House, code: int) -> None:
-    house.part.turn({"missing_folder": code})
+def test_a_missing_folder_is_an_error_and_no_empty_list(served: ServedUnifier, code: int) -> None:
+    served.part.turn({"missing_folder": code})
     with pytest.raises(ServerError) as caught:
-        house.hook.list_nodes(99)
+        served.hook.list_nodes(99)
     assert caught.value.code == str(code)
     with pytest.raises(RefusedError, match="project_number"):
-        house.hook.list_nodes(parent_path="/", project_number="P-0009")
+        served.hook.list_nodes(parent_path="/", project_number="P-0009")
 
 
 @pytest.mark.parametrize(
     "data", [None, {}, "x", 1, [1], [None], [{}], [{"node_id": "x"}], [{"node_id": True}], [{"node_id": 1.5}]]
 )
-def test_a_listing_that_cannot_be_read_is_no_empty_list(house: House, data: object) -> None:
-    house.fault("list_nodes", times=None, body={"data": data, "message": [], "status": 200})
+def test_a_listing_that_cannot_be_read_is_no_empty_list(served: ServedUnifier, data: object) -> None:
+    served.fault("list_nodes", times=None, body={"data": data, "message": [], "status": 200})
     with pytest.raises(UnreadableAnswerError):
-        house.hook.list_nodes(540)
+        served.hook.list_nodes(540)
 
 
-def test_odd_types_in_a_row_become_empty(house: House) -> None:
+def test_odd_types_in_a_row_become_empty(served: ServedUnifier) -> None:
     row = {"node_id": 5.0, "parent_node_id": [], "node_path": None, "Name": {}, "type": 7, "file_id": True}
-    house.fault("list_nodes", body={"data": [row], "message": [], "status": 200})
-    assert house.hook.list_nodes(540) == [Node("5", "", "", "", "7", "")]
+    served.fault("list_nodes", body={"data": [row], "message": [], "status": 200})
+    assert served.hook.list_nodes(540) == [Node("5", "", "", "", "7", "")]
 
 
-def test_the_name_comes_from_whichever_label_is_there(house: House) -> None:
+def test_the_name_comes_from_whichever_label_is_there(served: ServedUnifier) -> None:
     rows = [
         {"node_id": 1, "Name": "a.pdf", "node_path": "/x/other.pdf"},
         {"node_id": 2, "file_name": "b.pdf", "node_path": "/x/other.pdf"},
         {"node_id": 3, "node_path": "/x/c.pdf"},
     ]
-    house.fault("list_nodes", body={"data": rows, "message": [], "status": 200})
-    assert [node.name for node in house.hook.list_nodes(540)] == ["a.pdf", "b.pdf", "c.pdf"]
+    served.fault("list_nodes", body={"data": rows, "message": [], "status": 200})
+    assert [node.name for node in served.hook.list_nodes(540)] == ["a.pdf", "b.pdf", "c.pdf"]
 
 
 @pytest.mark.parametrize("fault", [{"drop": True}, {"status": 503, "body": ""}, {"status": 200, "body": "<html>"}])
-def test_a_read_is_repeated_after_a_lost_answer(house: House, fault: dict[str, Any]) -> None:
-    house.fault("list_nodes", times=2, **fault)
-    assert len(house.hook.list_nodes(540)) == 3
-    assert house.calls("list_nodes") == 3
+def test_a_read_is_repeated_after_a_lost_answer(served: ServedUnifier, fault: dict[str, Any]) -> None:
+    served.fault("list_nodes", times=2, **fault)
+    assert len(served.hook.list_nodes(540)) == 3
+    assert served.calls("list_nodes") == 3
 
 
 # Business processes, shells, and the connection
 
 
-def test_a_record_is_read_by_its_number(house: House) -> None:
-    record = house.hook.get_bp_record("P-0001", "Disposal Request", "DR-0007")
+def test_a_record_is_read_by_its_number(served: ServedUnifier) -> None:
+    record = served.hook.get_bp_record("P-0001", "Disposal Request", "DR-0007")
     assert (record["record_no"], record["status"], record["disposal_digest"]) == ("DR-0007", "Approved", None)
 
 
-def test_a_record_of_the_company_level_and_an_odd_project_number(house: House) -> None:
-    house.part.shells["2020#7/\u00e4"] = "Active"
-    house.part.open_request("", "DR-1")
-    house.part.open_request("2020#7/\u00e4", "DR & 2", status="Pending")
-    assert house.hook.get_bp_record(None, "Disposal Request", "DR-1")["status"] == "Pending"
-    assert house.hook.get_bp_record("", "Disposal Request", "DR-1")["record_no"] == "DR-1"
-    assert house.hook.get_bp_record("2020#7/\u00e4", "Disposal Request", "DR & 2")["status"] == "Pending"
+def test_a_record_of_the_company_level_and_an_odd_project_number(served: ServedUnifier) -> None:
+    served.part.shells["2020#7/\u00e4"] = "Active"
+    served.part.open_request("", "DR-1")
+    served.part.open_request("2020#7/\u00e4", "DR & 2", status="Pending")
+    assert served.hook.get_bp_record(None, "Disposal Request", "DR-1")["status"] == "Pending"
+    assert served.hook.get_bp_record("", "Disposal Request", "DR-1")["record_no"] == "DR-1"
+    assert served.hook.get_bp_record("2020#7/\u00e4", "Disposal Request", "DR & 2")["status"] == "Pending"
 
 
 @pytest.mark.parametrize("missing", ["657", "empty"])
-def test_a_missing_record_is_not_found(house: House, missing: str) -> None:
-    house.part.turn({"missing_record": missing})
+def test_a_missing_record_is_not_found(served: ServedUnifier, missing: str) -> None:
+    served.part.turn({"missing_record": missing})
     with pytest.raises(NotFoundError) as caught:
-        house.hook.get_bp_record("P-0001", "Disposal Request", "DR-9999")
+        served.hook.get_bp_record("P-0001", "Disposal Request", "DR-9999")
     assert caught.value.code == "657"
 
 
@@ -487,9 +489,9 @@ def test_a_missing_record_is_not_found(house: House, missing: str) -> None:
     ("project", "bpname", "code", "argument"),
     [("P-9", "Disposal Request", "602", "project_number"), ("P-0001", "disposal request", "603", "bpname")],
 )
-def test_a_wrong_argument_is_named(house: House, project: str, bpname: str, code: str, argument: str) -> None:
+def test_a_wrong_argument_is_named(served: ServedUnifier, project: str, bpname: str, code: str, argument: str) -> None:
     with pytest.raises(RefusedError, match=argument) as caught:
-        house.hook.get_bp_record(project, bpname, "DR-0007")
+        served.hook.get_bp_record(project, bpname, "DR-0007")
     assert caught.value.code == code
 
 
@@ -505,65 +507,67 @@ def test_a_wrong_argument_is_named(house: House, project: str, bpname: str, code
         (["x"], UnreadableAnswerError),
     ],
 )
-def test_not_exactly_the_record_asked_for_is_an_error(house: House, data: object, kind: type[VendorError]) -> None:
-    house.fault("get_bp_record", times=None, body={"data": data, "message": "success", "status": 200})
+def test_not_exactly_the_record_asked_for_is_an_error(
+    served: ServedUnifier, data: object, kind: type[VendorError]
+) -> None:
+    served.fault("get_bp_record", times=None, body={"data": data, "message": "success", "status": 200})
     with pytest.raises(VendorError) as caught:
-        house.hook.get_bp_record("P-0001", "Disposal Request", "DR-0007")
+        served.hook.get_bp_record("P-0001", "Disposal Request", "DR-0007")
     assert type(caught.value) is kind
 
 
-def test_a_record_without_its_number_or_status_comes_as_it_is(house: House) -> None:
-    house.part.interfaces["Disposal Request"] = ["title"]
-    assert house.hook.get_bp_record("P-0001", "Disposal Request", "DR-0007") == {"title": "Closed 2014"}
+def test_a_record_without_its_number_or_status_comes_as_it_is(served: ServedUnifier) -> None:
+    served.part.interfaces["Disposal Request"] = ["title"]
+    assert served.hook.get_bp_record("P-0001", "Disposal Request", "DR-0007") == {"title": "Closed 2014"}
 
 
-def test_records_are_queried_and_files_listed(house: House) -> None:
-    house.part.open_request("P-0001", "DR-0008")
-    house.part.records["P-0001", "Disposal Request", "DR-0007"].attachments.append(555)
+def test_records_are_queried_and_files_listed(served: ServedUnifier) -> None:
+    served.part.open_request("P-0001", "DR-0008")
+    served.part.records["P-0001", "Disposal Request", "DR-0007"].attachments.append(555)
     asked = ("record_no", "status")
-    both = house.hook.query_bp_records("P-0001", "Disposal Request", asked)
+    both = served.hook.query_bp_records("P-0001", "Disposal Request", asked)
     assert [row["record_no"] for row in both] == ["DR-0007", "DR-0008"]
-    assert house.hook.query_bp_records("P-0001", "Disposal Request", asked, "record_no=DR-0007") == [
+    assert served.hook.query_bp_records("P-0001", "Disposal Request", asked, "record_no=DR-0007") == [
         {"record_no": "DR-0007", "status": "Approved"}
     ]
-    files = house.hook.list_bp_files("P-0001", "Disposal Request", "DR-0007")
+    files = served.hook.list_bp_files("P-0001", "Disposal Request", "DR-0007")
     assert [row["file_name"] for row in files] == ["Plan.pdf"]
     with pytest.raises(NotFoundError):
-        house.hook.list_bp_files("P-0001", "Disposal Request", "DR-0009")
+        served.hook.list_bp_files("P-0001", "Disposal Request", "DR-0009")
 
 
-def test_the_state_of_a_shell(house: House) -> None:
-    house.part.shells["P-0002"] = "View-Only"
-    shell = house.hook.shell("P-0002")
+def test_the_state_of_a_shell(served: ServedUnifier) -> None:
+    served.part.shells["P-0002"] = "View-Only"
+    shell = served.hook.shell("P-0002")
     assert (shell.project_number, shell.status, shell.type) == ("P-0002", "View-Only", "Projects")
     with pytest.raises(NotFoundError, match="P-9"):
-        house.hook.shell("P-9")
+        served.hook.shell("P-9")
 
 
 @pytest.mark.parametrize(
     ("break_it", "works", "words"),
     [
-        (lambda house: None, True, "can be listed"),
-        (lambda house: house.fault("list_nodes", body={"data": [], "message": [], "status": 1074}), True, "1074"),
-        (lambda house: house.part.tokens.disabled.add(USER), False, "Integration User"),
-        (lambda house: house.fault("list_nodes", status=403, body="no"), False, "no right to read"),
-        (lambda house: house.fault("login", status=404, body="no"), False, "login_path"),
+        (lambda served: None, True, "can be listed"),
+        (lambda served: served.fault("list_nodes", body={"data": [], "message": [], "status": 1074}), True, "1074"),
+        (lambda served: served.part.tokens.disabled.add(USER), False, "Integration User"),
+        (lambda served: served.fault("list_nodes", status=403, body="no"), False, "no right to read"),
+        (lambda served: served.fault("login", status=404, body="no"), False, "login_path"),
     ],
 )
 def test_the_connection_test_speaks_plainly(
-    house: House, break_it: Callable[[House], object], works: bool, words: str
+    served: ServedUnifier, break_it: Callable[[ServedUnifier], object], works: bool, words: str
 ) -> None:
-    break_it(house)
-    answer = house.hook.test_connection()
+    break_it(served)
+    answer = served.hook.test_connection()
     assert (answer[0], words in answer[1]) == (works, True), answer
-    assert house.recycled == []
+    assert served.recycled == []
 
 
-def test_no_message_holds_a_body_or_a_secret(house: House) -> None:
+def test_no_message_holds_a_body_or_a_secret(served: ServedUnifier) -> None:
     secret = "the-body-of-the-answer"
-    house.fault(times=None, act=False, body={"data": [], "message": secret, "status": 500})
+    served.fault(times=None, act=False, body={"data": [], "message": secret, "status": 500})
     with pytest.raises(ServerError) as caught:
-        house.hook.delete_document(555)
+        served.hook.delete_document(555)
     assert secret not in str(caught.value)
     assert secret in str(caught.value.detail)
     assert json.loads(str(caught.value.detail))["status"] == 500

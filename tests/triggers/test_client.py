@@ -1,4 +1,4 @@
-"""Many triggers on one connection share one client: one login, few sockets and threads, one pace."""
+"""Many triggers on one connection share one client: one login, few sockets and threads, one rate limit."""
 
 from __future__ import annotations
 
