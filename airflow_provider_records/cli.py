@@ -132,7 +132,7 @@ def _replay(path: Path) -> int:
     from airflow_provider_records.evidence.store import Store
     from airflow_provider_records.systems.finding import Whereabouts
 
-    findings = replay.look(replay.claims(report.certificate.to_dict(), Store(str(report.path.parents[2]))))
+    findings = replay.look(replay.claims(report.certificate, Store(str(report.path.parents[2]))))
     for line in replay.lines(findings):
         _say(line)
     if any(found.whereabouts is Whereabouts.BACK for found in findings):

@@ -8,13 +8,13 @@ system then answers "not found".
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_records.evidence import reader
+from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
@@ -34,16 +34,16 @@ _RANK = {kind: place for place, kind in enumerate(OutcomeKind)}
 """A record that was recycled and later destroyed is destroyed."""
 
 
-def claims(document: Mapping[str, Any], store: Store) -> list[Claim]:
+def claims(certificate: Certificate, store: Store) -> list[Claim]:
     """Return every record that a verified certificate calls gone, once for each system and connection.
 
-    :param document: the certificate.
+    :param certificate: the certificate.
     :param store: its evidence folder, wherever that was moved to.
     :raises EvidenceError: a file is missing or was changed.
     """
-    evidence = reader.EvidenceReader(store, document["store"])
+    evidence = reader.EvidenceReader(store, certificate.store)
     found: dict[tuple[str, str, str], Claim] = {}
-    for entry in document["disposals"]:
+    for entry in certificate.disposals:
         disposal = Disposal.from_dict(entry["disposal"])
         title = disposal.description.title
         outcomes = reader.outcomes(store, evidence.name(disposal.outcomes))

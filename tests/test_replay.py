@@ -14,8 +14,9 @@ from typing import Any, cast
 import pytest
 
 from airflow_provider_records import cli
+from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
@@ -24,6 +25,7 @@ from airflow_provider_records.replay import claims, look
 from airflow_provider_records.sandbox.core import Entry
 from airflow_provider_records.systems import SYSTEMS
 from airflow_provider_records.systems.finding import Finding, Whereabouts
+from tests.evidence.schemas import assert_store_valid
 from tests.operators.conftest import World, world
 from tests.operators.factories import run
 
@@ -71,12 +73,12 @@ class Night:
         self.keys = {name: self._gone(reference) for name, reference in (
             ("hard", hard), ("soft", soft), ("bin", bin_), ("mark", mark),
         )}  # fmt: skip
+        assert_store_valid(world.store)
         world.stage.log.clear()
 
     def _gone(self, reference: dict[str, Any]) -> list[str]:
-        disposal = json.loads(self.world.store.read(self.world.store.name(reference["disposal"])))
-        outcomes = map(json.loads, self.world.store.read(self.world.store.name(disposal["outcomes"])).splitlines())
-        return [item["key"] for item in outcomes if OutcomeKind(item["outcome"]).gone]
+        disposal = Disposal.read(self.world.store, reference["disposal"])
+        return [outcome.key for outcome in disposal.each_outcome(self.world.store) if outcome.kind.gone]
 
     def restore(self, key: str) -> None:
         """Put a destroyed or recycled enaio object, or a recycled document, back where it was."""
@@ -101,7 +103,7 @@ class Night:
         return held
 
     def look(self) -> list[Finding]:
-        return look(claims(json.loads(self.certificate.read_bytes()), self.world.store))
+        return look(claims(certificate.parse(self.certificate.read_bytes()), self.world.store))
 
     def replay(self, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
         capsys.readouterr()
@@ -266,7 +268,7 @@ def test_a_folder_that_lists_its_recycle_bin_tells_nothing(world: World) -> None
 
 
 def test_opus_without_a_connector_cannot_be_asked(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = claims(json.loads(night.certificate.read_bytes()), night.world.store)
+    ours = claims(certificate.parse(night.certificate.read_bytes()), night.world.store)
     opus = [claim for claim in ours if claim.system == "opus"]
     for claim in opus:
         del claim.record.attributes["connector_id"]  # type: ignore[attr-defined]

@@ -38,7 +38,7 @@ def bar(counts: Mapping[str, int]) -> list[BarSegment]:
 
     :param counts: number of records by outcome.
     """
-    shown = [kind for kind in reversed(ORDER) if counts[kind]]
+    shown = [kind for kind in reversed(ORDER) if counts.get(kind)]
     total = sum(counts.values())
     room = _WIDTH - _GAP * (len(shown) - 1)
     widths = {kind: max(_MIN_WIDTH, room * counts[kind] / total) for kind in shown}

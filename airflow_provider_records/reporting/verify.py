@@ -299,7 +299,7 @@ def _contents(certificate: Certificate) -> Iterator[str]:
     for entry in certificate.disposals:
         record = entry["disposal"]
         counts = record["counts"]
-        parts = [f"{counts[result]:,} {wording.RESULTS[result]}" for result in OutcomeKind if counts[result]]
+        parts = [f"{counts[result]:,} {wording.RESULTS[result]}" for result in OutcomeKind if counts.get(result)]
         yield (
             f"{record['description']['title']}: {sum(counts.values()):,} records on the list, as many "
             f"outcomes, in its order, as the journal has them ({', '.join(parts) or 'nothing to do'})"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.store import Store
@@ -51,7 +52,7 @@ def test_an_approval_is_read_as_it_was_written(store: Store, fields: dict[str, A
 def test_unknown_members_are_kept(store: Store) -> None:
     """A later release may add members; what this release writes back must not lose them."""
     more = {"order": "sha256:x", "uri": "file:///elsewhere", "place": {"x": [1]}}
-    uri = planted(store, {"type": "approval", **approval().to_dict(), **more})
+    uri = planted(store, {**formats.APPROVAL.members, **approval().to_dict(), **more})
     read = Approval.read(store, uri)
     assert read.unrecognized == more
     assert read.uri == uri
@@ -80,8 +81,8 @@ def test_an_approval_is_found_nowhere_but_in_its_folder(store: Store) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"type": "disposal"},
-        {"type": None},
+        {"format": "airflow-records/disposal"},
+        {"format": None},
         {"approver": ""},
         {"approver": " "},
         {"approver": None},
@@ -105,12 +106,12 @@ def test_an_approval_is_found_nowhere_but_in_its_folder(store: Store) -> None:
     ],
 )
 def test_what_is_not_of_its_form_is_no_approval(store: Store, change: dict[str, Any]) -> None:
-    uri = planted(store, {"type": "approval", **approval().to_dict(), **change})
+    uri = planted(store, {**formats.APPROVAL.members, **approval().to_dict(), **change})
     with pytest.raises(EvidenceError, match="is no approval"):
         Approval.read(store, uri)
 
 
-@pytest.mark.parametrize("value", [[], None, "x", 7, {}, {"type": "approval"}, b"nonsense", b"", b"\xff"])
+@pytest.mark.parametrize("value", [[], None, "x", 7, {}, formats.APPROVAL.members, b"nonsense", b"", b"\xff"])
 def test_what_is_something_else_is_no_approval(store: Store, value: object) -> None:
     with pytest.raises(EvidenceError, match="is no approval"):
         Approval.read(store, planted(store, value))

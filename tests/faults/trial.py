@@ -38,6 +38,7 @@ from airflow_provider_records.sandbox.unifier import UnifierPart
 from airflow_provider_records.sandbox.world import connections
 from airflow_provider_records.task.context import evidence_store
 from tests.client.raw_server import RawServer
+from tests.evidence.schemas import assert_store_valid
 from tests.operators.factories import context
 
 DUE = "2026-01-01T00:00:00"
@@ -289,6 +290,7 @@ class Trial:
             assert len(asked) <= 15, "more than 15 in a call"
         assert max(Counter(self.effects).values(), default=0) <= 1, "done twice"
         outcomes: list[Outcome] = []
+        assert_store_valid(self.store)
         for name in self.store.names("disposals"):
             if name.endswith("/disposal.json"):
                 disposal = Disposal.read(self.store, self.store.uri(name))

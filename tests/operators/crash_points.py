@@ -39,6 +39,7 @@ from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOper
 from airflow_provider_records.sandbox import seed
 from airflow_provider_records.sandbox.core import Entry, Fault, Server, Stage
 from airflow_provider_records.sandbox.world import RECORDS, SEED, build, connections
+from tests.evidence.schemas import assert_store_valid
 from tests.operators.factories import context
 
 WRITE, SUMMARY, REQUEST, CALL = "write", "summary", "request", "call"
@@ -299,6 +300,7 @@ class Scene:
     def check_evidence(self) -> list[dict[str, Any]]:
         """All files of the evidence fit together, as a certificate demands; return the journal's sessions."""
         store, disposal = self.manifest.store, self.disposal()
+        assert_store_valid(store)
         account = audit(EvidenceReader(store, store.root), {store.name(disposal.uri): disposal})
         sessions: list[dict[str, Any]] = account.facts["disposals"][0]["journal"]
         return sessions

@@ -397,7 +397,7 @@ def test_a_rejection_is_kept_as_evidence(request_for: Request, listed: dict[str,
     (name,) = store.names("rejections")
     kept = json.loads(store.read(name))
     assert kept["digest"] == listed["digest"]
-    assert (kept["type"], kept["rejected_by"], kept["name"]) == ("rejection", "airflow:ben", "Ben")
+    assert (kept["format"], kept["rejected_by"], kept["name"]) == ("airflow-records/rejection", "airflow:ben", "Ben")
     assert kept["comment"] == "the court wants them"
     assert kept["source"]["task"] == "approve"
 

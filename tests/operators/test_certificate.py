@@ -212,7 +212,7 @@ def test_a_mapped_task_that_pushed_nothing_is_noticed(store: Store) -> None:
     assert isinstance(caught.value.__cause__, CertificateIncompleteError)
     pushed = task["ti"].pushed["return_value"]
     assert pushed["complete"] is False
-    assert [each["task"] for each in document(pushed)["omitted"]] == [folder]
+    assert [each["task"] for each in document(pushed)["missing_disposals"]] == [folder]
 
 
 def test_one_task_that_is_not_mapped_writes_the_certificate(store: Store) -> None:

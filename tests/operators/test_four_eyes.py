@@ -19,6 +19,7 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
 from airflow_provider_records.reporting.verify import Report, verify
 from airflow_provider_records.task.records import Selection
+from tests.evidence.schemas import assert_store_valid
 from tests.operators.conftest import World
 from tests.operators.factories import run
 from tests.operators.reviewer import ANNA, BEN, CARL, Request, request_for
@@ -60,6 +61,7 @@ def certified(world: World, *disposals: Any) -> tuple[dict[str, Any], Report, st
     """Certify, and verify from the files alone."""
     reference = run(DestructionCertificateOperator(task_id="certificate", disposals=list(disposals)))
     path = Path(reference["certificate"].removeprefix("file://"))
+    assert_store_valid(world.store)
     return json.loads(path.read_text()), verify(path), Path(reference["html"].removeprefix("file://")).read_text()
 
 

@@ -152,7 +152,11 @@ def test_a_digest_in_a_free_text_opens_no_list(store: Store, sign_in: Client, su
     know_run(0)
     approvals = evidence_factory.approve(store, mine, foreign.digest, comment=foreign.digest)
     evidence_factory.carry_out(
-        store, mine, approvals, name=foreign.digest, by=provenance("delete", requested_by=foreign.digest)
+        store,
+        mine,
+        approvals,
+        name=foreign.digest,
+        by=provenance("delete", unrecognized={"requested_by": foreign.digest}),
     )
     _push({"manifest": mine.uri, "digest": mine.digest, "note": foreign.digest})
     _push([foreign.digest, {"title": foreign.digest, "digest": foreign.digest}], "titles")

@@ -27,6 +27,7 @@ from airflow_provider_records.reporting import issue
 from airflow_provider_records.reporting.verdict import RunStatus
 from airflow_provider_records.reporting.verify import Report, verify
 from tests.evidence import evidence_factory
+from tests.evidence.schemas import assert_store_valid
 
 KEY = Ed25519PrivateKey.generate()
 PKCS8 = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
@@ -42,6 +43,7 @@ def certify(store: Store, *disposals: Disposal, key: Ed25519PrivateKey | None = 
     """Write the certificate and read back what lies in the store."""
     written = issue.write(store, disposals, evidence_factory.provenance("certificate"), key)
     content: dict[str, Any] = json.loads(store.read(store.name(written.uri)))
+    assert_store_valid(store)
     assert content == written.certificate.to_dict()
     return content
 
@@ -161,6 +163,7 @@ class Evidence:
 
     def certify(self) -> None:
         issue.write(self.store, self.disposals, evidence_factory.provenance("certificate"), self.key)
+        assert_store_valid(self.store)
 
     @property
     def path(self) -> Path:

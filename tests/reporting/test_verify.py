@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pytest_mock import MockerFixture
 
+from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
@@ -183,7 +184,7 @@ def test_another_runs_disposal_is_found(evidence: Evidence) -> None:
     document = evidence.document
     entry = document["disposals"][0]
     entry["disposal"]["provenance"]["run_id"] = "scheduled__2026-11-21T02:00:00+00:00"
-    (evidence.root / entry["file"]).write_bytes(canonical({"type": "disposal", **entry["disposal"]}) + b"\n")
+    (evidence.root / entry["file"]).write_bytes(canonical({**formats.DISPOSAL.members, **entry["disposal"]}) + b"\n")
     evidence.relist(document)
     evidence.reseal(document)
     assert problem(evidence.verify()) == f"{entry['file']} belongs to another run than the certificate."

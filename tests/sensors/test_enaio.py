@@ -96,7 +96,7 @@ def test_one_rejected_fails_the_list(desk: Desk, mode: str, late: bool, other: s
         wait(desk.sensor, mode, *[reject] * late)
     (name,) = desk.world.store.names("rejections")
     kept = json.loads(desk.world.store.read(name))
-    assert (kept["type"], kept["rejected_by"]) == ("rejection", "enaio:Disposal")
+    assert (kept["format"], kept["rejected_by"]) == ("airflow-records/rejection", "enaio:Disposal")
     assert desk.ids[2] in kept["comment"]
 
 
