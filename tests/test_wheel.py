@@ -32,6 +32,10 @@ def test_contents(wheel: zipfile.ZipFile) -> None:
         "plugin/templates/overview.html",
         "plugin/templates/page.css",
         "sandbox/pages/desk.html",
+        *(
+            f"evidence/schemas/{path.name}"
+            for path in (ROOT / "airflow_provider_records/evidence/schemas").glob("*.json")
+        ),
         *(f"dags_examples/{path.name}" for path in (ROOT / "dags_examples").glob("*.py")),
     ):
         assert f"airflow_provider_records/{needed}" in names

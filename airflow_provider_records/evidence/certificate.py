@@ -125,7 +125,7 @@ class Certificate:
         :raises NewerFormatError: a later release wrote it.
         :raises EvidenceError: it is no certificate, or a member is missing or has another type.
         """
-        rest = formats.CERTIFICATE.check(document, "The certificate")
+        rest = formats.CERTIFICATE.check(document, "This file")
         try:
             if not all(isinstance(rest[name], kind) for name, kind in _TYPES.items()):
                 raise TypeError("a member has another type than it must have")

@@ -52,7 +52,7 @@ class Format:
         found = dict(fields) if isinstance(fields, Mapping) else {}
         name, version = found.pop("format", None), found.pop("version", None)
         if name != _PREFIX + self.name:
-            raise EvidenceError(f"{where} does not name the format {_PREFIX}{self.name}.")
+            raise EvidenceError(f"{where} is no {self.name}: it does not name the format {_PREFIX}{self.name}.")
         if type(version) is not int or version < 1:
             raise EvidenceError(f"{where} has no format version, which is a whole number from 1: {version!r}.")
         return found

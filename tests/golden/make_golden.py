@@ -36,12 +36,12 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.exceptions import AccessDeniedError
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
-from tests.evidence.evidence_factory import Told, approve, carry_out, facts
+from tests.evidence.evidence_factory import Told, approve, carry_out, provenance
 from tests.evidence.failing_store import in_memory
 
 FOLDER = Path(__file__).parent
@@ -136,13 +136,13 @@ def signed_run(store: Store) -> None:
     proofs = {keys[2]: Proof.PROBE, keys[3]: Proof.PROBE, keys[4]: Proof.INFERRED, keys[5]: Proof.INFERRED}
     open_ = {keys[6]: OutcomeKind.FAILED, keys[7]: OutcomeKind.UNKNOWN}
     begun = System(results | open_, proofs=proofs, denied=keys[8])
-    part = facts("delete_enaio", map_index=0)
-    disposals = [carry_out(store, parts[0], approvals[0], system=begun, options=two, made=part)]
+    part = provenance("delete_enaio", map_index=0)
+    disposals = [carry_out(store, parts[0], approvals[0], system=begun, options=two, by=part)]
     certify(store, disposals, key=KEY)
 
-    part = facts("delete_enaio", 2, map_index=0)
+    part = provenance("delete_enaio", 2, map_index=0)
     ended = System(results, proofs=proofs)
-    disposals = [carry_out(store, parts[0], approvals[0], system=ended, options=two, made=part)]
+    disposals = [carry_out(store, parts[0], approvals[0], system=ended, options=two, by=part)]
     soft = carry_out(
         store,
         parts[1],
@@ -150,7 +150,7 @@ def signed_run(store: Store) -> None:
         system=System(usual=OutcomeKind.RECYCLED),
         description=evidence_factory.describe("enaio", hard_delete=False),
         options={**two, "hard_delete": False},
-        made=facts("delete_enaio", map_index=1),
+        by=provenance("delete_enaio", map_index=1),
     )
     destroyed = [record for record in parts[0] if record.key not in results]
     # What is in a recycle bin is not marked, so the second part marks nothing.
@@ -162,7 +162,7 @@ def signed_run(store: Store) -> None:
             name="opus",
             approved=parts[place],
             options=two,
-            made=facts("mark_opus", map_index=place),
+            by=provenance("mark_opus", map_index=place),
         )
         for place, records in enumerate((destroyed, []))
     ]
@@ -182,33 +182,35 @@ def signed_run(store: Store) -> None:
     )
     certify(store, [*disposals, soft, *marked, binned], key=KEY)
     # A try that came after the certificate, which does not cover it.
-    evidence_factory.journal(store, parts[0], facts("delete_enaio", 3, map_index=0))
+    evidence_factory.journal(store, parts[0], provenance("delete_enaio", 3, map_index=0))
 
 
 def unsigned_run(store: Store) -> None:
     """A run without a key: a rehearsal, an empty list, no approval, a late answer, and work that has no disposal."""
 
-    def by(task: str, try_number: int = 1, **more: Any) -> dict[str, Any]:
-        return facts(task, try_number, run=UNSIGNED_RUN, **more)
+    def origin(task: str, try_number: int = 1, **more: Any) -> Provenance:
+        return provenance(task, try_number, run=UNSIGNED_RUN, **more)
 
     listed = Manifest.write(store, (f"4711{number}" for number in range(6)))
-    rehearsed = carry_out(store, listed, dry_run=True, made=by("rehearse"))
-    empty = carry_out(store, Manifest.write(store, []), made=by("nothing_due"))
-    certify(store, [rehearsed, empty], made=by("certificate"))
+    rehearsed = carry_out(store, listed, dry_run=True, by=origin("rehearse"))
+    empty = carry_out(store, Manifest.write(store, []), by=origin("nothing_due"))
+    certify(store, [rehearsed, empty], by=origin("certificate"))
 
     late = next(iter(listed)).key
-    older = evidence_factory.journal(store, listed, by("delete_without_approval"))
+    older = evidence_factory.journal(store, listed, origin("delete_without_approval"))
     older.intend([late])
-    newer = carry_out(store, listed, system=System({late: OutcomeKind.BLOCKED}), made=by("delete_without_approval", 2))
+    newer = carry_out(
+        store, listed, system=System({late: OutcomeKind.BLOCKED}), by=origin("delete_without_approval", 2)
+    )
     older.record([Outcome(late, OutcomeKind.DESTROYED, Proof.RESPONSE, time=outcome.now())])
     whole = Manifest.write(store, (f"0815{number}" for number in range(8)))
     approvals = [Approval.read(store, uri) for uri in approve(store, whole, "a.maier@example.org")]
     part = Manifest.write(store, list(whole)[:5])
     given = [for_part(each, part.digest).write(store) for each in approvals]
     failing = System({record.key: OutcomeKind.FAILED for record in list(part)[:2]})
-    parted = carry_out(store, part, given, system=failing, made=by("delete_part", map_index=0))
-    evidence_factory.journal(store, Manifest.write(store, list(whole)[5:]), by("delete_part", map_index=1))
-    certify(store, [rehearsed, empty, newer, parted], made=by("certificate"))
+    parted = carry_out(store, part, given, system=failing, by=origin("delete_part", map_index=0))
+    evidence_factory.journal(store, Manifest.write(store, list(whole)[5:]), origin("delete_part", map_index=1))
+    certify(store, [rehearsed, empty, newer, parted], by=origin("certificate"))
 
 
 def rejected_list(store: Store) -> None:
@@ -221,11 +223,11 @@ def rejected_list(store: Store) -> None:
 def certify(
     store: Store,
     disposals: Sequence[Disposal],
-    made: Mapping[str, Any] | None = None,
+    by: Provenance | None = None,
     key: Ed25519PrivateKey | None = None,
 ) -> None:
     """Write the certificate of a run."""
-    issue.write(store, disposals, made or facts("certificate"), key)
+    issue.write(store, disposals, by or provenance("certificate"), key)
 
 
 @contextmanager
