@@ -13,15 +13,81 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_records.client.throttle import Throttle
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.sandbox import seed
 from airflow_provider_records.sandbox.core import Entry, Fault, Server, Stage
+from airflow_provider_records.sandbox.message import Call
 from airflow_provider_records.sandbox.world import SEED, build, connections
 from tests.operators.crash_points import VENDORS
 from tests.operators.factories import context
 
 THREADS = 16
+LATENCY = 0.02
+
+
+@dataclass
+class Clock:
+    """The time that everybody in a simulation sees, in seconds."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Simulation:
+    """Threads that send calls through one throttle to a system that limits their rate, on a clock of its own.
+
+    It waits as :class:`VendorHook` does: for the slot, or until a new generation begins.
+
+    :param clock: what ``time.monotonic`` is patched with.
+    :param limit: calls a second that the system accepts.
+    :param calls: how many are to be accepted.
+    :param accepted: seconds from the first call to each one that was accepted.
+    :param refused: the same for HTTP 429.
+    """
+
+    clock: Clock
+    limit: float
+    calls: int
+    accepted: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+
+    def run(self) -> None:
+        throttle, system = Throttle(None), Fault(per_second=self.limit, times=None, status=429)
+        call, begin, left = Call("DELETE", "/", {}, {}, {}, b""), self.clock.now, self.calls
+        waiting = dict.fromkeys(range(THREADS), (begin, -1))
+        """By thread: the time of its slot, and the generation in which it was reserved."""
+        responses: list[tuple[float, int, int, bool]] = []
+        """Time, thread, generation, and whether the call was refused; in the order of time."""
+        while waiting or responses:
+            thread = min(waiting, key=waiting.__getitem__, default=None)
+            if thread is not None and (not responses or waiting[thread][0] <= responses[0][0]):
+                slot, generation = waiting[thread]
+                self.clock.now = max(self.clock.now, slot)
+                if generation != throttle.generation:
+                    seconds, generation = throttle.acquire()
+                    waiting[thread] = (self.clock.now + seconds, generation)
+                    continue
+                del waiting[thread]
+                is_refused = system.hits("enaio", "delete_object", call)
+                (self.refused if is_refused else self.accepted).append(self.clock.now - begin)
+                responses.append((self.clock.now + LATENCY, thread, generation, is_refused))
+                continue
+            self.clock.now, answered, generation, is_refused = responses.pop(0)
+            if is_refused:
+                throttle.failed(generation, "HTTP 429", 1.0)
+            else:
+                throttle.succeeded(generation)
+                left -= 1
+            # a new generation wakes all threads that wait in an older one
+            woken = {each for each, (_, reserved) in waiting.items() if reserved != throttle.generation}
+            waiting |= dict.fromkeys(woken, (self.clock.now, -1))
+            if left > len(waiting) + len(responses):
+                waiting[answered] = (self.clock.now, -1)
 
 
 @dataclass
