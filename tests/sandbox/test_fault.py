@@ -1,4 +1,4 @@
-"""Faults that bend an answer, echo the request, or leave HTTP behind."""
+"""Faults that bend an answer, echo the request, leave HTTP behind, or limit the rate of calls."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from pytest_mock import MockerFixture
 
 from airflow_provider_records.sandbox.core import Fault, Handler, Part, Server, Stage
 from airflow_provider_records.sandbox.message import Call, Reply
@@ -101,3 +102,24 @@ def test_every_field_is_on_the_first_page() -> None:
         page = requests.get(served.url, timeout=5).text
     listed = {word for part in page.split('<td class="id">') for word in part.partition("</td>")[0].split(", ")}
     assert {item.name for item in fields(Fault)} <= listed
+
+
+def test_only_what_is_beyond_the_rate_is_hit(mocker: MockerFixture) -> None:
+    clock = mocker.patch("time.monotonic", return_value=1000.0)
+    limit = Fault(per_second=8, times=None, status=429)
+
+    def hits(calls: int) -> int:
+        return sum(limit.hits("opus", "token", Call("GET", "/", {}, {}, {}, b"")) for _ in range(calls))
+
+    assert hits(20) == 12
+    clock.return_value += 0.5
+    assert hits(20) == 16
+    clock.return_value += 3600
+    assert hits(20) == 12
+
+
+@pytest.mark.parametrize("call", ["delete", "look"])
+def test_it_counts_only_the_calls_that_it_is_for(call: str) -> None:
+    limit = Fault(call="delete", per_second=1, times=None)
+    hits = [limit.hits("opus", call, Call("GET", "/", {}, {}, {}, b"")) for _ in range(3)]
+    assert hits == [False, call == "delete", call == "delete"]

@@ -1,211 +1,28 @@
-"""The stand-in for Unifier, over HTTP with plain requests: every call, every switch value, every refusal."""
+"""The sandbox's Unifier over HTTP: deletes, listings, business process records and shells."""
 
 from __future__ import annotations
 
-import http.client
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
 
-from airflow_provider_records.sandbox.core import Fault, Server
-from airflow_provider_records.sandbox.seed import Item
+from airflow_provider_records.sandbox.core import Fault
 from airflow_provider_records.sandbox.unifier import Folder, UnifierPart
 from tests.conftest import Serve
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-P1, P2 = "P-0001", "2020#7/b"
-
-
-def item(target_id: int, *, folder_id: int = 540, path: str = "/Closed/2014", **more: str) -> Item:
-    values = {"title": f"Plan {target_id}.pdf", "project": P1, "system": "unifier", **more}
-    return Item(
-        key=f"row-{target_id}", classification="Projects", created="2018-02-13 12:45:00", modified="", author="",
-        due="", connector_id="", target_id=str(target_id), folder_id=str(folder_id), folder_path=path, **values,
-    )  # fmt: skip
-
-
-SEED = [
-    item(555),
-    item(556),
-    item(557, trouble="linked"),
-    item(558, trouble="locked"),
-    item(559, trouble="gone"),
-    item(560),
-    item(570, folder_id=541, path="/Closed/2014/Drafts"),
-    item(580, folder_id=542, path="/Closed", project=P2),
-    item(590, folder_id=543, path="/", project=""),
-    item(999, system="enaio"),
-]
-
-
-@dataclass
-class Client:
-    part: UnifierPart
-    server: Server
-    token: str = ""
-
-    @property
-    def base(self) -> str:
-        return f"{self.server.url}/unifier/ws/rest/service"
-
-    def login(self, path: str = "/v1/login", *, oauth: bool = False, **query: str) -> requests.Response:
-        user = self.part.oauth_user if oauth else self.part.user
-        return requests.get(self.base + path, auth=(user, self.part.password), params=query, timeout=5)
-
-    def call(self, method: str, path: str, **more: Any) -> requests.Response:
-        if not self.token:
-            self.token = self.login().json()["token"]
-        headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
-        return requests.request(
-            method, self.base + "/v1" + path, headers=headers, timeout=5, allow_redirects=False, **more
-        )
-
-    def delete(self, node_id: object, **more: Any) -> requests.Response:
-        return self.call("POST", f"/dm/document/delete/{node_id}", headers=FORM, **more)
-
-    def ids(self, path: str = "", **query: str) -> list[int]:
-        answer = self.call("GET", f"/dm/node/properties{path}", params=query).json()
-        assert answer["status"] == 200
-        return [node["node_id"] for node in answer["data"]]
-
-    def record(self, path: str, **asked: str) -> Any:
-        return self.call("GET", path, params={"input": json.dumps(asked)}).json()
-
-    def effects(self) -> list[dict[str, Any]]:
-        return [effect for entry in self.server.stage.log for effect in entry.effects]
-
-    def recycled(self) -> set[str]:
-        return set(self.part.state()["recycled"])
+from tests.sandbox.unifier_factory import DR7, FORM, P1, P2, Client, item, open_requests, served
 
 
 @pytest.fixture
 def client(serve: Serve) -> Client:
-    part = UnifierPart()
-    part.load(SEED)
-    return Client(part, serve(part))
+    return served(serve)
 
 
-# Tokens
-
-
-def test_login_is_flat(client: Client) -> None:
-    answer = client.login()
-    assert answer.status_code == 200
-    assert set(answer.json()) == {"token", "status", "expiryDate", "expiryTime", "Timezone"}
-    assert answer.json()["status"] == 200
-
-
-def test_token_v2_of_both_users(client: Client) -> None:
-    basic = client.login("/v2/auth/token").json()
-    assert basic["data"]["auth_type"] == "Basic"
-    assert basic["data"]["expires_in"] == 180 * 86400
-    assert {"expiryDate", "expiryTime", "Timezone"} <= set(basic["data"])
-    assert (basic["message"], basic["status"]) == ([], 200)
-    oauth = client.login("/v2/auth/token", oauth=True).json()["data"]
-    assert set(oauth) == {"access_token", "expires_in", "token_type", "auth_type"}
-    assert (oauth["expires_in"], oauth["token_type"], oauth["auth_type"]) == (3600, "Bearer", "oAuth")
-
-
-def test_every_token_opens_calls(client: Client) -> None:
-    tokens = [
-        client.login().json()["token"],
-        client.login("/v2/auth/token").json()["data"]["access_token"],
-        client.login("/v2/auth/token", oauth=True).json()["data"]["access_token"],
-        client.login("/v1/oauth/token", oauth=True).json()["access_token"],
-    ]
-    assert len(set(tokens)) == 4
-    for client.token in tokens:
-        assert client.call("GET", "/admin/projectshell").status_code == 200
-
-
-def test_oauth_expiry_is_asked_in_seconds(client: Client) -> None:
-    assert client.login("/v2/auth/token", oauth=True, expiry="60").json()["data"]["expires_in"] == 60
-    refused = client.login("/v2/auth/token", oauth=True, expiry="soon")
-    assert (refused.status_code, refused.json()["message"]) == (400, "Invalid expiry.")
-    assert client.login("/v2/auth/token", expiry="60").status_code == 400
-
-
-@pytest.mark.parametrize("path", ["/v1/login", "/v2/auth/token", "/v1/oauth/token"])
-def test_wrong_credentials_are_refused(client: Client, path: str) -> None:
-    url, right = client.base + path, (client.part.user, client.part.password)
-    assert requests.get(url, timeout=5).status_code == 401
-    assert requests.get(url, auth=(right[0], "wrong"), timeout=5).status_code == 401
-    assert requests.get(url, auth=("somebody", right[1]), timeout=5).status_code == 401
-    assert requests.get(url, headers={"Authorization": "Basic ***"}, timeout=5).status_code == 401
-    assert requests.get(url, headers={"Authorization": f"Bearer {right[1]}"}, timeout=5).status_code == 401
-    client.part.tokens.disabled = {client.part.user, client.part.oauth_user}
-    assert client.login(path).status_code == 401
-    assert client.login(path, oauth=True).status_code == 401
-    assert not client.part.tokens.issued
-
-
-def test_each_user_has_its_call(client: Client) -> None:
-    assert client.login("/v1/login", oauth=True).status_code == 401
-    assert client.login("/v1/oauth/token").status_code == 401
-
-
-@pytest.mark.parametrize("path", ["/v1/login", "/v2/auth/token", "/v1/oauth/token"])
-def test_token_calls_are_get_only_and_log_no_body(client: Client, path: str) -> None:
-    user = (client.part.oauth_user, client.part.password)
-    answer = requests.post(client.base + path, auth=user, data={"password": user[1]}, timeout=5)
-    assert answer.status_code == 405
-    assert client.server.stage.log[-1].request == ""
-    assert client.server.stage.log[-1].call in {"login", "token_v2", "oauth_token"}
-
-
-def test_calls_need_a_bearer_token(client: Client) -> None:
-    url, token = f"{client.base}/v1/admin/projectshell", client.login().json()["token"]
-    for value in ("", f"Basic {token}", f"bearer {token}", "Bearer ", f"Bearer {token}x"):
-        answer = requests.get(url, headers={"Authorization": value}, timeout=5)
-        assert (answer.status_code, answer.text) == (401, "Unauthorized"), value
-    assert requests.get(url, auth=(client.part.user, client.part.password), timeout=5).status_code == 401
-    assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5).status_code == 200
-
-
-def test_token_ends(client: Client) -> None:
-    client.part.turn({"token_lifetime": 0.0, "oauth_lifetime": 7200})
-    assert client.call("GET", "/admin/projectshell").status_code == 401
-    oauth = client.login("/v2/auth/token", oauth=True).json()["data"]
-    assert oauth["expires_in"] == 7200
-    client.token = oauth["access_token"]
-    assert client.call("GET", "/admin/projectshell").status_code == 200
-    client.part.tokens.issued.clear()
-    assert client.call("GET", "/admin/projectshell").status_code == 401
-
-
-def test_disabled_user_loses_the_token(client: Client) -> None:
-    assert client.call("GET", "/admin/projectshell").status_code == 200
-    client.part.tokens.disabled.add(client.part.user)
-    assert client.call("GET", "/admin/projectshell").status_code == 401
-
-
-@pytest.mark.parametrize(("one_token", "status"), [(False, 200), (True, 401)])
-def test_one_token_or_many_per_user(client: Client, one_token: bool, status: int) -> None:
-    client.part.turn({"one_token": one_token})
-    client.token = client.login().json()["token"]
-    client.login("/v1/oauth/token", oauth=True)
-    assert client.call("GET", "/admin/projectshell").status_code == 200
-    client.login()
-    assert client.call("GET", "/admin/projectshell").status_code == status
-
-
-@pytest.mark.parametrize("path", ["/v2/auth/token", "/v1/oauth/token"])
-def test_tenant_headers_are_given_and_demanded(client: Client, path: str) -> None:
-    client.part.turn({"tenant_headers": True})
-    answer = client.login(path, oauth=True).json()
-    told = answer.get("data", answer)
-    client.token = told.get("access_token") or told["token"]
-    assert told["endpoint"] == f"{client.server.url}/unifier"
-    assert isinstance(told.get("expire", ""), str)
-    headers = told["request_headers"]
-    assert set(headers) == {"x-unifier-tenant-code", "x-unifier-tenant"}
-    assert client.call("GET", "/admin/projectshell").status_code == 401
-    wrong = {**headers, "x-unifier-tenant": "other"}
-    assert client.call("GET", "/admin/projectshell", headers=wrong).status_code == 401
-    assert client.call("GET", "/admin/projectshell", headers=headers).status_code == 200
+@pytest.fixture
+def asking(client: Client) -> Client:
+    open_requests(client)
+    return client
 
 
 # Delete
@@ -272,37 +89,6 @@ def test_file_ids_never_cover_the_same_set(client: Client) -> None:
     assert all(item.file_id != item.node_id for item in documents.values())
 
 
-@pytest.mark.parametrize(
-    ("path", "more", "status"),
-    [
-        ("/555", {"data": {"node_id": "555"}}, 400),
-        ("/555", {"json": {}}, 415),
-        ("/555", {"headers": {"Content-Type": "application/json"}}, 415),
-        ("/555", {"headers": {}}, 415),
-        ("/555", {"headers": FORM, "params": {"projectnumber": P1}}, 400),
-        ("/row-555", {"headers": FORM}, 400),
-        ("/0555", {"headers": FORM}, 400),
-        ("/-555", {"headers": FORM}, 400),
-        ("/555.0", {"headers": FORM}, 400),
-        ("/%D9%A5", {"headers": FORM}, 400),
-        ("/Closed/2014/Plan.pdf", {"headers": FORM}, 404),
-        ("/", {"headers": FORM}, 404),
-    ],
-)
-def test_delete_in_a_wrong_form_is_refused(client: Client, path: str, more: dict[str, Any], status: int) -> None:
-    answer = client.call("POST", f"/dm/document/delete{path}", **more)
-    assert answer.status_code == status
-    assert not answer.headers["Content-Type"].startswith("application/json")
-    assert client.effects() == []
-
-
-@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "PATCH"])
-def test_delete_is_a_post(client: Client, method: str) -> None:
-    assert client.call(method, "/dm/document/delete/555", headers=FORM).status_code == 405
-    assert client.server.stage.log[-1].call == "delete_document"
-    assert client.effects() == []
-
-
 def test_delete_without_token_has_no_effect(client: Client) -> None:
     answer = requests.post(f"{client.base}/v1/dm/document/delete/555", headers=FORM, timeout=5)
     assert answer.status_code == 401
@@ -329,56 +115,7 @@ def test_folder_delete_leaves_out_what_is_in_the_bin(client: Client) -> None:
     assert client.server.stage.effects("unifier", "folder_recycled") == ["541", "540"]
 
 
-# Switches of the answers
-
-
-@pytest.mark.parametrize("http_status", [200, 400, 404])
-def test_error_http(client: Client, http_status: int) -> None:
-    client.part.turn({"error_http": http_status})
-    refused = client.delete(557)
-    assert (refused.status_code, refused.json()["status"]) == (http_status, 12766)
-    assert client.delete(555).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("shape", "done", "read"),
-    [
-        ("objects", [{"message": "TEXT"}], []),
-        ("strings", ["TEXT"], []),
-        ("empty", [], []),
-        ("string", "TEXT", "success"),
-        ("object", {"message": "TEXT"}, {}),
-    ],
-)
-def test_message_shapes(client: Client, shape: str, done: Any, read: Any) -> None:
-    client.part.turn({"message": shape})
-    text = "Folder/File successfully deleted. Please check in Recycle bin."
-    assert client.delete(555).json()["message"] == json.loads(json.dumps(done).replace("TEXT", text))
-    assert client.call("GET", "/admin/projectshell").json()["message"] == read
-
-
-def test_wrapped_envelope(client: Client) -> None:
-    client.part.turn({"wrapped": True})
-    body = client.delete(555).json()
-    assert isinstance(body, list)
-    assert [part["status"] for part in body] == [200]
-
-
-@pytest.mark.parametrize(("kind", "status"), [("number", 200), ("text", "200")])
-def test_status_type(client: Client, kind: str, status: object) -> None:
-    client.part.turn({"status": kind})
-    assert client.delete(555).json()["status"] == status
-
-
-@pytest.mark.parametrize("place", ["top", "message", "none"])
-def test_rest_audit_id(client: Client, place: str) -> None:
-    client.part.turn({"rest_audit_id": place})
-    for node_id in (555, 557):
-        body = client.delete(node_id).json()
-        assert ("rest_audit_id" in body) == (place == "top")
-        assert ("rest_audit_id" in body["message"][0]) == (place == "message")
-    client.part.turn({"rest_audit_id": "top"})
-    assert client.delete(556).json()["rest_audit_id"] != client.delete(560).json()["rest_audit_id"]
+# Switches
 
 
 @pytest.mark.parametrize("second", [12764, 200])
@@ -478,22 +215,6 @@ def test_list_binned_folder(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "query"),
-    [
-        ("", {}),
-        ("", {"parentpath": "Closed"}),
-        ("", {"parentpath": "/Closed", "projectNumber": P1}),
-        ("/540", {"projectnumber": P1}),
-        ("/540", {"nodetype": "document"}),
-        ("/540", {"nodetype": "File"}),
-        ("/abc", {}),
-    ],
-)
-def test_list_in_a_wrong_form_is_refused(client: Client, path: str, query: dict[str, str]) -> None:
-    assert client.call("GET", f"/dm/node/properties{path}", params=query).status_code == 400
-
-
-@pytest.mark.parametrize(
     ("labels", "keys"), [("Name", {"Name"}), ("file_name", {"file_name"}), ("neither", set()), ("by_form", {"Name"})]
 )
 def test_labels(client: Client, labels: str, keys: set[str]) -> None:
@@ -510,18 +231,6 @@ def test_ids_as_text(client: Client) -> None:
 
 
 # Business processes
-
-
-@pytest.fixture
-def asking(client: Client) -> Client:
-    client.part.open_request(P1, "DR-0007", title="Closed 2014", digest="sha256:ab")
-    client.part.open_request(P1, "DR-0008", status="Approved")
-    client.part.open_request(P2, "DR-0009")
-    client.part.open_request("", "DR-0001", bpname="Company Disposal")
-    return client
-
-
-DR7 = {"bpname": "Disposal Request", "record_no": "DR-0007"}
 
 
 def test_record(asking: Client) -> None:
@@ -545,30 +254,6 @@ def test_record_at_company_level(asking: Client, path: str) -> None:
     assert asking.record(path, **DR7)["status"] == 657
 
 
-@pytest.mark.parametrize("call", ["record", "record/file/list", "records"])
-def test_project_number_is_percent_encoded(asking: Client, call: str) -> None:
-    def ask(project: str) -> requests.Response:
-        if call == "records":
-            return asking.call("POST", f"/bp/records/{project}", json={"bpname": "Disposal Request"})
-        asked = {"bpname": "Disposal Request", "record_no": "DR-0009"}
-        return asking.call("GET", f"/bp/{call}/{project}", params={"input": json.dumps(asked)})
-
-    assert ask("2020%237%2Fb").json()["status"] == 200
-    assert ask("2020%237/b").status_code == 404
-    assert ask("2020%25237%252Fb").json()["status"] == 602
-
-
-@pytest.mark.parametrize("project", ["2020%7", "2020%zz", 'a"b', "a{b}"])
-def test_path_that_is_not_encoded_is_refused(asking: Client, project: str) -> None:
-    asking.call("GET", "/admin/projectshell")
-    raw = http.client.HTTPConnection(asking.server.url.removeprefix("http://"), timeout=5)
-    headers = {"Authorization": f"Bearer {asking.token}"}
-    raw.request("GET", f"/unifier/ws/rest/service/v1/bp/record/{project}?input=%7B%7D", headers=headers)
-    answer = raw.getresponse()
-    assert (answer.status, answer.read()) == (400, b"The path is not percent-encoded.")
-    raw.close()
-
-
 @pytest.mark.parametrize(
     ("project", "asked", "status"),
     [
@@ -588,23 +273,6 @@ def test_missing_record_empty(asking: Client) -> None:
     for path in ("/bp/record", "/bp/record/file/list"):
         body = asking.record(f"{path}/{P1}", bpname="Disposal Request", record_no="DR-0099")
         assert (body["status"], body["data"]) == (200, [])
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        {},
-        {"input": "bpname=Disposal Request"},
-        {"input": "[]"},
-        {"input": json.dumps({"bpname": "Disposal Request"})},
-        {"input": json.dumps({**DR7, "lineitem": True})},
-        {"input": json.dumps({**DR7, "lineitem": "none"})},
-        {"input": json.dumps({**DR7, "recordno": "x"})},
-        {"input": json.dumps(DR7), "lineitem": "no"},
-    ],
-)
-def test_record_asked_in_a_wrong_form_is_refused(asking: Client, query: dict[str, str]) -> None:
-    assert asking.call("GET", f"/bp/record/{P1}", params=query).status_code == 400
 
 
 def test_interface_lets_only_its_fields_come(asking: Client) -> None:
@@ -631,21 +299,6 @@ def test_query_records(asking: Client) -> None:
         assert [record["record_no"] for record in query(company, bpname="Company Disposal")] == ["DR-0001"]
 
 
-@pytest.mark.parametrize(
-    ("more", "status"),
-    [
-        ({"data": {"bpname": "Disposal Request"}}, 415),
-        ({"json": {}}, 400),
-        ({"json": {"bpname": "Disposal Request", "filter_condition": "title=x"}}, 400),
-        ({"json": {"bpname": "Disposal Request", "filter_condition": "record_no>DR-0007"}}, 400),
-        ({"json": {"bpname": "Disposal Request", "record_no": "DR-0007"}}, 400),
-        ({"data": "{", "headers": {"Content-Type": "application/json"}}, 400),
-    ],
-)
-def test_query_in_a_wrong_form_is_refused(asking: Client, more: dict[str, Any], status: int) -> None:
-    assert asking.call("POST", f"/bp/records/{P1}", **more).status_code == status
-
-
 def test_files_of_a_record(asking: Client) -> None:
     assert asking.record(f"/bp/record/file/list/{P1}", **DR7)["data"] == []
     asking.part.records[P1, "Disposal Request", "DR-0007"].attachments.append(555)
@@ -669,14 +322,7 @@ def test_shells(client: Client) -> None:
         assert client.call("GET", "/admin/projectshell", params=query).status_code == 400
 
 
-# The stage
-
-
-def test_calls_that_do_not_exist_are_logged(client: Client) -> None:
-    for method, path in [("GET", "/dm/document/delete"), ("POST", "/dm/documents/delete/555"), ("GET", "/login/")]:
-        assert client.call(method, path).status_code == 404
-        assert client.server.stage.log[-1].call == "unknown"
-    assert requests.get(f"{client.server.url}/ws/rest/service/v1/login", timeout=5).status_code == 404
+# Log, faults and state
 
 
 def test_queries_are_logged(client: Client) -> None:
