@@ -141,7 +141,7 @@ def _replay(path: Path) -> int:
 
 
 def _sandbox(records: int, seed: int, port: int) -> int:
-    from airflow_provider_records.sandbox.core import Server
+    from airflow_provider_records.sandbox.server import Server
     from airflow_provider_records.sandbox.world import build
 
     try:

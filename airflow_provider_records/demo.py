@@ -34,7 +34,8 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.reader import MANIFESTS
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
-from airflow_provider_records.sandbox.core import Server, Stage
+from airflow_provider_records.sandbox.core import Stage
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import build, connections
 
 DAG_ID, PEOPLE_DAG_ID = "records_nightly_enaio", "records_nightly_approval"

@@ -22,7 +22,8 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  
 from airflow_provider_records.client.hook import VendorHook  # noqa: E402
 from airflow_provider_records.client.throttle import CircuitBreaker, RateLimiter  # noqa: E402
 from airflow_provider_records.evidence.journal import Journal  # noqa: E402
-from airflow_provider_records.sandbox.core import Part, Server, Stage  # noqa: E402
+from airflow_provider_records.sandbox.core import Part, Stage  # noqa: E402
+from airflow_provider_records.sandbox.server import Server  # noqa: E402
 from tests.faults.table import pytest_terminal_summary  # noqa: E402, F401 - prints the fault matrix
 
 Serve = Callable[..., Server]

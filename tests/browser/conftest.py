@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from airflow_provider_records import demo
-from airflow_provider_records.sandbox.core import Server
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import connections
 from tests.system.conftest import Night, copy_example_dags
 from tests.system.test_standalone import Api

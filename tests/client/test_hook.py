@@ -18,7 +18,7 @@ from airflow_provider_records.exceptions import (
     NotSentError,
     UnavailableError,
 )
-from airflow_provider_records.sandbox.core import Server
+from airflow_provider_records.sandbox.server import Server
 from tests.client.raw_server import PlainHook, RawServer, ServedThing, ThingHook, free_port, in_threads, settings
 from tests.conftest import Serve
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_records.client import hook as hook_module
-from airflow_provider_records.sandbox.core import Server
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import build
 from airflow_provider_records.task import context
 from tests.client.raw_server import RawServer

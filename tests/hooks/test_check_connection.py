@@ -14,7 +14,8 @@ from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.hooks.unifier import UnifierHook
-from airflow_provider_records.sandbox.core import Fault, Server, Stage
+from airflow_provider_records.sandbox.core import Fault, Stage
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import build, connections
 from tests.client.raw_server import free_port
 

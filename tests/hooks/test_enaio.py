@@ -24,8 +24,9 @@ from airflow_provider_records.exceptions import (
     WrongAddressError,
 )
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.sandbox.core import Fault, Server
+from airflow_provider_records.sandbox.core import Fault
 from airflow_provider_records.sandbox.enaio import EnaioPart
+from airflow_provider_records.sandbox.server import Server
 from tests.conftest import Connect, Serve
 
 PASSWORD = "v3Rz-enaio-demo-8wKd"

@@ -19,7 +19,8 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
     WrongAddressError,
 )
-from airflow_provider_records.sandbox.core import Server, Stage
+from airflow_provider_records.sandbox.core import Stage
+from airflow_provider_records.sandbox.server import Server
 from tests.conftest import Serve
 from tests.hooks.opus_factory import KEYS, ServedOpus
 

@@ -26,8 +26,9 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_responses import Node
 from airflow_provider_records.sandbox import unifier_tokens
-from airflow_provider_records.sandbox.core import Fault, Server
+from airflow_provider_records.sandbox.core import Fault
 from airflow_provider_records.sandbox.seed import Item
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.unifier import UnifierPart
 from tests.conftest import Connect, Serve
 

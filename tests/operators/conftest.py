@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.sandbox.core import Fault, Server, Stage
+from airflow_provider_records.sandbox.core import Fault, Stage
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import build, connections
 from airflow_provider_records.task.context import evidence_store
 

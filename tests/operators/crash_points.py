@@ -37,7 +37,8 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.sandbox import seed
-from airflow_provider_records.sandbox.core import Entry, Fault, Server, Stage
+from airflow_provider_records.sandbox.core import Entry, Fault, Stage
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import RECORDS, SEED, build, connections
 from tests.evidence.schemas import assert_store_valid
 from tests.operators.factories import context

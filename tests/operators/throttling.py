@@ -17,8 +17,9 @@ from airflow_provider_records.client.throttle import Throttle
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.sandbox import seed
-from airflow_provider_records.sandbox.core import Entry, Fault, Server, Stage
+from airflow_provider_records.sandbox.core import Entry, Fault, Stage
 from airflow_provider_records.sandbox.message import Call
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import SEED, build, connections
 from tests.operators.crash_points import VENDORS
 from tests.operators.factories import context

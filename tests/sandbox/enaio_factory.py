@@ -6,9 +6,9 @@ from typing import Any
 
 import requests
 
-from airflow_provider_records.sandbox.core import Server
 from airflow_provider_records.sandbox.enaio import EnaioPart
 from airflow_provider_records.sandbox.enaio_archive import EnaioObject
+from airflow_provider_records.sandbox.server import Server
 from tests.conftest import Serve
 
 LOGIN = ("disposal", "v3Rz-enaio-demo-8wKd")

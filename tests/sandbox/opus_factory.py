@@ -7,9 +7,10 @@ from typing import Any
 
 import requests
 
-from airflow_provider_records.sandbox.core import Entry, Server
+from airflow_provider_records.sandbox.core import Entry
 from airflow_provider_records.sandbox.opus import OpusPart
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR, UNIFIER_CONNECTOR, Item
+from airflow_provider_records.sandbox.server import Server
 from tests.conftest import Serve
 
 NOW = "2026-01-01T00:00:00"

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from airflow_provider_records.sandbox import seed
-from airflow_provider_records.sandbox.core import Server
 from airflow_provider_records.sandbox.enaio import EnaioPart
 from airflow_provider_records.sandbox.opus import OpusPart
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.unifier import UnifierPart
 from airflow_provider_records.sandbox.world import build
 

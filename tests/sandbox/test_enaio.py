@@ -285,18 +285,6 @@ def test_set_field(desk: Desk) -> None:
         desk.part.set_field("999", "Disposal", "approved")
 
 
-def test_add_refuses_what_cannot_be(desk: Desk) -> None:
-    with pytest.raises(ValueError, match="taken"):
-        desk.archive.add("100", "Invoice")
-    with pytest.raises(ValueError, match="digits"):
-        desk.archive.add("a1", "Invoice")
-    with pytest.raises(ValueError, match="no such object"):
-        desk.archive.add("1", "Invoice", places=["999"])
-    for base, places in (("FOLDER", ["10"]), ("REGISTER", ["10", "11"])):
-        with pytest.raises(ValueError, match="cannot lie in"):
-            desk.archive.add("1", "Year", base=base, places=places)
-
-
 def test_the_control_page_shows_state_and_switches(desk: Desk) -> None:
     state = requests.get(f"{desk.server.url}/_sandbox/state", timeout=10).json()["enaio"]
     assert state["live"] == ["10", "11", "100", "101"]

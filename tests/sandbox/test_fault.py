@@ -12,8 +12,9 @@ import pytest
 import requests
 from pytest_mock import MockerFixture
 
-from airflow_provider_records.sandbox.core import Fault, Handler, Part, Server, Stage
+from airflow_provider_records.sandbox.core import Fault, Handler, Part, Stage
 from airflow_provider_records.sandbox.message import Call, Reply
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import build
 
 BODY = {"rows": [{"id": "a", "a/b": 1}, {"id": "b"}], "more": False}

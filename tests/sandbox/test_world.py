@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from airflow_provider_records.sandbox import seed
-from airflow_provider_records.sandbox.core import Server
 from airflow_provider_records.sandbox.opus import OpusPart
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import build, connections
 
 OPUS_CALLS = "/opus/records/connector/records"

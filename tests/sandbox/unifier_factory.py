@@ -8,8 +8,8 @@ from typing import Any
 
 import requests
 
-from airflow_provider_records.sandbox.core import Server
 from airflow_provider_records.sandbox.seed import Item
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.unifier import UnifierPart
 from tests.conftest import Serve
 

@@ -17,7 +17,8 @@ import pytest
 import requests
 
 from airflow_provider_records import demo
-from airflow_provider_records.sandbox.core import Fault, Server, Stage
+from airflow_provider_records.sandbox.core import Fault, Stage
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.sandbox.world import connections
 
 

@@ -18,8 +18,9 @@ from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.sandbox.core import Fault, Server
+from airflow_provider_records.sandbox.core import Fault
 from airflow_provider_records.sandbox.enaio import EnaioPart
+from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.systems.enaio import EnaioSystem
 from tests.conftest import Connect, Serve
 
