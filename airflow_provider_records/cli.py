@@ -141,8 +141,8 @@ def _replay(path: Path) -> int:
 
 
 def _sandbox(records: int, seed: int, port: int) -> int:
+    from airflow_provider_records.sandbox.build import build
     from airflow_provider_records.sandbox.server import Server
-    from airflow_provider_records.sandbox.world import build
 
     try:
         server = Server(build(records, seed), port)

@@ -34,9 +34,9 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.reader import MANIFESTS
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
-from airflow_provider_records.sandbox.core import Stage
+from airflow_provider_records.sandbox.build import build, connections
+from airflow_provider_records.sandbox.core import Sandbox
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import build, connections
 
 DAG_ID, PEOPLE_DAG_ID = "records_nightly_enaio", "records_nightly_approval"
 USERS = {"admin": "admin", "reviewer_1": "user", "reviewer_2": "user"}
@@ -50,10 +50,10 @@ def example_dags() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "dags_examples"
 
 
-def stage(records: int) -> Stage:
+def sandbox(records: int) -> Sandbox:
     """Build a sandbox whose Opus lists only what its own reviewers have released."""
     made = build(records)
-    made.parts["opus"].turn({"list_held": False, "list_under_review": False})
+    made.vendors["opus"].turn({"list_held": False, "list_under_review": False})
     return made
 
 
@@ -144,7 +144,7 @@ def run(records: int, home: Path) -> int:
     """
     console = Console(width=None if sys.stdout.isatty() else 110)
     _empty(home)
-    made = stage(records)
+    made = sandbox(records)
     with Server(made) as server, (home / "airflow.log").open("w") as log:
         env = environment(home, records) | connection_variables(connections(made, server.url))
         console.print(f"Sandbox: {server.url} (Opus, enaio, Unifier). Airflow's log: {home}/airflow.log")
@@ -181,7 +181,7 @@ def serve_ui(records: int, home: Path, port: int) -> int:
     """
     console = Console()
     _empty(home)
-    made = stage(records)
+    made = sandbox(records)
     with Server(made) as server, (home / "airflow.log").open("w") as log:
         env = environment(home, records) | standalone_variables(port) | user_variables(USERS, home)
         stored = {
@@ -202,7 +202,7 @@ def serve_ui(records: int, home: Path, port: int) -> int:
                 console.print(f"  {user}  {password}", markup=False, highlight=False)
             console.print(
                 f"[bold]{url}/dags/{DAG_ID}[/bold]: as admin, switch the DAG on. When its task 'approve' waits, "
-                f"decide at the approval desk {server.url}/desk: open a {BPNAME} in project {PROJECT} with the "
+                f"decide at the approval console {server.url}/console: open a {BPNAME} in project {PROJECT} with the "
                 "number and the digest from the log of the task 'approve', and approve it.",
                 soft_wrap=True,
             )
@@ -301,7 +301,7 @@ def _night(console: Console) -> Iterator[Any]:
         yield show
 
 
-def _watch(night: subprocess.Popen[bytes], made: Stage, url: str, home: Path, show: Any) -> None:  # noqa: ANN401
+def _watch(night: subprocess.Popen[bytes], made: Sandbox, url: str, home: Path, show: Any) -> None:  # noqa: ANN401
     """Show the night's progress from the sandbox's log, and approve the list as its records manager would."""
     store = Store(str(home / "records_evidence"))
     manifest: Manifest | None = None
@@ -330,7 +330,7 @@ def _approve(url: str, digest: str, count: int) -> None:
         "disposal_digest": digest,
         "status": "Approved",
     }
-    requests.post(f"{url}/desk/unifier", json=request, timeout=30).raise_for_status()
+    requests.post(f"{url}/console/unifier", json=request, timeout=30).raise_for_status()
 
 
 def _disposals(store: Store) -> dict[str, Disposal]:
@@ -339,7 +339,7 @@ def _disposals(store: Store) -> dict[str, Disposal]:
     return {disposal.system: disposal for disposal in (Disposal.read(store, store.uri(name)) for name in names)}
 
 
-def _report(console: Console, made: Stage, store: Store, disposals: Mapping[str, Disposal]) -> None:
+def _report(console: Console, made: Sandbox, store: Store, disposals: Mapping[str, Disposal]) -> None:
     """Print what the evidence says, beside what the sandbox's own log says."""
     content = disposals["enaio"].counts
     marks: Mapping[str, int] = disposals["opus"].counts if "opus" in disposals else {}

@@ -37,7 +37,7 @@ from airflow_provider_records.demo import (
     ready,
     standalone_variables,
 )
-from airflow_provider_records.sandbox.world import build, connections
+from airflow_provider_records.sandbox.build import build, connections
 
 PARTS = Path(__file__).with_name("speed_parts.py")
 DAG = """

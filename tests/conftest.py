@@ -22,7 +22,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  
 from airflow_provider_records.client.hook import VendorHook  # noqa: E402
 from airflow_provider_records.client.throttle import CircuitBreaker, RateLimiter  # noqa: E402
 from airflow_provider_records.evidence.journal import Journal  # noqa: E402
-from airflow_provider_records.sandbox.core import Part, Stage  # noqa: E402
+from airflow_provider_records.sandbox.core import FakeVendor, Sandbox  # noqa: E402
 from airflow_provider_records.sandbox.server import Server  # noqa: E402
 from tests.faults.table import pytest_terminal_summary  # noqa: E402, F401 - prints the fault matrix
 
@@ -66,7 +66,7 @@ def _no_fsync(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def serve() -> Iterator[Serve]:
     """Serve parts of the sandbox on a free port: ``serve(OpusPart())``."""
     with ExitStack() as stack:
-        yield lambda *parts: stack.enter_context(Server(Stage(list[Part](parts))))
+        yield lambda *parts: stack.enter_context(Server(Sandbox(list[FakeVendor](parts))))
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def certify(folder: Path, key: Ed25519PrivateKey | None, failed: int = 0) -> Pat
     """Write the certificate of one night."""
     store = Store(str(folder / "evidence"))
     manifest = Manifest.write(store, evidence_factory.records(20))
-    system = evidence_factory.Told({record.key: OutcomeKind.FAILED for record in list(manifest)[:failed]})
+    system = evidence_factory.ObedientSystem({record.key: OutcomeKind.FAILED for record in list(manifest)[:failed]})
     disposal = evidence_factory.carry_out(
         store, manifest, evidence_factory.approve(store, manifest, "anna@example.org"), system=system
     )

@@ -26,27 +26,27 @@ from airflow_provider_records.sandbox.core import Entry
 from airflow_provider_records.systems import SYSTEMS
 from airflow_provider_records.systems.finding import Finding, Whereabouts
 from tests.evidence.schemas import assert_store_valid
-from tests.operators.conftest import World, world
+from tests.operators.conftest import ServedSandbox, served
 from tests.operators.factories import run
 
-__all__ = ["world"]
+__all__ = ["served"]
 
 CONNECTIONS = ("enaio_default", "opus_default", "unifier_default")
 READS = {"get_object", "search", "info", "due_records", "token", "list_nodes", "login"}
 
 
-class Night:
+class CertifiedRun:
     """One certified run: enaio hard and soft, Unifier with and without folders, and the marks in Opus."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.opus = cast(Any, world.stage.parts["opus"])
-        self.enaio = cast(Any, world.stage.parts["enaio"])
-        self.unifier = cast(Any, world.stage.parts["unifier"])
+    def __init__(self, served: ServedSandbox) -> None:
+        self.served = served
+        self.opus = cast(Any, served.sandbox.vendors["opus"])
+        self.enaio = cast(Any, served.sandbox.vendors["enaio"])
+        self.unifier = cast(Any, served.sandbox.vendors["unifier"])
         due = run(
             OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00", target_id_pattern=r"enaio-(\d+)")
         )
-        content = [record.to_dict() for record in Manifest.open(world.store, due["digest"])]
+        content = [record.to_dict() for record in Manifest.open(served.store, due["digest"])]
         for record in content:
             self.opus.decide(record["key"], "approve")
             self.opus.decide(record["key"], "release")
@@ -73,12 +73,12 @@ class Night:
         self.keys = {name: self._gone(reference) for name, reference in (
             ("hard", hard), ("soft", soft), ("bin", bin_), ("mark", mark),
         )}  # fmt: skip
-        assert_store_valid(world.store)
-        world.stage.log.clear()
+        assert_store_valid(served.store)
+        served.sandbox.log.clear()
 
     def _gone(self, reference: dict[str, Any]) -> list[str]:
-        disposal = Disposal.read(self.world.store, reference["disposal"])
-        return [outcome.key for outcome in disposal.each_outcome(self.world.store) if outcome.kind.gone]
+        disposal = Disposal.read(self.served.store, reference["disposal"])
+        return [outcome.key for outcome in disposal.each_outcome(self.served.store) if outcome.kind.gone]
 
     def restore(self, key: str) -> None:
         """Put a destroyed or recycled enaio object, or a recycled document, back where it was."""
@@ -103,7 +103,7 @@ class Night:
         return held
 
     def look(self) -> list[Finding]:
-        return look(claims(certificate.parse(self.certificate.read_bytes()), self.world.store))
+        return look(claims(certificate.parse(self.certificate.read_bytes()), self.served.store))
 
     def replay(self, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
         capsys.readouterr()
@@ -119,8 +119,8 @@ def _no_database(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def night(world: World) -> Night:
-    return Night(world)
+def certified(served: ServedSandbox) -> CertifiedRun:
+    return CertifiedRun(served)
 
 
 def found(findings: list[Finding], state: Whereabouts) -> set[tuple[str, str]]:
@@ -131,44 +131,44 @@ def changing(log: list[Entry]) -> list[str]:
     return [entry.call for entry in log if entry.effects or entry.call not in READS]
 
 
-def test_nothing_is_back(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
-    findings = night.look()
+def test_nothing_is_back(certified: CertifiedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    findings = certified.look()
     assert found(findings, Whereabouts.BACK) == set()
     assert sorted((finding.claim.system, finding.claim.record.key) for finding in findings) == sorted(
-        [("enaio", key) for key in (*night.keys["hard"], *night.keys["soft"])]
-        + [("unifier", key) for key in night.keys["bin"]]
-        + [("opus", key) for key in night.keys["mark"]]
+        [("enaio", key) for key in (*certified.keys["hard"], *certified.keys["soft"])]
+        + [("unifier", key) for key in certified.keys["bin"]]
+        + [("opus", key) for key in certified.keys["mark"]]
     )
-    blind = {key for key in night.keys["bin"] if key in night.blind}
+    blind = {key for key in certified.keys["bin"] if key in certified.blind}
     assert found(findings, Whereabouts.UNSEEN) == {("unifier", key) for key in blind} != set()
 
-    code, said = night.replay(capsys)
+    code, said = certified.replay(capsys)
     assert code == 0, said
     assert "Everything fits." in said
     assert "Back:" not in said
     rows = {
         line.split()[0]: line.split()[1:] for line in said.splitlines() if line.startswith(("enaio ", "Uni", "Opus "))
     }
-    seen = len(night.keys["bin"]) - len(blind)
-    assert rows["enaio"] == [str(len(night.keys["hard"]) + len(night.keys["soft"]))] * 2 + ["0", "0"]
-    assert rows["Unifier"] == [str(len(night.keys["bin"])), str(seen), "0", str(len(blind))]
-    assert rows["Opus"] == [str(len(night.keys["mark"]))] * 2 + ["0", "0"]
+    seen = len(certified.keys["bin"]) - len(blind)
+    assert rows["enaio"] == [str(len(certified.keys["hard"]) + len(certified.keys["soft"]))] * 2 + ["0", "0"]
+    assert rows["Unifier"] == [str(len(certified.keys["bin"])), str(seen), "0", str(len(blind))]
+    assert rows["Opus"] == [str(len(certified.keys["mark"]))] * 2 + ["0", "0"]
     assert f"Unifier, {len(blind)} records: the record does not name its folder" in said
 
 
 def test_exactly_what_was_restored_is_back_and_nothing_changes(
-    night: Night, capsys: pytest.CaptureFixture[str]
+    certified: CertifiedRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folders = [key for key in night.keys["bin"] if key not in night.blind]
-    live, binned = night.keys["hard"][:2], night.keys["hard"][5]
-    soft, document = night.keys["soft"][1], folders[2]
+    folders = [key for key in certified.keys["bin"] if key not in certified.blind]
+    live, binned = certified.keys["hard"][:2], certified.keys["hard"][5]
+    soft, document = certified.keys["soft"][1], folders[2]
     for key in (*live, binned, soft, document):
-        night.restore(key)
-    night.enaio.archive.objects[binned.partition("-")[2]].bin = night.enaio.user
-    night.unmark(marked := night.keys["mark"][3])
-    before = night.state()
+        certified.restore(key)
+    certified.enaio.archive.objects[binned.partition("-")[2]].bin = certified.enaio.user
+    certified.unmark(marked := certified.keys["mark"][3])
+    before = certified.state()
 
-    code, said = night.replay(capsys)
+    code, said = certified.replay(capsys)
 
     back = {("enaio", key) for key in (*live, binned, soft)} | {("unifier", document), ("opus", marked)}
     assert code == 1
@@ -179,96 +179,102 @@ def test_exactly_what_was_restored_is_back_and_nothing_changes(
     assert "destroyed" in line
     assert "now in the recycle bin" in line
     assert f"(id {binned.partition('-')[2]}) " in line
-    assert night.backup[binned.partition("-")[2]].fields["Title"] in line
-    assert changing(night.world.stage.log) == []
-    assert night.state() == before
+    assert certified.backup[binned.partition("-")[2]].fields["Title"] in line
+    assert changing(certified.served.sandbox.log) == []
+    assert certified.state() == before
 
 
-def test_the_evidence_may_have_moved(night: Night, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    night.restore(key := night.keys["hard"][0])
+def test_the_evidence_may_have_moved(
+    certified: CertifiedRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    certified.restore(key := certified.keys["hard"][0])
     kept = tmp_path / "archive" / "evidence"
     shutil.copytree(tmp_path / "evidence", kept)
     shutil.rmtree(tmp_path / "evidence")
-    night.certificate = kept / night.certificate.relative_to(tmp_path / "evidence")
-    code, said = night.replay(capsys)
+    certified.certificate = kept / certified.certificate.relative_to(tmp_path / "evidence")
+    code, said = certified.replay(capsys)
     assert code == 1
     assert f"enaio {key} " in said
 
 
-def test_a_broken_certificate_asks_nobody(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
-    content = night.certificate.read_bytes()
-    night.certificate.write_bytes(content.replace(b'"hard"', b'"Hard"', 1))
-    code, said = night.replay(capsys)
+def test_a_broken_certificate_asks_nobody(certified: CertifiedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    content = certified.certificate.read_bytes()
+    certified.certificate.write_bytes(content.replace(b'"hard"', b'"Hard"', 1))
+    code, said = certified.replay(capsys)
     assert code == 2
     assert "DOES NOT FIT" in said
     assert "Nothing was looked up" in said
-    assert night.world.stage.log == []
+    assert certified.served.sandbox.log == []
 
 
 def test_a_system_that_refuses_is_asked_no_more_and_the_others_are(
-    night: Night, capsys: pytest.CaptureFixture[str]
+    certified: CertifiedRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    night.unmark(marked := night.keys["mark"][0])
-    night.world.fault(vendor="enaio", times=None, status=401)
-    findings = night.look()
-    ours = len(night.keys["hard"]) + len(night.keys["soft"])
+    certified.unmark(marked := certified.keys["mark"][0])
+    certified.served.fault(vendor="enaio", times=None, status=401)
+    findings = certified.look()
+    ours = len(certified.keys["hard"]) + len(certified.keys["soft"])
     assert len([1 for system, _ in found(findings, Whereabouts.UNSEEN) if system == "enaio"]) == ours
-    assert night.world.calls("enaio", "get_object") <= 2 * 8, "each thread asks once, and once more without cookies"
+    assert certified.served.calls("enaio", "get_object") <= 2 * 8, (
+        "each thread asks once, and once more without cookies"
+    )
     assert found(findings, Whereabouts.BACK) == {("opus", marked)}
-    code, said = night.replay(capsys)
+    code, said = certified.replay(capsys)
     assert code == 1
     assert f"enaio, {ours} records: enaio get_object (connection 'enaio_default'): the credentials were refused" in said
 
 
 @pytest.mark.parametrize("name", ["enaio", "unifier", "opus"])
 def test_without_its_connection_a_system_cannot_be_asked(
-    night: Night, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+    certified: CertifiedRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.delenv(f"AIRFLOW_CONN_{name.upper()}_DEFAULT")
-    findings = night.look()
+    findings = certified.look()
     assert {finding.claim.system for finding in findings if finding.failed} == {name}
     assert all("_default" in finding.detail for finding in findings if finding.failed)
-    assert night.replay(capsys)[0] == 2
+    assert certified.replay(capsys)[0] == 2
 
 
 def test_a_system_that_this_release_does_not_know_is_named_and_the_others_are_asked(
-    night: Night, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    certified: CertifiedRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(SYSTEMS, "opus")
-    findings = night.look()
-    assert {finding.claim.record.key for finding in findings if finding.failed} == set(night.keys["mark"])
-    code, said = night.replay(capsys)
+    findings = certified.look()
+    assert {finding.claim.record.key for finding in findings if finding.failed} == set(certified.keys["mark"])
+    code, said = certified.replay(capsys)
     assert code == 2
-    assert f"Opus, {len(night.keys['mark'])} records: this release does not know the system 'opus'" in said
-    night.restore(night.keys["hard"][0])
-    assert night.replay(capsys)[0] == 1
+    assert f"Opus, {len(certified.keys['mark'])} records: this release does not know the system 'opus'" in said
+    certified.restore(certified.keys["hard"][0])
+    assert certified.replay(capsys)[0] == 1
 
 
-def test_one_record_that_cannot_be_read_leaves_the_others(night: Night) -> None:
-    odd = night.keys["hard"][4]
-    night.restore(night.keys["hard"][7])
-    night.world.fault(vendor="enaio", call="get_object", match=odd.partition("-")[2], times=None, status=500, body={})
-    findings = night.look()
+def test_one_record_that_cannot_be_read_leaves_the_others(certified: CertifiedRun) -> None:
+    odd = certified.keys["hard"][4]
+    certified.restore(certified.keys["hard"][7])
+    certified.served.fault(
+        vendor="enaio", call="get_object", match=odd.partition("-")[2], times=None, status=500, body={}
+    )
+    findings = certified.look()
     assert {finding.claim.record.key for finding in findings if finding.failed} == {odd}
-    assert found(findings, Whereabouts.BACK) == {("enaio", night.keys["hard"][7])}
+    assert found(findings, Whereabouts.BACK) == {("enaio", certified.keys["hard"][7])}
 
 
-def test_what_the_account_may_not_see_is_not_called_gone(night: Night) -> None:
-    night.restore(key := night.keys["hard"][0])
-    night.enaio.archive.objects[key.partition("-")[2]].no_read.add(night.enaio.user)
-    night.enaio.turn({"unreadable": "400"})
-    assert ("enaio", key) in found(night.look(), Whereabouts.UNSEEN)
+def test_what_the_account_may_not_see_is_not_called_gone(certified: CertifiedRun) -> None:
+    certified.restore(key := certified.keys["hard"][0])
+    certified.enaio.archive.objects[key.partition("-")[2]].no_read.add(certified.enaio.user)
+    certified.enaio.turn({"unreadable": "400"})
+    assert ("enaio", key) in found(certified.look(), Whereabouts.UNSEEN)
 
 
-def test_a_folder_that_lists_its_recycle_bin_tells_nothing(world: World) -> None:
-    world.stage.parts["unifier"].turn({"binned_listed": True})
-    night = Night(world)
-    listed = {("unifier", key) for key in night.keys["bin"]}
-    assert listed <= found(night.look(), Whereabouts.UNSEEN)
+def test_a_folder_that_lists_its_recycle_bin_tells_nothing(served: ServedSandbox) -> None:
+    served.sandbox.vendors["unifier"].turn({"binned_listed": True})
+    certified = CertifiedRun(served)
+    listed = {("unifier", key) for key in certified.keys["bin"]}
+    assert listed <= found(certified.look(), Whereabouts.UNSEEN)
 
 
-def test_opus_without_a_connector_cannot_be_asked(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = claims(certificate.parse(night.certificate.read_bytes()), night.world.store)
+def test_opus_without_a_connector_cannot_be_asked(certified: CertifiedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = claims(certificate.parse(certified.certificate.read_bytes()), certified.served.store)
     opus = [claim for claim in ours if claim.system == "opus"]
     for claim in opus:
         del claim.record.attributes["connector_id"]  # type: ignore[attr-defined]
@@ -277,12 +283,12 @@ def test_opus_without_a_connector_cannot_be_asked(night: Night, monkeypatch: pyt
     monkeypatch.setenv("AIRFLOW_CONN_OPUS_DEFAULT", json.dumps(connection))
     findings = look(opus)
     assert {finding.whereabouts for finding in findings} == {Whereabouts.UNSEEN}
-    assert len(findings) == len(opus) == len(night.keys["mark"])
+    assert len(findings) == len(opus) == len(certified.keys["mark"])
 
 
 @pytest.mark.system
-def test_the_connections_of_airflows_database_count(night: Night, tmp_path: Path) -> None:
-    night.restore(key := night.keys["hard"][0])
+def test_the_connections_of_airflows_database_count(certified: CertifiedRun, tmp_path: Path) -> None:
+    certified.restore(key := certified.keys["hard"][0])
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
     env |= {"AIRFLOW_HOME": str(tmp_path / "home"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     made = {conn_id: json.loads(os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"]) for conn_id in CONNECTIONS}
@@ -299,7 +305,7 @@ def test_the_connections_of_airflows_database_count(night: Night, tmp_path: Path
         "        session.add(Connection.from_json(json.dumps(fields), conn_id=conn_id))\n"
     )
     subprocess.run([sys.executable, "-c", code, json.dumps(made)], env=env, check=True, timeout=300)
-    command = [sys.executable, "-m", "airflow_provider_records.cli", "replay", str(night.certificate)]
+    command = [sys.executable, "-m", "airflow_provider_records.cli", "replay", str(certified.certificate)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"  enaio {key} (id {key.partition('-')[2]}) " in done.stdout

@@ -31,7 +31,7 @@ def test_contents(wheel: zipfile.ZipFile) -> None:
         "reporting/templates/certificate.html",
         "plugin/templates/overview.html",
         "plugin/templates/page.css",
-        "sandbox/pages/desk.html",
+        "sandbox/pages/console.html",
         *(
             f"evidence/schemas/{path.name}"
             for path in (ROOT / "airflow_provider_records/evidence/schemas").glob("*.json")

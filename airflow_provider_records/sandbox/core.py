@@ -18,9 +18,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from airflow_provider_records.sandbox.fault import Fault, answered
-from airflow_provider_records.sandbox.message import Call, Fuse, Reply
+from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 
-__all__ = ["Call", "Entry", "Fault", "Fuse", "Handler", "Part", "Reply", "Stage", "Switch"]
+__all__ = ["AbortWith", "Call", "Entry", "FakeVendor", "Fault", "Handler", "Reply", "Sandbox", "Switch"]
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Switch:
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
-class Part:
+class FakeVendor:
     """One vendor's stand-in.
 
     Subclasses set ``name`` and ``switches``, hold their state in plain attributes, and list their calls.
@@ -101,15 +101,15 @@ class Part:
         self.set.update(values)
 
 
-class Stage:
+class Sandbox:
     """All parts on one loopback port, with the log and the faults.
 
     :param parts: the vendors.
-    :param routes: further routes (the approval desk).
+    :param routes: further routes (the approval console).
     """
 
-    def __init__(self, parts: list[Part], routes: list[BaseRoute] | None = None) -> None:
-        self.parts = {part.name: part for part in parts}
+    def __init__(self, parts: list[FakeVendor], routes: list[BaseRoute] | None = None) -> None:
+        self.vendors = {part.name: part for part in parts}
         self.faults: list[Fault] = []
         self.log: list[Entry] = []
         control = [
@@ -159,7 +159,7 @@ class Stage:
             if all(fault.act for fault in hit):
                 try:
                     reply = await handler(call)
-                except Fuse as fuse:
+                except AbortWith as fuse:
                     reply = fuse.reply
             entry.effects = reply.effects
             for fault in hit:
@@ -176,15 +176,15 @@ class Stage:
         return JSONResponse([asdict(entry) for entry in self.log])
 
     async def _state(self, _: Request) -> Response:
-        return JSONResponse({name: part.state() for name, part in self.parts.items()})
+        return JSONResponse({name: part.state() for name, part in self.vendors.items()})
 
     async def _switches(self, request: Request) -> Response:
         if request.method == "PUT":
             try:
                 for name, values in (await request.json()).items():
-                    if name not in self.parts:
-                        raise ValueError(f"no vendor {name!r}; there are {', '.join(self.parts)}")
-                    self.parts[name].turn(values)
+                    if name not in self.vendors:
+                        raise ValueError(f"no vendor {name!r}; there are {', '.join(self.vendors)}")
+                    self.vendors[name].turn(values)
             except (ValueError, AttributeError) as error:
                 return JSONResponse({"error": str(error)}, 400)
         return JSONResponse(
@@ -193,7 +193,7 @@ class Stage:
                     switch: {"value": part.set[switch], "values": list(about.values), "about": about.about}
                     for switch, about in part.switches.items()
                 }
-                for name, part in self.parts.items()
+                for name, part in self.vendors.items()
             }
         )
 

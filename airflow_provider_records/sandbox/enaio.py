@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from http.cookies import SimpleCookie
 from typing import Any
 
-from airflow_provider_records.sandbox.core import Handler, Part, Switch
+from airflow_provider_records.sandbox.core import FakeVendor, Handler, Switch
 from airflow_provider_records.sandbox.enaio_archive import Archive, EnaioObject, digits
 from airflow_provider_records.sandbox.enaio_search import BadQueryError, read_query
-from airflow_provider_records.sandbox.message import Call, Fuse, Reply
+from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 from airflow_provider_records.sandbox.seed import Item
 
 DMS = "/enaio/api/dms"
@@ -38,7 +38,7 @@ GET_PARAMETERS = {
 REFUSAL = ("400", "500", "allowed")
 
 
-class EnaioPart(Part):
+class FakeEnaio(FakeVendor):
     """enaio with one technical user."""
 
     name = "enaio"
@@ -144,7 +144,7 @@ class EnaioPart(Part):
             cookie = self._enter(call)
             try:
                 reply = answer(call)
-            except Fuse as fuse:
+            except AbortWith as fuse:
                 reply = fuse.reply
             reply.headers.update(cookie)
             return reply
@@ -167,9 +167,9 @@ class EnaioPart(Part):
             known = False
         if scheme.lower() != "basic" or not known:
             if self.set["login_filter"] == "redirect":
-                raise Fuse(Reply(302, headers={"Location": "/enaio/login"}))
+                raise AbortWith(Reply(302, headers={"Location": "/enaio/login"}))
             if self.set["login_filter"] == "html":
-                raise Fuse(Reply(200, "<html><form>Login</form></html>", {"Content-Type": "text/html"}))
+                raise AbortWith(Reply(200, "<html><form>Login</form></html>", {"Content-Type": "text/html"}))
             refused = self._error(401, None, "Login failed.")
             refused.reply.headers["WWW-Authenticate"] = 'Basic realm="enaio"'
             raise refused
@@ -372,21 +372,21 @@ class EnaioPart(Part):
         if not self._since(*version):
             raise self._error(404, None, "No such address.")
 
-    def _refuse(self, switch: str) -> Fuse:
+    def _refuse(self, switch: str) -> AbortWith:
         status = int(self.set[switch])
         return self._error(status, {400: REFUSED, 404: NOT_FOUND, 500: INTERNAL}[status])
 
-    def _error(self, status: int, code: int | None, text: str = "") -> Fuse:
+    def _error(self, status: int, code: int | None, text: str = "") -> AbortWith:
         form, text = self.set["error_body"], text or TEXTS[code or INTERNAL]
         if form == "empty":
-            return Fuse(Reply(status))
+            return AbortWith(Reply(status))
         if form == "text":
-            return Fuse(Reply(status, f"{code or status} {text}"))
+            return AbortWith(Reply(status, f"{code or status} {text}"))
         if form == "html":
             page = f"<html><body><h1>HTTP {status}</h1><p>{code or ''} {text}</p></body></html>"
-            return Fuse(Reply(status, page, {"Content-Type": "text/html; charset=utf-8"}))
+            return AbortWith(Reply(status, page, {"Content-Type": "text/html; charset=utf-8"}))
         body: dict[str, Any] = {"httpStatusCode": status, "error" if form == "code" else "message": text}
-        return Fuse(Reply(status, body if code is None else {form: code, **body}))
+        return AbortWith(Reply(status, body if code is None else {form: code, **body}))
 
 
 def _session_cookie(call: Call) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-class Fuse(Exception):  # noqa: N818 - a signal between handlers and the stage, no error
+class AbortWith(Exception):  # noqa: N818 - a signal between handlers and the stage, no error
     """Raised by a handler to answer at once.
 
     :param reply: what to answer.

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_records.sandbox.core import Handler, Part, Switch
+from airflow_provider_records.sandbox.core import FakeVendor, Handler, Switch
 from airflow_provider_records.sandbox.message import Call, Reply
 from airflow_provider_records.sandbox.opus_due import due_list
 from airflow_provider_records.sandbox.opus_record import ConnectorRecord, answer, invalid, json_body, years_later
@@ -60,7 +60,7 @@ SWITCHES = {
 }
 
 
-class OpusPart(Part):
+class FakeOpus(FakeVendor):
     """Opus with two connections, one for enaio and one for Unifier."""
 
     name = "opus"

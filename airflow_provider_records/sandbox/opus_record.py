@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_records.sandbox.message import Call, Fuse, Reply
+from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 
 RETENTION_YEARS = 10
 
@@ -75,5 +75,5 @@ def answer(status: int, body: Any = None, effects: list[dict[str, Any]] | None =
     return Reply(status, body, {"request-id": str(uuid.uuid4())}, effects or [])
 
 
-def invalid(message: str) -> Fuse:
-    return Fuse(answer(400, {"statusCode": 400, "message": message, "errors": []}))
+def invalid(message: str) -> AbortWith:
+    return AbortWith(answer(400, {"statusCode": 400, "message": message, "errors": []}))

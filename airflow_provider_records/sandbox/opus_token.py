@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from airflow_provider_records.sandbox.message import Call, Fuse, Reply
+from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 
 SCOPE = "records.readwrite.all"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -69,7 +69,7 @@ class Tokens:
         kind, _, value = call.headers.get("authorization", "").partition(" ")
         if kind != "Bearer" or self._issued.get(value, 0.0) <= time.monotonic():
             body = {"error": "invalid_token", "error_description": "The access token is missing, unknown or expired"}
-            raise Fuse(Reply(401, body, {"WWW-Authenticate": 'Bearer error="invalid_token"'}))
+            raise AbortWith(Reply(401, body, {"WWW-Authenticate": 'Bearer error="invalid_token"'}))
 
     def issue(self, call: Call, lifetime: float, shape: str) -> Reply:
         """Answer ``POST connect/token``.
@@ -130,5 +130,5 @@ class Tokens:
         self._used.add(claims["jti"])
 
 
-def _refusal(error: str, description: str) -> Fuse:
-    return Fuse(Reply(400, {"error": error, "error_description": description}))
+def _refusal(error: str, description: str) -> AbortWith:
+    return AbortWith(Reply(400, {"error": error, "error_description": description}))

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from airflow_provider_records.sandbox.core import Stage
+from airflow_provider_records.sandbox.core import Sandbox
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
@@ -55,14 +55,14 @@ class Server:
     :param port: port on 127.0.0.1; 0: a free one.
     """
 
-    def __init__(self, stage: Stage, port: int = 0) -> None:
-        self.stage = stage
+    def __init__(self, sandbox: Sandbox, port: int = 0) -> None:
+        self.sandbox = sandbox
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         config = uvicorn.Config(
-            stage.app, http=_Protocol, ws="none", lifespan="off", log_level="critical", access_log=False,
+            sandbox.app, http=_Protocol, ws="none", lifespan="off", log_level="critical", access_log=False,
         )  # fmt: skip
         self._server = _Uvicorn(config)
         self._thread = threading.Thread(target=self.run, name="sandbox", daemon=True)

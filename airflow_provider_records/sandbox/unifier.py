@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_records.sandbox import unifier_wire as wire
-from airflow_provider_records.sandbox.core import Handler, Part, Switch
-from airflow_provider_records.sandbox.message import Call, Fuse, Reply
+from airflow_provider_records.sandbox.core import FakeVendor, Handler, Switch
+from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 from airflow_provider_records.sandbox.seed import Item
 from airflow_provider_records.sandbox.unifier_tokens import OAUTH_USER, PASSWORD, USER, Tokens
 
@@ -78,7 +78,7 @@ class Record:
     attachments: list[int] = field(default_factory=list)
 
 
-class UnifierPart(Part):
+class FakeUnifier(FakeVendor):
     """Unifier under ``/unifier``, a base with a path segment.
 
     Tests may change the attributes: ``shells`` (project number to status), ``folders`` and ``documents`` (by node
@@ -360,7 +360,7 @@ class UnifierPart(Part):
         self._check_bp(project, asked["bpname"])
         record = self.records.get((project, asked["bpname"], asked["record_no"]))
         if record is None and self.set["missing_record"] == "657":
-            raise Fuse(self._answer(status=657))
+            raise AbortWith(self._answer(status=657))
         return record
 
     async def _query_bp_records(self, call: Call) -> Reply:
@@ -381,9 +381,9 @@ class UnifierPart(Part):
 
     def _check_bp(self, project: str, bpname: str) -> None:
         if project and project not in self.shells:
-            raise Fuse(self._answer(status=602))
+            raise AbortWith(self._answer(status=602))
         if bpname not in self.bpnames:
-            raise Fuse(self._answer(status=603))
+            raise AbortWith(self._answer(status=603))
 
     def _fields(self, record: Record) -> dict[str, Any]:
         names = self.interfaces.get(record.bpname, list(record.fields))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NoReturn
 
 from airflow_provider_records.sandbox.core import Handler
-from airflow_provider_records.sandbox.message import Call, Fuse, Reply
+from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 from airflow_provider_records.sandbox.unifier_wire import POSITIVE, encoded, envelope, only, refuse
 
 USER = "svc-disposal"
@@ -107,7 +107,7 @@ class Tokens:
 
 
 def _login_error(status: int, text: str) -> NoReturn:
-    raise Fuse(Reply(status, {"status": status, "message": text}))
+    raise AbortWith(Reply(status, {"status": status, "message": text}))
 
 
 def _endpoint(call: Call) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
-from airflow_provider_records.sandbox.message import Call, Fuse, Reply
+from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 
 FORM = "application/x-www-form-urlencoded"
 ENCODED_PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
@@ -70,7 +70,7 @@ async def no_such_call(_: Call) -> Reply:
 
 
 def refuse(status: int, text: str) -> NoReturn:
-    raise Fuse(Reply(status, text))
+    raise AbortWith(Reply(status, text))
 
 
 def encoded(call: Call) -> None:

@@ -17,9 +17,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from airflow_provider_records import demo
+from airflow_provider_records.sandbox.build import connections
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import connections
-from tests.system.conftest import Night, copy_example_dags
+from tests.system.conftest import Installation, copy_example_dags
 from tests.system.test_standalone import Api
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -32,7 +32,7 @@ SignIn = Callable[..., Page]
 
 
 @dataclass
-class Site(Night):
+class Site(Installation):
     """A whole Airflow with users of its own.
 
     :param port: where its UI and its API are served.
@@ -60,12 +60,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         shutil.copy(path, home / "dags")
     passwords = {user: secrets.token_urlsafe() for user in USERS}
     (home / "passwords.json").write_text(json.dumps(passwords))
-    stage, port = demo.stage(60), demo.free_port()
-    with Server(stage) as server, (home / "standalone.log").open("wb") as log:
+    sandbox, port = demo.sandbox(60), demo.free_port()
+    with Server(sandbox) as server, (home / "standalone.log").open("wb") as log:
         env = {
             **demo.environment(home),
             **demo.standalone_variables(port),
-            **demo.connection_variables(connections(stage, server.url)),
+            **demo.connection_variables(connections(sandbox, server.url)),
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
@@ -73,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         }
         with demo.child_process(demo.airflow("standalone"), env, log) as child:
             assert demo.ready(child, port), (home / "standalone.log").read_text()[-5000:]
-            yield Site(home, stage, server.url, env, port, passwords)
+            yield Site(home, sandbox, server.url, env, port, passwords)
 
 
 @pytest.fixture(scope="package")

@@ -56,7 +56,7 @@ def test_two_people_approve_all_but_one(site: Site, sign_in: SignIn) -> None:
     run_id = site.api().trigger(TWO_PEOPLE)
     digest = request(site, TWO_PEOPLE, run_id, "review")["params"]["manifest"]["value"]
     records = site.manifest(digest)
-    live = site.stage.parts["enaio"].state()["live"]
+    live = site.sandbox.vendors["enaio"].state()["live"]
     kept = next(item for item in records if item["target_id"] in live)
     page = sign_in("reviewer_1")
     open_form(page, TWO_PEOPLE, run_id, "review")
@@ -87,8 +87,8 @@ def test_two_people_approve_all_but_one(site: Site, sign_in: SignIn) -> None:
     look(page, "approval-confirm")
     answer(page, "Approve")
     assert set(ended(site, TWO_PEOPLE, run_id).values()) == {"success"}
-    assert kept["target_id"] in site.stage.parts["enaio"].state()["live"]
-    assert len(set(site.stage.effects("enaio", "destroyed"))) > 40
+    assert kept["target_id"] in site.sandbox.vendors["enaio"].state()["live"]
+    assert len(set(site.sandbox.effects("enaio", "destroyed"))) > 40
     page.goto(f"/dags/{TWO_PEOPLE}/runs/{run_id}/tasks/review/required_actions")
     expect(page.get_by_text("reviewer_1")).to_be_visible()
     look(page, "approval-answered")

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_records.get_provider_info import get_provider_info
-from airflow_provider_records.sandbox.opus import OpusPart
-from airflow_provider_records.sandbox.world import connections
+from airflow_provider_records.sandbox.build import connections
+from airflow_provider_records.sandbox.opus import FakeOpus
 from tests.browser.conftest import SignIn, Site, look
 
 pytestmark = pytest.mark.system
@@ -95,7 +95,7 @@ def assert_hidden(page: Page, site: Site, conn_id: str, *secrets: str) -> None:
     ],
 )
 def test_a_connection(page: Page, site: Site, kind: str, accepted: str, refused: str) -> None:
-    made = connections(site.stage, site.url)[f"{kind}_default"]
+    made = connections(site.sandbox, site.url)[f"{kind}_default"]
     conn_id = f"{kind}_form"
     form = begin(page, conn_id, kind)
     look(page, f"form-{kind}")
@@ -146,10 +146,10 @@ def test_regions_and_clouds_are_chosen_by_name(page: Page, site: Site) -> None:
 
 def test_a_private_key_instead_of_a_secret(sign_in: SignIn, site: Site) -> None:
     key, certificate = key_and_certificate()
-    opus = site.stage.parts["opus"]
-    assert isinstance(opus, OpusPart)
+    opus = site.sandbox.vendors["opus"]
+    assert isinstance(opus, FakeOpus)
     thumbprint = opus.tokens.register(certificate)
-    made = connections(site.stage, site.url)["opus_default"]
+    made = connections(site.sandbox, site.url)["opus_default"]
     page = sign_in()
     form = begin(page, "opus_key", "opus")
     fill(form, "opus", made, "")

@@ -36,7 +36,7 @@ AROUND = """paper => {
 @pytest.fixture(scope="module")
 def objects(site: Site) -> list[str]:
     """Eleven documents of enaio that no other test deletes, of which one is locked, and one that is not there."""
-    archive: Any = site.stage.parts["enaio"]
+    archive: Any = site.sandbox.vendors["enaio"]
     made = [archive.archive.add(str(9_000_000 + number), "Invoice") for number in range(11)]
     made[7].locked_by = "clerk"
     return [*(item.id for item in made), MISSING]
@@ -46,10 +46,10 @@ def objects(site: Site) -> list[str]:
 def slow(site: Site, objects: list[str]) -> Iterator[None]:
     """Let one delete in the middle take its time, so that there is something to watch."""
     fault = Fault(vendor="enaio", call="delete_object", match=f"/{objects[4]}", latency_ms=25_000)
-    site.stage.faults.append(fault)
+    site.sandbox.faults.append(fault)
     yield
-    if fault in site.stage.faults:
-        site.stage.faults.remove(fault)
+    if fault in site.sandbox.faults:
+        site.sandbox.faults.remove(fault)
 
 
 def patient(page: Page) -> Page:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.operators.crash_points import REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
-from tests.system.conftest import Night
+from tests.operators.crash_points import REQUEST, SUMMARY, VENDORS, WRITE, CrashRun, Death, crash_run
+from tests.system.conftest import Installation
 from tests.system.test_standalone import Api, standalone, wait
 
 BLIND = 3
@@ -54,7 +54,7 @@ with open({cases!r}) as file:
 
 def deaths(vendor: str, folder: Path) -> Iterator[list[Death]]:
     """Make up the ends of the tries of each case, from what a try does that nobody kills."""
-    with scene(vendor, folder) as made:
+    with crash_run(vendor, folder) as made:
         ended = made.begin().end()
         assert ended is not None
         steps = ended[1]
@@ -76,15 +76,15 @@ def left(api: Api, runs: dict[str, str], going: set[str]) -> set[str]:
     return going
 
 
-def test_killed_at_every_file_it_writes(begin: Callable[..., Night], tmp_path: Path) -> None:
-    night = begin(1)
+def test_killed_at_every_file_it_writes(begin: Callable[..., Installation], tmp_path: Path) -> None:
+    installation = begin(1)
     with ExitStack() as stack:
-        scenes: dict[str, Scene] = {}
+        scenes: dict[str, CrashRun] = {}
         cases = {}
         for vendor in VENDORS:
             for number, planned in enumerate(list(deaths(vendor, tmp_path / f"dry-{vendor}"))):
                 name = f"{vendor}_{number}"
-                made = stack.enter_context(scene(vendor, tmp_path / name, blind=BLIND, timeout=1.5))
+                made = stack.enter_context(crash_run(vendor, tmp_path / name, blind=BLIND, timeout=1.5))
                 scenes[name] = made
                 cases[name] = {
                     "vendor": vendor,
@@ -97,8 +97,8 @@ def test_killed_at_every_file_it_writes(begin: Callable[..., Night], tmp_path: P
         (tmp_path / "dags").mkdir()
         root = str(Path(__file__).parents[2])
         (tmp_path / "dags" / "mortal.py").write_text(DAGS.format(root=root, cases=str(tmp_path / "cases.json")))
-        night.env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"), "AIRFLOW__CORE__PARALLELISM": "4"}
-        with standalone(night, tmp_path / "standalone.log") as (api, _):
+        installation.env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"), "AIRFLOW__CORE__PARALLELISM": "4"}
+        with standalone(installation, tmp_path / "standalone.log") as (api, _):
             runs: dict[str, str] = {}
             going: set[str] = set()
 

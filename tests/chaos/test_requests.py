@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operators.crash_points import REQUEST, WRITE, Death, scene
+from tests.operators.crash_points import REQUEST, WRITE, Death, crash_run
 from tests.operators.test_crash import each_vendor, survive
 
 
@@ -17,7 +17,7 @@ from tests.operators.test_crash import each_vendor, survive
 def test_killed_before_and_after_every_request(vendor: str, concurrency: int, tmp_path: Path) -> None:
     for number in count(1):
         for after in (False, True):
-            with scene(vendor, tmp_path / f"{number}-{after}", concurrency=concurrency) as made:
+            with crash_run(vendor, tmp_path / f"{number}-{after}", concurrency=concurrency) as made:
                 if not survive(made, [Death(REQUEST, number, after)]):
                     assert number > 5, "it should have been killed"
                     return
@@ -28,5 +28,5 @@ def test_killed_before_and_after_every_request(vendor: str, concurrency: int, tm
 def test_killed_at_random(vendor: str, seed: int, tmp_path: Path) -> None:
     dice = random.Random(f"chaos-{vendor}-{seed}")
     deaths = [Death(dice.choice((REQUEST, WRITE)), dice.randint(1, 12), dice.random() < 0.5) for _ in range(8)]
-    with scene(vendor, tmp_path, blind=3, concurrency=dice.randint(1, 4)) as made:
+    with crash_run(vendor, tmp_path, blind=3, concurrency=dice.randint(1, 4)) as made:
         survive(made, deaths, unknown=3 if vendor == "unifier" else 0)

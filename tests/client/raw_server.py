@@ -24,7 +24,7 @@ from airflow_provider_records.client.hook import (
     raise_error,
 )
 from airflow_provider_records.exceptions import NoAnswerError, VendorError
-from airflow_provider_records.sandbox.core import Fault, Handler, Part, Stage
+from airflow_provider_records.sandbox.core import FakeVendor, Fault, Handler, Sandbox
 from airflow_provider_records.sandbox.message import Call, Reply
 from tests.conftest import Serve
 
@@ -120,7 +120,7 @@ class CountingServer:
         self._server.server_close()
 
 
-class ThingPart(Part):
+class FakeThing(FakeVendor):
     """A vendor with one thing of each name, guarded by a bearer token."""
 
     name = "thing"
@@ -212,23 +212,23 @@ class ServedThing:
     """A served ThingPart with a hook on it."""
 
     def __init__(self, serve: Serve) -> None:
-        self.part = ThingPart()
+        self.part = FakeThing()
         self.server = serve(self.part)
-        self.stage: Stage = self.server.stage
+        self.sandbox: Sandbox = self.server.sandbox
         self.hook = self.another()
 
     def another(self, **more: Any) -> ThingHook:
         return ThingHook("thing_default", settings(f"{self.server.url}/thing", **more))
 
     def fault(self, **what: Any) -> None:
-        self.stage.faults.append(Fault(**what))
+        self.sandbox.faults.append(Fault(**what))
 
     def count(self, call: str) -> int:
-        return sum(entry.call == call for entry in self.stage.log)
+        return sum(entry.call == call for entry in self.sandbox.log)
 
     @property
     def destroyed(self) -> list[str]:
-        return self.stage.effects("thing", "destroyed")
+        return self.sandbox.effects("thing", "destroyed")
 
 
 def free_port() -> int:

@@ -65,7 +65,7 @@ def test_a_delete_is_repeated_after_a_refused_connection(thing: ServedThing, mon
 
     class Opening(tenacity.wait.wait_base):
         def __call__(self, _: tenacity.RetryCallState) -> float:
-            servers.append(Server(thing.stage, port).__enter__())
+            servers.append(Server(thing.sandbox, port).__enter__())
             return 0.0
 
     monkeypatch.setattr(ThingHook, "backoff", Opening())
@@ -89,7 +89,7 @@ def test_slow_down_in_seconds_is_obeyed_by_a_delete(thing: ServedThing) -> None:
     thing.hook.get()
     thing.fault(call="delete", status=429, headers={"Retry-After": "1"}, act=False)
     assert thing.hook.delete() == 204
-    first, second = (entry.time for entry in thing.stage.log if entry.call == "delete")
+    first, second = (entry.time for entry in thing.sandbox.log if entry.call == "delete")
     assert second - first > 0.98
     assert thing.destroyed == ["a"]
 
@@ -98,16 +98,16 @@ def test_slow_down_until_a_date_is_obeyed(thing: ServedThing) -> None:
     until = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
     thing.fault(call="delete", status=429, headers={"Retry-After": format_datetime(until, usegmt=True)}, act=False)
     assert thing.hook.delete() == 204
-    assert [entry.time for entry in thing.stage.log if entry.call == "delete"][1] > until.timestamp() - 0.02
+    assert [entry.time for entry in thing.sandbox.log if entry.call == "delete"][1] > until.timestamp() - 0.02
 
 
 def test_slow_down_holds_every_thread(thing: ServedThing) -> None:
     hook = thing.another(requests_per_second=20)
     hook.get()
-    thing.stage.log.clear()
+    thing.sandbox.log.clear()
     thing.fault(call="get", status=429, headers={"Retry-After": "1"}, act=False)
     assert in_threads(6, hook.get) == [200] * 6
-    times = [entry.time for entry in thing.stage.log]
+    times = [entry.time for entry in thing.sandbox.log]
     assert sum(moment < times[0] + 0.9 for moment in times) <= 2
 
 
@@ -130,9 +130,9 @@ def test_slow_down_for_ever_ends(thing: ServedThing) -> None:
 def test_requests_per_second_holds_over_threads(thing: ServedThing) -> None:
     hook = thing.another(requests_per_second=40)
     hook.get()
-    thing.stage.log.clear()
+    thing.sandbox.log.clear()
     in_threads(8, lambda: [hook.get() for _ in range(3)])
-    times = [entry.time for entry in thing.stage.log]
+    times = [entry.time for entry in thing.sandbox.log]
     assert len(times) == 24
     assert times[-1] - times[0] > 23 / 40 - 0.05
 
@@ -157,7 +157,7 @@ def test_nothing_is_sent_once_the_stop_flag_is_set(thing: ServedThing) -> None:
     thing.hook.stopping = True
     with pytest.raises(NotSentError, match="being stopped"):
         thing.hook.delete()
-    assert thing.stage.log == []
+    assert thing.sandbox.log == []
 
 
 def test_a_delete_that_may_not_be_sent_is_not_and_a_read_is(thing: ServedThing) -> None:

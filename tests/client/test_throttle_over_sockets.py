@@ -31,7 +31,7 @@ def test_errors_of_the_system_are_retried_after_waits_that_grow_and_vary(thing: 
     assert in_threads(2, lambda: thing.hook.get(next(names))) == [200, 200]
     waits = []
     for name in "ab":
-        times = [entry.time for entry in thing.stage.log if entry.path.endswith(f"/{name}")]
+        times = [entry.time for entry in thing.sandbox.log if entry.path.endswith(f"/{name}")]
         waits += [
             (limit, later - earlier) for limit, (earlier, later) in zip((0.5, 1, 2), pairwise(times), strict=True)
         ]
@@ -47,8 +47,8 @@ def test_a_date_holds_every_thread(thing: ServedThing) -> None:
     headers = {"Retry-After": format_datetime(until, usegmt=True)}
     thing.fault(call="get", skip=20, status=429, headers=headers, act=False)
     assert in_threads(8, lambda: [hook.get() for _ in range(5)]) == [[200] * 5] * 8
-    refused = next(entry for entry in thing.stage.log if entry.status == 429)
-    assert not [entry for entry in thing.stage.log if refused.time + 0.3 < entry.time < until.timestamp() - 0.02]
+    refused = next(entry for entry in thing.sandbox.log if entry.status == 429)
+    assert not [entry for entry in thing.sandbox.log if refused.time + 0.3 < entry.time < until.timestamp() - 0.02]
 
 
 def test_too_many_requests_holds_every_thread_even_if_it_does_not_say_how_long(thing: ServedThing) -> None:
@@ -56,5 +56,5 @@ def test_too_many_requests_holds_every_thread_even_if_it_does_not_say_how_long(t
     hook.get()
     thing.fault(call="delete", skip=20, status=429, times=1, act=False)
     assert in_threads(8, lambda: [hook.delete() for _ in range(5)]) == [[204] * 5] * 8
-    times = [entry.time for entry in thing.stage.log]
+    times = [entry.time for entry in thing.sandbox.log]
     assert max(later - earlier for earlier, later in pairwise(times[20:])) > 0.24

@@ -36,7 +36,7 @@ REASONS = {
 }
 
 
-class Told:
+class ObedientSystem:
     """A system that answers what it was told, by key; everything else is destroyed."""
 
     name = "enaio"
@@ -143,7 +143,7 @@ def carry_out(
     manifest: Manifest,
     approvals: Sequence[str] = (),
     *,
-    system: Told | None = None,
+    system: ObedientSystem | None = None,
     name: str = "enaio",
     description: SystemDescription | None = None,
     by: Provenance | None = None,
@@ -155,7 +155,7 @@ def carry_out(
     by = by or provenance(f"delete_{name}")
     sources = [approved] if isinstance(approved, Manifest) else [manifest] if approved is None else approved
     digests = [source.digest for source in sources]
-    system = system or Told()
+    system = system or ObedientSystem()
     stopped, outcomes = None, list[Outcome]()
     if manifest.count and dry_run:
         outcomes = rehearse(system, list(manifest), concurrency=2)

@@ -28,27 +28,27 @@ class _Memory(MemoryFileSystem):  # type: ignore[misc]
         return io.BytesIO(file.getvalue()) if mode == "rb" else file
 
 
-class Whim(Store):
+class FailingStore(Store):
     """A store that does something else before or after a write.
 
     ``whim`` is called with the number of the write, from 1, and whether it has taken effect.
     """
 
     writes = 0
-    whim: Callable[[int, bool], None] = staticmethod(lambda *_: None)
+    on_write: Callable[[int, bool], None] = staticmethod(lambda *_: None)
 
     def write(self, name: str, content: bytes) -> str:
         self.writes += 1
         number = self.writes
-        self.whim(number, False)
+        self.on_write(number, False)
         uri = super().write(name, content)
-        self.whim(number, True)
+        self.on_write(number, True)
         return uri
 
 
-def whimsical(whim: Callable[[int, bool], None]) -> Whim:
+def failing_store(on_write: Callable[[int, bool], None]) -> FailingStore:
     """Return an empty store in memory with a whim."""
-    store = in_memory(Whim)
-    assert isinstance(store, Whim)
-    store.whim = whim
+    store = in_memory(FailingStore)
+    assert isinstance(store, FailingStore)
+    store.on_write = on_write
     return store

@@ -46,7 +46,7 @@ class Asked:
     dry_run: bool = False
 
 
-class Desk:
+class Setup:
     """Writes lists and approvals to a store.
 
     :param store: the evidence store.
@@ -81,7 +81,7 @@ class Desk:
         self.store.write(name, self.store.read(name).replace(b"a", b"e", 1))
 
 
-Case = Callable[[Desk], Asked]
+Case = Callable[[Setup], Asked]
 GOOD: dict[str, Case] = {}
 REFUSED: dict[str, tuple[Case, type[RecordsError], str]] = {}
 
@@ -128,227 +128,227 @@ BOTH = pytest.mark.parametrize("ask", [gate, from_files], ids=["gate", "audit"])
 
 
 @good
-def one_approval(desk: Desk) -> Asked:
-    return Asked(desk.whole, [desk.whole], [desk.approve(desk.whole)])
+def one_approval(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole)])
 
 
 @good
-def two_people(desk: Desk) -> Asked:
-    people = [desk.approve(desk.whole, person) for person in ("anna", "ben", "carl")]
-    return Asked(desk.whole, [desk.whole], people, min_approvals=3)
+def two_people(setup: Setup) -> Asked:
+    people = [setup.approve(setup.whole, person) for person in ("anna", "ben", "carl")]
+    return Asked(setup.whole, [setup.whole], people, min_approvals=3)
 
 
 @good
-def no_approval_is_required(desk: Desk) -> Asked:
-    return Asked(desk.whole, [desk.whole], approval_required=False)
+def no_approval_is_required(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], approval_required=False)
 
 
 @good
-def a_rehearsal_without_approval(desk: Desk) -> Asked:
-    return Asked(desk.whole, [desk.whole], dry_run=True)
+def a_rehearsal_without_approval(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], dry_run=True)
 
 
 @good
-def an_empty_list_without_approval(desk: Desk) -> Asked:
-    return Asked(desk.list(), [desk.list()], min_approvals=2)
+def an_empty_list_without_approval(setup: Setup) -> Asked:
+    return Asked(setup.list(), [setup.list()], min_approvals=2)
 
 
 @good
-def some_records_of_an_approved_list(desk: Desk) -> Asked:
-    return Asked(desk.list("b", "d"), [desk.whole], [desk.approve(desk.whole)])
+def some_records_of_an_approved_list(setup: Setup) -> Asked:
+    return Asked(setup.list("b", "d"), [setup.whole], [setup.approve(setup.whole)])
 
 
 @good
-def records_of_two_approved_lists(desk: Desk) -> Asked:
-    more = desk.list("f", "g")
-    approvals = [desk.approve(desk.whole), desk.approve(more, "ben")]
-    return Asked(desk.list("b", "g"), [desk.whole, more], approvals)
+def records_of_two_approved_lists(setup: Setup) -> Asked:
+    more = setup.list("f", "g")
+    approvals = [setup.approve(setup.whole), setup.approve(more, "ben")]
+    return Asked(setup.list("b", "g"), [setup.whole, more], approvals)
 
 
 @good
-def a_part_under_the_approvals_of_the_whole(desk: Desk) -> Asked:
-    part = desk.list("c", "d")
-    people = [desk.part(part, desk.approve(desk.whole, person)) for person in ("anna", "ben")]
+def a_part_under_the_approvals_of_the_whole(setup: Setup) -> Asked:
+    part = setup.list("c", "d")
+    people = [setup.part(part, setup.approve(setup.whole, person)) for person in ("anna", "ben")]
     return Asked(part, [part], people, min_approvals=2)
 
 
 @good
-def what_a_reviewer_left(desk: Desk) -> Asked:
-    left, approval = desk.withhold("b", "d")
+def what_a_reviewer_left(setup: Setup) -> Asked:
+    left, approval = setup.withhold("b", "d")
     return Asked(left, [left], [approval])
 
 
 @good
-def a_part_of_what_a_reviewer_left(desk: Desk) -> Asked:
-    _, approval = desk.withhold("b", "d")
-    part = desk.list("c", "e")
-    return Asked(part, [part], [desk.part(part, approval)])
+def a_part_of_what_a_reviewer_left(setup: Setup) -> Asked:
+    _, approval = setup.withhold("b", "d")
+    part = setup.list("c", "e")
+    return Asked(part, [part], [setup.part(part, approval)])
 
 
 @good
-def two_reviewers_each_withhold_one(desk: Desk) -> Asked:
-    first, by_anna = desk.withhold("a")
-    second, by_ben = desk.withhold("b", shown=first, person="ben")
-    return Asked(second, [second], [desk.part(second, by_anna), by_ben], min_approvals=2)
+def two_reviewers_each_withhold_one(setup: Setup) -> Asked:
+    first, by_anna = setup.withhold("a")
+    second, by_ben = setup.withhold("b", shown=first, person="ben")
+    return Asked(second, [second], [setup.part(second, by_anna), by_ben], min_approvals=2)
 
 
 # Refused: approvals
 
 
 @refused("has 0 distinct approvers and needs 1")
-def no_approval(desk: Desk) -> Asked:
-    return Asked(desk.whole, [desk.whole])
+def no_approval(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole])
 
 
 @refused("has 1 distinct approvers and needs 2")
-def one_person_twice(desk: Desk) -> Asked:
-    approvals = [desk.approve(desk.whole), desk.approve(desk.whole, comment="again")]
-    return Asked(desk.whole, [desk.whole], approvals, min_approvals=2)
+def one_person_twice(setup: Setup) -> Asked:
+    approvals = [setup.approve(setup.whole), setup.approve(setup.whole, comment="again")]
+    return Asked(setup.whole, [setup.whole], approvals, min_approvals=2)
 
 
 @refused("has 1 distinct approvers and needs 2")
-def one_person_for_the_whole_and_for_the_part(desk: Desk) -> Asked:
-    part = desk.list("c", "d")
-    approvals = [desk.part(part, desk.approve(desk.whole)), desk.approve(part)]
+def one_person_for_the_whole_and_for_the_part(setup: Setup) -> Asked:
+    part = setup.list("c", "d")
+    approvals = [setup.part(part, setup.approve(setup.whole)), setup.approve(part)]
     return Asked(part, [part], approvals, min_approvals=2)
 
 
 @refused("has 0 distinct approvers and needs 1")
-def only_one_of_two_lists_was_approved(desk: Desk) -> Asked:
-    more = desk.list("f", "g")
-    return Asked(desk.list("a", "f"), [desk.whole, more], [desk.approve(desk.whole)])
+def only_one_of_two_lists_was_approved(setup: Setup) -> Asked:
+    more = setup.list("f", "g")
+    return Asked(setup.list("a", "f"), [setup.whole, more], [setup.approve(setup.whole)])
 
 
 @refused("by 'anna' is for another list")
-def an_approval_of_another_list(desk: Desk) -> Asked:
-    return Asked(desk.whole, [desk.whole], [desk.approve(desk.list("x"))])
+def an_approval_of_another_list(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.list("x"))])
 
 
 @refused("by 'ben' is for another list")
-def one_approval_of_another_list_spoils_all(desk: Desk) -> Asked:
-    approvals = [desk.approve(desk.whole), desk.approve(desk.list("x"), "ben")]
-    return Asked(desk.whole, [desk.whole], approvals)
+def one_approval_of_another_list_spoils_all(setup: Setup) -> Asked:
+    approvals = [setup.approve(setup.whole), setup.approve(setup.list("x"), "ben")]
+    return Asked(setup.whole, [setup.whole], approvals)
 
 
 @refused("is for another list")
-def an_approval_of_another_list_where_none_is_required(desk: Desk) -> Asked:
-    return Asked(desk.whole, [desk.whole], [desk.approve(desk.list("x"))], approval_required=False)
+def an_approval_of_another_list_where_none_is_required(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.list("x"))], approval_required=False)
 
 
 @refused("was changed", EvidenceError)
-def a_changed_approval(desk: Desk) -> Asked:
-    approval = desk.approve(desk.whole)
-    desk.change(approval)
-    return Asked(desk.whole, [desk.whole], [approval])
+def a_changed_approval(setup: Setup) -> Asked:
+    approval = setup.approve(setup.whole)
+    setup.change(approval)
+    return Asked(setup.whole, [setup.whole], [approval])
 
 
 @refused("is missing", EvidenceError)
-def a_missing_approval(desk: Desk) -> Asked:
-    approval = desk.approve(desk.whole)
-    desk.remove(approval)
-    return Asked(desk.whole, [desk.whole], [approval])
+def a_missing_approval(setup: Setup) -> Asked:
+    approval = setup.approve(setup.whole)
+    setup.remove(approval)
+    return Asked(setup.whole, [setup.whole], [approval])
 
 
 # Refused: records that are on no approved list
 
 
 @refused("'x' of the list .* is not on the list that was approved")
-def a_record_that_nobody_approved(desk: Desk) -> Asked:
-    return Asked(desk.list("a", "x"), [desk.whole], [desk.approve(desk.whole)])
+def a_record_that_nobody_approved(setup: Setup) -> Asked:
+    return Asked(setup.list("a", "x"), [setup.whole], [setup.approve(setup.whole)])
 
 
 @refused("'a' of the list .* is not on the list that was approved")
-def an_approved_record_with_another_field(desk: Desk) -> Asked:
-    return Asked(desk.list({"key": "a", "target_id": "9"}), [desk.whole], [desk.approve(desk.whole)])
+def an_approved_record_with_another_field(setup: Setup) -> Asked:
+    return Asked(setup.list({"key": "a", "target_id": "9"}), [setup.whole], [setup.approve(setup.whole)])
 
 
 @refused("'a' of the list .* is not on the list that was approved")
-def a_list_that_comes_from_nowhere(desk: Desk) -> Asked:
-    return Asked(desk.whole, [])
+def a_list_that_comes_from_nowhere(setup: Setup) -> Asked:
+    return Asked(setup.whole, [])
 
 
 @refused("'x' of the list .* is not on the list that was approved")
-def a_stranger_where_no_approval_is_required(desk: Desk) -> Asked:
-    return Asked(desk.list("a", "x"), [desk.whole], approval_required=False)
+def a_stranger_where_no_approval_is_required(setup: Setup) -> Asked:
+    return Asked(setup.list("a", "x"), [setup.whole], approval_required=False)
 
 
 @refused("'x' of the list .* is not on the list that was approved")
-def a_stranger_in_a_rehearsal(desk: Desk) -> Asked:
-    return Asked(desk.list("a", "x"), [desk.whole], dry_run=True)
+def a_stranger_in_a_rehearsal(setup: Setup) -> Asked:
+    return Asked(setup.list("a", "x"), [setup.whole], dry_run=True)
 
 
 @refused("is missing", EvidenceError)
-def the_approved_list_is_missing(desk: Desk) -> Asked:
-    part = desk.list("a")
-    approval = desk.approve(desk.whole)
-    desk.remove(desk.whole.uri)
-    return Asked(part, [part], [desk.part(part, approval)])
+def the_approved_list_is_missing(setup: Setup) -> Asked:
+    part = setup.list("a")
+    approval = setup.approve(setup.whole)
+    setup.remove(setup.whole.uri)
+    return Asked(part, [part], [setup.part(part, approval)])
 
 
 @refused("was changed", EvidenceError)
-def the_approved_list_was_changed(desk: Desk) -> Asked:
-    part = desk.list("a")
-    approval = desk.approve(desk.whole)
-    desk.change(desk.whole.uri)
-    return Asked(part, [part], [desk.part(part, approval)])
+def the_approved_list_was_changed(setup: Setup) -> Asked:
+    part = setup.list("a")
+    approval = setup.approve(setup.whole)
+    setup.change(setup.whole.uri)
+    return Asked(part, [part], [setup.part(part, approval)])
 
 
 # Refused: derived approvals
 
 
-def forged_part(desk: Desk, **changes: Any) -> Asked:
-    part = desk.list("c", "d")
-    return Asked(part, [part], [desk.part(part, desk.approve(desk.whole), **changes)])
+def forged_part(setup: Setup, **changes: Any) -> Asked:
+    part = setup.list("c", "d")
+    return Asked(part, [part], [setup.part(part, setup.approve(setup.whole), **changes)])
 
 
 @refused("does not fit the one that it rests on")
-def a_part_approved_by_somebody_else(desk: Desk) -> Asked:
-    return forged_part(desk, approver="mallory")
+def a_part_approved_by_somebody_else(setup: Setup) -> Asked:
+    return forged_part(setup, approver="mallory")
 
 
 @refused("does not fit the one that it rests on")
-def a_part_of_another_list(desk: Desk) -> Asked:
-    return forged_part(desk, part_of=NOBODY)
+def a_part_of_another_list(setup: Setup) -> Asked:
+    return forged_part(setup, part_of=NOBODY)
 
 
 @refused("is no approval", EvidenceError)
-def a_part_that_rests_on_nothing(desk: Desk) -> Asked:
-    return forged_part(desk, source={})
+def a_part_that_rests_on_nothing(setup: Setup) -> Asked:
+    return forged_part(setup, source={})
 
 
 @refused("does not lie in", EvidenceError)
-def a_part_that_rests_on_something_else(desk: Desk) -> Asked:
-    return forged_part(desk, source={"approval": 7})
+def a_part_that_rests_on_something_else(setup: Setup) -> Asked:
+    return forged_part(setup, source={"approval": 7})
 
 
 @refused("does not lie in", EvidenceError)
-def a_part_that_rests_on_a_file_outside_of_the_store(desk: Desk) -> Asked:
-    return forged_part(desk, source={"approval": "file:///x"})
+def a_part_that_rests_on_a_file_outside_of_the_store(setup: Setup) -> Asked:
+    return forged_part(setup, source={"approval": "file:///x"})
 
 
 @refused("does not fit the one that it rests on")
-def a_part_of_a_part(desk: Desk) -> Asked:
-    part, smaller = desk.list("c", "d"), desk.list("c")
-    of_the_part = desk.part(part, desk.approve(desk.whole))
-    return Asked(smaller, [smaller], [desk.part(smaller, of_the_part)])
+def a_part_of_a_part(setup: Setup) -> Asked:
+    part, smaller = setup.list("c", "d"), setup.list("c")
+    of_the_part = setup.part(part, setup.approve(setup.whole))
+    return Asked(smaller, [smaller], [setup.part(smaller, of_the_part)])
 
 
 @refused("'x' of the list .* is not on the list that was approved")
-def a_part_with_a_record_that_the_whole_does_not_have(desk: Desk) -> Asked:
-    part = desk.list("c", "x")
-    return Asked(part, [part], [desk.part(part, desk.approve(desk.whole))])
+def a_part_with_a_record_that_the_whole_does_not_have(setup: Setup) -> Asked:
+    part = setup.list("c", "x")
+    return Asked(part, [part], [setup.part(part, setup.approve(setup.whole))])
 
 
 @refused("'x' of the list .* is not on the list that was approved")
-def a_forged_part_where_no_approval_is_required(desk: Desk) -> Asked:
-    return replace(a_part_with_a_record_that_the_whole_does_not_have(desk), approval_required=False)
+def a_forged_part_where_no_approval_is_required(setup: Setup) -> Asked:
+    return replace(a_part_with_a_record_that_the_whole_does_not_have(setup), approval_required=False)
 
 
 @refused("is missing", EvidenceError)
-def a_part_whose_original_approval_is_missing(desk: Desk) -> Asked:
-    part, original = desk.list("c"), desk.approve(desk.whole)
-    derived = desk.part(part, original)
-    desk.remove(original)
+def a_part_whose_original_approval_is_missing(setup: Setup) -> Asked:
+    part, original = setup.list("c"), setup.approve(setup.whole)
+    derived = setup.part(part, original)
+    setup.remove(original)
     return Asked(part, [part], [derived])
 
 
@@ -356,62 +356,62 @@ def a_part_whose_original_approval_is_missing(desk: Desk) -> Asked:
 
 
 @refused("'b' is on the list, but was withheld by Anna: court hold")
-def a_withheld_record_that_somebody_else_approved(desk: Desk) -> Asked:
-    left, approval = desk.withhold("b")
-    return Asked(desk.whole, [left, desk.whole], [approval, desk.approve(desk.whole, "ben")])
+def a_withheld_record_that_somebody_else_approved(setup: Setup) -> Asked:
+    left, approval = setup.withhold("b")
+    return Asked(setup.whole, [left, setup.whole], [approval, setup.approve(setup.whole, "ben")])
 
 
 @refused("'b' is on the list, but was withheld by Anna: court hold")
-def a_withheld_record_where_no_approval_is_required(desk: Desk) -> Asked:
-    return replace(a_withheld_record_that_somebody_else_approved(desk), approval_required=False)
+def a_withheld_record_where_no_approval_is_required(setup: Setup) -> Asked:
+    return replace(a_withheld_record_that_somebody_else_approved(setup), approval_required=False)
 
 
 @refused("'b' is on the list, but was withheld by Anna: court hold")
-def a_withheld_record_in_a_rehearsal(desk: Desk) -> Asked:
-    return replace(a_withheld_record_that_somebody_else_approved(desk), dry_run=True)
+def a_withheld_record_in_a_rehearsal(setup: Setup) -> Asked:
+    return replace(a_withheld_record_that_somebody_else_approved(setup), dry_run=True)
 
 
 @refused("'b' is on the list, but was withheld by Anna: court hold")
-def a_record_that_was_withheld_from_another_part(desk: Desk) -> Asked:
-    _, by_anna = desk.withhold("b")
-    one, two = desk.list("a"), desk.list("b", "c")
-    by_ben = desk.approve(desk.whole, "ben")
-    return Asked(desk.list("a", "b", "c"), [one, two], [desk.part(one, by_anna), desk.part(two, by_ben)])
+def a_record_that_was_withheld_from_another_part(setup: Setup) -> Asked:
+    _, by_anna = setup.withhold("b")
+    one, two = setup.list("a"), setup.list("b", "c")
+    by_ben = setup.approve(setup.whole, "ben")
+    return Asked(setup.list("a", "b", "c"), [one, two], [setup.part(one, by_anna), setup.part(two, by_ben)])
 
 
-def approval_that_states(desk: Desk, left: Sequence[str], *keys: str, shown: Manifest | None = None) -> Asked:
+def approval_that_states(setup: Setup, left: Sequence[str], *keys: str, shown: Manifest | None = None) -> Asked:
     """An approval whose withheld records do not explain the difference between the shown and the approved list."""
-    approved = desk.list(*left)
+    approved = setup.list(*left)
     reasons = dict.fromkeys(keys, "court hold")
-    approval = desk.approve(approved, shown=(shown or desk.whole).digest, withheld=reasons)
+    approval = setup.approve(approved, shown=(shown or setup.whole).digest, withheld=reasons)
     return Asked(approved, [approved], [approval])
 
 
 @refused("is on the approved list, but was withheld by Anna")
-def a_withheld_record_on_the_approved_list(desk: Desk) -> Asked:
-    return approval_that_states(desk, "abcde", "b")
+def a_withheld_record_on_the_approved_list(setup: Setup) -> Asked:
+    return approval_that_states(setup, "abcde", "b")
 
 
 @refused("it has 'e' where 'd' should be")
-def fewer_withheld_records_than_are_gone(desk: Desk) -> Asked:
-    return approval_that_states(desk, "ace", "b")
+def fewer_withheld_records_than_are_gone(setup: Setup) -> Asked:
+    return approval_that_states(setup, "ace", "b")
 
 
 @refused("'x' was not on the list that was shown")
-def a_withheld_record_that_was_never_shown(desk: Desk) -> Asked:
-    return approval_that_states(desk, "acde", "b", "x")
+def a_withheld_record_that_was_never_shown(setup: Setup) -> Asked:
+    return approval_that_states(setup, "acde", "b", "x")
 
 
 @refused("it has 'x' where its end should be")
-def a_record_more_than_was_shown(desk: Desk) -> Asked:
-    return approval_that_states(desk, "acdex", "b")
+def a_record_more_than_was_shown(setup: Setup) -> Asked:
+    return approval_that_states(setup, "acdex", "b")
 
 
 @refused("it has 'e' where 'd' should be")
-def a_part_of_an_approval_that_states_fewer_withheld_records(desk: Desk) -> Asked:
-    whole = approval_that_states(desk, "ace", "b")
-    part = desk.list("a")
-    return Asked(part, [part], [desk.part(part, whole.approvals[0])])
+def a_part_of_an_approval_that_states_fewer_withheld_records(setup: Setup) -> Asked:
+    whole = approval_that_states(setup, "ace", "b")
+    part = setup.list("a")
+    return Asked(part, [part], [setup.part(part, whole.approvals[0])])
 
 
 # Both
@@ -420,7 +420,7 @@ def a_part_of_an_approval_that_states_fewer_withheld_records(desk: Desk) -> Aske
 @BOTH
 @pytest.mark.parametrize("case", GOOD.values(), ids=GOOD)
 def test_allowed(store: Store, case: Case, ask: Callable[[Store, Asked], None]) -> None:
-    ask(store, case(Desk(store)))
+    ask(store, case(Setup(store)))
 
 
 @BOTH
@@ -429,12 +429,12 @@ def test_refused(
     store: Store, case: Case, kind: type[RecordsError], words: str, ask: Callable[[Store, Asked], None]
 ) -> None:
     with pytest.raises(kind, match=words):
-        ask(store, case(Desk(store)))
+        ask(store, case(Setup(store)))
 
 
 @pytest.mark.parametrize("name", [name for name, (_, kind, _) in REFUSED.items() if kind is ApprovalError])
 def test_gate_and_audit_say_the_same(store: Store, name: str) -> None:
-    asked = REFUSED[name][0](Desk(store))
+    asked = REFUSED[name][0](Setup(store))
     with pytest.raises(ApprovalError) as before:
         gate(store, asked)
     with pytest.raises(ApprovalError) as after:
@@ -446,48 +446,48 @@ def test_gate_and_audit_say_the_same(store: Store, name: str) -> None:
 
 @pytest.mark.parametrize("number", [0, -1, True, "2", 1.5, None])
 def test_a_summary_states_a_possible_number_of_approvals(store: Store, number: Any) -> None:
-    asked = replace(one_approval(Desk(store)), min_approvals=number)
+    asked = replace(one_approval(Setup(store)), min_approvals=number)
     with pytest.raises(EvidenceError, match="must be a whole number of at least 1"):
         from_files(store, asked)
 
 
 def test_the_audit_states_what_was_withheld(store: Store) -> None:
-    desk = Desk(store)
-    left, approval = desk.withhold("b")
+    setup = Setup(store)
+    left, approval = setup.withhold("b")
     done = evidence_factory.carry_out(store, left, [approval])
     found = audit(EvidenceReader(store, store.root), {store.name(done.uri): done})
     (stated,) = found.facts["approvals"]
     assert stated["withheld"] == {"b": "court hold"}
-    assert {each["digest"] for each in found.facts["manifests"]} == {desk.whole.digest, left.digest}
-    assert store.name(desk.whole.uri) in found.names
+    assert {each["digest"] for each in found.facts["manifests"]} == {setup.whole.digest, left.digest}
+    assert store.name(setup.whole.uri) in found.names
 
 
 def test_an_authorization_hands_approvals_on_to_a_shorter_list(store: Store) -> None:
-    desk = Desk(store)
-    left, approval = desk.withhold("b")
+    setup = Setup(store)
+    left, approval = setup.withhold("b")
     original = Approval.read(store, approval)
     authorization = Selection(left, [left.digest], [original]).authorize(approval_required=True)
     assert authorization.own_approvals == authorization.own_originals == authorization.for_part(left.digest)
     assert authorization.withheld == {"b": original}
-    part = desk.list("a", "c")
+    part = setup.list("a", "c")
     (derived,) = authorization.for_part(part.digest)
     assert (derived.digest, derived.part_of, derived.approver) == (part.digest, left.digest, "anna")
     assert (derived.shown, derived.withheld, derived.source) == ("", {}, {"approval": approval})
     derived = Approval.read(store, derived.write(store))
     authorization = Selection(part, [part.digest], [derived]).authorize(approval_required=True)
     assert authorization.own_originals == [original]
-    (again,) = authorization.for_part(desk.list("a").digest)
+    (again,) = authorization.for_part(setup.list("a").digest)
     assert (again.part_of, again.source) == (left.digest, {"approval": approval})
 
 
 def test_approvals_of_longer_lists_are_not_handed_on(store: Store) -> None:
-    desk = Desk(store)
-    approval = Approval.read(store, desk.approve(desk.whole))
-    part = desk.list("a", "c")
-    authorization = Selection(part, [desk.whole.digest], [approval]).authorize(approval_required=True)
+    setup = Setup(store)
+    approval = Approval.read(store, setup.approve(setup.whole))
+    part = setup.list("a", "c")
+    authorization = Selection(part, [setup.whole.digest], [approval]).authorize(approval_required=True)
     assert authorization.approvals == [approval]
-    assert authorization.own_approvals == authorization.for_part(desk.list("a").digest) == []
-    assert authorization.journal_key == desk.whole.digest
+    assert authorization.own_approvals == authorization.for_part(setup.list("a").digest) == []
+    assert authorization.journal_key == setup.whole.digest
 
 
 def test_a_journal_belongs_to_its_lists_in_any_order() -> None:
@@ -498,15 +498,15 @@ def test_a_journal_belongs_to_its_lists_in_any_order() -> None:
 
 def test_an_approval_that_many_parts_share_is_verified_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """An audit of a thousand parts must not read the list that was shown a thousand times."""
-    desk = Desk(store)
-    _, approval = desk.withhold("b")
+    setup = Setup(store)
+    _, approval = setup.withhold("b")
     check = Mock(wraps=withheld.check)
     monkeypatch.setattr(withheld, "check", check)
     disposals = {}
     for place, key in enumerate("acde"):
-        part = desk.list(key)
+        part = setup.list(key)
         origin = evidence_factory.provenance("delete", map_index=place)
-        done = evidence_factory.carry_out(store, part, [desk.part(part, approval)], by=origin)
+        done = evidence_factory.carry_out(store, part, [setup.part(part, approval)], by=origin)
         disposals[store.name(done.uri)] = done
     audit(EvidenceReader(store, store.root), disposals)
     assert check.call_count == 1

@@ -20,7 +20,7 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proo
 from airflow_provider_records.evidence.segment import INTENTS, OUTCOMES, load, parse, render
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, JournalError, NewerFormatError
-from tests.evidence.failing_store import Killed, Whim, in_memory, whimsical
+from tests.evidence.failing_store import FailingStore, Killed, failing_store, in_memory
 
 FOLDER = TaskFolder.of("night", "run", "delete", -1)
 LIST = "sha256:" + "1" * 64
@@ -338,12 +338,12 @@ def test_what_is_rendered_is_parsed(extra: dict[str, Any], lines: list[dict[str,
 # Writes that fail
 
 
-def failing(at: int, after: bool) -> Whim:
-    def whim(number: int, done: bool) -> None:
+def failing(at: int, after: bool) -> FailingStore:
+    def on_write(number: int, done: bool) -> None:
         if (number, done) == (at, after):
             raise EvidenceError("the store fails on command")
 
-    return whimsical(whim)
+    return failing_store(on_write)
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -467,7 +467,7 @@ def test_of_two_that_open_at_the_same_moment_one_goes_on_and_knows_all(at: tuple
     """The second one opens, and intends something, while the first one is about to say that it has started."""
     others: list[Journal] = []
 
-    def whim(number: int, done: bool) -> None:
+    def on_write(number: int, done: bool) -> None:
         if (number, done) == at and not others:
             others.append(opened(store, other_try))
             sent.extend(intend(others[0], ["b"]))
@@ -480,7 +480,7 @@ def test_of_two_that_open_at_the_same_moment_one_goes_on_and_knows_all(at: tuple
         return keys
 
     sent: list[str] = []
-    store = whimsical(whim)
+    store = failing_store(on_write)
     first = None
     with contextlib.suppress(JournalError):
         first = opened(store, 1)
@@ -495,16 +495,16 @@ def test_of_two_that_open_at_the_same_moment_one_goes_on_and_knows_all(at: tuple
 
 def test_intents_that_come_between_reading_and_starting_are_read() -> None:
     """Without a second look, they would be sent by the older try, and again by the newer one."""
-    store = whimsical(lambda *_: None)
+    store = failing_store(lambda *_: None)
     older = opened(store, 1)
     sent: list[str] = []
 
-    def whim(number: int, done: bool) -> None:
-        store.whim = lambda *_: None
+    def on_write(number: int, done: bool) -> None:
+        store.on_write = lambda *_: None
         older.intend(["a"])
         sent.append("a")
 
-    store.whim = whim
+    store.on_write = on_write
     newer = opened(store, 2)
     assert newer.state.in_doubt == set(sent) == {"a"}
     assert newer.seconds_until_settled() >= 0

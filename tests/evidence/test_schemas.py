@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Store:
     """A run with all kinds of files."""
     store = Store(str(tmp_path))
     listed = Manifest.write(store, evidence_factory.records(9))
-    told = evidence_factory.Told(dict(zip([record.key for record in listed], OutcomeKind, strict=False)))
+    told = evidence_factory.ObedientSystem(dict(zip([record.key for record in listed], OutcomeKind, strict=False)))
     approvals = evidence_factory.approve(store, listed, "anna", "ben", comment="checked")
     deleted = evidence_factory.carry_out(store, listed, approvals, system=told)
     looked = evidence_factory.carry_out(store, listed, dry_run=True, by=evidence_factory.provenance("look"))

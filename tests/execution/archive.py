@@ -78,7 +78,7 @@ class Archive:
             return key in self.there
 
 
-class Told:
+class ObedientSystem:
     """The system as the runner sees it, for one try.
 
     :param archive: the truth.
@@ -163,7 +163,7 @@ def listed(count: int) -> list[Record]:
 
 def one_try(
     store: Store,
-    system: Told,
+    system: ObedientSystem,
     records: Sequence[Record],
     number: int,
     *,

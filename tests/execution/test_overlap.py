@@ -19,7 +19,7 @@ from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.runner import Chunk, Runner
 from tests.evidence.failing_store import in_memory
-from tests.execution.archive import DIGEST, FOLDER, STARTED, Archive, Told, listed, one_try
+from tests.execution.archive import DIGEST, FOLDER, STARTED, Archive, ObedientSystem, listed, one_try
 
 LONG = 20.0
 
@@ -39,7 +39,7 @@ def test_the_slowest_call_of_a_chunk_holds_up_nobody(monkeypatch: pytest.MonkeyP
         if key == "r000":
             in_time.append(enough.wait(LONG))
 
-    outcomes = one_try(in_memory(), Told(archive, at_call=first_hangs), listed(40), 1, concurrency=2)
+    outcomes = one_try(in_memory(), ObedientSystem(archive, at_call=first_hangs), listed(40), 1, concurrency=2)
     assert in_time == [True]
     assert counts(outcomes)["destroyed"] == 40
 
@@ -77,7 +77,7 @@ def test_calls_go_on_while_the_journal_is_written(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 4)
     store = in_memory(Gated)
     assert isinstance(store, Gated)
-    outcomes = one_try(store, Told(Archive(names(80)), at_call=store.call), listed(80), 1, concurrency=2)
+    outcomes = one_try(store, ObedientSystem(Archive(names(80)), at_call=store.call), listed(80), 1, concurrency=2)
     assert store.idle == []
     assert counts(outcomes)["destroyed"] == store.passed == 80
 
@@ -98,14 +98,14 @@ def test_two_chunks_at_most_are_intended_without_an_outcome(slow: bool, monkeypa
         if slow and key == "r001":
             all_sent.wait(LONG)
 
-    one_try(store, Told(archive, at_call=count), listed(60), 1, concurrency=3)
+    one_try(store, ObedientSystem(archive, at_call=count), listed(60), 1, concurrency=3)
     assert 6 < max(ahead) <= 12
 
 
 def test_batches_are_full_but_for_the_last() -> None:
     archive, sizes = Archive(names(100)), list[int]()
 
-    class Marks(Told):
+    class Marks(ObedientSystem):
         def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
             sizes.append(len(batch))
             return super().dispose(batch, unanswered)
@@ -129,7 +129,7 @@ def test_each_chunk_is_reported_once_its_outcomes_are_published(monkeypatch: pyt
         assert len(published) >= sum(sum(each.found.values()) for each in chunks)
 
     plan = {"r003": ["blocked"], "r004": ["lost_after"], "r029": ["failed"]}
-    Runner(Told(archive, plan), journal, Limits(100, 1.0), concurrency=2, report=report).run(listed(30))
+    Runner(ObedientSystem(archive, plan), journal, Limits(100, 1.0), concurrency=2, report=report).run(listed(30))
     assert sum((each.found for each in chunks), Counter[OutcomeKind]()) == {
         OutcomeKind.DESTROYED: 28,
         OutcomeKind.BLOCKED: 1,
@@ -146,7 +146,7 @@ def test_progress_is_said_with_counts_rate_and_time_left(
     monkeypatch.setattr(runner_module, "_PROGRESS_EVERY", 0.0)
     archive = Archive(names(30))
     with caplog.at_level(logging.INFO, logger=runner_module.__name__):
-        one_try(in_memory(), Told(archive, {"r000": ["blocked"], "r001": ["lost_before"]}), listed(30), 1)
+        one_try(in_memory(), ObedientSystem(archive, {"r000": ["blocked"], "r001": ["lost_before"]}), listed(30), 1)
     said = [record.getMessage() for record in caplog.records if " of 30 records " in record.getMessage()]
     pattern = r"\d+ of 30 records \(\d+ destroyed, 1 blocked, 1 unanswered\), [\d.]+ a second, \d+ s left"
     assert any(re.fullmatch(pattern, line) for line in said), said

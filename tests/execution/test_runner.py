@@ -27,8 +27,20 @@ from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Chunk, Runner
-from tests.evidence.failing_store import Killed, Whim, in_memory, whimsical
-from tests.execution.archive import DEADLY, DIGEST, FOLDER, LOST, STARTED, SURE, Archive, Told, check, listed, one_try
+from tests.evidence.failing_store import FailingStore, Killed, failing_store, in_memory
+from tests.execution.archive import (
+    DEADLY,
+    DIGEST,
+    FOLDER,
+    LOST,
+    STARTED,
+    SURE,
+    Archive,
+    ObedientSystem,
+    check,
+    listed,
+    one_try,
+)
 
 SECONDS_UNTIL_SETTLED = Journal.seconds_until_settled
 NO_LIMITS = Limits(10**6, 1.0)
@@ -52,11 +64,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def dying_with(archive: Archive) -> Callable[[int, bool], None]:
-    def whim(_: int, done: bool) -> None:
+    def on_write(_: int, done: bool) -> None:
         if archive.dead and not done:
             raise Killed
 
-    return whim
+    return on_write
 
 
 def survive(work: Callable[[], object]) -> None:
@@ -94,27 +106,27 @@ def test_after_the_last_try_everything_is_done_once_and_told_truly(case: dict[st
     records: list[Record] = case["records"]
     first = {record.key for record in records} - case["gone"]
     archive = Archive(first)
-    store = whimsical(dying_with(archive))
+    store = failing_store(dying_with(archive))
     run = {"concurrency": case["concurrency"], "limits": Limits(10**6, case["rate"])}
     for number, (plan, blind, mishap) in enumerate(case["plans"], 1):
         archive.dead = False
-        store.whim = unlucky(archive, store.writes, mishap)
-        system = Told(archive, plan, blind=blind, batch_size=case["batch_size"])
+        store.on_write = unlucky(archive, store.writes, mishap)
+        system = ObedientSystem(archive, plan, blind=blind, batch_size=case["batch_size"])
         survive(lambda system=system, number=number: one_try(store, system, records, number, **run))  # type: ignore[misc]
         assert archive.wrong == []
     archive.dead = False
-    store.whim = lambda *_: None
-    last = Told(archive, batch_size=case["batch_size"])
+    store.on_write = lambda *_: None
+    last = ObedientSystem(archive, batch_size=case["batch_size"])
     outcomes = one_try(store, last, records, len(case["plans"]) + 1, **run)
     check(archive, records, outcomes, first)
     assert sum(counts(outcomes).values()) == len(records)
-    idle = Told(archive)
+    idle = ObedientSystem(archive)
     assert one_try(store, idle, records, 99) == outcomes
     assert idle.prepared == 0
 
 
 def unlucky(archive: Archive, written: int, mishap: tuple[int, bool, str] | None) -> Callable[[int, bool], None]:
-    def whim(number: int, done: bool) -> None:
+    def on_write(number: int, done: bool) -> None:
         if archive.dead and not done:
             raise Killed
         if mishap is None:
@@ -128,7 +140,7 @@ def unlucky(archive: Archive, written: int, mishap: tuple[int, bool, str] | None
         if what == "fails" and number - written > at:
             raise EvidenceError("the store fails on command")
 
-    return whim
+    return on_write
 
 
 PLAN = {
@@ -148,12 +160,12 @@ def test_a_mishap_at_every_write(what: str, after: bool, monkeypatch: pytest.Mon
     first = set(names(9))
     for at in itertools.count(1):
         archive = Archive(first)
-        store = whimsical(unlucky(archive, 0, (at, after, what)))
-        survive(lambda archive=archive, store=store: one_try(store, Told(archive, PLAN), records, 1))  # type: ignore[misc]
+        store = failing_store(unlucky(archive, 0, (at, after, what)))
+        survive(lambda archive=archive, store=store: one_try(store, ObedientSystem(archive, PLAN), records, 1))  # type: ignore[misc]
         written = store.writes
         archive.dead = False
-        store.whim = lambda *_: None
-        check(archive, records, one_try(store, Told(archive), records, 2), first)
+        store.on_write = lambda *_: None
+        check(archive, records, one_try(store, ObedientSystem(archive), records, 2), first)
         if written < at:
             break
     assert at > 10
@@ -186,13 +198,13 @@ def test_a_timeout_at_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
         before = sys.gettrace()
         sys.settrace(trace)
         try:
-            one_try(store, Told(archive, {"r001": ["lost_after"], "r002": ["lost_before"]}), records, 1)
+            one_try(store, ObedientSystem(archive, {"r001": ["lost_after"], "r002": ["lost_before"]}), records, 1)
             ended = True
         except _Timeout:
             ended = False
         finally:
             sys.settrace(before)
-        check(archive, records, one_try(store, Told(archive), records, 2), first)
+        check(archive, records, one_try(store, ObedientSystem(archive), records, 2), first)
         if ended:
             break
     assert at > 200
@@ -202,7 +214,7 @@ def test_a_timeout_at_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_left_open_is_probed_before_it_is_repeated(lost: str) -> None:
     archive = Archive(names(1))
     plan = {"r000": [lost, lost]}
-    survive(lambda: one_try(in_memory(), Told(archive, plan), listed(1), 1))
+    survive(lambda: one_try(in_memory(), ObedientSystem(archive, plan), listed(1), 1))
     assert archive.wrong == []
     assert archive.probed or lost == "bug_after"
     assert len(archive.sent) == (2 if lost.endswith("before") else 1)
@@ -210,7 +222,7 @@ def test_what_is_left_open_is_probed_before_it_is_repeated(lost: str) -> None:
 
 def test_a_call_is_repeated_once_and_then_left_to_the_next_try() -> None:
     archive = Archive(names(1))
-    (outcome,) = one_try(in_memory(), Told(archive, {"r000": ["lost_before"] * 9}), listed(1), 1)
+    (outcome,) = one_try(in_memory(), ObedientSystem(archive, {"r000": ["lost_before"] * 9}), listed(1), 1)
     assert archive.sent == ["r000", "r000"]
     assert outcome.kind is OutcomeKind.FAILED
     assert outcome.unanswered
@@ -226,7 +238,7 @@ def test_a_look_waits_until_the_lost_call_can_take_effect_no_more(
     archive, waited = Archive(names(2)), list[float]()
     begun = clock.now
 
-    class Slow(Told):
+    class Slow(ObedientSystem):
         def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
             if batch[0].key == "r001" or unanswered:
                 return super().dispose(batch, unanswered)
@@ -261,7 +273,7 @@ def test_a_try_after_one_that_ended_with_a_lost_call_waits_for_it(clock: Clock) 
         if key == "r001":
             runner.stop("the task was stopped")
 
-    runner = Runner(Told(archive, {"r001": ["lost_before"]}, at_call=stop), journal, NO_LIMITS, concurrency=1)
+    runner = Runner(ObedientSystem(archive, {"r001": ["lost_before"]}, at_call=stop), journal, NO_LIMITS, concurrency=1)
     outcomes = runner.run(listed(3))
     assert [outcome.kind for outcome in outcomes] == [
         OutcomeKind.DESTROYED,
@@ -272,13 +284,18 @@ def test_a_try_after_one_that_ended_with_a_lost_call_waits_for_it(clock: Clock) 
     newer = opened(store, 2, clock=clock)
     assert newer.seconds_until_settled() == pytest.approx(journal_module.LEASE + 30 + 2, abs=0.01)
     clock.now += newer.seconds_until_settled()
-    check(archive, listed(3), Runner(Told(archive), newer, NO_LIMITS, concurrency=1).run(listed(3)), set(names(3)))
+    check(
+        archive,
+        listed(3),
+        Runner(ObedientSystem(archive), newer, NO_LIMITS, concurrency=1).run(listed(3)),
+        set(names(3)),
+    )
 
 
 def test_lost_calls_count_as_failures_until_a_look_says_more() -> None:
     archive = Archive(names(200))
     plan = {key: ["lost_after"] for key in names(200)}
-    runner = Runner(Told(archive, plan), opened(in_memory(), 1), Limits(200, 0.1), concurrency=2)
+    runner = Runner(ObedientSystem(archive, plan), opened(in_memory(), 1), Limits(200, 0.1), concurrency=2)
     found = counts(runner.run(listed(200)))
     assert 20 <= found["destroyed"] <= 22, "they were probed, though the sending had stopped"
     assert found["destroyed"] + found["not_attempted"] == 200
@@ -290,7 +307,7 @@ def test_what_is_lost_again_and_again_counts_once() -> None:
     archive = Archive(names(20))
     plan = {"r000": ["lost_after"], "r001": ["lost_before"] * 2, "r002": ["lost_before"] * 2}
     plan |= {key: ["failed"] for key in ("r003", "r004", "r005")}
-    runner = Runner(Told(archive, plan), opened(in_memory(), 1), Limits(20, 6 / 20), concurrency=1)
+    runner = Runner(ObedientSystem(archive, plan), opened(in_memory(), 1), Limits(20, 6 / 20), concurrency=1)
     found = counts(runner.run(listed(20)))
     assert (found["destroyed"], found["failed"]) == (15, 5)
     assert not runner.stop_state.reason
@@ -299,23 +316,23 @@ def test_what_is_lost_again_and_again_counts_once() -> None:
 def test_what_cannot_be_probed_is_unknown_and_probed_by_the_next_try() -> None:
     archive, store = Archive(names(2)), in_memory()
     plan = {"r000": ["lost_after"], "r001": ["lost_before"]}
-    outcomes = one_try(store, Told(archive, plan, blind={"r000", "r001"}), listed(2), 1)
+    outcomes = one_try(store, ObedientSystem(archive, plan, blind={"r000", "r001"}), listed(2), 1)
     assert [outcome.kind for outcome in outcomes] == [OutcomeKind.UNKNOWN] * 2
-    check(archive, listed(2), one_try(store, Told(archive), listed(2), 2), set(names(2)))
+    check(archive, listed(2), one_try(store, ObedientSystem(archive), listed(2), 2), set(names(2)))
     assert archive.sent == ["r000", "r001", "r001"]
 
 
 def test_what_was_intended_and_never_probed_is_unknown_not_not_attempted() -> None:
     archive = Archive(names(3))
-    store = whimsical(dying_with(archive))
-    survive(lambda: one_try(store, Told(archive, {"r000": ["die_before"]}), listed(3), 1, concurrency=1))
+    store = failing_store(dying_with(archive))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_before"]}), listed(3), 1, concurrency=1))
     archive.dead = False
-    runner = Runner(Told(archive), opened(store, 2), NO_LIMITS, concurrency=1)
+    runner = Runner(ObedientSystem(archive), opened(store, 2), NO_LIMITS, concurrency=1)
     runner.stop("the task was stopped")
     outcomes = runner.run(listed(3))
     assert [outcome.kind for outcome in outcomes] == [OutcomeKind.UNKNOWN] * 3
     assert "was not looked up: the task was stopped" in str(outcomes[0].reason)
-    check(archive, listed(3), one_try(store, Told(archive), listed(3), 3), set(names(3)))
+    check(archive, listed(3), one_try(store, ObedientSystem(archive), listed(3), 3), set(names(3)))
 
 
 def opened(store: Store, number: int, **options: Any) -> Journal:
@@ -323,7 +340,7 @@ def opened(store: Store, number: int, **options: Any) -> Journal:
 
 
 def test_an_answer_for_another_record_is_no_answer() -> None:
-    class Confused(Told):
+    class Confused(ObedientSystem):
         def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
             super().dispose(batch, unanswered)
             return [Outcome("r000", OutcomeKind.DESTROYED, Proof.PROBE)]
@@ -333,12 +350,12 @@ def test_an_answer_for_another_record_is_no_answer() -> None:
         one_try(store, Confused(archive), listed(2), 1, concurrency=1)
     outcomes = [line for each in load(store, f"{FOLDER.path}/journal") for line in each.lines if "outcome" in line]
     assert [(line["key"], line["outcome"]) for line in outcomes] == [("r000", "destroyed"), ("r001", "unknown")]
-    check(archive, listed(2), one_try(store, Told(archive), listed(2), 2), set(names(2)))
+    check(archive, listed(2), one_try(store, ObedientSystem(archive), listed(2), 2), set(names(2)))
 
 
 @pytest.mark.parametrize("answers", [[], [None, None]])
 def test_too_few_or_too_many_answers_are_none(answers: list[None]) -> None:
-    class Odd(Told):
+    class Odd(ObedientSystem):
         def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
             super().dispose(batch, unanswered)
             return list(answers)
@@ -346,19 +363,19 @@ def test_too_few_or_too_many_answers_are_none(answers: list[None]) -> None:
     archive, store = Archive(names(1)), in_memory()
     with pytest.raises(ValueError, match="zip"):
         one_try(store, Odd(archive), listed(1), 1)
-    check(archive, listed(1), one_try(store, Told(archive), listed(1), 2), set(names(1)))
+    check(archive, listed(1), one_try(store, ObedientSystem(archive), listed(1), 2), set(names(1)))
 
 
 def test_a_record_that_comes_twice_is_refused_before_anything_is_sent() -> None:
     archive = Archive(names(2))
-    system = Told(archive)
+    system = ObedientSystem(archive)
     with pytest.raises(EvidenceError, match="'r000' twice"):
         one_try(in_memory(), system, [*listed(2), Record("r000", "other")], 1)
     assert (archive.sent, system.prepared) == ([], 0)
 
 
 def test_a_look_afterwards_corrects_a_false_answer() -> None:
-    class Liar(Told):
+    class Liar(ObedientSystem):
         def _one(self, record: Record, what: str, unanswered: frozenset[str]) -> Outcome | None:
             return Outcome(record.key, OutcomeKind.DESTROYED, Proof.RESPONSE)
 
@@ -369,8 +386,8 @@ def test_a_look_afterwards_corrects_a_false_answer() -> None:
 
 def test_of_what_a_lost_journal_held_nothing_is_claimed() -> None:
     archive, store = Archive(names(4)), in_memory()
-    one_try(in_memory(), Told(archive), listed(2), 1)
-    system = Told(archive, {"r003": ["lost_after"]})
+    one_try(in_memory(), ObedientSystem(archive), listed(2), 1)
+    system = ObedientSystem(archive, {"r003": ["lost_after"]})
     runner = Runner(system, opened(store, 2, expected="memory://gone"), NO_LIMITS, concurrency=2)
     found = [outcome.kind for outcome in runner.run(listed(4))]
     assert found == [OutcomeKind.ABSENT, OutcomeKind.ABSENT, OutcomeKind.DESTROYED, OutcomeKind.DESTROYED]
@@ -388,7 +405,7 @@ def test_a_journal_that_is_there_is_not_lost_and_a_lost_one_may_still_have_calls
 
 def test_a_rehearsal_sends_nothing() -> None:
     archive = Archive(names(2))
-    outcomes = rehearse(Told(archive, blind={"r001"}), listed(3), concurrency=2)
+    outcomes = rehearse(ObedientSystem(archive, blind={"r001"}), listed(3), concurrency=2)
     assert archive.sent == []
     assert [outcome.reason for outcome in outcomes] == [
         "dry run: is there and would be sent",
@@ -401,20 +418,24 @@ def test_a_rehearsal_sends_nothing() -> None:
 def test_too_many_failures_stop_the_sending() -> None:
     archive, store = Archive(names(200)), in_memory()
     plan = {key: ["failed"] for key in names(200)}
-    runner = Runner(Told(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
+    runner = Runner(ObedientSystem(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
     outcomes = runner.run(listed(200))
     found = counts(outcomes)
     assert 20 <= found["failed"] <= 22
     assert found["failed"] + found["not_attempted"] == 200
     assert runner.stop_state.reason.startswith("more than 10% of the calls failed")
     assert not runner.stop_state.no_retry
-    check(archive, listed(200), one_try(store, Told(archive), listed(200), 2), set(names(200)))
+    check(archive, listed(200), one_try(store, ObedientSystem(archive), listed(200), 2), set(names(200)))
 
 
 def test_refusals_for_business_reasons_do_not_stop_the_sending() -> None:
     archive = Archive(names(100))
     outcomes = one_try(
-        in_memory(), Told(archive, {key: ["blocked"] for key in names(100)}), listed(100), 1, limits=Limits(100, 0.0)
+        in_memory(),
+        ObedientSystem(archive, {key: ["blocked"] for key in names(100)}),
+        listed(100),
+        1,
+        limits=Limits(100, 0.0),
     )
     assert counts(outcomes)["blocked"] == 100
 
@@ -422,7 +443,7 @@ def test_refusals_for_business_reasons_do_not_stop_the_sending() -> None:
 def test_a_refused_login_stops_the_sending_for_good() -> None:
     archive = Archive(names(100))
     plan = {key: ["refused_login"] for key in names(100)}
-    runner = Runner(Told(archive, plan), opened(in_memory(), 1), NO_LIMITS, concurrency=2)
+    runner = Runner(ObedientSystem(archive, plan), opened(in_memory(), 1), NO_LIMITS, concurrency=2)
     outcomes = runner.run(listed(100))
     assert runner.stop_state.no_retry
     assert len(archive.sent) <= 2
@@ -431,12 +452,12 @@ def test_a_refused_login_stops_the_sending_for_good() -> None:
 
 
 def test_a_refusal_before_the_first_call_leaves_every_outcome_of_earlier_tries() -> None:
-    class Locked(Told):
+    class Locked(ObedientSystem):
         def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
             raise AuthenticationError("the password was changed")
 
     archive, store = Archive(names(10)), in_memory()
-    one_try(store, Told(archive, {"r001": ["failed"]}), listed(10), 1)
+    one_try(store, ObedientSystem(archive, {"r001": ["failed"]}), listed(10), 1)
     runner = Runner(Locked(archive), opened(store, 2), NO_LIMITS, concurrency=2)
     found = counts(runner.run(listed(10)))
     assert (found["destroyed"], found["failed"]) == (9, 1)
@@ -447,16 +468,16 @@ def test_a_refusal_before_the_first_call_leaves_every_outcome_of_earlier_tries()
 def test_a_system_that_recovers_after_the_breaker_is_probed() -> None:
     archive, store = Archive(names(200)), in_memory()
     plan = {key: ["lost_before"] for key in names(200)}
-    runner = Runner(Told(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
+    runner = Runner(ObedientSystem(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
     assert counts(runner.run(listed(200)))["not_attempted"] == 200
     assert runner.stop_state.reason.startswith("more than 10% of the calls failed")
-    check(archive, listed(200), one_try(store, Told(archive), listed(200), 2), set(names(200)))
+    check(archive, listed(200), one_try(store, ObedientSystem(archive), listed(200), 2), set(names(200)))
 
 
 def test_a_record_is_called_for_twice_at_most_however_the_calls_end() -> None:
     for plan in itertools.product(["open_before", "lost_before"], repeat=4):
         archive = Archive(names(1))
-        (outcome,) = one_try(in_memory(), Told(archive, {"r000": plan}), listed(1), 1)
+        (outcome,) = one_try(in_memory(), ObedientSystem(archive, {"r000": plan}), listed(1), 1)
         assert outcome.kind is OutcomeKind.FAILED
         assert archive.sent == ["r000", "r000"]
 
@@ -468,7 +489,7 @@ def test_calls_in_the_air_are_interrupted_when_the_try_is_broken_off() -> None:
         raise _Timeout
 
     runner = Runner(
-        Told(Archive(names(3))),
+        ObedientSystem(Archive(names(3))),
         opened(in_memory(), 1),
         NO_LIMITS,
         concurrency=1,
@@ -488,7 +509,7 @@ def test_a_stop_is_heeded_within_a_second_and_what_is_known_is_written() -> None
         begun.set()
         time.sleep(0.05)
 
-    runner = Runner(Told(archive, at_call=slowly), opened(store, 1), NO_LIMITS, concurrency=4)
+    runner = Runner(ObedientSystem(archive, at_call=slowly), opened(store, 1), NO_LIMITS, concurrency=4)
     found: list[Outcome] = []
     thread = threading.Thread(target=lambda: found.extend(runner.run(listed(500))))
     thread.start()
@@ -500,7 +521,7 @@ def test_a_stop_is_heeded_within_a_second_and_what_is_known_is_written() -> None
     assert len(archive.sent) == counts(found)["destroyed"] < 500
     assert counts(found)["not_attempted"] == 500 - len(archive.sent)
     assert found[-1].reason == "not sent: the task was stopped"
-    check(archive, listed(500), one_try(store, Told(archive), listed(500), 2), set(names(500)))
+    check(archive, listed(500), one_try(store, ObedientSystem(archive), listed(500), 2), set(names(500)))
 
 
 def test_no_call_leaves_before_its_intent_is_on_storage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -511,7 +532,7 @@ def test_no_call_leaves_before_its_intent_is_on_storage(monkeypatch: pytest.Monk
         segments = [each for each in load(store, f"{FOLDER.path}/journal") if each.header["kind"] == "intents"]
         assert {"key": key} in [line for each in segments for line in each.lines]
 
-    check(archive, listed(12), one_try(store, Told(archive, at_call=intended), listed(12), 1), set(names(12)))
+    check(archive, listed(12), one_try(store, ObedientSystem(archive, at_call=intended), listed(12), 1), set(names(12)))
 
 
 def test_an_interruption_loses_no_outcome_of_what_is_in_the_air(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -522,8 +543,8 @@ def test_an_interruption_loses_no_outcome_of_what_is_in_the_air(monkeypatch: pyt
         if (number, done) == (4, False):  # after the start, what was observed, and the first intents
             raise _Timeout
 
-    store = whimsical(interrupt)
-    system = Told(archive, at_call=lambda _: time.sleep(0.02))
+    store = failing_store(interrupt)
+    system = ObedientSystem(archive, at_call=lambda _: time.sleep(0.02))
     with pytest.raises(_Timeout):
         one_try(store, system, listed(12), 1, concurrency=3)
     state = opened(store, 2).state
@@ -535,16 +556,16 @@ def test_an_interruption_loses_no_outcome_of_what_is_in_the_air(monkeypatch: pyt
 
 
 def test_a_try_that_was_overtaken_at_its_very_end_sums_nothing_up() -> None:
-    archive, store = Archive(names(2)), whimsical(lambda *_: None)
+    archive, store = Archive(names(2)), failing_store(lambda *_: None)
 
     def overtaken(number: int, done: bool) -> None:
         if (number, done) == (4, True):  # the start, what was observed, intents, outcomes
-            store.whim = lambda *_: None
+            store.on_write = lambda *_: None
             opened(store, 2)
 
-    store.whim = overtaken
+    store.on_write = overtaken
     with pytest.raises(JournalError, match="has taken over"):
-        one_try(store, Told(archive), listed(2), 1)
+        one_try(store, ObedientSystem(archive), listed(2), 1)
     assert len(archive.sent) == 2
 
 
@@ -564,14 +585,14 @@ def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None
     def zombie() -> None:
         journal = opened(store, 1, call_seconds=60.0, clock=clock)
         try:
-            Runner(Told(archive, at_call=hang), journal, NO_LIMITS, concurrency=1).run(listed(1))
+            Runner(ObedientSystem(archive, at_call=hang), journal, NO_LIMITS, concurrency=1).run(listed(1))
         except JournalError as error:
             results["zombie"] = error
 
     def newer() -> None:
         journal = opened(store, 2, call_seconds=60.0, clock=clock)
         results["seconds_until_settled"] = journal.seconds_until_settled()
-        results["newer"] = Runner(Told(archive), journal, NO_LIMITS, concurrency=1).run(listed(1))
+        results["newer"] = Runner(ObedientSystem(archive), journal, NO_LIMITS, concurrency=1).run(listed(1))
 
     first, second = threading.Thread(target=zombie), threading.Thread(target=newer)
     first.start()
@@ -595,14 +616,14 @@ def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None
 
 def test_after_an_orderly_end_there_is_nothing_to_wait_for(clock: Clock) -> None:
     archive, store = Archive(names(2)), in_memory()
-    one_try(store, Told(archive, {"r000": ["failed"]}), listed(2), 1, clock=clock)
+    one_try(store, ObedientSystem(archive, {"r000": ["failed"]}), listed(2), 1, clock=clock)
     assert opened(store, 2, clock=clock).seconds_until_settled() == 0
 
 
 def test_after_a_crash_long_ago_there_is_nothing_to_wait_for(clock: Clock) -> None:
     archive = Archive(names(2))
-    store = whimsical(dying_with(archive))
-    survive(lambda: one_try(store, Told(archive, {"r000": ["die_after"]}), listed(2), 1, clock=clock))
+    store = failing_store(dying_with(archive))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_after"]}), listed(2), 1, clock=clock))
     archive.dead = False
     assert opened(store, 2, clock=clock).seconds_until_settled() == pytest.approx(journal_module.LEASE + 2, abs=0.01)
     clock.now += journal_module.LEASE + 2.01
@@ -611,8 +632,8 @@ def test_after_a_crash_long_ago_there_is_nothing_to_wait_for(clock: Clock) -> No
 
 def test_a_clock_that_was_ahead_makes_nobody_wait_longer_than_needed(clock: Clock) -> None:
     archive = Archive(names(1))
-    store = whimsical(dying_with(archive))
-    survive(lambda: one_try(store, Told(archive, {"r000": ["die_after"]}), listed(1), 1, clock=clock))
+    store = failing_store(dying_with(archive))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_after"]}), listed(1), 1, clock=clock))
     archive.dead = False
     clock.now -= 86400
     assert opened(store, 2, clock=clock).seconds_until_settled() <= journal_module.LEASE + 2.01
@@ -620,10 +641,10 @@ def test_a_clock_that_was_ahead_makes_nobody_wait_longer_than_needed(clock: Cloc
 
 def test_a_stop_ends_the_waiting(clock: Clock) -> None:
     archive = Archive(names(1))
-    store = whimsical(dying_with(archive))
-    survive(lambda: one_try(store, Told(archive, {"r000": ["die_before"]}), listed(1), 1, clock=clock))
+    store = failing_store(dying_with(archive))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_before"]}), listed(1), 1, clock=clock))
     archive.dead = False
-    system = Told(archive)
+    system = ObedientSystem(archive)
     runner = Runner(system, opened(store, 2, clock=clock), NO_LIMITS, concurrency=1)
     threading.Timer(0.05, lambda: runner.stop("the task was stopped")).start()
     (outcome,) = runner.run(listed(1))
@@ -642,10 +663,10 @@ def test_a_call_is_not_begun_when_the_right_to_it_has_lapsed(clock: Clock) -> No
             clock.now += journal_module.LEASE
 
     with pytest.raises(JournalError, match="has taken over"):
-        one_try(store, Told(archive, at_call=lapse), listed(4), 1, concurrency=1, clock=clock)
+        one_try(store, ObedientSystem(archive, at_call=lapse), listed(4), 1, concurrency=1, clock=clock)
     assert begun == ["r000"]
     clock.now += 100
-    outcomes = one_try(store, Told(archive), listed(4), 3, clock=clock)
+    outcomes = one_try(store, ObedientSystem(archive), listed(4), 3, clock=clock)
     check(archive, listed(4), outcomes, set(names(4)))
 
 
@@ -657,7 +678,7 @@ def test_a_long_chunk_keeps_its_right_while_nobody_else_comes(clock: Clock, monk
         clock.now += journal_module.LEASE * 0.9
         time.sleep(0.02)
 
-    outcomes = one_try(store, Told(archive, at_call=slowly), listed(8), 1, concurrency=1, clock=clock)
+    outcomes = one_try(store, ObedientSystem(archive, at_call=slowly), listed(8), 1, concurrency=1, clock=clock)
     check(archive, listed(8), outcomes, set(names(8)))
     assert any(each.header["kind"] == "alive" for each in load(store, f"{FOLDER.path}/journal"))
 
@@ -672,7 +693,7 @@ def test_a_client_may_repeat_a_call_only_while_the_right_lasts(clock: Clock) -> 
         runner.stop("the task was stopped")
         allowed.append(runner.may_send())
 
-    runner = Runner(Told(archive, at_call=again), opened(store, 1, clock=clock), NO_LIMITS, concurrency=1)
+    runner = Runner(ObedientSystem(archive, at_call=again), opened(store, 1, clock=clock), NO_LIMITS, concurrency=1)
     assert runner.may_send()
     runner.run(listed(1))
     assert allowed == [True, False]
@@ -687,28 +708,35 @@ def test_a_newer_try_that_comes_at_any_write_of_an_older_one(
     monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
     records = listed(6)
     for at in itertools.count(1):
-        archive, store, found = Archive(names(6)), whimsical(lambda *_: None), list[Outcome]()
+        archive, store, found = Archive(names(6)), failing_store(lambda *_: None), list[Outcome]()
 
         def overtaken(
-            number: int, effect: bool, at: int = at, archive: Archive = archive, store: Whim = store, found: Any = found
+            number: int,
+            effect: bool,
+            at: int = at,
+            archive: Archive = archive,
+            store: FailingStore = store,
+            found: Any = found,
         ) -> None:
             if (number, effect) != (at, done):
                 return
-            store.whim = lambda *_: None
+            store.on_write = lambda *_: None
             for thread in threading.enumerate():  # what was in flight ends while the newer one waits
-                if thread.name.startswith(Told.name):
+                if thread.name.startswith(ObedientSystem.name):
                     thread.join(0.01)
             newer = opened(store, 2, clock=clock)
             clock.now += newer.seconds_until_settled()
-            found.extend(Runner(Told(archive), newer, NO_LIMITS, concurrency=2).run(records))
+            found.extend(Runner(ObedientSystem(archive), newer, NO_LIMITS, concurrency=2).run(records))
 
-        store.whim = overtaken
-        survive(lambda archive=archive, store=store: one_try(store, Told(archive, PLAN), records, 1, clock=clock))  # type: ignore[misc]
+        store.on_write = overtaken
+        survive(
+            lambda archive=archive, store=store: one_try(store, ObedientSystem(archive, PLAN), records, 1, clock=clock)  # type: ignore[misc]
+        )
         if not found:
             break
         check(archive, records, found, set(names(6)))
         clock.now += 1000
-        check(archive, records, one_try(store, Told(archive), records, 3, clock=clock), set(names(6)))
+        check(archive, records, one_try(store, ObedientSystem(archive), records, 3, clock=clock), set(names(6)))
     assert at > 6
 
 
@@ -727,7 +755,7 @@ def test_many_zombies(monkeypatch: pytest.MonkeyPatch) -> None:
             time.sleep(int(key[1:]) % 7 / 1000)
 
         def older(archive: Archive = archive, store: Store = store) -> None:
-            system = Told(archive, {"r005": ["lost_after"], "r006": ["lost_before"]}, at_call=slowly)
+            system = ObedientSystem(archive, {"r005": ["lost_after"], "r006": ["lost_before"]}, at_call=slowly)
             survive(
                 lambda: Runner(system, opened(store, 1, call_seconds=0.1), NO_LIMITS, concurrency=3).run(listed(40))
             )
@@ -736,6 +764,6 @@ def test_many_zombies(monkeypatch: pytest.MonkeyPatch) -> None:
         thread.start()
         time.sleep(round_ * 0.006)
         newer = opened(store, 2, call_seconds=0.1)
-        outcomes = Runner(Told(archive, at_call=slowly), newer, NO_LIMITS, concurrency=3).run(listed(40))
+        outcomes = Runner(ObedientSystem(archive, at_call=slowly), newer, NO_LIMITS, concurrency=3).run(listed(40))
         thread.join()
         check(archive, listed(40), outcomes, set(names(40)))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_records.client import hook as hook_module
+from airflow_provider_records.sandbox.build import build
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import build
 from airflow_provider_records.task import context
 from tests.client.raw_server import RawServer
 from tests.faults.rows import LIMIT
@@ -16,18 +16,18 @@ from tests.faults.trial import ServedSandbox
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSandbox]:
-    stage = build(0)
-    with pytest.MonkeyPatch.context() as patch, RawServer(b"") as elsewhere, Server(stage) as server:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSandbox]:
+    sandbox = build(0)
+    with pytest.MonkeyPatch.context() as patch, RawServer(b"") as elsewhere, Server(sandbox) as server:
         patch.setattr(hook_module, "ATTEMPTS", 2)
         patch.setattr(hook_module, "LARGEST_RESPONSE", LIMIT)
         patch.setattr(context, "_airflow_version", lambda: "3")
-        yield ServedSandbox(stage, server.url, elsewhere, tmp_path_factory.mktemp("evidence"), patch)
+        yield ServedSandbox(sandbox, server.url, elsewhere, tmp_path_factory.mktemp("evidence"), patch)
 
 
 @pytest.fixture
-def sandbox(served: ServedSandbox) -> Iterator[ServedSandbox]:
-    served.connect()
-    yield served
-    served.stage.faults.clear()
-    served.elsewhere.heads.clear()
+def sandbox(shared: ServedSandbox) -> Iterator[ServedSandbox]:
+    shared.connect()
+    yield shared
+    shared.sandbox.faults.clear()
+    shared.elsewhere.heads.clear()

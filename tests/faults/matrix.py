@@ -54,14 +54,14 @@ class Column:
         """Let the call go wrong; return how much was heard before."""
         sandbox.connect(SHORT if row.slow else 5.0)
         sandbox.fault(self.vendor, self.call, skip=self.skip, **spec)
-        return len(sandbox.stage.log)
+        return len(sandbox.sandbox.log)
 
     def end(self, sandbox: ServedSandbox, heard: int) -> None:
         """Let all go well again."""
-        assert any(entry.fault and entry.call == self.call for entry in sandbox.stage.log[heard:]), (
+        assert any(entry.fault and entry.call == self.call for entry in sandbox.sandbox.log[heard:]), (
             "it was never called"
         )
-        sandbox.stage.faults.clear()
+        sandbox.sandbox.faults.clear()
         sandbox.connect()
 
     def cell(self, row: Row, sandbox: ServedSandbox) -> str:

@@ -277,14 +277,14 @@ def test_a_token_or_a_typed_error(name: str, vendor: Vendor) -> None:
 
 
 def test_a_second_answer_to_the_same_request_is_not_taken_for_the_next_one() -> None:
-    served = threading.Event()
+    shared = threading.Event()
 
     def serve() -> None:
         connection, _ = listening.accept()
         with connection:
             assert connection.recv(65536)
             connection.sendall(b"HTTP/1.1 204 Gone\r\n\r\nHTTP/1.1 204 Gone\r\n\r\n")
-            served.wait(10)
+            shared.wait(10)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve)
@@ -296,7 +296,7 @@ def test_a_second_answer_to_the_same_request_is_not_taken_for_the_next_one() -> 
         with pytest.raises(VendorError) as lost:
             hook.delete_object("8")
         assert not isinstance(lost.value, UnavailableError)
-        served.set()
+        shared.set()
         thread.join(10)
 
 

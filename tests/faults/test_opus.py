@@ -134,14 +134,14 @@ def test_cell(column: Column, row: Row, sandbox: ServedSandbox, record_property:
 
 
 @pytest.fixture(scope="module")
-def by_key(served: ServedSandbox) -> Iterator[None]:
+def by_key(shared: ServedSandbox) -> Iterator[None]:
     """Sign in by assertion instead of by secret."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    served.opus.tokens.keys["A" * 40] = key.public_key()
-    served.extra["opus"] = {"private_key": pem, "certificate_thumbprint": "A" * 40}
+    shared.opus.tokens.keys["A" * 40] = key.public_key()
+    shared.extra["opus"] = {"private_key": pem, "certificate_thumbprint": "A" * 40}
     yield
-    served.extra.clear()
+    shared.extra.clear()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -92,7 +92,7 @@ def a_delete_that_is_only_said(sandbox: ServedSandbox) -> None:
     trial = Trial(sandbox, "enaio", 1, delete())
     sandbox.fault("enaio", "delete_object", act=False, status=204)
     trial.attempt()
-    sandbox.stage.faults.clear()
+    sandbox.sandbox.faults.clear()
 
 
 def a_try_beside_its_retry(sandbox: ServedSandbox) -> None:
@@ -229,7 +229,7 @@ def test_a_rule_that_is_switched_off_is_noticed(rule: Rule, sandbox: ServedSandb
     rule.on(monkeypatch)
     rule.case(sandbox)
     sandbox.elsewhere.heads.clear()
-    sandbox.stage.faults.clear()
+    sandbox.sandbox.faults.clear()
     with pytest.MonkeyPatch.context() as patch:
         rule.off(patch)
         with pytest.raises(AssertionError, match=rule.notice):

@@ -30,12 +30,12 @@ from airflow_provider_records.evidence.reader import EvidenceReader
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import DisposalIncompleteError, RecordsError
-from airflow_provider_records.sandbox.core import Entry, Fault, Stage
-from airflow_provider_records.sandbox.enaio import EnaioPart
-from airflow_provider_records.sandbox.opus import OpusPart
+from airflow_provider_records.sandbox.build import connections
+from airflow_provider_records.sandbox.core import Entry, Fault, Sandbox
+from airflow_provider_records.sandbox.enaio import FakeEnaio
+from airflow_provider_records.sandbox.opus import FakeOpus
 from airflow_provider_records.sandbox.seed import Item
-from airflow_provider_records.sandbox.unifier import UnifierPart
-from airflow_provider_records.sandbox.world import connections
+from airflow_provider_records.sandbox.unifier import FakeUnifier
 from airflow_provider_records.task.context import evidence_store
 from tests.client.raw_server import RawServer
 from tests.evidence.schemas import assert_store_valid
@@ -59,7 +59,7 @@ class ServedSandbox:
     :param patch: sets the environment.
     """
 
-    stage: Stage
+    sandbox: Sandbox
     url: str
     elsewhere: RawServer
     folder: Path
@@ -73,7 +73,7 @@ class ServedSandbox:
 
         :param timeout: in seconds.
         """
-        known = connections(self.stage, self.url)
+        known = connections(self.sandbox, self.url)
         for each in known.values():
             each["extra"] |= {"timeout": timeout, "max_concurrency": 2, **self.extra.get(each["conn_type"], {})}
             if "private_key" in each["extra"]:
@@ -94,24 +94,24 @@ class ServedSandbox:
     def fault(self, vendor: str, call: str, **spec: Any) -> None:
         """Let all further calls go wrong."""
         kind = spec.pop("kind", Fault)
-        self.stage.faults.append(kind(vendor=vendor, call=call, **{"times": None, **spec}))
+        self.sandbox.faults.append(kind(vendor=vendor, call=call, **{"times": None, **spec}))
 
     @property
-    def opus(self) -> OpusPart:
-        part = self.stage.parts["opus"]
-        assert isinstance(part, OpusPart)
+    def opus(self) -> FakeOpus:
+        part = self.sandbox.vendors["opus"]
+        assert isinstance(part, FakeOpus)
         return part
 
     @property
-    def enaio(self) -> EnaioPart:
-        part = self.stage.parts["enaio"]
-        assert isinstance(part, EnaioPart)
+    def enaio(self) -> FakeEnaio:
+        part = self.sandbox.vendors["enaio"]
+        assert isinstance(part, FakeEnaio)
         return part
 
     @property
-    def unifier(self) -> UnifierPart:
-        part = self.stage.parts["unifier"]
-        assert isinstance(part, UnifierPart)
+    def unifier(self) -> FakeUnifier:
+        part = self.sandbox.vendors["unifier"]
+        assert isinstance(part, FakeUnifier)
         return part
 
     def secrets(self) -> set[str]:
@@ -157,8 +157,8 @@ class ServedSandbox:
             )
             for number in range(1, count + 2)
         ]
-        part = self.stage.parts[vendor]
-        assert isinstance(part, (OpusPart, EnaioPart, UnifierPart))
+        part = self.sandbox.vendors[vendor]
+        assert isinstance(part, (FakeOpus, FakeEnaio, FakeUnifier))
         part.load(items)
         where: list[dict[str, Any]] = [{}]
         if vendor == "opus":
@@ -254,13 +254,13 @@ class Trial:
         self.tries = 0
         self.said: Any = None
         self._make = make
-        self._begin = len(sandbox.stage.log)
+        self._begin = len(sandbox.sandbox.log)
         self._xcom = 0
 
     @property
     def log(self) -> list[Entry]:
         """What the sandbox heard since the trial began."""
-        return self.sandbox.stage.log[self._begin :]
+        return self.sandbox.sandbox.log[self._begin :]
 
     def attempt(self) -> str:
         """Run one try; return the outcomes' names, or that of the error if there are none."""

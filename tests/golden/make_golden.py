@@ -41,7 +41,7 @@ from airflow_provider_records.exceptions import AccessDeniedError
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
-from tests.evidence.evidence_factory import Told, approve, carry_out, provenance
+from tests.evidence.evidence_factory import ObedientSystem, approve, carry_out, provenance
 from tests.evidence.failing_store import in_memory
 
 FOLDER = Path(__file__).parent
@@ -52,7 +52,7 @@ UNSIGNED_RUN = "manual__2026-12-01T09:00:00+00:00"
 MAIN_RUN = evidence_factory.RUN
 
 
-class System(Told):
+class System(ObedientSystem):
     """Does as it is told, with each kind of proof; a key in ``denied`` ends the sending."""
 
     def __init__(

@@ -7,8 +7,8 @@ from typing import Any
 from airflow.sdk import Connection
 
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.sandbox.core import Entry, Fault, Stage
-from airflow_provider_records.sandbox.opus import OpusPart
+from airflow_provider_records.sandbox.core import Entry, Fault, Sandbox
+from airflow_provider_records.sandbox.opus import FakeOpus
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR, Item
 from tests.conftest import Serve
 
@@ -42,10 +42,10 @@ class ServedOpus:
     """
 
     def __init__(self, serve: Serve) -> None:
-        self.part = OpusPart()
+        self.part = FakeOpus()
         self.part.load(item(key) for key in KEYS)
         server = serve(self.part)
-        self.stage: Stage = server.stage
+        self.sandbox: Sandbox = server.sandbox
         self.url = f"{server.url}/opus"
         self.hook = self.another()
 
@@ -55,15 +55,15 @@ class ServedOpus:
         return OpusHook(settings=OpusHook.read_settings(connection, given))
 
     def fault(self, call: str, **what: Any) -> None:
-        self.stage.faults.append(Fault(call=call, **what))
+        self.sandbox.faults.append(Fault(call=call, **what))
 
     def answer(self, call: str, status: int, body: Any = None, **more: Any) -> None:
         """Answer the next call so, without acting."""
         self.fault(call, status=status, body=body, act=False, **more)
 
     def entries(self, call: str) -> list[Entry]:
-        return [entry for entry in self.stage.log if entry.call == call]
+        return [entry for entry in self.sandbox.log if entry.call == call]
 
     @property
     def marked(self) -> list[str]:
-        return self.stage.effects("opus", "marked")
+        return self.sandbox.effects("opus", "marked")

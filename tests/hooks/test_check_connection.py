@@ -14,9 +14,9 @@ from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.hooks.unifier import UnifierHook
-from airflow_provider_records.sandbox.core import Fault, Stage
+from airflow_provider_records.sandbox.build import build, connections
+from airflow_provider_records.sandbox.core import Fault, Sandbox
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import build, connections
 from tests.client.raw_server import free_port
 
 HOOKS: dict[str, type[VendorHook]] = {"opus": OpusHook, "enaio": EnaioHook, "unifier": UnifierHook}
@@ -30,12 +30,12 @@ TRANSIENT = "kqzvwxyj"
 class Connections:
     """The sandbox, and connections to it as Airflow's Test button makes them."""
 
-    stage: Stage
+    sandbox: Sandbox
     url: str
     monkeypatch: pytest.MonkeyPatch
 
     def press(self, vendor: str, **changed: Any) -> tuple[bool, str]:
-        made = connections(self.stage, self.url)[f"{vendor}_default"]
+        made = connections(self.sandbox, self.url)[f"{vendor}_default"]
         extra = {**made["extra"], **changed.pop("extra", {})}
         fields = {**made, **changed, "extra": extra}
         self.monkeypatch.setenv(f"AIRFLOW_CONN_{TRANSIENT.upper()}", json.dumps(fields))
@@ -46,7 +46,7 @@ class Connections:
         return works, words
 
     def answer(self, vendor: str, call: str, status: int, body: Any = None) -> None:
-        self.stage.faults.append(Fault(vendor=vendor, call=call, status=status, body=body, act=False, times=None))
+        self.sandbox.faults.append(Fault(vendor=vendor, call=call, status=status, body=body, act=False, times=None))
 
 
 @pytest.fixture
@@ -56,15 +56,15 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connections]:
 
     monkeypatch.setattr(VendorHook, "backoff", tenacity.wait_fixed(60))
     monkeypatch.setattr(VendorHook, "_sleep", sleep)
-    stage = build(5)
-    with Server(stage) as server:
-        yield Connections(stage, server.url, monkeypatch)
+    sandbox = build(5)
+    with Server(sandbox) as server:
+        yield Connections(sandbox, server.url, monkeypatch)
 
 
 @EVERY_VENDOR
 def test_it_works_and_changes_nothing(served: Connections, vendor: str) -> None:
     assert served.press(vendor)[0] is True
-    assert not [entry for entry in served.stage.log if entry.effects]
+    assert not [entry for entry in served.sandbox.log if entry.effects]
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_a_wrong_password_is_tried_once(served: Connections, vendor: str) -> Non
     works, said = served.press(vendor, password="Wrong-but-secret-81")
     assert not works
     assert "Wrong-but-secret-81" not in said
-    assert len(served.stage.log) == 1
+    assert len(served.sandbox.log) == 1
 
 
 @EVERY_VENDOR
 def test_https_on_a_port_without_tls_is_said(served: Connections, vendor: str) -> None:
-    host = connections(served.stage, served.url)[f"{vendor}_default"]["host"]
+    host = connections(served.sandbox, served.url)[f"{vendor}_default"]["host"]
     works, said = served.press(vendor, host=host.replace("http:", "https:"))
     assert not works
     assert "check http or https" in said

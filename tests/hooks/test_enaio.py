@@ -25,7 +25,7 @@ from airflow_provider_records.exceptions import (
 )
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.sandbox.core import Fault
-from airflow_provider_records.sandbox.enaio import EnaioPart
+from airflow_provider_records.sandbox.enaio import FakeEnaio
 from airflow_provider_records.sandbox.server import Server
 from tests.conftest import Connect, Serve
 
@@ -38,7 +38,7 @@ class ServedEnaio:
     """A served enaio with three folders and some invoices, and a hook that is connected to it."""
 
     def __init__(self, serve: Serve, connect: Connect) -> None:
-        self.part = EnaioPart()
+        self.part = FakeEnaio()
         archive = self.part.archive
         for folder in ("1411", "1412", "1413"):
             archive.add(folder, "Folder", base="FOLDER", fields={"Title": folder})
@@ -54,10 +54,10 @@ class ServedEnaio:
         return EnaioHook(conn_id)
 
     def fault(self, call: str = "delete_object", **fault: Any) -> None:
-        self.server.stage.faults.append(Fault(vendor="enaio", call=call, **fault))
+        self.server.sandbox.faults.append(Fault(vendor="enaio", call=call, **fault))
 
     def calls(self, *names: str) -> list[str]:
-        return [entry.path for entry in self.server.stage.log if entry.call in names]
+        return [entry.path for entry in self.server.sandbox.log if entry.call in names]
 
     def state(self, name: str) -> list[str]:
         return list(self.part.state()[name])
@@ -105,7 +105,7 @@ def test_an_id_that_is_not_made_of_digits_is_never_sent(served: ServedEnaio, wro
             served.hook.delete_object("2563", location=wrong)
         with pytest.raises(InvalidRecordsError):
             served.hook.delete_object("2563", object_type_id=wrong)
-    assert served.server.stage.log == []
+    assert served.server.sandbox.log == []
 
 
 @pytest.mark.parametrize("version", ["3.2.4", "4.0.2"])
@@ -271,7 +271,7 @@ def test_an_expired_session_is_replaced_once(served: ServedEnaio, status: str) -
     served.hook.delete_object("2563")
     assert served.part.state()["logins"] == 2
     assert served.state("binned") == ["2563"]
-    assert [entry.status for entry in served.server.stage.log] == [200, int(status), 204]
+    assert [entry.status for entry in served.server.sandbox.log] == [200, int(status), 204]
 
 
 def test_asked_to_slow_down_it_keeps_its_session(served: ServedEnaio) -> None:
@@ -279,7 +279,7 @@ def test_asked_to_slow_down_it_keeps_its_session(served: ServedEnaio) -> None:
     served.fault(act=False, status=429)
     served.hook.delete_object("2563")
     assert served.part.state()["logins"] == 1
-    assert [entry.status for entry in served.server.stage.log] == [200, 429, 204]
+    assert [entry.status for entry in served.server.sandbox.log] == [200, 429, 204]
 
 
 def test_sessions_that_expire_under_many_threads(served: ServedEnaio) -> None:
@@ -311,7 +311,7 @@ def test_every_login_filter_stops(served: ServedEnaio, login_filter: str, kind: 
     with pytest.raises(VendorError) as caught:
         hook.delete_object("2563")
     assert type(caught.value) is kind
-    assert len(served.server.stage.log) == 1
+    assert len(served.server.sandbox.log) == 1
     assert hook.test_connection()[0] is False
 
 
@@ -371,7 +371,7 @@ def test_one_thread_asks_whether_the_service_is_there_for_all_that_wait(served: 
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(gone, range(8)))
-    assert sum(entry.call == "search" for entry in served.server.stage.log) <= 3
+    assert sum(entry.call == "search" for entry in served.server.sandbox.log) <= 3
 
 
 @pytest.mark.parametrize("status", [400, 404, 409])
@@ -392,7 +392,7 @@ def test_a_page_with_an_internal_error_needs_no_check(served: ServedEnaio) -> No
     served.fault("*", act=False, status=500, body=HTML, times=None)
     with pytest.raises(ServerError):
         served.hook.delete_object("2563")
-    assert len(served.server.stage.log) == 1
+    assert len(served.server.sandbox.log) == 1
 
 
 @pytest.mark.parametrize("status", [400, 500])
@@ -522,7 +522,7 @@ def test_the_next_page_begins_after_what_came(served: ServedEnaio) -> None:
     served.part.archive.add("3000", "Invoice", fields={"Disposal": "approved"})
     served.fault("search", status=200, body=envelope(entry("2563"), hasMoreItems=True))
     assert ids(served, page_size=2) == ["2563", "3000"]
-    assert '"skipCount": 1' in served.server.stage.log[-1].request
+    assert '"skipCount": 1' in served.server.sandbox.log[-1].request
 
 
 def test_a_search_in_the_bin(served: ServedEnaio) -> None:
@@ -605,7 +605,7 @@ def test_the_connection_test(served: ServedEnaio) -> None:
     served.part.turn({"info": "404"})
     assert "of unknown version" in served.hook.test_connection()[1]
     assert served.calls("session") == ["/enaio/osrest/api/session"]
-    assert not any(entry.effects for entry in served.server.stage.log)
+    assert not any(entry.effects for entry in served.server.sandbox.log)
 
 
 def test_the_connection_test_says_no_secret(served: ServedEnaio) -> None:

@@ -203,7 +203,7 @@ def test_the_bound_is_sent_in_utc_without_offset(served: ServedOpus, due_before:
 def test_a_wrong_argument_is_named_before_any_request(served: ServedOpus, arguments: Any, named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         served.hook.iter_due_records(*arguments)
-    assert served.stage.log == []
+    assert served.sandbox.log == []
 
 
 def test_the_connection_may_hold_the_connector_id(served: ServedOpus) -> None:
@@ -228,7 +228,7 @@ def test_records_are_submitted(served: ServedOpus) -> None:
     assert (answer.submitted, dict(answer.refused), answer.unclear, answer.status) == (("n-1", "n-2"), {}, (), 201)
     sent = json.loads(served.entries("submit_records")[0].request)
     assert (sent["id"], sent["conflictOption"], sent["data"][1]["_Number_Column"]) == (CONNECTOR, "Skip", 7)
-    assert served.stage.effects("opus", "submitted") == ["n-1", "n-2"]
+    assert served.sandbox.effects("opus", "submitted") == ["n-1", "n-2"]
 
 
 @pytest.mark.parametrize("partial", ["line_and_body", "line", "body", "neither"])
@@ -246,7 +246,7 @@ def test_a_submission_that_names_nobody_is_unclear(served: ServedOpus) -> None:
 
 def test_records_are_overwritten_if_asked_for(served: ServedOpus) -> None:
     served.hook.submit_records(CONNECTOR, [record(KEYS[0])], conflict_option="Overwrite")
-    assert served.stage.effects("opus", "overwritten") == [KEYS[0]]
+    assert served.sandbox.effects("opus", "overwritten") == [KEYS[0]]
 
 
 def test_a_submission_is_not_repeated_after_a_lost_answer(served: ServedOpus) -> None:
@@ -265,20 +265,20 @@ def test_a_submission_is_not_repeated_after_a_lost_answer(served: ServedOpus) ->
 def test_records_that_are_not_clean_are_refused_before_any_request(served: ServedOpus, records: Any) -> None:
     with pytest.raises(InvalidRecordsError):
         served.hook.submit_records(CONNECTOR, records)
-    assert served.stage.log == []
+    assert served.sandbox.log == []
 
 
 @pytest.mark.parametrize("option", ["skip", "", "Replace", None])
 def test_an_unknown_conflict_option_is_refused(served: ServedOpus, option: Any) -> None:
     with pytest.raises(ConfigurationError, match="conflict_option"):
         served.hook.submit_records(CONNECTOR, [record("n")], option)
-    assert served.stage.log == []
+    assert served.sandbox.log == []
 
 
 def test_the_connection_test_reads_and_changes_nothing(served: ServedOpus) -> None:
     works, words = served.hook.test_connection()
     assert (works, words) == (True, "Token accepted, and Opus showed the due list of the connector.")
-    assert [entry.call for entry in served.stage.log] == ["token", "due_records"]
+    assert [entry.call for entry in served.sandbox.log] == ["token", "due_records"]
     assert queries(served)[0]["disposalDueDate"] == ["1970-01-01T00:00:00"]
     served.part.turn({"none_due": "list"})
     assert served.hook.test_connection()[0]
@@ -288,7 +288,7 @@ def test_the_connection_test_says_what_it_did_not_test(served: ServedOpus) -> No
     works, words = served.another(connector_id="").test_connection()
     assert works
     assert "only the credentials were tested: the connection has no connector id" in words.lower()
-    assert [entry.call for entry in served.stage.log] == ["token"]
+    assert [entry.call for entry in served.sandbox.log] == ["token"]
 
 
 Change = Callable[[ServedOpus], OpusHook]

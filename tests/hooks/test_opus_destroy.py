@@ -19,7 +19,7 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
     WrongAddressError,
 )
-from airflow_provider_records.sandbox.core import Stage
+from airflow_provider_records.sandbox.core import Sandbox
 from airflow_provider_records.sandbox.server import Server
 from tests.conftest import Serve
 from tests.hooks.opus_factory import KEYS, ServedOpus
@@ -35,14 +35,14 @@ def served(serve: Serve) -> ServedOpus:
 @pytest.fixture(scope="module")
 def shared() -> Iterator[ServedOpus]:
     with ExitStack() as stack:
-        yield ServedOpus(lambda *parts: stack.enter_context(Server(Stage(list(parts)))))
+        yield ServedOpus(lambda *parts: stack.enter_context(Server(Sandbox(list(parts)))))
 
 
 @pytest.fixture
 def forced(shared: ServedOpus) -> ServedOpus:
     """Opus for forced responses, which change no records: one server for all of them."""
-    shared.stage.faults.clear()
-    shared.stage.log.clear()
+    shared.sandbox.faults.clear()
+    shared.sandbox.log.clear()
     return shared
 
 
@@ -239,7 +239,7 @@ def test_the_body_stays_out_of_messages(forced: ServedOpus) -> None:
 def test_a_list_that_is_not_clean_is_refused_before_any_request(forced: ServedOpus, ids: Any) -> None:
     with pytest.raises(InvalidRecordsError):
         forced.hook.destroy_records(ids)
-    assert forced.stage.log == []
+    assert forced.sandbox.log == []
 
 
 def test_an_odd_key_arrives_as_it_is(forced: ServedOpus) -> None:

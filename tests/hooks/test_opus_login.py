@@ -155,7 +155,7 @@ def test_a_wrong_field_is_named(served: ServedOpus, key: rsa.RSAPrivateKey, fiel
     with pytest.raises(ConfigurationError, match=named) as caught:
         served.another(**given).destroy_records(KEYS[:1])
     assert "PRIVATE" not in str(caught.value)
-    assert served.stage.log == []
+    assert served.sandbox.log == []
 
 
 def test_the_commercial_identity_service_is_the_default(served: ServedOpus) -> None:

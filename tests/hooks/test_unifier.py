@@ -29,7 +29,7 @@ from airflow_provider_records.sandbox import unifier_tokens
 from airflow_provider_records.sandbox.core import Fault
 from airflow_provider_records.sandbox.seed import Item
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.unifier import UnifierPart
+from airflow_provider_records.sandbox.unifier import FakeUnifier
 from tests.conftest import Connect, Serve
 
 USER, PASSWORD = "svc-disposal", "p9Lx-unifier-demo-2hYv"
@@ -50,7 +50,7 @@ class ServedUnifier:
     """A served sandbox with a few documents, and a hook that talks to it."""
 
     def __init__(self, serve: Serve, connect: Connect) -> None:
-        self.part = UnifierPart()
+        self.part = FakeUnifier()
         self.part.load(
             [
                 item(555, "Plan.pdf"),
@@ -69,14 +69,14 @@ class ServedUnifier:
         return UnifierHook(self.connect("unifier", self.server.url + path, login, password, **extra))
 
     def fault(self, call: str = "delete_document", **fault: Any) -> None:
-        self.server.stage.faults.append(Fault("unifier", call, **fault))
+        self.server.sandbox.faults.append(Fault("unifier", call, **fault))
 
     def calls(self, name: str = "delete_document") -> int:
-        return sum(entry.call == name for entry in self.server.stage.log)
+        return sum(entry.call == name for entry in self.server.sandbox.log)
 
     @property
     def recycled(self) -> list[str]:
-        return self.server.stage.effects("unifier", "recycled")
+        return self.server.sandbox.effects("unifier", "recycled")
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_what_is_no_whole_number_is_never_sent(served: ServedUnifier) -> None:
     for wrong in ("", "P.pdf", "12 ", "0", "0555", "-5", "5.0", "5/6", 5.0, True, None, "9" * 20, "\u0665"):
         with pytest.raises(InvalidRecordsError, match="node_id"):
             served.hook.delete_document(wrong)  # type: ignore[arg-type]
-    assert served.server.stage.log == []
+    assert served.server.sandbox.log == []
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_any_other_number_is_an_error_of_the_server(served: ServedUnifier, http:
 
 def test_every_shape_of_the_envelope(served: ServedUnifier) -> None:
     said = "Folder/File successfully deleted. Please check in Recycle bin."
-    messages = UnifierPart.switches["message"].values
+    messages = FakeUnifier.switches["message"].values
     for message, wrapped, status, audit in product(messages, (False, True), ("number", "text"), AUDITS):
         served.part.turn({"message": message, "wrapped": wrapped, "status": status, "rest_audit_id": audit})
         served.part.documents[555].binned = False
@@ -367,7 +367,7 @@ def test_headers_that_cannot_be_sent_are_left_out(served: ServedUnifier) -> None
 def test_a_wrong_connection_field_is_named(served: ServedUnifier, wrong: dict[str, Any], field: str) -> None:
     with pytest.raises(ConfigurationError, match=f"'{field}'"):
         served.join(**wrong).delete_document(555)
-    assert served.server.stage.log == []
+    assert served.server.sandbox.log == []
 
 
 def test_a_password_beyond_latin_1_is_sent(served: ServedUnifier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,7 +385,7 @@ def test_a_base_without_its_company_path_is_a_wrong_address(served: ServedUnifie
 
 
 def test_both_forms_of_listing(served: ServedUnifier) -> None:
-    for labels, ids in product(UnifierPart.switches["labels"].values, ("number", "text")):
+    for labels, ids in product(FakeUnifier.switches["labels"].values, ("number", "text")):
         served.part.turn({"labels": labels, "node_ids": ids})
         by_path = served.hook.list_nodes(project_number="P-0001", parent_path="/Closed/2014")
         for nodes in (served.hook.list_nodes(540), by_path):

@@ -10,32 +10,32 @@ import pytest
 
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.sandbox.core import Fault, Stage
+from airflow_provider_records.sandbox.build import build, connections
+from airflow_provider_records.sandbox.core import Fault, Sandbox
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import build, connections
 from airflow_provider_records.task.context import evidence_store
 
 
 @dataclass
-class World:
+class ServedSandbox:
     """A served sandbox and the evidence store."""
 
-    stage: Stage
+    sandbox: Sandbox
     url: str
     store: Store
 
     def fault(self, **fields: object) -> None:
-        self.stage.faults.append(Fault(**fields))  # type: ignore[arg-type]
+        self.sandbox.faults.append(Fault(**fields))  # type: ignore[arg-type]
 
     def calls(self, vendor: str, call: str) -> int:
-        return sum(1 for entry in self.stage.log if (entry.vendor, entry.call) == (vendor, call))
+        return sum(1 for entry in self.sandbox.log if (entry.vendor, entry.call) == (vendor, call))
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedSandbox]:
     monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", f"file://{tmp_path}/evidence")
-    stage = build(60)
-    with Server(stage) as server:
-        for name, value in connection_variables(connections(stage, server.url)).items():
+    sandbox = build(60)
+    with Server(sandbox) as server:
+        for name, value in connection_variables(connections(sandbox, server.url)).items():
             monkeypatch.setenv(name, value)
-        yield World(stage, server.url, evidence_store())
+        yield ServedSandbox(sandbox, server.url, evidence_store())

@@ -37,9 +37,9 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.sandbox import seed
-from airflow_provider_records.sandbox.core import Entry, Fault, Stage
+from airflow_provider_records.sandbox.build import RECORDS, SEED, build, connections
+from airflow_provider_records.sandbox.core import Entry, Fault, Sandbox
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import RECORDS, SEED, build, connections
 from tests.evidence.schemas import assert_store_valid
 from tests.operators.factories import context
 
@@ -212,7 +212,7 @@ def _state(pid: int | None) -> str:
 
 
 @dataclass
-class Scene:
+class CrashRun:
     """A served sandbox with a list to carry out, and the tries at it.
 
     :param vendor: ``enaio``, ``unifier`` or ``opus``.
@@ -224,7 +224,7 @@ class Scene:
     """
 
     vendor: str
-    stage: Stage
+    sandbox: Sandbox
     url: str
     manifest: Manifest
     env: dict[str, str]
@@ -239,7 +239,7 @@ class Scene:
 
     @property
     def effects(self) -> list[str]:
-        return self.stage.effects(self.vendor, VENDORS[self.vendor].effect)
+        return self.sandbox.effects(self.vendor, VENDORS[self.vendor].effect)
 
     def begin(self, death: Death | None = None, lease: float | None = None) -> Try:
         """Start the next try."""
@@ -248,7 +248,7 @@ class Scene:
 
     def fault(self, *, times: int | None = None, **fields: Any) -> None:
         """Let calls go wrong."""
-        self.stage.faults.append(Fault(vendor=self.vendor, times=times, **fields))
+        self.sandbox.faults.append(Fault(vendor=self.vendor, times=times, **fields))
 
     def still(self) -> None:
         """Return when the sandbox has carried out what a dead process has sent.
@@ -309,7 +309,7 @@ class Scene:
     def check_log(self) -> None:
         """Nothing outside of the list, nothing again that was done, at any time."""
         listed, done = {self.id_of(record) for record in self.manifest}, set[str]()
-        for entry in self.stage.log:
+        for entry in self.sandbox.log:
             hit = {str(item["id"]) for item in entry.effects}
             if entry.vendor != self.vendor or entry.call != VENDORS[self.vendor].call:
                 assert not hit, f"{entry.call} changed {hit}"
@@ -323,7 +323,7 @@ class Scene:
 
     def sent(self) -> list[Entry]:
         """Return the deleting calls that have arrived."""
-        return [entry for entry in self.stage.log if entry.call == VENDORS[self.vendor].call]
+        return [entry for entry in self.sandbox.log if entry.call == VENDORS[self.vendor].call]
 
     def asked(self, entry: Entry) -> set[str]:
         """Return which records a deleting call was about."""
@@ -375,7 +375,7 @@ def _listed(vendor: str) -> Iterator[tuple[Record, bool]]:
 
 
 @contextmanager
-def scene(vendor: str, folder: Any, *, blind: int = 0, timeout: float = 5.0, **options: Any) -> Iterator[Scene]:
+def crash_run(vendor: str, folder: Any, *, blind: int = 0, timeout: float = 5.0, **options: Any) -> Iterator[CrashRun]:
     """Serve a sandbox with a short list of one system.
 
     :param folder: where the evidence goes.
@@ -383,20 +383,20 @@ def scene(vendor: str, folder: Any, *, blind: int = 0, timeout: float = 5.0, **o
     :param timeout: of the connection, in seconds.
     :param options: arguments of the operator.
     """
-    stage = build()
+    sandbox = build()
     listed = list(_listed(vendor))
     records = [record for record, _ in listed]
     if vendor == "unifier":
         records[:blind] = [Record(record.key, record.target_id) for record in records[:blind]]
     manifest = Manifest.write(Store(str(folder)), (record.to_dict() for record in records))
-    with Server(stage) as server:
-        known = connections(stage, server.url)
+    with Server(sandbox) as server:
+        known = connections(sandbox, server.url)
         for connection in known.values():
             connection["extra"] |= {"timeout": timeout}
         env = connection_variables(known) | {
             "AIRFLOW__RECORDS__EVIDENCE_PATH": f"file://{folder}",
             "HINTS": f"{folder}.hints",
         }
-        made = Scene(vendor, stage, server.url, manifest, env, {"concurrency": 1, **options})
+        made = CrashRun(vendor, sandbox, server.url, manifest, env, {"concurrency": 1, **options})
         made.there = {made.id_of(record) for record, there in listed if there}
         yield made

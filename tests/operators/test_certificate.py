@@ -27,7 +27,7 @@ from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, 
 from airflow_provider_records.reporting.verify import verify
 from airflow_provider_records.task.context import evidence_store
 from tests.evidence import evidence_factory
-from tests.operators.conftest import World
+from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import context
 
 RUN: dict[str, Any] = {"dag_id": evidence_factory.DAG, "run_id": evidence_factory.RUN}
@@ -53,7 +53,11 @@ def disposed(store: Store, count: int = 5, **told: Any) -> Disposal:
     results = {f"{place}-{number}": result for number, result in enumerate(told.pop("results", []))}
     origin = evidence_factory.provenance("delete", map_index=place, **told)
     return evidence_factory.carry_out(
-        store, listed, evidence_factory.approve(store, listed, "a"), system=evidence_factory.Told(results), by=origin
+        store,
+        listed,
+        evidence_factory.approve(store, listed, "a"),
+        system=evidence_factory.ObedientSystem(results),
+        by=origin,
     )
 
 
@@ -229,13 +233,13 @@ def test_one_task_that_is_not_mapped_writes_the_certificate(store: Store) -> Non
 
 @pytest.mark.parametrize(("given", "held"), [({}, (2, 70)), ({"min_approvals": 1, "max_records": 50}, (1, 50))])
 def test_the_limits_that_held_are_on_the_certificate(
-    world: World, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], held: tuple[int, int]
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], held: tuple[int, int]
 ) -> None:
     """Also those that [records] decides, and not the DAG."""
     monkeypatch.setenv("AIRFLOW__RECORDS__MIN_APPROVALS", "2")
     monkeypatch.setenv("AIRFLOW__RECORDS__MAX_RECORDS", "70")
-    listed = Manifest.write(world.store, list(world.stage.parts["enaio"].archive.objects)[:2])  # type: ignore[attr-defined]
-    records = manifest_reference(listed, evidence_factory.approve(world.store, listed, "a", "b"))
+    listed = Manifest.write(served.store, list(served.sandbox.vendors["enaio"].archive.objects)[:2])  # type: ignore[attr-defined]
+    records = manifest_reference(listed, evidence_factory.approve(served.store, listed, "a", "b"))
     delete = EnaioDeleteObjectOperator(task_id="delete", records=records, accept=("absent", "destroyed"), **given)
     done = delete.execute(context(delete, **RUN))
     (entry,) = document(certify([done], require_complete=False)[0])["disposals"]
@@ -280,7 +284,7 @@ def test_values_are_checked_when_the_task_runs_only() -> None:
     assert operator.disposals == "{{ later }}"
 
 
-def test_a_night_against_the_sandbox(world: World) -> None:
+def test_a_night_against_the_sandbox(served: ServedSandbox) -> None:
     """Due list, delete, mark and certificate as a DAG runs them, over HTTP; what it says is what the sandbox saw."""
 
     def run(operator: Any) -> Any:
@@ -300,7 +304,7 @@ def test_a_night_against_the_sandbox(world: World) -> None:
     assert said["counts"] == {"enaio": deleted["counts"], "opus": marked["counts"]}
     assert deleted["counts"]["blocked"] > 0
     assert deleted["counts"]["destroyed"] > 40
-    gone = set(world.stage.parts["enaio"].archive.destroyed)  # type: ignore[attr-defined]
-    listed = {record.key: record.target_id for record in Manifest.open(world.store, due["digest"])}
+    gone = set(served.sandbox.vendors["enaio"].archive.destroyed)  # type: ignore[attr-defined]
+    listed = {record.key: record.target_id for record in Manifest.open(served.store, due["digest"])}
     left = {key for group in said["disposals"][0]["not_destroyed"] for key in group["keys"]}
     assert {target for key, target in listed.items() if key not in left} == gone

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from tests.operators.crash_points import CALL, REQUEST, SUMMARY, VENDORS, WRITE, Death, Scene, scene
+from tests.operators.crash_points import CALL, REQUEST, SUMMARY, VENDORS, WRITE, CrashRun, Death, crash_run
 
 pytestmark = pytest.mark.durability
 each_vendor = pytest.mark.parametrize("vendor", list(VENDORS))
@@ -29,7 +29,7 @@ MIDST = {
 """Right after an answer, while no outcome of its chunk is written."""
 
 
-def survive(made: Scene, deaths: list[Death], unknown: int = 0) -> int:
+def survive(made: CrashRun, deaths: list[Death], unknown: int = 0) -> int:
     """Let one try after another die, and others go on to the end; return how many did die."""
     try:
         died = sum(made.die(death) for death in deaths)
@@ -49,7 +49,7 @@ def test_killed_before_and_after_every_file_it_writes(vendor: str, earlier: bool
     before = [MIDST[vendor]] if earlier else []
     for number in count(1):
         for after in (False, True):
-            with scene(vendor, tmp_path / f"{number}-{after}") as made:
+            with crash_run(vendor, tmp_path / f"{number}-{after}") as made:
                 if survive(made, [*before, Death(WRITE, number, after)]) == len(before):
                     assert number > 6, "it should have been killed"
                     return
@@ -60,13 +60,13 @@ def test_killed_at_random(vendor: str, tmp_path: Path) -> None:
     dice = random.Random(f"crash-{vendor}")
     for number in range(4):
         deaths = [Death(dice.choice((REQUEST, WRITE)), dice.randint(2, 6), dice.random() < 0.5) for _ in range(4)]
-        with scene(vendor, tmp_path / str(number), blind=3, concurrency=3) as made:
+        with crash_run(vendor, tmp_path / str(number), blind=3, concurrency=3) as made:
             assert survive(made, deaths, unknown=3 if vendor == "unifier" else 0) > 0
 
 
 @each_vendor
 def test_sigterm_stops_the_sending_and_leaves_nothing_undecided(vendor: str, tmp_path: Path) -> None:
-    with scene(vendor, tmp_path, concurrency=2) as made:
+    with crash_run(vendor, tmp_path, concurrency=2) as made:
         made.fault(call=VENDORS[vendor].call, latency_ms=300)
         task = made.begin()
         wait(lambda: made.sent())
@@ -111,7 +111,7 @@ ZOMBIES = [
 def test_a_zombie_beside_its_retry_sends_nothing_and_overwrites_nothing(
     vendor: str, stop: Death, tmp_path: Path
 ) -> None:
-    with scene(vendor, tmp_path, timeout=0.5) as made:
+    with crash_run(vendor, tmp_path, timeout=0.5) as made:
         made.fault(call=VENDORS[vendor].call, latency_ms=150, times=1)
         zombie = made.begin(stop, lease=0.3)
         zombie.wait_stopped()
@@ -130,7 +130,7 @@ def test_a_zombie_beside_its_retry_sends_nothing_and_overwrites_nothing(
 
 
 def test_a_retry_waits_for_calls_of_the_dead_that_take_effect_late(tmp_path: Path) -> None:
-    with scene("enaio", tmp_path, timeout=1.0, concurrency=3) as made:
+    with crash_run("enaio", tmp_path, timeout=1.0, concurrency=3) as made:
         made.fault(call="delete_object", latency_ms=900, times=3)
         task = made.begin(lease=0.3)
         wait(lambda: len(made.sent()) == 3)
@@ -158,7 +158,7 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
     :param again: where the second try is killed; None: it is not.
     """
     evidence = tmp_path / "evidence"
-    with scene(vendor, evidence) as made:
+    with crash_run(vendor, evidence) as made:
         assert made.die(MIDST[vendor])
         done = set(made.effects)
         assert done
@@ -189,7 +189,7 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
 
 
 def test_a_journal_that_is_where_it_was_is_not_called_lost(tmp_path: Path) -> None:
-    with scene("enaio", tmp_path / "evidence") as made:
+    with crash_run("enaio", tmp_path / "evidence") as made:
         assert made.die(MIDST["enaio"])
         made.finish()
         assert not any("missing_session" in entry for entry in made.check_evidence())

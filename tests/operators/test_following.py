@@ -14,19 +14,19 @@ from airflow_provider_records.operators.assets import DISPOSALS, disposed
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
 from airflow_provider_records.task.links import CertificateLink, DisposalLink, ListLink, list_url
-from tests.operators.conftest import World
+from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import TaskInstance, context, run
 
 RUN = "manual__2026-11-22T04:30:00+00:00"
 
 
-def documents(world: World, number: int) -> list[str]:
+def documents(served: ServedSandbox, number: int) -> list[str]:
     """Return documents of enaio that nothing holds."""
-    archive: Any = world.stage.parts["enaio"]
+    archive: Any = served.sandbox.vendors["enaio"]
     return sorted(item.id for item in archive.archive.objects.values() if item.base == "DOCUMENT")[:number]
 
 
-def deleting(world: World, records: list[str], **options: Any) -> EnaioDeleteObjectOperator:
+def deleting(served: ServedSandbox, records: list[str], **options: Any) -> EnaioDeleteObjectOperator:
     """Return a task that deletes records that nobody need approve."""
     given: dict[str, Any] = {"hard_delete": True, "require_approval": False, "max_failure_rate": 1.0, **options}
     return EnaioDeleteObjectOperator(task_id="delete", records=records, **given)
@@ -39,8 +39,8 @@ def carry_out(operator: Any) -> tuple[dict[str, Any], list[Any]]:
 
 
 @pytest.mark.parametrize(("hard", "result"), [(True, "destroyed"), (False, "recycled")])
-def test_what_was_disposed_of_changes_the_asset_of_the_system(world: World, hard: bool, result: str) -> None:
-    reference, (event,) = carry_out(deleting(world, [*documents(world, 3), "9999999"], hard_delete=hard))
+def test_what_was_disposed_of_changes_the_asset_of_the_system(served: ServedSandbox, hard: bool, result: str) -> None:
+    reference, (event,) = carry_out(deleting(served, [*documents(served, 3), "9999999"], hard_delete=hard))
     assert event.dest_asset_key == AssetUniqueKey.from_asset(disposed("enaio", result))
     assert event.source_alias_name == "records_disposals"
     assert event.extra["records"] == reference["counts"][result] == 3
@@ -53,21 +53,21 @@ def test_the_assets_are_a_contract() -> None:
     assert disposed("unifier", "recycled") == Asset(name="records_recycled_unifier", uri="x-records://unifier/recycled")
 
 
-def test_no_event_where_nothing_was_disposed_of(world: World) -> None:
-    for records, options in (([], {}), (["9999999"], {}), (documents(world, 2), {"dry_run": True})):
-        _, events = carry_out(deleting(world, records, **options))
+def test_no_event_where_nothing_was_disposed_of(served: ServedSandbox) -> None:
+    for records, options in (([], {}), (["9999999"], {}), (documents(served, 2), {"dry_run": True})):
+        _, events = carry_out(deleting(served, records, **options))
         assert events == []
 
 
-def test_no_event_before_the_disposal_is_complete(world: World) -> None:
-    broken, *others = documents(world, 3)
-    world.fault(vendor="enaio", call="delete_object", match=f"/{broken}", times=None, status=500, act=False)
-    operator = deleting(world, [broken, *others])
+def test_no_event_before_the_disposal_is_complete(served: ServedSandbox) -> None:
+    broken, *others = documents(served, 3)
+    served.fault(vendor="enaio", call="delete_object", match=f"/{broken}", times=None, status=500, act=False)
+    operator = deleting(served, [broken, *others])
     where = context(operator)
     with pytest.raises(Exception, match="1 failed of 3 records"):
         operator.execute(where)
     assert where["outlet_events"][DISPOSALS].asset_alias_events == []
-    world.stage.faults.clear()
+    served.sandbox.faults.clear()
     where = context(operator, try_number=2)
     operator.execute(where)
     (event,) = where["outlet_events"][DISPOSALS].asset_alias_events
@@ -98,13 +98,13 @@ def lineage(operator: Any) -> Any:
     return DefaultExtractor(operator).extract_on_complete(None)
 
 
-def test_openlineage_hears_of_each_dropped_dataset(world: World) -> None:
-    records = documents(world, 3)
-    operator = deleting(world, [*records, "9999999"])
+def test_openlineage_hears_of_each_dropped_dataset(served: ServedSandbox) -> None:
+    records = documents(served, 3)
+    operator = deleting(served, [*records, "9999999"])
     carry_out(operator)
     inputs = lineage(operator).inputs
     assert [(each.namespace, each.name) for each in inputs] == [
-        (f"enaio://{urlsplit(world.url).netloc}", record) for record in records
+        (f"enaio://{urlsplit(served.url).netloc}", record) for record in records
     ]
     for each in inputs:
         facet = each.facets["lifecycleStateChange"]
@@ -112,11 +112,11 @@ def test_openlineage_hears_of_each_dropped_dataset(world: World) -> None:
         assert facet.previousIdentifier.name == each.name
 
 
-def test_openlineage_hears_of_nothing_that_may_still_be_there(world: World) -> None:
-    recycled = deleting(world, documents(world, 3), hard_delete=False)
+def test_openlineage_hears_of_nothing_that_may_still_be_there(served: ServedSandbox) -> None:
+    recycled = deleting(served, documents(served, 3), hard_delete=False)
     carry_out(recycled)
     marked = OpusDestroyRecordsOperator(task_id="mark", records=["no-such-key"], require_approval=False)
-    before = deleting(world, [])
+    before = deleting(served, [])
     for operator in (recycled, marked, before):
         found = lineage(operator)
         assert found is None or not found.inputs
@@ -144,7 +144,7 @@ def test_links(monkeypatch: pytest.MonkeyPatch, base_url: str, begins: str) -> N
 
 
 def test_the_due_list_can_be_opened_from_its_task_and_from_its_log(
-    world: World, capsys: pytest.CaptureFixture[str]
+    served: ServedSandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     operator = OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00")
     reference = run(operator)

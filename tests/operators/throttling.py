@@ -17,10 +17,10 @@ from airflow_provider_records.client.throttle import Throttle
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.sandbox import seed
-from airflow_provider_records.sandbox.core import Entry, Fault, Stage
+from airflow_provider_records.sandbox.build import SEED, build, connections
+from airflow_provider_records.sandbox.core import Entry, Fault, Sandbox
 from airflow_provider_records.sandbox.message import Call
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import SEED, build, connections
 from tests.operators.crash_points import VENDORS
 from tests.operators.factories import context
 
@@ -92,7 +92,7 @@ class Simulation:
 
 
 @dataclass
-class Night:
+class ThrottledRun:
     """A sandbox, a sound list of one vendor, and what its tries came to.
 
     :param vendor: ``enaio``, ``unifier`` or ``opus``.
@@ -101,7 +101,7 @@ class Night:
     """
 
     vendor: str
-    stage: Stage
+    sandbox: Sandbox
     records: list[dict[str, Any]]
     tries: int = 0
     seconds: float = 0.0
@@ -139,20 +139,20 @@ class Night:
 
     @property
     def done(self) -> list[str]:
-        return self.stage.effects(self.vendor, VENDORS[self.vendor].effect)
+        return self.sandbox.effects(self.vendor, VENDORS[self.vendor].effect)
 
     @property
     def sent(self) -> list[Entry]:
         """The deleting calls."""
-        return [entry for entry in self.stage.log if entry.call == VENDORS[self.vendor].call]
+        return [entry for entry in self.sandbox.log if entry.call == VENDORS[self.vendor].call]
 
     def calls(self, call: str) -> int:
-        return sum(entry.call == call for entry in self.stage.log)
+        return sum(entry.call == call for entry in self.sandbox.log)
 
     def fault(self, call: str = "", **fields: Any) -> Fault:
         """Let the deleting calls go wrong, or others."""
         made = Fault(vendor=self.vendor, call=call or VENDORS[self.vendor].call, **{"times": None, **fields})
-        self.stage.faults.append(made)
+        self.sandbox.faults.append(made)
         return made
 
     @contextmanager
@@ -176,7 +176,7 @@ class Night:
 
     @cached_property
     def part(self) -> Any:
-        return self.stage.parts[self.vendor]
+        return self.sandbox.vendors[self.vendor]
 
     @property
     def logins(self) -> int:
@@ -203,9 +203,9 @@ def _record(vendor: str, item: seed.Item) -> dict[str, Any]:
 
 
 @contextmanager
-def night(
+def throttled_run(
     vendor: str, count: int, folder: Any, patch: pytest.MonkeyPatch, *, host: str = "", **extra: Any
-) -> Iterator[Night]:
+) -> Iterator[ThrottledRun]:
     """Serve a sandbox with a list.
 
     :param count: how many records it has.
@@ -217,10 +217,10 @@ def night(
     system = "unifier" if vendor == "unifier" else "enaio"
     sound = [item for item in items if item.system == system and item.due < "2026" and not item.trouble]
     assert len(sound) >= count
-    stage = build(600)
+    sandbox = build(600)
     patch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", f"file://{folder}/evidence")
-    with Server(stage) as server:
-        made = connections(stage, server.url)
+    with Server(sandbox) as server:
+        made = connections(sandbox, server.url)
         for connection in made.values():
             connection["extra"] |= {"max_concurrency": THREADS, **extra}
             if host:
@@ -228,4 +228,4 @@ def night(
                 connection["extra"] |= {"identity_url": host} if connection["conn_type"] == "opus" else {}
         for name, value in connection_variables(made).items():
             patch.setenv(name, value)
-        yield Night(vendor, stage, [_record(vendor, item) for item in sound[:count]])
+        yield ThrottledRun(vendor, sandbox, [_record(vendor, item) for item in sound[:count]])

@@ -123,7 +123,7 @@ def test_hostile_texts_do_nothing(store: Store, sign_in: Client) -> None:
         {"key": f"{number}{EVIL}", "title": EVIL, "classification": EVIL, "location": EVIL} for number in range(3)
     ]
 
-    class Hostile(evidence_factory.Told):
+    class Hostile(evidence_factory.ObedientSystem):
         def _outcome(self, record: Record) -> Outcome:
             return Outcome(record.key, OutcomeKind.BLOCKED, Proof.RESPONSE, reason=EVIL, request_id=EVIL)
 
@@ -212,7 +212,7 @@ def test_a_retry_shows_what_the_try_before_has_settled(store: Store, sign_in: Cl
     manifest = Manifest.write(store, evidence_factory.records(20))
     keys = [record.key for record in manifest]
     know_run(0, "running")
-    system = evidence_factory.Told({keys[0]: OutcomeKind.FAILED, keys[1]: OutcomeKind.FAILED})
+    system = evidence_factory.ObedientSystem({keys[0]: OutcomeKind.FAILED, keys[1]: OutcomeKind.FAILED})
     evidence_factory.carry_out(store, manifest, system=system, by=provenance("delete"))
     journal = begin(store, manifest, provenance("delete", try_number=2))
     assert "20 of 20 records 18 destroyed 2 failed" in page_text(run_page(sign_in("anna")))

@@ -25,7 +25,7 @@ def test_the_summary_of_the_newest_try_stands(store: Store) -> None:
     manifest = Manifest.write(store, evidence_factory.records(6))
     keys = [record.key for record in manifest]
     evidence_factory.carry_out(
-        store, manifest, system=evidence_factory.Told({keys[0]: OutcomeKind.FAILED}), by=provenance("delete")
+        store, manifest, system=evidence_factory.ObedientSystem({keys[0]: OutcomeKind.FAILED}), by=provenance("delete")
     )
     assert counts(only_task(store)) == {"destroyed": 5, "failed": 1}
     evidence_factory.carry_out(store, manifest, by=provenance("delete", try_number=2))
@@ -38,7 +38,7 @@ def test_a_run_that_was_created_anew_under_its_id_starts_over(store: Store) -> N
     manifest = Manifest.write(store, evidence_factory.records(6))
     keys = [record.key for record in manifest]
     for number in (1, 2):
-        system = evidence_factory.Told(dict.fromkeys(keys, OutcomeKind.FAILED))
+        system = evidence_factory.ObedientSystem(dict.fromkeys(keys, OutcomeKind.FAILED))
         evidence_factory.carry_out(store, manifest, system=system, by=provenance("delete", try_number=number))
     anew = provenance("delete", run_started_at="2026-11-23T02:00:07.120000+00:00")
     journal = begin(store, manifest, anew)

@@ -69,7 +69,7 @@ def night(store: Store, listed: Manifest) -> list[Disposal]:
         store, listed, "j.weber@example.org", "u.groessmann@example.org", comment="checked"
     )
     told = {keys(listed)[3]: OutcomeKind.BLOCKED, keys(listed)[7]: OutcomeKind.ABSENT}
-    deleted = evidence_factory.carry_out(store, listed, approvals, system=evidence_factory.Told(told))
+    deleted = evidence_factory.carry_out(store, listed, approvals, system=evidence_factory.ObedientSystem(told))
     gone = Manifest.write(store, (record for record in listed if record.key not in told))
     marked = evidence_factory.carry_out(
         store, gone, approvals, name="opus", approved=listed, by=evidence_factory.provenance("mark")
@@ -77,7 +77,7 @@ def night(store: Store, listed: Manifest) -> list[Disposal]:
     return [deleted, marked]
 
 
-def in_parts(store: Store, listed: Manifest, told: evidence_factory.Told | None = None) -> list[Disposal]:
+def in_parts(store: Store, listed: Manifest, told: evidence_factory.ObedientSystem | None = None) -> list[Disposal]:
     """An approved list in two parts, of 15 and 25 records; each is deleted, then what went of it is marked."""
     approvals = [Approval.read(store, uri) for uri in evidence_factory.approve(store, listed, "a", "b")]
     found = []
@@ -158,7 +158,7 @@ class Evidence:
     def delete(self, try_number: int, told: dict[str, OutcomeKind]) -> Disposal:
         origin = evidence_factory.provenance("delete_enaio", try_number)
         return evidence_factory.carry_out(
-            self.store, self.listed, self.approvals, system=evidence_factory.Told(told), by=origin
+            self.store, self.listed, self.approvals, system=evidence_factory.ObedientSystem(told), by=origin
         )
 
     def certify(self) -> None:

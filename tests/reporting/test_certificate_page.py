@@ -68,7 +68,9 @@ def test_the_page_holds_every_record_and_the_left_ones_first(store: Store, liste
     told = {keys(listed)[30]: OutcomeKind.FAILED, keys(listed)[31]: OutcomeKind.BLOCKED}
     approvals = evidence_factory.approve(store, listed, "j.weber@example.org", comment="no open cases")
     document = certify(
-        store, evidence_factory.carry_out(store, listed, approvals, system=evidence_factory.Told(told)), key=KEY
+        store,
+        evidence_factory.carry_out(store, listed, approvals, system=evidence_factory.ObedientSystem(told)),
+        key=KEY,
     )
     text = html(store)
     annex = text[text.index("Every record") :]
@@ -101,7 +103,7 @@ def test_a_large_page_is_written_in_pieces(store: Store) -> None:
     ],
 )
 def test_verdicts(store: Store, listed: Manifest, results: dict[int, OutcomeKind], level: str, title: str) -> None:
-    told = evidence_factory.Told({keys(listed)[place]: result for place, result in results.items()})
+    told = evidence_factory.ObedientSystem({keys(listed)[place]: result for place, result in results.items()})
     said = verdict(status(certify(store, evidence_factory.carry_out(store, listed, system=told))))
     assert (said.level, said.title) == (level, title)
 

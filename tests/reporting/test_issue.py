@@ -95,7 +95,7 @@ def test_names_every_file_by_its_hash(store: Store, listed: Manifest) -> None:
 def test_complete_means_nothing_left_for_another_try(
     store: Store, listed: Manifest, result: OutcomeKind, complete: bool
 ) -> None:
-    told = evidence_factory.Told({keys(listed)[0]: result})
+    told = evidence_factory.ObedientSystem({keys(listed)[0]: result})
     document = certify(
         store, evidence_factory.carry_out(store, listed, evidence_factory.approve(store, listed, "a"), system=told)
     )
@@ -133,7 +133,7 @@ def test_says_what_it_does_not_cover(store: Store, listed: Manifest) -> None:
         approvals=approvals,
         description=evidence_factory.describe("enaio", hard_delete=False),
         by=evidence_factory.provenance("soft"),
-        system=evidence_factory.Told(usual=OutcomeKind.RECYCLED),
+        system=evidence_factory.ObedientSystem(usual=OutcomeKind.RECYCLED),
     )
     assert "can be restored until the bin is emptied" in soft
     assert "no proof about media" not in soft
@@ -141,7 +141,7 @@ def test_says_what_it_does_not_cover(store: Store, listed: Manifest) -> None:
     assert "Destroyed in Opus is a status" in said(name="opus", by=evidence_factory.provenance("mark"))
 
 
-class Inferring(evidence_factory.Told):
+class Inferring(evidence_factory.ObedientSystem):
     """Every outcome is inferred."""
 
     def _outcome(self, record: Any) -> Outcome:
@@ -176,7 +176,9 @@ def test_parts_of_mapped_tasks_add_up(store: Store, listed: Manifest) -> None:
 
 
 def test_all_parts_are_the_whole_though_the_mark_leaves_out_what_was_blocked(store: Store, listed: Manifest) -> None:
-    told = evidence_factory.Told({keys(listed)[3]: OutcomeKind.BLOCKED, keys(listed)[20]: OutcomeKind.BLOCKED})
+    told = evidence_factory.ObedientSystem(
+        {keys(listed)[3]: OutcomeKind.BLOCKED, keys(listed)[20]: OutcomeKind.BLOCKED}
+    )
     document = certify(store, *in_parts(store, listed, told))
     assert (document["missing_disposals"], document["undisposed_records"], document["complete"]) == ([], [], True)
     assert status(document).left == ""
@@ -285,7 +287,7 @@ def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: M
     newer = evidence_factory.carry_out(
         store,
         listed,
-        system=evidence_factory.Told({key: OutcomeKind.BLOCKED}),
+        system=evidence_factory.ObedientSystem({key: OutcomeKind.BLOCKED}),
         by=evidence_factory.provenance("delete_enaio", 2),
     )
     old.record([Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE, time=now())])

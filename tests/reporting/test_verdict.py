@@ -94,7 +94,9 @@ def test_a_certificate_says_the_same_as_its_summaries(store: Store) -> None:
     listed = Manifest.write(store, evidence_factory.records(9))
     keys = [record.key for record in listed]
     deleted = evidence_factory.carry_out(
-        store, listed, system=evidence_factory.Told({keys[0]: OutcomeKind.FAILED, keys[1]: OutcomeKind.BLOCKED})
+        store,
+        listed,
+        system=evidence_factory.ObedientSystem({keys[0]: OutcomeKind.FAILED, keys[1]: OutcomeKind.BLOCKED}),
     )
     looked = evidence_factory.carry_out(store, listed, dry_run=True, by=evidence_factory.provenance("look"))
     written = issue.write(store, [deleted, looked], evidence_factory.provenance("certificate"))

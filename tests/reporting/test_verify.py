@@ -412,7 +412,7 @@ def test_fewer_people_than_the_task_demanded_are_found(evidence: Evidence) -> No
 def test_what_is_incomplete_is_noted(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "evidence"))
     listed = Manifest.write(store, evidence_factory.records(5))
-    told = evidence_factory.Told({next(iter(listed)).key: OutcomeKind.FAILED})
+    told = evidence_factory.ObedientSystem({next(iter(listed)).key: OutcomeKind.FAILED})
     issue.write(
         store, [evidence_factory.carry_out(store, listed, system=told)], evidence_factory.provenance("certificate")
     )

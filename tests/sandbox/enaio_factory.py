@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from airflow_provider_records.sandbox.enaio import EnaioPart
+from airflow_provider_records.sandbox.enaio import FakeEnaio
 from airflow_provider_records.sandbox.enaio_archive import EnaioObject
 from airflow_provider_records.sandbox.server import Server
 from tests.conftest import Serve
@@ -14,11 +14,11 @@ from tests.conftest import Serve
 LOGIN = ("disposal", "v3Rz-enaio-demo-8wKd")
 
 
-class Desk:
+class ServedEnaio:
     """A served enaio with a folder 10, a register 11 in it, and documents 100 (in 11) and 101 (in 10)."""
 
     def __init__(self, serve: Serve) -> None:
-        self.part = EnaioPart()
+        self.part = FakeEnaio()
         self.archive = self.part.archive
         self.archive.add("10", "File", base="FOLDER", fields={"Title": "Closed"})
         self.archive.add("11", "Year", base="REGISTER", places=["10"])
@@ -46,7 +46,7 @@ class Desk:
         return [row["properties"]["system:objectId"]["value"] for row in answer.json()["objects"]]
 
     def effects(self, effect: str) -> list[str]:
-        return self.server.stage.effects("enaio", effect)
+        return self.server.sandbox.effects("enaio", effect)
 
     def object(self, object_id: str) -> EnaioObject:
         return self.archive.objects[object_id]

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from airflow_provider_records.sandbox.core import Entry
-from airflow_provider_records.sandbox.opus import OpusPart
+from airflow_provider_records.sandbox.opus import FakeOpus
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR, UNIFIER_CONNECTOR, Item
 from airflow_provider_records.sandbox.server import Server
 from tests.conftest import Serve
@@ -47,7 +47,7 @@ SEED = [
 
 @dataclass
 class Client:
-    part: OpusPart
+    part: FakeOpus
     server: Server
     session: requests.Session = field(default_factory=requests.Session)
 
@@ -61,7 +61,7 @@ class Client:
 
     @property
     def last(self) -> Entry:
-        return self.server.stage.log[-1]
+        return self.server.sandbox.log[-1]
 
     def token(self, **changes: str | None) -> requests.Response:
         form = {
@@ -100,12 +100,12 @@ class Client:
         return [record.status for record in self.part.records(key)]
 
     def effects(self, effect: str) -> list[str]:
-        return self.server.stage.effects("opus", effect)
+        return self.server.sandbox.effects("opus", effect)
 
 
 def served(serve: Serve) -> Client:
     """Serve an Opus with ``SEED``; return a client that has signed in."""
-    part = OpusPart()
+    part = FakeOpus()
     part.load(SEED)
     client = Client(part, serve(part))
     client.login()

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from airflow_provider_records.sandbox.core import Fault, Handler, Part, Stage, Switch
-from airflow_provider_records.sandbox.message import Call, Fuse, Reply
+from airflow_provider_records.sandbox.core import FakeVendor, Fault, Handler, Sandbox, Switch
+from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 from airflow_provider_records.sandbox.server import Server
 
 
-class Shelf(Part):
+class Shelf(FakeVendor):
     """A vendor with one shelf: a DELETE takes a thing off it."""
 
     name = "shelf"
@@ -43,7 +43,7 @@ class Shelf(Part):
     async def _take(self, call: Call) -> Reply:
         self.seen.append(call)
         if call.params["thing"] == "glue":
-            raise Fuse(Reply(409, {"stuck": True}))
+            raise AbortWith(Reply(409, {"stuck": True}))
         self.taken.append(call.params["thing"])
         return Reply(200, {"took": call.params["thing"]}, effects=[{"effect": "taken", "id": call.params["thing"]}])
 
@@ -59,7 +59,7 @@ def part() -> Shelf:
 
 @pytest.fixture
 def server(part: Shelf) -> Iterator[Server]:
-    with Server(Stage([part])) as served:
+    with Server(Sandbox([part])) as served:
         yield served
 
 
@@ -69,7 +69,7 @@ def take(server: Server, thing: str, **more: Any) -> requests.Response:
 
 def fault(server: Server, **values: Any) -> Fault:
     made = Fault(**values)
-    server.stage.faults.append(made)
+    server.sandbox.faults.append(made)
     return made
 
 
@@ -89,7 +89,7 @@ class TestCalls:
 
     def test_fuse_answers_without_effect(self, server: Server, part: Shelf) -> None:
         assert take(server, "glue").status_code == 409
-        assert (part.taken, server.stage.log[0].effects, server.stage.log[0].status) == ([], [], 409)
+        assert (part.taken, server.sandbox.log[0].effects, server.sandbox.log[0].status) == ([], [], 409)
 
 
 class TestLog:
@@ -114,19 +114,19 @@ class TestLog:
 
     def test_no_secrets(self, server: Server) -> None:
         requests.post(f"{server.url}/shelf/token", data={"client_secret": "x"}, timeout=5)
-        assert server.stage.log[0].request == ""
+        assert server.sandbox.log[0].request == ""
 
     def test_cleared(self, server: Server) -> None:
         take(server, "cup")
         assert requests.delete(f"{server.url}/_sandbox/log", timeout=5).json() == []
         take(server, "pot")
-        assert [entry.seq for entry in server.stage.log] == [1]
+        assert [entry.seq for entry in server.sandbox.log] == [1]
 
     def test_effects(self, server: Server) -> None:
         for thing in ("cup", "pot", "cup"):
             take(server, thing)
-        assert server.stage.effects("shelf", "taken") == ["cup", "pot", "cup"]
-        assert server.stage.effects("shelf", "broken") == server.stage.effects("opus", "taken") == []
+        assert server.sandbox.effects("shelf", "taken") == ["cup", "pot", "cup"]
+        assert server.sandbox.effects("shelf", "broken") == server.sandbox.effects("opus", "taken") == []
 
     def test_state(self, server: Server) -> None:
         take(server, "cup")
@@ -152,7 +152,7 @@ class TestSwitches:
             ({"shelf": {"speed": "3"}}, "1.5"),
             ({"shelf": {"speed": True}}, "1.5"),
             ({"shelf": {"mood": "bad", "speed": None}}, "speed"),
-            ({"desk": {}}, "shelf"),
+            ({"other": {}}, "shelf"),
             ({"shelf": 3}, ""),
             ([], ""),
         ],
@@ -169,14 +169,14 @@ class TestFaults:
         fault(server, status=503, headers={"Retry-After": "7"}, body="<html>")
         answer = take(server, "cup")
         assert (answer.status_code, answer.headers["Retry-After"], answer.text) == (503, "7", "<html>")
-        (entry,) = server.stage.log
+        (entry,) = server.sandbox.log
         assert (part.taken, entry.status, entry.fault) == (["cup"], 503, True)
         assert entry.effects == [{"effect": "taken", "id": "cup"}]
         assert take(server, "pot").status_code == 200
 
     def test_status_instead_of_acting(self, server: Server, part: Shelf) -> None:
         fault(server, status=500, act=False)
-        assert (take(server, "cup").status_code, part.taken, server.stage.log[0].effects) == (500, [], [])
+        assert (take(server, "cup").status_code, part.taken, server.sandbox.log[0].effects) == (500, [], [])
 
     @pytest.mark.parametrize("act", [True, False])
     def test_drop(self, server: Server, part: Shelf, act: bool) -> None:
@@ -184,7 +184,7 @@ class TestFaults:
         with pytest.raises(requests.ConnectionError):
             take(server, "cup")
         assert part.taken == (["cup"] if act else [])
-        (entry,) = server.stage.log
+        (entry,) = server.sandbox.log
         assert (entry.status, entry.fault, bool(entry.effects)) == (0, True, act)
 
     def test_drop_sends_no_byte(self, server: Server) -> None:
@@ -214,7 +214,7 @@ class TestFaults:
         start = time.monotonic()
         assert take(server, "cup").json() == {"took": "cup"}
         assert time.monotonic() - start >= 0.15
-        assert not server.stage.log[0].fault
+        assert not server.sandbox.log[0].fault
 
     def test_drip(self, server: Server) -> None:
         fault(server, drip_ms=20)
@@ -254,7 +254,7 @@ class TestFaults:
     @pytest.mark.parametrize("body", ['{"statsu": 500}', "{", '"drop"', "3"])
     def test_unknown_fields(self, server: Server, body: str) -> None:
         answer = requests.post(f"{server.url}/_sandbox/faults", data=body, timeout=5)
-        assert (answer.status_code, bool(answer.json()["error"]), server.stage.faults) == (400, True, [])
+        assert (answer.status_code, bool(answer.json()["error"]), server.sandbox.faults) == (400, True, [])
 
     def test_control_is_never_hit(self, server: Server) -> None:
         fault(server, drop=True, times=None)

@@ -7,104 +7,106 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.sandbox.enaio_factory import Desk, code
+from tests.sandbox.enaio_factory import ServedEnaio, code
 
 
 @pytest.fixture
-def desk(serve: Serve) -> Desk:
-    return Desk(serve)
+def served(serve: Serve) -> ServedEnaio:
+    return ServedEnaio(serve)
 
 
-def test_a_soft_delete_recycles(desk: Desk) -> None:
-    answer = desk.delete("100")
+def test_a_soft_delete_recycles(served: ServedEnaio) -> None:
+    answer = served.delete("100")
     assert (answer.status_code, answer.content) == (204, b"")
-    assert (desk.effects("recycled"), desk.effects("destroyed")) == (["100"], [])
-    state = desk.part.state()
+    assert (served.effects("recycled"), served.effects("destroyed")) == (["100"], [])
+    state = served.part.state()
     assert (state["live"], state["binned"], state["destroyed"]) == (["10", "11", "101"], ["100"], [])
     assert state["objects"]["100"]["bin"] == "disposal"
 
 
-def test_a_hard_delete_destroys(desk: Desk) -> None:
-    assert desk.delete("100", hardDelete="true", cascadeDelete="false").status_code == 204
-    assert (desk.effects("recycled"), desk.effects("destroyed")) == ([], ["100"])
-    assert desk.part.state()["destroyed"] == ["100"]
-    assert code(desk.get("100", garbadeMode="true")) == (404, 1001)
-    assert code(desk.delete("100", hardDelete="true")) == (404, 1001)
+def test_a_hard_delete_destroys(served: ServedEnaio) -> None:
+    assert served.delete("100", hardDelete="true", cascadeDelete="false").status_code == 204
+    assert (served.effects("recycled"), served.effects("destroyed")) == ([], ["100"])
+    assert served.part.state()["destroyed"] == ["100"]
+    assert code(served.get("100", garbadeMode="true")) == (404, 1001)
+    assert code(served.delete("100", hardDelete="true")) == (404, 1001)
 
 
 @pytest.mark.parametrize(("version", "effect"), [("3.2.4", "recycled"), ("4.0.2", "recycled"), ("5.0.0", "destroyed")])
-def test_an_old_service_ignores_hard_delete_with_the_same_answer(desk: Desk, version: str, effect: str) -> None:
-    desk.part.turn({"version": version})
-    assert desk.delete("100", hardDelete="true").status_code == 204
-    assert desk.effects(effect) == ["100"]
-    assert desk.delete("10", cascadeDelete="true").status_code == (400 if effect == "recycled" else 204)
+def test_an_old_service_ignores_hard_delete_with_the_same_answer(
+    served: ServedEnaio, version: str, effect: str
+) -> None:
+    served.part.turn({"version": version})
+    assert served.delete("100", hardDelete="true").status_code == 204
+    assert served.effects(effect) == ["100"]
+    assert served.delete("10", cascadeDelete="true").status_code == (400 if effect == "recycled" else 204)
 
 
 @pytest.mark.parametrize(
     ("version", "answered"), [("5.2.2", (400, 1100)), ("5.3.0", (204, None)), ("6.5.0", (204, None))]
 )
-def test_purging_the_bin_since_5_3(desk: Desk, version: str, answered: tuple[int, int | None]) -> None:
-    desk.part.turn({"version": version})
-    desk.delete("100")
-    answer = desk.delete("100", hardDelete="true")
+def test_purging_the_bin_since_5_3(served: ServedEnaio, version: str, answered: tuple[int, int | None]) -> None:
+    served.part.turn({"version": version})
+    served.delete("100")
+    answer = served.delete("100", hardDelete="true")
     assert (answer.status_code if answer.status_code == 204 else code(answer)[0]) == answered[0]
-    assert desk.effects("destroyed") == (["100"] if answered[0] == 204 else [])
+    assert served.effects("destroyed") == (["100"] if answered[0] == 204 else [])
 
 
 @pytest.mark.parametrize(("value", "answered"), [("400", (400, 1100)), ("404", (404, 1001))])
-def test_a_second_soft_delete(desk: Desk, value: str, answered: tuple[int, int]) -> None:
-    desk.part.turn({"binned_delete": value})
-    desk.delete("100")
-    assert code(desk.delete("100")) == answered
-    assert desk.effects("recycled") == ["100"]
+def test_a_second_soft_delete(served: ServedEnaio, value: str, answered: tuple[int, int]) -> None:
+    served.part.turn({"binned_delete": value})
+    served.delete("100")
+    assert code(served.delete("100")) == answered
+    assert served.effects("recycled") == ["100"]
 
 
 @pytest.mark.parametrize(("value", "answered"), [("400", (400, 1100)), ("500", (500, 3003))])
-def test_children_are_deleted_only_by_cascade(desk: Desk, value: str, answered: tuple[int, int]) -> None:
-    desk.part.turn({"non_empty": value})
-    assert code(desk.delete("10", hardDelete="true")) == answered
-    assert desk.part.state()["live"] == ["10", "11", "100", "101"]
-    assert desk.delete("10", hardDelete="true", cascadeDelete="true").status_code == 204
-    assert sorted(desk.effects("destroyed")) == ["10", "100", "101", "11"]
-    assert desk.effects("destroyed")[-1] == "10"
+def test_children_are_deleted_only_by_cascade(served: ServedEnaio, value: str, answered: tuple[int, int]) -> None:
+    served.part.turn({"non_empty": value})
+    assert code(served.delete("10", hardDelete="true")) == answered
+    assert served.part.state()["live"] == ["10", "11", "100", "101"]
+    assert served.delete("10", hardDelete="true", cascadeDelete="true").status_code == 204
+    assert sorted(served.effects("destroyed")) == ["10", "100", "101", "11"]
+    assert served.effects("destroyed")[-1] == "10"
 
 
-def test_an_emptied_folder_goes_without_cascade(desk: Desk) -> None:
+def test_an_emptied_folder_goes_without_cascade(served: ServedEnaio) -> None:
     for object_id in ("100", "101", "11", "10"):
-        assert desk.delete(object_id, hardDelete="true").status_code == 204
-    assert desk.effects("destroyed") == ["100", "101", "11", "10"]
+        assert served.delete(object_id, hardDelete="true").status_code == 204
+    assert served.effects("destroyed") == ["100", "101", "11", "10"]
 
 
-def test_a_cascade_goes_to_the_bin_and_is_purged_as_one(desk: Desk) -> None:
-    assert desk.delete("11", cascadeDelete="true").status_code == 204
-    assert sorted(desk.effects("recycled")) == ["100", "11"]
-    assert code(desk.delete("11", hardDelete="true")) == (400, 1100)
-    assert desk.delete("11", hardDelete="true", cascadeDelete="true").status_code == 204
-    assert sorted(desk.effects("destroyed")) == ["100", "11"]
+def test_a_cascade_goes_to_the_bin_and_is_purged_as_one(served: ServedEnaio) -> None:
+    assert served.delete("11", cascadeDelete="true").status_code == 204
+    assert sorted(served.effects("recycled")) == ["100", "11"]
+    assert code(served.delete("11", hardDelete="true")) == (400, 1100)
+    assert served.delete("11", hardDelete="true", cascadeDelete="true").status_code == 204
+    assert sorted(served.effects("destroyed")) == ["100", "11"]
 
 
-def test_what_is_in_the_bin_does_not_fill_its_register(desk: Desk) -> None:
-    desk.delete("100")
-    assert desk.delete("11", hardDelete="true").status_code == 204
-    assert desk.effects("destroyed") == ["11"]
+def test_what_is_in_the_bin_does_not_fill_its_register(served: ServedEnaio) -> None:
+    served.delete("100")
+    assert served.delete("11", hardDelete="true").status_code == 204
+    assert served.effects("destroyed") == ["11"]
     statement = "SELECT system:SDREG_ID FROM Invoice"
-    assert desk.ids(statement, handleDeletedDocuments="DELETED_DOCUMENTS_ONLY") == ["100"]
-    assert desk.delete("100", hardDelete="true").status_code == 204
-    assert desk.effects("destroyed") == ["11", "100"]
+    assert served.ids(statement, handleDeletedDocuments="DELETED_DOCUMENTS_ONLY") == ["100"]
+    assert served.delete("100", hardDelete="true").status_code == 204
+    assert served.effects("destroyed") == ["11", "100"]
 
 
-def test_a_folder_needs_the_right_on_everything_inside(desk: Desk) -> None:
-    desk.object("100").no_delete = {"disposal"}
-    assert code(desk.delete("10", hardDelete="true", cascadeDelete="true")) == (400, 1100)
-    assert desk.part.state()["live"] == ["10", "11", "100", "101"]
+def test_a_folder_needs_the_right_on_everything_inside(served: ServedEnaio) -> None:
+    served.object("100").no_delete = {"disposal"}
+    assert code(served.delete("10", hardDelete="true", cascadeDelete="true")) == (400, 1100)
+    assert served.part.state()["live"] == ["10", "11", "100", "101"]
 
 
-def test_no_right(desk: Desk) -> None:
-    desk.object("100").no_delete = {"disposal"}
-    desk.object("101").no_delete = {"somebody else"}
-    assert code(desk.delete("100")) == (400, 1100)
-    assert desk.get("100").json()["objects"][0]["permissions"]["delete"] == []
-    assert desk.delete("101").status_code == 204
+def test_no_right(served: ServedEnaio) -> None:
+    served.object("100").no_delete = {"disposal"}
+    served.object("101").no_delete = {"somebody else"}
+    assert code(served.delete("100")) == (400, 1100)
+    assert served.get("100").json()["objects"][0]["permissions"]["delete"] == []
+    assert served.delete("101").status_code == 204
 
 
 @pytest.mark.parametrize("value", ["400", "500", "allowed"])
@@ -117,21 +119,23 @@ def test_no_right(desk: Desk) -> None:
         ("retention", "retention", "9999-12-31", "2000-01-01"),
     ],
 )
-def test_what_stands_in_the_way(desk: Desk, switch: str, trait: str, holding: Any, harmless: Any, value: str) -> None:
-    desk.part.turn({switch: value})
-    setattr(desk.object("100"), trait, holding)
-    setattr(desk.object("101"), trait, harmless)
-    answer = desk.delete("100")
+def test_what_stands_in_the_way(
+    served: ServedEnaio, switch: str, trait: str, holding: Any, harmless: Any, value: str
+) -> None:
+    served.part.turn({switch: value})
+    setattr(served.object("100"), trait, holding)
+    setattr(served.object("101"), trait, harmless)
+    answer = served.delete("100")
     if value == "allowed":
         assert answer.status_code == 204
     else:
         assert code(answer) == {"400": (400, 1100), "500": (500, 3003)}[value]
-        assert desk.effects("recycled") == []
-    assert desk.delete("101").status_code == 204
+        assert served.effects("recycled") == []
+    assert served.delete("101").status_code == 204
 
 
-def test_the_defaults_of_what_stands_in_the_way(desk: Desk) -> None:
-    assert {name: desk.part.set[name] for name in ("workflow", "lock", "archive", "retention")} == {
+def test_the_defaults_of_what_stands_in_the_way(served: ServedEnaio) -> None:
+    assert {name: served.part.set[name] for name in ("workflow", "lock", "archive", "retention")} == {
         "workflow": "400", "lock": "400", "archive": "400", "retention": "allowed",
     }  # fmt: skip
 
@@ -139,82 +143,82 @@ def test_the_defaults_of_what_stands_in_the_way(desk: Desk) -> None:
 # Several places
 
 
-def in_two_places(desk: Desk) -> None:
-    desk.archive.add("20", "File", base="FOLDER")
-    desk.archive.add("200", "Invoice", places=["10", "20"])
+def in_two_places(served: ServedEnaio) -> None:
+    served.archive.add("20", "File", base="FOLDER")
+    served.archive.add("200", "Invoice", places=["10", "20"])
 
 
-def test_location_takes_the_document_from_that_place_only(desk: Desk) -> None:
-    in_two_places(desk)
-    assert desk.delete("200", hardDelete="true", location="10").status_code == 204
-    assert (desk.effects("removed_from_place"), desk.effects("destroyed")) == (["200"], [])
-    assert desk.object("200").places == ["20"]
-    assert desk.get("200").status_code == 200
-    assert desk.delete("200", hardDelete="true", location="20").status_code == 204
-    assert desk.effects("destroyed") == ["200"]
+def test_location_takes_the_document_from_that_place_only(served: ServedEnaio) -> None:
+    in_two_places(served)
+    assert served.delete("200", hardDelete="true", location="10").status_code == 204
+    assert (served.effects("removed_from_place"), served.effects("destroyed")) == (["200"], [])
+    assert served.object("200").places == ["20"]
+    assert served.get("200").status_code == 200
+    assert served.delete("200", hardDelete="true", location="20").status_code == 204
+    assert served.effects("destroyed") == ["200"]
 
 
 @pytest.mark.parametrize(("value", "status"), [("all", 204), ("400", 400), ("500", 500)])
-def test_several_places_without_location(desk: Desk, value: str, status: int) -> None:
-    in_two_places(desk)
-    desk.part.turn({"several_places": value})
-    assert desk.delete("200", hardDelete="true").status_code == status
-    assert desk.effects("destroyed") == (["200"] if status == 204 else [])
+def test_several_places_without_location(served: ServedEnaio, value: str, status: int) -> None:
+    in_two_places(served)
+    served.part.turn({"several_places": value})
+    assert served.delete("200", hardDelete="true").status_code == status
+    assert served.effects("destroyed") == (["200"] if status == 204 else [])
 
 
-def test_a_wrong_location_or_type_is_not_found(desk: Desk) -> None:
-    assert code(desk.delete("100", location="10")) == (404, 1001)
-    assert code(desk.delete("10", location="11")) == (404, 1001)
-    assert code(desk.delete("100", objectTypeId="1")) == (404, 1001)
-    right = desk.get("100").json()["objects"][0]["properties"]["system:objectTypeId"]["value"]
-    assert desk.delete("100", objectTypeId=right, location="11").status_code == 204
+def test_a_wrong_location_or_type_is_not_found(served: ServedEnaio) -> None:
+    assert code(served.delete("100", location="10")) == (404, 1001)
+    assert code(served.delete("10", location="11")) == (404, 1001)
+    assert code(served.delete("100", objectTypeId="1")) == (404, 1001)
+    right = served.get("100").json()["objects"][0]["properties"]["system:objectTypeId"]["value"]
+    assert served.delete("100", objectTypeId=right, location="11").status_code == 204
 
 
-def test_a_cascade_leaves_a_child_that_is_filed_elsewhere(desk: Desk) -> None:
-    in_two_places(desk)
-    desk.archive.add("201", "Invoice", places=["10", "11"])
-    assert desk.delete("10", hardDelete="true", cascadeDelete="true").status_code == 204
-    assert desk.effects("removed_from_place") == ["200"]
-    assert sorted(desk.effects("destroyed")) == ["10", "100", "101", "11", "201"]
-    assert desk.object("200").places == ["20"]
+def test_a_cascade_leaves_a_child_that_is_filed_elsewhere(served: ServedEnaio) -> None:
+    in_two_places(served)
+    served.archive.add("201", "Invoice", places=["10", "11"])
+    assert served.delete("10", hardDelete="true", cascadeDelete="true").status_code == 204
+    assert served.effects("removed_from_place") == ["200"]
+    assert sorted(served.effects("destroyed")) == ["10", "100", "101", "11", "201"]
+    assert served.object("200").places == ["20"]
 
 
-def test_locations(desk: Desk) -> None:
+def test_locations(served: ServedEnaio) -> None:
     def leaves(node: dict[str, Any]) -> list[list[str]]:
         name = node["properties"]["system:objectId"]["value"]
         return [[name, *rest] for child in node["children"] for rest in leaves(child)] or [[name]]
 
-    desk.archive.add("20", "File", base="FOLDER")
-    desk.archive.add("202", "Invoice", places=["11", "10", "20"])
-    answer = desk.call("GET", "/api/dms/objects/202/native/locations")
+    served.archive.add("20", "File", base="FOLDER")
+    served.archive.add("202", "Invoice", places=["11", "10", "20"])
+    answer = served.call("GET", "/api/dms/objects/202/native/locations")
     found = [path for root in answer.json()["objects"] for path in leaves(root)]
     assert sorted(found) == [["10", "11", "202"], ["10", "202"], ["20", "202"]]
-    folder = desk.call("GET", "/api/dms/objects/10/native/locations").json()["objects"]
+    folder = served.call("GET", "/api/dms/objects/10/native/locations").json()["objects"]
     assert [path for root in folder for path in leaves(root)] == [["10"]]
-    assert code(desk.call("GET", "/api/dms/objects/999/native/locations")) == (404, 1001)
-    desk.delete("202")
-    assert code(desk.call("GET", "/api/dms/objects/202/native/locations")) == (404, 1001)
-    desk.part.turn({"version": "3.2.4"})
-    assert desk.call("GET", "/api/dms/objects/100/native/locations").status_code == 404
+    assert code(served.call("GET", "/api/dms/objects/999/native/locations")) == (404, 1001)
+    served.delete("202")
+    assert code(served.call("GET", "/api/dms/objects/202/native/locations")) == (404, 1001)
+    served.part.turn({"version": "3.2.4"})
+    assert served.call("GET", "/api/dms/objects/100/native/locations").status_code == 404
 
 
 # The alias that is never to be used
 
 
-def test_trash_destroys_with_all_children(desk: Desk) -> None:
-    assert desk.call("DELETE", "/api/dms/objects/10/actions/trash").status_code == 204
-    assert desk.effects("trash_alias_used") == ["10"]
-    assert sorted(desk.effects("destroyed")) == ["10", "100", "101", "11"]
-    assert desk.server.stage.log[-1].call == "trash"
+def test_trash_destroys_with_all_children(served: ServedEnaio) -> None:
+    assert served.call("DELETE", "/api/dms/objects/10/actions/trash").status_code == 204
+    assert served.effects("trash_alias_used") == ["10"]
+    assert sorted(served.effects("destroyed")) == ["10", "100", "101", "11"]
+    assert served.server.sandbox.log[-1].call == "trash"
 
 
-def test_trash_errors(desk: Desk) -> None:
-    desk.object("100").no_delete = {"disposal"}
-    assert code(desk.call("DELETE", "/api/dms/objects/100/actions/trash")) == (400, 1100)
-    assert code(desk.call("DELETE", "/api/dms/objects/999/actions/trash")) == (404, 1001)
-    desk.part.turn({"version": "5.2.2"})
-    assert desk.call("DELETE", "/api/dms/objects/101/actions/trash").status_code == 404
-    assert desk.effects("trash_alias_used") == []
+def test_trash_errors(served: ServedEnaio) -> None:
+    served.object("100").no_delete = {"disposal"}
+    assert code(served.call("DELETE", "/api/dms/objects/100/actions/trash")) == (400, 1100)
+    assert code(served.call("DELETE", "/api/dms/objects/999/actions/trash")) == (404, 1001)
+    served.part.turn({"version": "5.2.2"})
+    assert served.call("DELETE", "/api/dms/objects/101/actions/trash").status_code == 404
+    assert served.effects("trash_alias_used") == []
 
 
 # Versions below 6.0
@@ -227,16 +231,16 @@ def test_trash_errors(desk: Desk) -> None:
         ("5.5.3", 204, "destroyed"), ("6.2.1", 400, None), ("6.5.0", 400, None),
     ],
 )  # fmt: skip
-def test_options_by_version(desk: Desk, version: str, status: int, effect: str | None) -> None:
-    desk.part.turn({"version": version})
-    assert desk.delete("10", options="HARDDELETE,DELETECASCADING").status_code == status
-    assert sorted(desk.effects("destroyed")) == (["10", "100", "101", "11"] if effect else [])
-    assert desk.effects("recycled") == []
+def test_options_by_version(served: ServedEnaio, version: str, status: int, effect: str | None) -> None:
+    served.part.turn({"version": version})
+    assert served.delete("10", options="HARDDELETE,DELETECASCADING").status_code == status
+    assert sorted(served.effects("destroyed")) == (["10", "100", "101", "11"] if effect else [])
+    assert served.effects("recycled") == []
 
 
-def test_options_of_their_own(desk: Desk) -> None:
-    desk.part.turn({"version": "4.0.2"})
-    assert desk.delete("100", options="DESTROY").status_code == 400
-    assert desk.delete("10", options="HARDDELETE").status_code == 400
-    assert desk.delete("10", options="DELETECASCADING").status_code == 204
-    assert sorted(desk.effects("recycled")) == ["10", "100", "101", "11"]
+def test_options_of_their_own(served: ServedEnaio) -> None:
+    served.part.turn({"version": "4.0.2"})
+    assert served.delete("100", options="DESTROY").status_code == 400
+    assert served.delete("10", options="HARDDELETE").status_code == 400
+    assert served.delete("10", options="DELETECASCADING").status_code == 204
+    assert sorted(served.effects("recycled")) == ["10", "100", "101", "11"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.sandbox.enaio_factory import Desk
+from tests.sandbox.enaio_factory import ServedEnaio
 
 GOOD = "SELECT Title FROM Invoice"
 BAD_STATEMENTS = [
@@ -30,14 +30,14 @@ BAD_QUERIES: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def desk(serve: Serve) -> Desk:
-    return Desk(serve)
+def served(serve: Serve) -> ServedEnaio:
+    return ServedEnaio(serve)
 
 
-def invoices(desk: Desk, count: int = 5) -> None:
+def invoices(served: ServedEnaio, count: int = 5) -> None:
     for number in range(count):
         state = "approved" if number % 2 == 0 else "O'Hara"
-        desk.archive.add(str(900 + number * 50), "Bill", fields={"State": state, "Sum": str(number)}, places=["11"])
+        served.archive.add(str(900 + number * 50), "Bill", fields={"State": state, "Sum": str(number)}, places=["11"])
 
 
 @pytest.mark.parametrize(
@@ -60,40 +60,40 @@ def invoices(desk: Desk, count: int = 5) -> None:
         ("system:lastModificationDate < '2021' and Sum = 0", {}, "900"),
     ],
 )
-def test_where(desk: Desk, where: str, parameters: dict[str, Any], found: str) -> None:
-    invoices(desk)
+def test_where(served: ServedEnaio, where: str, parameters: dict[str, Any], found: str) -> None:
+    invoices(served)
     statement = f"SELECT system:objectId FROM Bill WHERE {where} ORDER BY system:objectId"
-    assert desk.ids(statement, parameters=parameters) == found.split()
+    assert served.ids(statement, parameters=parameters) == found.split()
 
 
-def test_a_missing_field_fulfils_no_condition(desk: Desk) -> None:
-    assert desk.ids("SELECT Disposal FROM Invoice WHERE Disposal = ''") == ["100"]
-    assert desk.ids("SELECT Disposal FROM Invoice WHERE Disposal <> 'approved'") == ["100"]
+def test_a_missing_field_fulfils_no_condition(served: ServedEnaio) -> None:
+    assert served.ids("SELECT Disposal FROM Invoice WHERE Disposal = ''") == ["100"]
+    assert served.ids("SELECT Disposal FROM Invoice WHERE Disposal <> 'approved'") == ["100"]
 
 
-def test_order(desk: Desk) -> None:
-    invoices(desk)
-    assert desk.ids("SELECT Sum FROM Bill ORDER BY system:objectId DESC") == ["1100", "1050", "1000", "950", "900"]
-    assert desk.ids("SELECT Sum FROM Bill ORDER BY State ASC, Sum DESC") == ["1050", "950", "1100", "1000", "900"]
+def test_order(served: ServedEnaio) -> None:
+    invoices(served)
+    assert served.ids("SELECT Sum FROM Bill ORDER BY system:objectId DESC") == ["1100", "1050", "1000", "950", "900"]
+    assert served.ids("SELECT Sum FROM Bill ORDER BY State ASC, Sum DESC") == ["1050", "950", "1100", "1000", "900"]
     statement = "SELECT Sum FROM Bill"
-    assert desk.ids(statement) != desk.ids(statement), "without ORDER BY no order may be relied on"
+    assert served.ids(statement) != served.ids(statement), "without ORDER BY no order may be relied on"
 
 
-def test_what_a_row_holds(desk: Desk) -> None:
-    row = desk.search("SELECT Disposal, system:SDSTA_ID FROM Invoice WHERE Title = 'Bill'").json()["objects"][0]
+def test_what_a_row_holds(served: ServedEnaio) -> None:
+    row = served.search("SELECT Disposal, system:SDSTA_ID FROM Invoice WHERE Title = 'Bill'").json()["objects"][0]
     assert set(row["properties"]) == {
         "system:objectId", "system:objectTypeId", "system:baseTypeId", "system:SDSTA_ID", "Disposal",
     }  # fmt: skip
     assert row["properties"]["system:SDSTA_ID"]["value"] == "10"
     assert "permissions" not in row
-    rows = desk.search("SELECT Title FROM Invoice", includePermissions=True, options={"Rights": 0}).json()["objects"]
+    rows = served.search("SELECT Title FROM Invoice", includePermissions=True, options={"Rights": 0}).json()["objects"]
     assert all(row["permissions"]["delete"] for row in rows)
 
 
-def test_paging(desk: Desk) -> None:
-    invoices(desk)
+def test_paging(served: ServedEnaio) -> None:
+    invoices(served)
     statement = "SELECT Sum FROM Bill ORDER BY system:objectId"
-    pages = [desk.search(statement, skipCount=skip, maxItems=2).json() for skip in (0, 2, 4, 6)]
+    pages = [served.search(statement, skipCount=skip, maxItems=2).json() for skip in (0, 2, 4, 6)]
     assert [page["numItems"] for page in pages] == [2, 2, 1, 0]
     assert [page["hasMoreItems"] for page in pages] == [True, True, False, False]
     assert {page["totalNumItems"] for page in pages} == {5}
@@ -102,40 +102,40 @@ def test_paging(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("shift", "second", "total"), [(0, ["1000", "1050"], 5), (1, ["1050", "1100"], 4), (-1, ["950", "1000"], 6)]
 )
-def test_rows_shift_between_pages(desk: Desk, shift: int, second: list[str], total: int) -> None:
-    invoices(desk)
-    desk.part.turn({"page_shift": shift})
+def test_rows_shift_between_pages(served: ServedEnaio, shift: int, second: list[str], total: int) -> None:
+    invoices(served)
+    served.part.turn({"page_shift": shift})
     statement = "SELECT Sum FROM Bill ORDER BY system:objectId"
-    assert desk.ids(statement, maxItems=2) == ["900", "950"]
-    assert desk.ids(statement, maxItems=2, skipCount=2) == second
-    assert desk.search(statement, maxItems=2, skipCount=2).json()["totalNumItems"] == total
+    assert served.ids(statement, maxItems=2) == ["900", "950"]
+    assert served.ids(statement, maxItems=2, skipCount=2) == second
+    assert served.search(statement, maxItems=2, skipCount=2).json()["totalNumItems"] == total
 
 
-def test_the_bin_is_searched_on_its_own(desk: Desk) -> None:
-    desk.delete("100")
+def test_the_bin_is_searched_on_its_own(served: ServedEnaio) -> None:
+    served.delete("100")
     statement = "SELECT Title FROM Invoice"
-    assert desk.ids(statement) == ["101"]
-    assert desk.ids(statement, handleDeletedDocuments="DELETED_DOCUMENTS_EXCLUDE") == ["101"]
-    assert desk.ids(statement, handleDeletedDocuments="DELETED_DOCUMENTS_ONLY") == ["100"]
+    assert served.ids(statement) == ["101"]
+    assert served.ids(statement, handleDeletedDocuments="DELETED_DOCUMENTS_EXCLUDE") == ["101"]
+    assert served.ids(statement, handleDeletedDocuments="DELETED_DOCUMENTS_ONLY") == ["100"]
 
 
-def test_bad_statements(desk: Desk) -> None:
+def test_bad_statements(served: ServedEnaio) -> None:
     for statement in BAD_STATEMENTS:
-        answer = desk.search(statement, parameters={"list": ["a"], "empty": [], "flag": True, "nothing": None})
+        answer = served.search(statement, parameters={"list": ["a"], "empty": [], "flag": True, "nothing": None})
         assert answer.status_code == 400, statement
         assert "serviceErrorCode" not in answer.json()
 
 
-def test_bad_queries(desk: Desk) -> None:
-    assert desk.search(GOOD).status_code == 200
+def test_bad_queries(served: ServedEnaio) -> None:
+    assert served.search(GOOD).status_code == 200
     for query in BAD_QUERIES:
         body = {"query": {"statement": GOOD, **query}}
-        assert desk.call("POST", "/api/dms/objects/search", json=body).status_code == 400, query
+        assert served.call("POST", "/api/dms/objects/search", json=body).status_code == 400, query
 
 
 @pytest.mark.parametrize(
     "body",
     [{}, {"query": []}, {"statement": GOOD}, {"query": {"statement": GOOD}, "more": 1}],
 )
-def test_a_search_is_one_query(desk: Desk, body: dict[str, Any]) -> None:
-    assert desk.call("POST", "/api/dms/objects/search", json=body).status_code == 400
+def test_a_search_is_one_query(served: ServedEnaio, body: dict[str, Any]) -> None:
+    assert served.call("POST", "/api/dms/objects/search", json=body).status_code == 400

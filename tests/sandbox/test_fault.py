@@ -12,15 +12,15 @@ import pytest
 import requests
 from pytest_mock import MockerFixture
 
-from airflow_provider_records.sandbox.core import Fault, Handler, Part, Stage
+from airflow_provider_records.sandbox.build import build
+from airflow_provider_records.sandbox.core import FakeVendor, Fault, Handler, Sandbox
 from airflow_provider_records.sandbox.message import Call, Reply
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import build
 
 BODY = {"rows": [{"id": "a", "a/b": 1}, {"id": "b"}], "more": False}
 
 
-class Rows(Part):
+class Rows(FakeVendor):
     """Answers with the same rows, always."""
 
     name = "rows"
@@ -34,12 +34,12 @@ class Rows(Part):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(Stage([Rows()])) as served:
+    with Server(Sandbox([Rows()])) as served:
         yield served
 
 
 def ask(server: Server, **fault: Any) -> requests.Response:
-    server.stage.faults.append(Fault(**fault))
+    server.sandbox.faults.append(Fault(**fault))
     return requests.post(f"{server.url}/rows", "hello", headers={"X-Mine": "me"}, timeout=5)
 
 
@@ -59,7 +59,7 @@ def ask(server: Server, **fault: Any) -> requests.Response:
 def test_bends_the_answer_that_would_have_come(server: Server, fault: dict[str, Any], expected: Any) -> None:
     answer = ask(server, **fault)
     assert (answer.status_code, answer.headers["X-Rows"], answer.json()) == (200, "2", expected)
-    (entry,) = server.stage.log
+    (entry,) = server.sandbox.log
     assert entry.fault
     assert BODY == {"rows": [{"id": "a", "a/b": 1}, {"id": "b"}], "more": False}
 
@@ -78,7 +78,7 @@ def test_echo(server: Server) -> None:
 
 
 def received(server: Server, **fault: Any) -> bytes:
-    server.stage.faults.append(Fault(**fault))
+    server.sandbox.faults.append(Fault(**fault))
     address = urlsplit(server.url)
     got = b""
     with socket.create_connection((address.hostname, address.port), timeout=5) as raw:
@@ -95,7 +95,9 @@ def test_raw_is_all_that_leaves_before_the_end(server: Server) -> None:
     assert received(server, raw="\x00\xffSSH-2.0") == b"\x00\xffSSH-2.0"
     assert received(server, raw="slow", drip_ms=1) == b"slow"
     assert received(server, raw="half", drop=True).endswith(b"(reset)")
-    assert [(entry.status, entry.effects) for entry in server.stage.log] == [(0, [{"effect": "listed", "id": "a"}])] * 3
+    assert [(entry.status, entry.effects) for entry in server.sandbox.log] == [
+        (0, [{"effect": "listed", "id": "a"}])
+    ] * 3
 
 
 def test_every_field_is_on_the_first_page() -> None:

@@ -138,7 +138,7 @@ class TestDestroy:
         assert client.status_of("b") == ["Destroyed", "Active"]
 
     def test_lost_answer_after_acting(self, client: Client) -> None:
-        client.server.stage.faults.append(Fault(vendor="opus", call="destroy_records", drop=True))
+        client.server.sandbox.faults.append(Fault(vendor="opus", call="destroy_records", drop=True))
         with pytest.raises(requests.ConnectionError):
             client.destroy("a")
         assert client.effects("marked") == ["a"]
@@ -146,7 +146,7 @@ class TestDestroy:
         assert (client.effects("marked"), client.effects("marked_again")) == (["a"], ["a"])
 
     def test_lost_before_acting(self, client: Client) -> None:
-        client.server.stage.faults.append(Fault(vendor="opus", call="destroy_records", drop=True, act=False))
+        client.server.sandbox.faults.append(Fault(vendor="opus", call="destroy_records", drop=True, act=False))
         with pytest.raises(requests.ConnectionError):
             client.destroy("a")
         assert client.status_of("a") == ["Active"]

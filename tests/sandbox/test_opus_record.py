@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_records.sandbox.message import Call, Fuse
+from airflow_provider_records.sandbox.message import AbortWith, Call
 from airflow_provider_records.sandbox.opus_record import ConnectorRecord, json_body, years_later
 
 RECORD = ConnectorRecord(
@@ -42,7 +42,7 @@ def test_a_retention_period_is_ten_years(time: str, later: str) -> None:
     [("", b"{}"), ("text/plain", b"{}"), ("application/json", b"[]"), ("application/json", b"{")],
 )
 def test_a_body_is_a_json_object(content_type: str, body: bytes) -> None:
-    with pytest.raises(Fuse) as caught:
+    with pytest.raises(AbortWith) as caught:
         json_body(Call("POST", "/", {}, {}, {"content-type": content_type}, body))
     assert caught.value.reply.status == 400
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from airflow_provider_records.sandbox.core import Fault
-from airflow_provider_records.sandbox.unifier import Folder, UnifierPart
+from airflow_provider_records.sandbox.unifier import FakeUnifier, Folder
 from tests.conftest import Serve
 from tests.sandbox.unifier_factory import DR7, FORM, P1, P2, Client, item, open_requests, served
 
@@ -35,7 +35,7 @@ def test_delete_moves_to_the_bin(client: Client) -> None:
     assert isinstance(body.pop("rest_audit_id"), int)
     text = "Folder/File successfully deleted. Please check in Recycle bin."
     assert body == {"data": [], "message": [{"message": text}], "status": 200}
-    assert client.server.stage.effects("unifier", "recycled") == ["555"]
+    assert client.server.sandbox.effects("unifier", "recycled") == ["555"]
     assert client.recycled() == {"555"}
     assert "555" not in client.part.state()["live"]
     assert 555 not in client.ids("/540")
@@ -80,7 +80,7 @@ def test_file_id_hits_another_document(client: Client) -> None:
     node = next(node for node in nodes if node["node_id"] == 555)
     assert node["file_id"] == 556
     assert client.delete(node["file_id"]).json()["status"] == 200
-    assert client.server.stage.effects("unifier", "recycled") == ["556"]
+    assert client.server.sandbox.effects("unifier", "recycled") == ["556"]
 
 
 def test_file_ids_never_cover_the_same_set(client: Client) -> None:
@@ -99,20 +99,20 @@ def test_folder_delete_takes_all_inside_along(client: Client) -> None:
     answer = client.call("POST", "/dm/folder/delete/540", headers=FORM)
     assert answer.json()["status"] == 200
     assert client.effects()[0] == {"effect": "folder_delete_used", "id": 540}
-    assert client.server.stage.effects("unifier", "recycled") == ["555", "556", "557", "558", "560", "570"]
-    assert client.server.stage.effects("unifier", "folder_recycled") == ["540", "541"]
+    assert client.server.sandbox.effects("unifier", "recycled") == ["555", "556", "557", "558", "560", "570"]
+    assert client.server.sandbox.effects("unifier", "folder_recycled") == ["540", "541"]
     assert client.delete(555).json()["status"] == 12764
     again = client.call("POST", "/dm/folder/delete/540", headers=FORM)
     assert again.json()["status"] == 12764
-    assert client.server.stage.effects("unifier", "folder_delete_used") == ["540", "540"]
+    assert client.server.sandbox.effects("unifier", "folder_delete_used") == ["540", "540"]
 
 
 def test_folder_delete_leaves_out_what_is_in_the_bin(client: Client) -> None:
     client.delete(555)
     client.call("POST", "/dm/folder/delete/541", headers=FORM)
     client.call("POST", "/dm/folder/delete/540", headers=FORM)
-    assert client.server.stage.effects("unifier", "recycled") == ["555", "570", "556", "557", "558", "560"]
-    assert client.server.stage.effects("unifier", "folder_recycled") == ["541", "540"]
+    assert client.server.sandbox.effects("unifier", "recycled") == ["555", "570", "556", "557", "558", "560"]
+    assert client.server.sandbox.effects("unifier", "folder_recycled") == ["541", "540"]
 
 
 # Switches
@@ -122,13 +122,13 @@ def test_folder_delete_leaves_out_what_is_in_the_bin(client: Client) -> None:
 def test_second_delete(client: Client, second: int) -> None:
     client.part.turn({"second_delete": second})
     assert [client.delete(555).json()["status"] for _ in range(2)] == [200, second]
-    assert client.server.stage.effects("unifier", "recycled") == ["555"]
+    assert client.server.sandbox.effects("unifier", "recycled") == ["555"]
 
 
 def test_folder_id_accepted(client: Client) -> None:
     client.part.turn({"folder_id_accepted": True})
     assert client.delete(541).json()["status"] == 200
-    assert client.server.stage.effects("unifier", "recycled") == ["570"]
+    assert client.server.sandbox.effects("unifier", "recycled") == ["570"]
     assert client.delete(541).json()["status"] == 12764
 
 
@@ -150,7 +150,7 @@ def test_edition_without_the_delete_call(client: Client, status: int) -> None:
 def test_shell_goes_on_hold_mid_run(client: Client) -> None:
     client.part.turn({"hold_after": 2})
     assert [client.delete(node).json()["status"] for node in (555, 556, 560, 580)] == [200, 200, 1245, 200]
-    assert client.server.stage.effects("unifier", "on_hold") == [P1]
+    assert client.server.sandbox.effects("unifier", "on_hold") == [P1]
     client.part.shells[P1] = "Active"
     assert client.delete(560).json()["status"] == 200
 
@@ -158,7 +158,7 @@ def test_shell_goes_on_hold_mid_run(client: Client) -> None:
 def test_link_is_made_mid_run(client: Client) -> None:
     client.part.turn({"link_after": 1})
     assert [client.delete(node).json()["status"] for node in (555, 556, 560)] == [200, 12766, 200]
-    assert client.server.stage.effects("unifier", "linked") == ["556"]
+    assert client.server.sandbox.effects("unifier", "linked") == ["556"]
 
 
 # Listing
@@ -327,7 +327,7 @@ def test_shells(client: Client) -> None:
 
 def test_queries_are_logged(client: Client) -> None:
     client.ids("/540", nodetype="Document")
-    entry = client.server.stage.log[-1]
+    entry = client.server.sandbox.log[-1]
     assert (entry.call, entry.path) == (
         "list_nodes",
         "/unifier/ws/rest/service/v1/dm/node/properties/540?nodetype=Document",
@@ -343,7 +343,7 @@ def test_no_secret_is_logged(client: Client) -> None:
 
 
 def test_faults(client: Client) -> None:
-    faults = client.server.stage.faults
+    faults = client.server.sandbox.faults
     error = {"data": [], "message": [{"message": "Internal error."}], "status": 500}
     faults.append(Fault("unifier", "delete_document", act=False, status=401, body="Unauthorized"))
     faults.append(Fault("unifier", "delete_document", skip=1, act=False, body=error))
@@ -354,8 +354,8 @@ def test_faults(client: Client) -> None:
     assert client.recycled() == set()
     with pytest.raises(requests.ConnectionError):
         client.delete(555)
-    assert client.server.stage.effects("unifier", "recycled") == ["555"]
-    assert client.server.stage.log[-1].status == 0
+    assert client.server.sandbox.effects("unifier", "recycled") == ["555"]
+    assert client.server.sandbox.log[-1].status == 0
 
 
 def test_switches_over_http(client: Client) -> None:
@@ -377,7 +377,7 @@ def test_state(client: Client) -> None:
 
 
 def test_load_adds_up_and_refuses_contradictions() -> None:
-    part = UnifierPart()
+    part = FakeUnifier()
     part.load([item(555)])
     part.load([item(600), item(601, folder_id=700, path="/Closed/2015")])
     assert set(part.documents) == {555, 600, 601}
@@ -390,7 +390,7 @@ def test_load_adds_up_and_refuses_contradictions() -> None:
 
 
 def test_folder_in_the_root_folder() -> None:
-    part = UnifierPart()
+    part = FakeUnifier()
     part.load([item(590, folder_id=543, path="/"), item(591, folder_id=544, path="/Closed")])
     assert part.folders[543] == Folder(543, P1, "/")
     assert part.folders[544].parent_id == 543

@@ -75,8 +75,8 @@ def test_token_calls_are_get_only_and_log_no_body(client: Client, path: str) -> 
     user = (client.part.oauth_user, client.part.password)
     answer = requests.post(client.base + path, auth=user, data={"password": user[1]}, timeout=5)
     assert answer.status_code == 405
-    assert client.server.stage.log[-1].request == ""
-    assert client.server.stage.log[-1].call in {"login", "token_v2", "oauth_token"}
+    assert client.server.sandbox.log[-1].request == ""
+    assert client.server.sandbox.log[-1].call in {"login", "token_v2", "oauth_token"}
 
 
 def test_calls_need_a_bearer_token(client: Client) -> None:

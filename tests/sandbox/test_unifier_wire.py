@@ -51,7 +51,7 @@ def test_delete_in_a_wrong_form_is_refused(client: Client, path: str, more: dict
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "PATCH"])
 def test_delete_is_a_post(client: Client, method: str) -> None:
     assert client.call(method, "/dm/document/delete/555", headers=FORM).status_code == 405
-    assert client.server.stage.log[-1].call == "delete_document"
+    assert client.server.sandbox.log[-1].call == "delete_document"
     assert client.effects() == []
 
 
@@ -179,5 +179,5 @@ def test_query_in_a_wrong_form_is_refused(asking: Client, more: dict[str, Any], 
 def test_calls_that_do_not_exist_are_logged(client: Client) -> None:
     for method, path in [("GET", "/dm/document/delete"), ("POST", "/dm/documents/delete/555"), ("GET", "/login/")]:
         assert client.call(method, path).status_code == 404
-        assert client.server.stage.log[-1].call == "unknown"
+        assert client.server.sandbox.log[-1].call == "unknown"
     assert requests.get(f"{client.server.url}/ws/rest/service/v1/login", timeout=5).status_code == 404

@@ -10,7 +10,7 @@ import requests
 
 from airflow_provider_records.sandbox.seed import Item
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.unifier import UnifierPart
+from airflow_provider_records.sandbox.unifier import FakeUnifier
 from tests.conftest import Serve
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -41,7 +41,7 @@ SEED = [
 
 @dataclass
 class Client:
-    part: UnifierPart
+    part: FakeUnifier
     server: Server
     token: str = ""
 
@@ -73,7 +73,7 @@ class Client:
         return self.call("GET", path, params={"input": json.dumps(asked)}).json()
 
     def effects(self) -> list[dict[str, Any]]:
-        return [effect for entry in self.server.stage.log for effect in entry.effects]
+        return [effect for entry in self.server.sandbox.log for effect in entry.effects]
 
     def recycled(self) -> set[str]:
         return set(self.part.state()["recycled"])
@@ -81,7 +81,7 @@ class Client:
 
 def served(serve: Serve) -> Client:
     """Serve a Unifier with ``SEED``."""
-    part = UnifierPart()
+    part = FakeUnifier()
     part.load(SEED)
     return Client(part, serve(part))
 

@@ -18,10 +18,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
-from airflow_provider_records.sandbox.enaio import EnaioPart
-from airflow_provider_records.sandbox.opus import OpusPart
-from airflow_provider_records.sandbox.unifier import UnifierPart
-from tests.operators.conftest import World
+from airflow_provider_records.sandbox.enaio import FakeEnaio
+from airflow_provider_records.sandbox.opus import FakeOpus
+from airflow_provider_records.sandbox.unifier import FakeUnifier
+from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import DagRun, TaskInstance, run
 
 MODES = ("poke", "reschedule", "deferrable")
@@ -127,21 +127,21 @@ def _wait(make: Make, mode: str, act: Callable[..., None]) -> Any:
         event = fire(waiting.trigger)
 
 
-def unifier(world: World) -> UnifierPart:
-    part = world.stage.parts["unifier"]
-    assert isinstance(part, UnifierPart)
+def unifier(served: ServedSandbox) -> FakeUnifier:
+    part = served.sandbox.vendors["unifier"]
+    assert isinstance(part, FakeUnifier)
     return part
 
 
-def enaio(world: World) -> EnaioPart:
-    part = world.stage.parts["enaio"]
-    assert isinstance(part, EnaioPart)
+def enaio(served: ServedSandbox) -> FakeEnaio:
+    part = served.sandbox.vendors["enaio"]
+    assert isinstance(part, FakeEnaio)
     return part
 
 
-def opus(world: World) -> OpusPart:
-    part = world.stage.parts["opus"]
-    assert isinstance(part, OpusPart)
+def opus(served: ServedSandbox) -> FakeOpus:
+    part = served.sandbox.vendors["opus"]
+    assert isinstance(part, FakeOpus)
     return part
 
 
@@ -150,5 +150,5 @@ def due() -> Any:
     return run(OpusDueRecordsOperator(task_id="due", due_before=DUE, target_id_pattern=r"enaio-(\d+)"))
 
 
-def keys(world: World, reference: Any) -> list[str]:
-    return [record.key for record in Manifest.open(world.store, reference["digest"], reference["manifest"])]
+def keys(served: ServedSandbox, reference: Any) -> list[str]:
+    return [record.key for record in Manifest.open(served.store, reference["digest"], reference["manifest"])]

@@ -18,7 +18,7 @@ from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 from airflow_provider_records.task.records import resolve
-from tests.operators.conftest import World
+from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 from tests.sensors.factories import DUE, EVERY_MODE, due, enaio, keys, look, unifier, wait
 
@@ -41,22 +41,22 @@ def by_enaio(records: Any, **more: Any) -> ApprovalSensor:
 
 
 @pytest.fixture
-def open_world(world: World) -> World:
+def open_world(served: ServedSandbox) -> ServedSandbox:
     """Everything is approved everywhere."""
     for number in ("DR-1", "DR-2"):
-        unifier(world).open_request("P-0001", number, status="Approved")
-    for item in enaio(world).archive.objects.values():
+        unifier(served).open_request("P-0001", number, status="Approved")
+    for item in enaio(served).archive.objects.values():
         item.fields["Disposal"] = "yes"
-    return world
+    return served
 
 
-def living(world: World, count: int = 3) -> list[str]:
-    return [item.id for item in enaio(world).archive.objects.values() if item.base == "DOCUMENT"][:count]
+def living(served: ServedSandbox, count: int = 3) -> list[str]:
+    return [item.id for item in enaio(served).archive.objects.values() if item.base == "DOCUMENT"][:count]
 
 
 @EVERY_MODE
 @pytest.mark.parametrize("sensor", [by_unifier, by_enaio])
-def test_exactly_the_approved_records_come_out(open_world: World, mode: str, sensor: Any) -> None:
+def test_exactly_the_approved_records_come_out(open_world: ServedSandbox, mode: str, sensor: Any) -> None:
     ids = living(open_world)
     given = {"key": "enaio-1", "target_id": ids[0], "title": "Grüße", "attributes": {"due": [1, "ü"]}}
     records = [given, *ids[1:]]
@@ -72,14 +72,14 @@ def test_exactly_the_approved_records_come_out(open_world: World, mode: str, sen
     resolve(reference, open_world.store).authorize(approval_required=True)
 
 
-def test_a_manifest_goes_through_unchanged(open_world: World) -> None:
+def test_a_manifest_goes_through_unchanged(open_world: ServedSandbox) -> None:
     reference = due()
     approved = look(by_unifier(reference))
     assert {**approved, "approvals": []} == reference
     assert open_world.store.names("manifests") == [open_world.store.name(reference["manifest"])]
 
 
-def test_one_id_is_a_list_of_one(open_world: World) -> None:
+def test_one_id_is_a_list_of_one(open_world: ServedSandbox) -> None:
     assert keys(open_world, look(by_unifier("enaio-7"))) == ["enaio-7"]
 
 
@@ -88,39 +88,39 @@ def test_one_id_is_a_list_of_one(open_world: World) -> None:
 @pytest.mark.parametrize(
     "operator", [EnaioDeleteObjectOperator, UnifierDeleteDocumentOperator, OpusDestroyRecordsOperator]
 )
-def test_nobody_is_asked_about_an_empty_list(world: World, mode: str, sensor: Any, operator: Any) -> None:
+def test_nobody_is_asked_about_an_empty_list(served: ServedSandbox, mode: str, sensor: Any, operator: Any) -> None:
     reference = wait(lambda **more: sensor([], **more), mode)
     assert (reference["count"], reference["approvals"]) == (0, [])
-    assert not world.store.names("approvals")
+    assert not served.store.names("approvals")
     done = run(operator(task_id="act", records=reference))
     assert done["complete"]
     assert sum(done["counts"].values()) == 0
-    assert not world.stage.log
+    assert not served.sandbox.log
 
 
 @pytest.mark.parametrize(
     "records",
     [None, "", "[]", "None", "{'manifest': 'x'}", 1.5, [""], [None], [{"key": "a"}, "a", {"key": "a", "title": "b"}]],
 )
-def test_what_is_no_list_is_refused_without_a_request(world: World, records: Any) -> None:
+def test_what_is_no_list_is_refused_without_a_request(served: ServedSandbox, records: Any) -> None:
     with pytest.raises(AirflowFailException):
         look(by_unifier(records))
-    assert not world.stage.log
+    assert not served.sandbox.log
 
 
 @EVERY_MODE
-def test_a_manifest_that_changes_while_it_is_approved_is_refused(world: World, mode: str) -> None:
-    unifier(world).open_request("P-0001", "DR-1")
+def test_a_manifest_that_changes_while_it_is_approved_is_refused(served: ServedSandbox, mode: str) -> None:
+    unifier(served).open_request("P-0001", "DR-1")
     reference = due()
-    file = Path(world.store.root.removeprefix("file://")) / world.store.name(reference["manifest"])
+    file = Path(served.store.root.removeprefix("file://")) / served.store.name(reference["manifest"])
 
     def approve() -> None:
         file.write_bytes(file.read_bytes() + b'{"key":"enaio-1","target_id":"1"}\n')
-        unifier(world).set_status("P-0001", NAME, "DR-1", "Approved")
+        unifier(served).set_status("P-0001", NAME, "DR-1", "Approved")
 
     with pytest.raises(AirflowFailException, match="was changed"):
         wait(lambda **more: by_unifier(reference, **more), mode, approve)
-    assert not world.store.names("approvals")
+    assert not served.store.names("approvals")
 
 
 # How many approvers
@@ -130,7 +130,7 @@ def delete(reference: Any, **more: Any) -> Any:
     return run(EnaioDeleteObjectOperator(task_id="delete", records=reference, hard_delete=True, **more))
 
 
-def test_two_sensors_in_a_row_are_two_approvers(open_world: World) -> None:
+def test_two_sensors_in_a_row_are_two_approvers(open_world: ServedSandbox) -> None:
     once = look(by_unifier(living(open_world), "DR-1"))
     twice = look(by_unifier(once, "DR-2"))
     assert twice["approvals"][:1] == once["approvals"]
@@ -140,10 +140,10 @@ def test_two_sensors_in_a_row_are_two_approvers(open_world: World) -> None:
     assert open_world.calls("enaio", "delete_object") == 0
     ids = living(open_world)
     assert delete(twice, min_approvals=2)["counts"]["destroyed"] == 3
-    assert sorted(open_world.stage.effects("enaio", "destroyed")) == ids
+    assert sorted(open_world.sandbox.effects("enaio", "destroyed")) == ids
 
 
-def test_two_systems_are_two_approvers(open_world: World) -> None:
+def test_two_systems_are_two_approvers(open_world: ServedSandbox) -> None:
     reference = look(by_enaio(look(by_unifier(living(open_world)))))
     resolve(reference, open_world.store).authorize(approval_required=True, min_approvals=2)
 
@@ -157,7 +157,7 @@ def test_two_systems_are_two_approvers(open_world: World) -> None:
         {"wait_for_record": True},
     ],
 )
-def test_the_same_record_twice_is_one_approver(open_world: World, again: dict[str, Any]) -> None:
+def test_the_same_record_twice_is_one_approver(open_world: ServedSandbox, again: dict[str, Any]) -> None:
     reference = look(by_unifier(look(by_unifier(living(open_world))), **again))
     assert len(reference["approvals"]) == 2
     with pytest.raises(AirflowFailException, match="1 distinct approvers and needs 2"):
@@ -165,7 +165,7 @@ def test_the_same_record_twice_is_one_approver(open_world: World, again: dict[st
     assert open_world.calls("enaio", "delete_object") == 0
 
 
-def test_company_level_is_one_approver_however_it_is_written(open_world: World) -> None:
+def test_company_level_is_one_approver_however_it_is_written(open_world: ServedSandbox) -> None:
     unifier(open_world).open_request("", "DR-1", status="Approved")
 
     def at_company_level(records: Any, project: str | None) -> Any:
@@ -178,21 +178,21 @@ def test_company_level_is_one_approver_however_it_is_written(open_world: World) 
         delete(reference, min_approvals=2)
 
 
-def test_due_that_means_approved_and_a_sensor_are_two(open_world: World) -> None:
+def test_due_that_means_approved_and_a_sensor_are_two(open_world: ServedSandbox) -> None:
     listed = look(
         OpusDueRecordsSensor(task_id="due", due_before=DUE, target_id_pattern=r"enaio-(\d+)", due_means_approved=True)
     )
     resolve(look(by_unifier(listed)), open_world.store).authorize(approval_required=True, min_approvals=2)
 
 
-def test_an_approval_of_another_list_is_not_handed_on(open_world: World) -> None:
+def test_an_approval_of_another_list_is_not_handed_on(open_world: ServedSandbox) -> None:
     other = look(by_unifier(["enaio-1"]))
     mixed = {**look(by_unifier(["enaio-2"])), "approvals": other["approvals"]}
     with pytest.raises(AirflowFailException, match="another list"):
         look(by_unifier(mixed, "DR-2"))
 
 
-def test_a_list_that_comes_from_a_disposal_needs_its_own_approval(open_world: World) -> None:
+def test_a_list_that_comes_from_a_disposal_needs_its_own_approval(open_world: ServedSandbox) -> None:
     """What was approved for the longer list is not said to have been given for this one."""
     whole = look(by_unifier([*living(open_world), "999999999"]))
     done = delete(whole)

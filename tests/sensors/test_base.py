@@ -22,7 +22,7 @@ from airflow_provider_records.exceptions import ConfigurationError, TriggerEvent
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
-from tests.operators.conftest import World
+from tests.operators.conftest import ServedSandbox
 from tests.sensors.factories import DUE, EVERY_MODE, StillWaitingError, enaio, fire, look, opus, resume, unifier, wait
 
 RECORDS = ["109491"]
@@ -44,19 +44,19 @@ def sensor(vendor: str, **more: Any) -> Any:
 
 
 @pytest.fixture
-def undecided(world: World) -> World:
+def undecided(served: ServedSandbox) -> ServedSandbox:
     """Nothing is due, one object of enaio awaits its approval, one request is open in Unifier."""
-    part = enaio(world)
+    part = enaio(served)
     if RECORDS[0] not in part.archive.objects:
         part.archive.add(RECORDS[0], "Invoice", fields={"Disposal": ""})
-    unifier(world).open_request("P-0001", "DR-1")
-    return world
+    unifier(served).open_request("P-0001", "DR-1")
+    return served
 
 
-def decide(world: World) -> None:
-    enaio(world).set_field(RECORDS[0], "Disposal", "approved")
-    unifier(world).set_status("P-0001", "Disposal Request", "DR-1", "Approved")
-    opus(world).records("enaio-109491")[0].due = "1989-01-01T00:00:00"
+def decide(served: ServedSandbox) -> None:
+    enaio(served).set_field(RECORDS[0], "Disposal", "approved")
+    unifier(served).set_status("P-0001", "Disposal Request", "DR-1", "Approved")
+    opus(served).records("enaio-109491")[0].due = "1989-01-01T00:00:00"
 
 
 def deferral(vendor: str, **more: Any) -> TaskDeferred:
@@ -72,7 +72,7 @@ def kwargs_of(deferred: TaskDeferred) -> dict[str, Any]:
 
 @EVERY_SENSOR
 @EVERY_MODE
-def test_the_same_answer_in_every_mode(undecided: World, vendor: str, mode: str) -> None:
+def test_the_same_answer_in_every_mode(undecided: ServedSandbox, vendor: str, mode: str) -> None:
     with pytest.raises(StillWaitingError):
         wait(lambda **more: sensor(vendor, **more), mode)
     reference = wait(lambda **more: sensor(vendor, **more), mode, lambda: decide(undecided))
@@ -85,13 +85,13 @@ def test_the_same_answer_in_every_mode(undecided: World, vendor: str, mode: str)
 
 
 @EVERY_SENSOR
-def test_what_is_stored_is_small_plain_and_without_secrets(undecided: World, vendor: str) -> None:
+def test_what_is_stored_is_small_plain_and_without_secrets(undecided: ServedSandbox, vendor: str) -> None:
     deferred = deferral(vendor, timeout=600, poke_interval=30)
     path, kwargs = deferred.trigger.serialize()
     assert path.startswith(f"airflow_provider_records.triggers.{vendor}.")
     assert deserialize(json.loads(json.dumps(serialize(kwargs)))) == kwargs
     text = json.dumps([kwargs, deferred.kwargs])
-    for part in undecided.stage.parts.values():
+    for part in undecided.sandbox.vendors.values():
         for name in ("password", "client_secret"):
             assert getattr(part, name, "-none-") not in text
     assert "eyJ" not in text
@@ -105,7 +105,7 @@ def test_what_is_stored_is_small_plain_and_without_secrets(undecided: World, ven
 
 
 @EVERY_SENSOR
-def test_the_deadline_stays_when_the_approval_is_withdrawn(undecided: World, vendor: str) -> None:
+def test_the_deadline_stays_when_the_approval_is_withdrawn(undecided: ServedSandbox, vendor: str) -> None:
     deferred = deferral(vendor, timeout=600)
     decide(undecided)
     event = fire(deferred.trigger)
@@ -120,21 +120,21 @@ def test_the_deadline_stays_when_the_approval_is_withdrawn(undecided: World, ven
 
 
 @EVERY_SENSOR
-def test_a_timeout_ends_the_wait(undecided: World, vendor: str) -> None:
+def test_a_timeout_ends_the_wait(undecided: ServedSandbox, vendor: str) -> None:
     deferred = deferral(vendor)
     with pytest.raises(AirflowSensorTimeout, match="Nothing was decided"):
         resume(sensor(vendor, deferrable=True), deferred, fire(deferred.trigger, 0.05))
 
 
 @EVERY_SENSOR
-def test_a_decision_just_before_the_timeout_counts(undecided: World, vendor: str) -> None:
+def test_a_decision_just_before_the_timeout_counts(undecided: ServedSandbox, vendor: str) -> None:
     deferred = deferral(vendor)
     event = fire(deferred.trigger, 0.05)
     decide(undecided)
     assert resume(sensor(vendor, deferrable=True), deferred, event)["count"] == 1
 
 
-def test_a_look_after_the_deadline_is_the_last(undecided: World) -> None:
+def test_a_look_after_the_deadline_is_the_last(undecided: ServedSandbox) -> None:
     deferred = deferral("unifier")
     kwargs_of(deferred)["deadline"] = time.time() - 1
     with pytest.raises(AirflowSensorTimeout):
@@ -145,7 +145,7 @@ def test_a_look_after_the_deadline_is_the_last(undecided: World) -> None:
     "event",
     [None, {}, [], "look", {"status": None}, {"status": "cancelled"}, {"status": "success"}, {"status": ["look"]}],
 )
-def test_an_unknown_event_is_no_answer(undecided: World, event: Any) -> None:
+def test_an_unknown_event_is_no_answer(undecided: ServedSandbox, event: Any) -> None:
     deferred = deferral("unifier")
     decide(undecided)
     with pytest.raises(TriggerEventError):
@@ -153,7 +153,7 @@ def test_an_unknown_event_is_no_answer(undecided: World, event: Any) -> None:
     assert TriggerEventError.retry
 
 
-def test_an_event_decides_nothing(undecided: World) -> None:
+def test_an_event_decides_nothing(undecided: ServedSandbox) -> None:
     """Whatever comes with the event, the worker reads for itself."""
     deferred = deferral("unifier")
     with pytest.raises(TaskDeferred):
@@ -161,7 +161,7 @@ def test_an_event_decides_nothing(undecided: World) -> None:
     assert not undecided.store.names("approvals")
 
 
-def test_airflows_own_deferral_timeout_is_a_sensor_timeout(undecided: World) -> None:
+def test_airflows_own_deferral_timeout_is_a_sensor_timeout(undecided: ServedSandbox) -> None:
     with pytest.raises(AirflowSensorTimeout):
         sensor("unifier").resume_execution("__fail__", {"error": "Trigger timeout"}, None)
     assert issubclass(TaskDeferralTimeout, Exception)
@@ -186,18 +186,18 @@ def test_deferrable_comes_from_the_dag_else_from_the_configuration(monkeypatch: 
 @EVERY_MODE
 @pytest.mark.parametrize("trouble", [{"status": 503}, {"drop": True}, {"status": 500}, {"status": 429}])
 def test_a_trouble_that_may_pass_keeps_waiting(
-    undecided: World, vendor: str, mode: str, trouble: dict[str, Any]
+    undecided: ServedSandbox, vendor: str, mode: str, trouble: dict[str, Any]
 ) -> None:
     decide(undecided)
     undecided.fault(vendor=vendor, call=CALLS[vendor], times=None, **trouble)
     with pytest.raises(StillWaitingError):
         wait(lambda **more: sensor(vendor, **more), mode)
     assert not undecided.store.names("approvals")
-    assert wait(lambda **more: sensor(vendor, **more), mode, undecided.stage.faults.clear)["count"] == 1
+    assert wait(lambda **more: sensor(vendor, **more), mode, undecided.sandbox.faults.clear)["count"] == 1
 
 
 @EVERY_MODE
-def test_unifiers_own_status_500_keeps_waiting(undecided: World, mode: str) -> None:
+def test_unifiers_own_status_500_keeps_waiting(undecided: ServedSandbox, mode: str) -> None:
     body = {"data": [], "message": ["Internal error."], "status": 500}
     undecided.fault(vendor="unifier", call="get_bp_record", times=None, body=body)
     with pytest.raises(StillWaitingError):
@@ -208,7 +208,9 @@ def test_unifiers_own_status_500_keeps_waiting(undecided: World, mode: str) -> N
 @EVERY_MODE
 @pytest.mark.parametrize("status", [401, 403, 302])
 @pytest.mark.parametrize("late", [False, True])
-def test_a_trouble_that_stays_fails_at_once(undecided: World, vendor: str, mode: str, status: int, late: bool) -> None:
+def test_a_trouble_that_stays_fails_at_once(
+    undecided: ServedSandbox, vendor: str, mode: str, status: int, late: bool
+) -> None:
     def refuse() -> None:
         undecided.fault(vendor=vendor, call=CALLS[vendor], times=None, status=status)
 
@@ -220,7 +222,7 @@ def test_a_trouble_that_stays_fails_at_once(undecided: World, vendor: str, mode:
 
 @pytest.mark.parametrize("mode", ["reschedule", "deferrable"])
 def test_a_connection_that_is_spoilt_meanwhile_fails(
-    undecided: World, mode: str, monkeypatch: pytest.MonkeyPatch
+    undecided: ServedSandbox, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoil() -> None:
         monkeypatch.setenv("AIRFLOW_CONN_UNIFIER_DEFAULT", json.dumps({"conn_type": "unifier"}))
@@ -244,7 +246,7 @@ def test_what_turns_a_refusal_into_a_skip_is_refused(vendor: str, name: str) -> 
     assert sensor(vendor, **{name: False}).task_id == "wait"
 
 
-def test_a_mapped_sensor_refuses_it_when_it_runs(world: World) -> None:
+def test_a_mapped_sensor_refuses_it_when_it_runs(served: ServedSandbox) -> None:
     with DAG("night") as dag:
         kind, arguments = ARGUMENTS["unifier"]
         more = {name: value for name, value in arguments.items() if name != "records"}
@@ -255,7 +257,7 @@ def test_a_mapped_sensor_refuses_it_when_it_runs(world: World) -> None:
 
 
 @EVERY_SENSOR
-def test_mapped_sensors_are_made(world: World, vendor: str) -> None:
+def test_mapped_sensors_are_made(served: ServedSandbox, vendor: str) -> None:
     kind, arguments = ARGUMENTS[vendor]
     name = next(iter(arguments))
     more = {key: value for key, value in arguments.items() if key != name}
@@ -267,7 +269,7 @@ def test_mapped_sensors_are_made(world: World, vendor: str) -> None:
     assert isinstance(made, kind)
 
 
-def test_reschedule_keeps_interval_backoff_and_timeout(undecided: World) -> None:
+def test_reschedule_keeps_interval_backoff_and_timeout(undecided: ServedSandbox) -> None:
     def gap(**more: Any) -> float:
         with pytest.raises(AirflowRescheduleException) as caught:
             look(sensor("unifier", mode="reschedule", **more))
@@ -281,16 +283,16 @@ def test_reschedule_keeps_interval_backoff_and_timeout(undecided: World) -> None
         look(sensor("unifier", mode="reschedule", timeout=0))
 
 
-def test_poke_times_out_after_a_look(undecided: World) -> None:
+def test_poke_times_out_after_a_look(undecided: ServedSandbox) -> None:
     with pytest.raises(AirflowSensorTimeout):
         look(sensor("unifier", timeout=0))
     assert undecided.calls("unifier", "get_bp_record") == 1
 
 
 @EVERY_SENSOR
-def test_a_sensor_only_reads(undecided: World, vendor: str) -> None:
+def test_a_sensor_only_reads(undecided: ServedSandbox, vendor: str) -> None:
     decide(undecided)
     look(sensor(vendor))
-    assert not [effect for entry in undecided.stage.log for effect in entry.effects]
-    assert {entry.call for entry in undecided.stage.log} <= {*CALLS.values(), "login", "token"}
+    assert not [effect for entry in undecided.sandbox.log for effect in entry.effects]
+    assert {entry.call for entry in undecided.sandbox.log} <= {*CALLS.values(), "login", "token"}
     assert DUE

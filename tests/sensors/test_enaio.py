@@ -13,16 +13,16 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
-from tests.operators.conftest import World
+from tests.operators.conftest import ServedSandbox
 from tests.sensors.factories import EVERY_MODE, StillWaitingError, enaio, keys, wait
 
 
-class Desk:
+class WatchedObjects:
     """Three live objects and their field ``Disposal``."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.part = enaio(world)
+    def __init__(self, served: ServedSandbox) -> None:
+        self.served = served
+        self.part = enaio(served)
         objects = self.part.archive.objects.values()
         self.ids = [item.id for item in objects if item.base == "DOCUMENT"][:3]
 
@@ -44,17 +44,17 @@ class Desk:
 
 
 @pytest.fixture
-def desk(world: World) -> Desk:
-    return Desk(world)
+def watched(served: ServedSandbox) -> WatchedObjects:
+    return WatchedObjects(served)
 
 
 @EVERY_MODE
-def test_approved_for_all(desk: Desk, mode: str) -> None:
-    desk.say("approved", " approved\n", "approved")
-    reference = wait(desk.sensor, mode)
-    assert keys(desk.world, reference) == desk.ids
+def test_approved_for_all(watched: WatchedObjects, mode: str) -> None:
+    watched.say("approved", " approved\n", "approved")
+    reference = wait(watched.sensor, mode)
+    assert keys(watched.served, reference) == watched.ids
     (uri,) = reference["approvals"]
-    approval = Approval.read(desk.world.store, uri)
+    approval = Approval.read(watched.served.store, uri)
     assert (approval.digest, approval.approver) == (reference["digest"], "enaio:Disposal")
     assert approval.source == {
         "kind": "enaio",
@@ -67,41 +67,41 @@ def test_approved_for_all(desk: Desk, mode: str) -> None:
 
 @EVERY_MODE
 @pytest.mark.parametrize("value", ["", "  ", "Approved", "in review", "approved?"])
-def test_one_that_is_not_approved_holds_the_list_up(desk: Desk, mode: str, value: str) -> None:
-    desk.say("approved", value, "approved")
+def test_one_that_is_not_approved_holds_the_list_up(watched: WatchedObjects, mode: str, value: str) -> None:
+    watched.say("approved", value, "approved")
     with pytest.raises(StillWaitingError):
-        wait(desk.sensor, mode)
-    assert not desk.world.store.names("approvals")
-    assert wait(desk.sensor, mode, lambda: desk.say("approved", "approved", "approved"))["count"] == 3
+        wait(watched.sensor, mode)
+    assert not watched.served.store.names("approvals")
+    assert wait(watched.sensor, mode, lambda: watched.say("approved", "approved", "approved"))["count"] == 3
 
 
 @EVERY_MODE
-def test_a_missing_field_waits(desk: Desk, mode: str) -> None:
-    desk.say("approved", "approved", "approved")
-    del desk.part.archive.objects[desk.ids[2]].fields["Disposal"]
+def test_a_missing_field_waits(watched: WatchedObjects, mode: str) -> None:
+    watched.say("approved", "approved", "approved")
+    del watched.part.archive.objects[watched.ids[2]].fields["Disposal"]
     with pytest.raises(StillWaitingError):
-        wait(desk.sensor, mode)
+        wait(watched.sensor, mode)
 
 
 @EVERY_MODE
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("other", ["approved", ""])
-def test_one_rejected_fails_the_list(desk: Desk, mode: str, late: bool, other: str) -> None:
+def test_one_rejected_fails_the_list(watched: WatchedObjects, mode: str, late: bool, other: str) -> None:
     def reject() -> None:
-        desk.say(other, other, "rejected ")
+        watched.say(other, other, "rejected ")
 
     if not late:
         reject()
-    with pytest.raises(AirflowFailException, match=rf"{desk.ids[2]} has Disposal = 'rejected'.*1 of 3"):
-        wait(desk.sensor, mode, *[reject] * late)
-    (name,) = desk.world.store.names("rejections")
-    kept = json.loads(desk.world.store.read(name))
+    with pytest.raises(AirflowFailException, match=rf"{watched.ids[2]} has Disposal = 'rejected'.*1 of 3"):
+        wait(watched.sensor, mode, *[reject] * late)
+    (name,) = watched.served.store.names("rejections")
+    kept = json.loads(watched.served.store.read(name))
     assert (kept["format"], kept["rejected_by"]) == ("airflow-records/rejection", "enaio:Disposal")
-    assert desk.ids[2] in kept["comment"]
+    assert watched.ids[2] in kept["comment"]
 
 
-def test_a_trigger_watches_no_more_of_a_long_list_than_its_row_can_hold(desk: Desk) -> None:
-    sensor = desk.sensor(records=[str(number) for number in range(1, 5001)])
+def test_a_trigger_watches_no_more_of_a_long_list_than_its_row_can_hold(watched: WatchedObjects) -> None:
+    sensor = watched.sensor(records=[str(number) for number in range(1, 5001)])
     question = sensor.trigger({"conn_id": "enaio_default", "poke_interval": 1.0, "deadline": 0.0})
     assert isinstance(question, EnaioApprovalTrigger)
     _, arguments = question.serialize()
@@ -112,50 +112,50 @@ def test_a_trigger_watches_no_more_of_a_long_list_than_its_row_can_hold(desk: De
 
 @EVERY_MODE
 @pytest.mark.parametrize("how", ["missing", "binned", "binned_400", "unreadable"])
-def test_an_object_that_nobody_can_approve_fails_the_list(desk: Desk, mode: str, how: str) -> None:
-    desk.say("approved", "approved", "approved")
-    item = desk.part.archive.objects[desk.ids[1]]
+def test_an_object_that_nobody_can_approve_fails_the_list(watched: WatchedObjects, mode: str, how: str) -> None:
+    watched.say("approved", "approved", "approved")
+    item = watched.part.archive.objects[watched.ids[1]]
     if how == "missing":
-        desk.part.archive.destroy(item)
+        watched.part.archive.destroy(item)
     elif how == "unreadable":
-        item.no_read = {desk.part.user}
+        item.no_read = {watched.part.user}
     else:
-        desk.part.archive.recycle(item, desk.part.user)
+        watched.part.archive.recycle(item, watched.part.user)
     if how == "binned_400":
-        desk.part.turn({"binned_get": "400"})
+        watched.part.turn({"binned_get": "400"})
     with pytest.raises(AirflowFailException, match=f"{item.id}.*(does not exist|HTTP 400)"):
-        wait(desk.sensor, mode)
+        wait(watched.sensor, mode)
 
 
 @EVERY_MODE
-def test_several_values_approve(desk: Desk, mode: str) -> None:
-    desk.say("A", "B", "A")
-    reference = wait(lambda **more: desk.sensor(approved=["A", " B "], rejected=(), **more), mode)
-    assert Approval.read(desk.world.store, reference["approvals"][0]).source["found"] == {"values": ["A", "B"]}
+def test_several_values_approve(watched: WatchedObjects, mode: str) -> None:
+    watched.say("A", "B", "A")
+    reference = wait(lambda **more: watched.sensor(approved=["A", " B "], rejected=(), **more), mode)
+    assert Approval.read(watched.served.store, reference["approvals"][0]).source["found"] == {"values": ["A", "B"]}
 
 
-def test_the_object_type_of_a_record_is_used(desk: Desk) -> None:
-    desk.say("approved", "approved", "approved")
-    item = desk.part.archive.objects[desk.ids[0]]
-    type_id = desk.part.archive.types[item.object_type].id
-    wait(lambda **more: desk.sensor(records=[{"key": item.id, "object_type_id": type_id}], **more), "deferrable")
+def test_the_object_type_of_a_record_is_used(watched: WatchedObjects) -> None:
+    watched.say("approved", "approved", "approved")
+    item = watched.part.archive.objects[watched.ids[0]]
+    type_id = watched.part.archive.types[item.object_type].id
+    wait(lambda **more: watched.sensor(records=[{"key": item.id, "object_type_id": type_id}], **more), "deferrable")
     with pytest.raises(AirflowFailException, match="does not exist"):
-        wait(lambda **more: desk.sensor(records=[{"key": item.id, "object_type_id": "1"}], **more), "poke")
+        wait(lambda **more: watched.sensor(records=[{"key": item.id, "object_type_id": "1"}], **more), "poke")
 
 
-def test_an_id_that_is_none_is_refused_without_a_request(desk: Desk) -> None:
+def test_an_id_that_is_none_is_refused_without_a_request(watched: WatchedObjects) -> None:
     with pytest.raises(AirflowFailException, match="made of digits"):
-        wait(lambda **more: desk.sensor(records=["../session"], **more), "poke")
-    assert not desk.world.stage.log
+        wait(lambda **more: watched.sensor(records=["../session"], **more), "poke")
+    assert not watched.served.sandbox.log
 
 
-def test_refused_credentials_are_not_tried_for_every_object(desk: Desk) -> None:
+def test_refused_credentials_are_not_tried_for_every_object(watched: WatchedObjects) -> None:
     """Logins can be blocked: a long list must not knock once for each of its objects."""
-    ids = [item.id for item in desk.part.archive.objects.values() if item.base == "DOCUMENT"][:50]
-    desk.part.password = "changed meanwhile"
+    ids = [item.id for item in watched.part.archive.objects.values() if item.base == "DOCUMENT"][:50]
+    watched.part.password = "changed meanwhile"
     with pytest.raises(AirflowFailException, match="401"):
-        wait(lambda **more: desk.sensor(records=ids, **more), "poke")
-    assert desk.world.calls("enaio", "get_object") <= 8
+        wait(lambda **more: watched.sensor(records=ids, **more), "poke")
+    assert watched.served.calls("enaio", "get_object") <= 8
 
 
 @pytest.mark.parametrize(

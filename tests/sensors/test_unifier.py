@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
-from tests.operators.conftest import World
+from tests.operators.conftest import ServedSandbox
 from tests.sensors.factories import EVERY_MODE, StillWaitingError, unifier, wait
 
 PROJECT = "P-0001"
@@ -33,12 +33,12 @@ def sensor(**more: Any) -> UnifierApprovalSensor:
     )
 
 
-class Desk:
+class WatchedRecord:
     """The record that the sensor looks at."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.part = unifier(world)
+    def __init__(self, served: ServedSandbox) -> None:
+        self.served = served
+        self.part = unifier(served)
         self.part.open_request(PROJECT, RECORD)
 
     @property
@@ -50,23 +50,23 @@ class Desk:
 
     def digest(self) -> str:
         """Return the digest of the list; a sensor that waits has kept the list already."""
-        (name,) = self.world.store.names("manifests")
+        (name,) = self.served.store.names("manifests")
         return f"sha256:{name.removeprefix('manifests/').removesuffix('.jsonl')}"
 
 
 @pytest.fixture
-def desk(world: World) -> Desk:
-    return Desk(world)
+def watched(served: ServedSandbox) -> WatchedRecord:
+    return WatchedRecord(served)
 
 
 @EVERY_MODE
-def test_approved_at_once(desk: Desk, mode: str) -> None:
-    desk.say("Approved")
+def test_approved_at_once(watched: WatchedRecord, mode: str) -> None:
+    watched.say("Approved")
     reference = wait(sensor, mode)
-    assert reference["digest"] == desk.digest()
+    assert reference["digest"] == watched.digest()
     (uri,) = reference["approvals"]
-    approval = Approval.read(desk.world.store, uri)
-    assert (approval.digest, approval.approver) == (desk.digest(), f"unifier:{PROJECT}/{NAME}/{RECORD}")
+    approval = Approval.read(watched.served.store, uri)
+    assert (approval.digest, approval.approver) == (watched.digest(), f"unifier:{PROJECT}/{NAME}/{RECORD}")
     assert approval.source == {
         "kind": "unifier",
         "conn_id": "unifier_default",
@@ -82,40 +82,40 @@ def test_approved_at_once(desk: Desk, mode: str) -> None:
 
 @EVERY_MODE
 @pytest.mark.parametrize("state", ["Pending", "approved", "Approved by nobody", "", "  ", None, 7, "Genehmigt"])
-def test_any_other_state_waits_until_it_is_approved(desk: Desk, mode: str, state: Any) -> None:
-    desk.say(state)
+def test_any_other_state_waits_until_it_is_approved(watched: WatchedRecord, mode: str, state: Any) -> None:
+    watched.say(state)
     with pytest.raises(StillWaitingError):
         wait(sensor, mode)
-    assert wait(sensor, mode, lambda: desk.say(" Approved\n"))["count"] == len(RECORDS)
+    assert wait(sensor, mode, lambda: watched.say(" Approved\n"))["count"] == len(RECORDS)
 
 
 @EVERY_MODE
 @pytest.mark.parametrize("late", [False, True])
-def test_rejected_fails_at_once(desk: Desk, mode: str, late: bool) -> None:
-    desk.say("Pending" if late else "Rejected ")
+def test_rejected_fails_at_once(watched: WatchedRecord, mode: str, late: bool) -> None:
+    watched.say("Pending" if late else "Rejected ")
     with pytest.raises(AirflowFailException, match=rf"{RECORD}.*rejected"):
-        wait(sensor, mode, *[lambda: desk.say("Rejected ")] * late)
+        wait(sensor, mode, *[lambda: watched.say("Rejected ")] * late)
 
 
 @EVERY_MODE
-def test_the_dag_names_the_states(desk: Desk, mode: str) -> None:
+def test_the_dag_names_the_states(watched: WatchedRecord, mode: str) -> None:
     words = {"approved": [" Freigegeben "], "rejected": ("Abgelehnt",)}
-    desk.say("Approved")
+    watched.say("Approved")
     with pytest.raises(StillWaitingError):
         wait(lambda **more: sensor(**words, **more), mode)
-    assert wait(lambda **more: sensor(**words, **more), mode, lambda: desk.say("Freigegeben"))
-    desk.say("Rejected")
+    assert wait(lambda **more: sensor(**words, **more), mode, lambda: watched.say("Freigegeben"))
+    watched.say("Rejected")
     with pytest.raises(StillWaitingError):
         wait(lambda **more: sensor(**words, **more), mode)
     with pytest.raises(AirflowFailException, match="rejected"):
-        wait(lambda **more: sensor(**words, **more), mode, lambda: desk.say("Abgelehnt"))
+        wait(lambda **more: sensor(**words, **more), mode, lambda: watched.say("Abgelehnt"))
 
 
 @EVERY_MODE
 @pytest.mark.parametrize("late", [False, True])
-def test_a_missing_status_field_fails_at_once(desk: Desk, mode: str, late: bool) -> None:
+def test_a_missing_status_field_fails_at_once(watched: WatchedRecord, mode: str, late: bool) -> None:
     def hide() -> None:
-        desk.part.turn({"bp_status_missing": True})
+        watched.part.turn({"bp_status_missing": True})
 
     if not late:
         hide()
@@ -134,15 +134,15 @@ def test_a_missing_status_field_fails_at_once(desk: Desk, mode: str, late: bool)
         ({"digest_field": "nowhere"}, "no field 'nowhere'"),
     ],
 )
-def test_a_wrong_name_fails_at_once(desk: Desk, mode: str, wrong: dict[str, str], words: str) -> None:
+def test_a_wrong_name_fails_at_once(watched: WatchedRecord, mode: str, wrong: dict[str, str], words: str) -> None:
     with pytest.raises(AirflowFailException, match=words):
         wait(lambda **more: sensor(**wrong, **more), mode)
 
 
 @EVERY_MODE
 @pytest.mark.parametrize("answer", ["657", "empty"])
-def test_a_missing_record_fails_or_is_awaited(world: World, mode: str, answer: str) -> None:
-    part = unifier(world)
+def test_a_missing_record_fails_or_is_awaited(served: ServedSandbox, mode: str, answer: str) -> None:
+    part = unifier(served)
     part.turn({"missing_record": answer})
     with pytest.raises(AirflowFailException, match=f"no record {RECORD}"):
         wait(sensor, mode)
@@ -163,9 +163,9 @@ def test_a_missing_record_fails_or_is_awaited(world: World, mode: str, answer: s
         ([{"record_no": "DR-0008", "status": "Approved"}], "another record"),
     ],
 )
-def test_not_exactly_this_record_fails(desk: Desk, mode: str, rows: Any, words: str) -> None:
+def test_not_exactly_this_record_fails(watched: WatchedRecord, mode: str, rows: Any, words: str) -> None:
     body = {"data": rows, "message": [], "status": 200}
-    desk.world.fault(vendor="unifier", call="get_bp_record", times=None, body=body)
+    watched.served.fault(vendor="unifier", call="get_bp_record", times=None, body=body)
     with pytest.raises(AirflowFailException, match=words):
         wait(sensor, mode)
 
@@ -175,56 +175,56 @@ def bound(**more: Any) -> UnifierApprovalSensor:
 
 
 @EVERY_MODE
-def test_the_digest_is_entered_while_it_waits(desk: Desk, mode: str) -> None:
+def test_the_digest_is_entered_while_it_waits(watched: WatchedRecord, mode: str) -> None:
     def approve() -> None:
-        desk.fields.update(disposal_digest=f" {desk.digest()} ", status="Approved")
+        watched.fields.update(disposal_digest=f" {watched.digest()} ", status="Approved")
 
     reference = wait(bound, mode, approve)
     (uri,) = reference["approvals"]
-    assert Approval.read(desk.world.store, uri).source["digest_field"] == "disposal_digest"
+    assert Approval.read(watched.served.store, uri).source["digest_field"] == "disposal_digest"
 
 
 @EVERY_MODE
 @pytest.mark.parametrize("digest", [f"sha256:{'0' * 64}", None, "", "upper"])
-def test_an_approval_of_another_list_fails(desk: Desk, mode: str, digest: str | None) -> None:
+def test_an_approval_of_another_list_fails(watched: WatchedRecord, mode: str, digest: str | None) -> None:
     def approve() -> None:
-        found = desk.digest().upper() if digest == "upper" else digest
-        desk.fields.update(disposal_digest=found, status="Approved")
+        found = watched.digest().upper() if digest == "upper" else digest
+        watched.fields.update(disposal_digest=found, status="Approved")
 
     with pytest.raises(AirflowFailException, match=r"approves the list .*disposal_digest.*not sha256"):
         wait(bound, mode, approve)
-    assert not desk.world.store.names("approvals")
+    assert not watched.served.store.names("approvals")
 
 
 @EVERY_MODE
-def test_a_digest_is_not_compared_before_it_is_approved(desk: Desk, mode: str) -> None:
-    desk.fields["disposal_digest"] = "entered tomorrow"
+def test_a_digest_is_not_compared_before_it_is_approved(watched: WatchedRecord, mode: str) -> None:
+    watched.fields["disposal_digest"] = "entered tomorrow"
     with pytest.raises(StillWaitingError):
         wait(bound, mode)
 
 
 @EVERY_MODE
-def test_a_missing_digest_field_is_said_before_it_is_approved(desk: Desk, mode: str) -> None:
-    desk.part.interfaces[NAME] = ["record_no", "status"]
+def test_a_missing_digest_field_is_said_before_it_is_approved(watched: WatchedRecord, mode: str) -> None:
+    watched.part.interfaces[NAME] = ["record_no", "status"]
     with pytest.raises(AirflowFailException, match="no field 'disposal_digest'"):
         wait(bound, mode)
 
 
 @EVERY_MODE
-def test_company_level(desk: Desk, mode: str) -> None:
-    desk.part.open_request("", RECORD, status="Approved")
+def test_company_level(watched: WatchedRecord, mode: str) -> None:
+    watched.part.open_request("", RECORD, status="Approved")
     for empty in ("", None):
         reference = wait(lambda project=empty, **more: sensor(project_number=project, **more), mode)
-        approval = Approval.read(desk.world.store, reference["approvals"][0])
+        approval = Approval.read(watched.served.store, reference["approvals"][0])
         assert approval.approver == f"unifier:/{NAME}/{RECORD}"
 
 
-def test_record_number_and_names_are_rendered(desk: Desk) -> None:
-    desk.part.open_request("P-0002", "DR-20261122", bpname="Disposal", status="Approved")
+def test_record_number_and_names_are_rendered(watched: WatchedRecord) -> None:
+    watched.part.open_request("P-0002", "DR-20261122", bpname="Disposal", status="Approved")
     made = sensor(project_number="{{ project }}", bpname="{{ bp }}", record_no="DR-{{ day }}", records="{{ one }}")
     made.render_template_fields({"project": "P-0002", "bp": "Disposal", "day": "20261122", "one": "enaio-1"})  # type: ignore[typeddict-unknown-key]
     reference = wait(lambda **_: made, "poke")
-    approval = Approval.read(desk.world.store, reference["approvals"][0])
+    approval = Approval.read(watched.served.store, reference["approvals"][0])
     assert approval.approver == "unifier:P-0002/Disposal/DR-20261122"
     assert reference["count"] == 1
 
@@ -236,10 +236,10 @@ def test_record_number_and_names_are_rendered(desk: Desk) -> None:
         *(("project_number", value) for value in (" ", "None", " P-0001", 7)),
     ],
 )
-def test_a_name_that_was_rendered_to_nothing_is_refused(desk: Desk, name: str, value: Any) -> None:
+def test_a_name_that_was_rendered_to_nothing_is_refused(watched: WatchedRecord, name: str, value: Any) -> None:
     with pytest.raises(AirflowFailException, match=f"{name} must be text"):
         wait(lambda **more: sensor(**{name: value, **more}), "poke")
-    assert not desk.world.stage.log
+    assert not watched.served.sandbox.log
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_wrong_arguments_are_refused_when_the_dag_is_read(wrong: dict[str, Any],
         sensor(**wrong)
 
 
-def test_rejected_may_be_empty(desk: Desk) -> None:
-    desk.say("Rejected")
+def test_rejected_may_be_empty(watched: WatchedRecord) -> None:
+    watched.say("Rejected")
     with pytest.raises(StillWaitingError):
         wait(lambda **more: sensor(rejected=(), **more), "poke")

@@ -17,13 +17,13 @@ import pytest
 import requests
 
 from airflow_provider_records import demo
-from airflow_provider_records.sandbox.core import Fault, Stage
+from airflow_provider_records.sandbox.build import connections
+from airflow_provider_records.sandbox.core import Fault, Sandbox
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import connections
 
 
 @dataclass
-class Night:
+class Installation:
     """An Airflow home, a served sandbox, and what a test asks of both.
 
     :param home: the Airflow home.
@@ -33,7 +33,7 @@ class Night:
     """
 
     home: Path
-    stage: Stage
+    sandbox: Sandbox
     url: str
     env: dict[str, str]
 
@@ -50,7 +50,7 @@ class Night:
 
     def fault(self, **fields: Any) -> None:
         """Let a call go wrong."""
-        self.stage.faults.append(Fault(**fields))
+        self.sandbox.faults.append(Fault(**fields))
 
     @property
     def evidence(self) -> Path:
@@ -80,7 +80,7 @@ class Night:
 
     def told(self) -> str:
         """Say what has happened: the calls that the sandbox got, and the segments of each journal."""
-        calls = Counter(f"{entry.vendor} {entry.call}" for entry in list(self.stage.log))
+        calls = Counter(f"{entry.vendor} {entry.call}" for entry in list(self.sandbox.log))
         segments: dict[Path, list[str]] = {}
         for path in sorted(self.evidence.glob("disposals/**/journal/*/*.jsonl")):
             segments.setdefault(path.parent.relative_to(self.evidence), []).append(path.stem)
@@ -103,7 +103,7 @@ class Night:
                 "disposal_digest": f"sha256:{found[0].stem}",
                 "status": status,
             }
-            requests.post(f"{self.url}/desk/unifier", json=request, timeout=30).raise_for_status()
+            requests.post(f"{self.url}/console/unifier", json=request, timeout=30).raise_for_status()
 
         thread = threading.Thread(target=person, daemon=True)
         thread.start()
@@ -144,21 +144,21 @@ def migrated(home: Path) -> Path:
 
 
 @pytest.fixture
-def begin(airflow_home: Path, tmp_path: Path) -> Iterator[Callable[..., Night]]:
+def begin(airflow_home: Path, tmp_path: Path) -> Iterator[Callable[..., Installation]]:
     """Serve a sandbox and point Airflow to it: ``begin(records=60, timeout=2)``, with extras of the connections."""
     servers: list[Server] = []
 
-    def serve(records: int = 60, **extra: Any) -> Night:
-        stage = demo.stage(records)
-        server = Server(stage)
+    def serve(records: int = 60, **extra: Any) -> Installation:
+        sandbox = demo.sandbox(records)
+        server = Server(sandbox)
         servers.append(server.__enter__())
-        made = connections(stage, server.url)
+        made = connections(sandbox, server.url)
         for connection in made.values():
             connection["extra"].update(extra)
         env = demo.environment(airflow_home, records) | demo.connection_variables(made)
         env["AIRFLOW__CORE__DAGS_FOLDER"] = str(airflow_home / "dags")
         env["AIRFLOW__RECORDS__EVIDENCE_PATH"] = f"file://{tmp_path}/evidence"
-        return Night(airflow_home, stage, server.url, env)
+        return Installation(airflow_home, sandbox, server.url, env)
 
     yield serve
     for server in servers:

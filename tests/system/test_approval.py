@@ -14,7 +14,7 @@ import requests
 
 from airflow_provider_records import demo
 from airflow_provider_records.reporting.verify import verify
-from tests.system.conftest import Night
+from tests.system.conftest import Installation
 from tests.system.test_mapped import assert_each_once
 from tests.system.test_nights import assert_true, state
 from tests.system.test_standalone import Api, wait
@@ -22,7 +22,7 @@ from tests.system.test_standalone import Api, wait
 pytestmark = pytest.mark.system
 DAG = "records_nightly_approval"
 USERS = ("reviewer_1", "reviewer_2", "stranger")
-Begin = Callable[..., Night]
+Begin = Callable[..., Installation]
 Start = Callable[..., "Run"]
 Offices = dict[str, "Office"]
 
@@ -104,11 +104,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Run a night in a process of its own."""
     runs: list[Run] = []
 
-    def begin(night: Night, dag_id: str = DAG) -> Run:
+    def begin(installation: Installation, dag_id: str = DAG) -> Run:
         log = tmp_path / "night.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                demo.airflow("dags", "test", dag_id), env=night.env, stdout=file, stderr=subprocess.STDOUT
+                demo.airflow("dags", "test", dag_id), env=installation.env, stdout=file, stderr=subprocess.STDOUT
             )
         runs.append(Run(process, log))
         return runs[-1]
@@ -120,13 +120,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def test_four_eyes_and_one_record_withheld(begin: Begin, start: Start, offices: Offices) -> None:
-    night = begin()
+    installation = begin()
     one, two, stranger = (offices[user] for user in USERS)
-    run = start(night)
+    run = start(installation)
     request = one.waiting("review")
     digest = request["params"]["manifest"]["value"]
-    live = night.stage.parts["enaio"].state()["live"]
-    kept = next(item for item in night.manifest(digest) if item["target_id"] in live)
+    live = installation.sandbox.vendors["enaio"].state()["live"]
+    kept = next(item for item in installation.manifest(digest) if item["target_id"] in live)
     assert kept["title"].split()[0] in request["body"]
     assert stranger.approve(request).status_code == 403
     assert one.approve(request, withhold=f"{kept['key']}: the court wants it", comment="Seen.").ok
@@ -135,18 +135,18 @@ def test_four_eyes_and_one_record_withheld(begin: Begin, start: Start, offices: 
     assert one.approve(request).status_code == 403
     assert two.approve(request).ok
     assert state(log := run.end()) == "success", log[-3000:]
-    assert_true(night, "enaio", "destroyed")
-    (delete,) = night.disposals()["delete"]
+    assert_true(installation, "enaio", "destroyed")
+    (delete,) = installation.disposals()["delete"]
     assert len(delete["approvals"]) == 2
-    assert kept["key"] not in {item["key"] for item in night.manifest(delete["digest"])}
-    assert kept["target_id"] in night.stage.parts["enaio"].state()["live"]
-    assert kept["key"] not in night.stage.effects("opus", "marked")
-    certificate = night.certificate()
+    assert kept["key"] not in {item["key"] for item in installation.manifest(delete["digest"])}
+    assert kept["target_id"] in installation.sandbox.vendors["enaio"].state()["live"]
+    assert kept["key"] not in installation.sandbox.effects("opus", "marked")
+    certificate = installation.certificate()
     people = {each["approver"]: each for each in certificate["approvals"]}
     assert set(people) == {"airflow:reviewer_1", "airflow:reviewer_2"}
     assert people["airflow:reviewer_1"]["withheld"] == {kept["key"]: "the court wants it"}
     assert people["airflow:reviewer_1"]["shown"] == digest
-    (path,) = night.evidence.glob("certificates/*/*.json")
+    (path,) = installation.evidence.glob("certificates/*/*.json")
     report = verify(path)
     assert report.ok, report.problem
     assert any("1 record was withheld" in line for line in report.checked)
@@ -154,14 +154,14 @@ def test_four_eyes_and_one_record_withheld(begin: Begin, start: Start, offices: 
 
 def test_the_old_page_releases_nothing(begin: Begin, start: Start, offices: Offices) -> None:
     """Somebody clears the night while its list waits for an answer, and the list is another one then."""
-    night = begin()
+    installation = begin()
     one = offices["reviewer_1"]
-    run = start(night)
+    run = start(installation)
     old = one.waiting("review")
     run_id = old["task_instance"]["dag_run_id"]
     shown = old["params"]["manifest"]["value"]
-    held = night.manifest(shown)[0]["key"]
-    night.stage.parts["opus"].decide(held, "hold")  # type: ignore[attr-defined]
+    held = installation.manifest(shown)[0]["key"]
+    installation.sandbox.vendors["opus"].decide(held, "hold")  # type: ignore[attr-defined]
     # Without its own note of what was asked first the task would ask again, and Airflow shows the old request.
     one.api.session.delete(
         f"{one.api.base}/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances/review/state-store/records_asked", timeout=60
@@ -175,7 +175,7 @@ def test_the_old_page_releases_nothing(begin: Begin, start: Start, offices: Offi
         task_ids=["due"],
         include_downstream=True,
     )
-    wait(lambda: len(list(night.evidence.glob("manifests/*.jsonl"))) == 2, lambda: one.api.told(run_id, DAG))
+    wait(lambda: len(list(installation.evidence.glob("manifests/*.jsonl"))) == 2, lambda: one.api.told(run_id, DAG))
     wait(
         lambda: one.waiting("review")["task_instance"]["try_number"] > old["task_instance"]["try_number"],
         lambda: one.api.told(run_id, DAG),
@@ -186,15 +186,15 @@ def test_the_old_page_releases_nothing(begin: Begin, start: Start, offices: Offi
     log = run.end()
     assert "start a new DAG run" in log
     assert state(log) == "failed"
-    assert not list(night.evidence.glob("approvals/*"))
-    assert not night.stage.effects("enaio", "destroyed")
+    assert not list(installation.evidence.glob("approvals/*"))
+    assert not installation.sandbox.effects("enaio", "destroyed")
 
 
 def test_each_part_is_approved_by_itself(begin: Begin, start: Start, offices: Offices) -> None:
-    night = begin()
-    run = start(night, "mapped_approval")
+    installation = begin()
+    run = start(installation, "mapped_approval")
     for _ in range(2):
         assert offices["reviewer_1"].approve(offices["reviewer_1"].waiting("review", "mapped_approval")).ok
     assert state(log := run.end()) == "success", log[-3000:]
-    first, second = assert_each_once(night, "enaio", "delete")
+    first, second = assert_each_once(installation, "enaio", "delete")
     assert first["approvals"] != second["approvals"]

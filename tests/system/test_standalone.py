@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from airflow_provider_records import demo
-from tests.system.conftest import Night
+from tests.system.conftest import Installation
 from tests.system.test_nights import assert_true
 
 pytestmark = pytest.mark.system
@@ -101,11 +101,11 @@ def wait(done: Callable[[], Any], seen: Callable[[], Any]) -> None:
 
 
 @contextmanager
-def standalone(night: Night, log: Path) -> Iterator[tuple[Api, Any]]:
+def standalone(installation: Installation, log: Path) -> Iterator[tuple[Api, Any]]:
     """Run ``airflow standalone`` on a free port."""
     port = demo.free_port()
-    night.env |= demo.standalone_variables(port)
-    with log.open("wb") as file, demo.child_process(demo.airflow("standalone"), night.env, file) as child:
+    installation.env |= demo.standalone_variables(port)
+    with log.open("wb") as file, demo.child_process(demo.airflow("standalone"), installation.env, file) as child:
         assert demo.ready(child, port), log.read_text()[-5000:]
         yield Api(port), child
 
@@ -124,22 +124,24 @@ def task_process(child: Any, url: str) -> psutil.Process:
     return max(open_to_sandbox, key=lambda process: open_to_sandbox[process])
 
 
-def test_a_killed_worker_is_taken_over_without_a_double_delete(begin: Callable[..., Night], tmp_path: Path) -> None:
-    night = begin(120, timeout=2)
-    night.fault(vendor="enaio", call="delete_object", times=None, latency_ms=300)
-    with standalone(night, tmp_path / "standalone.log") as (api, child):
+def test_a_killed_worker_is_taken_over_without_a_double_delete(
+    begin: Callable[..., Installation], tmp_path: Path
+) -> None:
+    installation = begin(120, timeout=2)
+    installation.fault(vendor="enaio", call="delete_object", times=None, latency_ms=300)
+    with standalone(installation, tmp_path / "standalone.log") as (api, child):
         run_id = api.trigger()
         # The sensor is deferred in the triggerer by then: the record does not exist yet, and it waits for it.
         api.wait_for_state(run_id, "approve", "deferred")
-        night.decide("DR-ENAIO-").join(60)
-        wait(lambda: len(night.stage.effects("enaio", "destroyed")) >= 20, night.told)
-        task_process(child, night.url).kill()
+        installation.decide("DR-ENAIO-").join(60)
+        wait(lambda: len(installation.sandbox.effects("enaio", "destroyed")) >= 20, installation.told)
+        task_process(child, installation.url).kill()
         assert api.wait_for_end(run_id) == "success", api.told(run_id)
-    assert_true(night, "enaio", "destroyed")
-    (delete,) = night.disposals()["delete"]
+    assert_true(installation, "enaio", "destroyed")
+    (delete,) = installation.disposals()["delete"]
     assert delete["provenance"]["try_number"] == 2
-    assert night.certificate()["complete"] is True
-    leftover = [process for process in psutil.process_iter() if is_ours(process, night.home)]
+    assert installation.certificate()["complete"] is True
+    leftover = [process for process in psutil.process_iter() if is_ours(process, installation.home)]
     assert not leftover
 
 

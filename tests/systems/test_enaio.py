@@ -19,7 +19,7 @@ from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.sandbox.core import Fault
-from airflow_provider_records.sandbox.enaio import EnaioPart
+from airflow_provider_records.sandbox.enaio import FakeEnaio
 from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.systems.enaio import EnaioSystem
 from tests.conftest import Connect, Serve
@@ -28,11 +28,11 @@ Says = tuple[str, str | None]
 HARD_AND_SOFT = pytest.mark.parametrize("hard", [True, False], ids=["hard", "soft"])
 
 
-class Desk:
+class ServedEnaio:
     """A served enaio: folder 10 with register 11, documents 100 (in 11), 101 (in 10), 102 (in 10 and 20)."""
 
     def __init__(self, serve: Serve, connect: Connect, folder: Path) -> None:
-        self.part = EnaioPart()
+        self.part = FakeEnaio()
         self.archive = self.part.archive
         self.archive.add("10", "File", base="FOLDER")
         self.archive.add("20", "File", base="FOLDER")
@@ -61,10 +61,10 @@ class Desk:
         return outcome.kind.value, outcome.proof.value if outcome.proof else None
 
     def fault(self, call: str = "delete_object", **fault: Any) -> None:
-        self.server.stage.faults.append(Fault(vendor="enaio", call=call, **fault))
+        self.server.sandbox.faults.append(Fault(vendor="enaio", call=call, **fault))
 
     def deletes(self) -> list[str]:
-        return [entry.path for entry in self.server.stage.log if entry.method == "DELETE"]
+        return [entry.path for entry in self.server.sandbox.log if entry.method == "DELETE"]
 
     @property
     def live(self) -> list[str]:
@@ -80,104 +80,108 @@ class Desk:
 
 
 @pytest.fixture
-def desk(serve: Serve, connect: Connect, tmp_path: Path) -> Desk:
-    return Desk(serve, connect, tmp_path)
+def served(serve: Serve, connect: Connect, tmp_path: Path) -> ServedEnaio:
+    return ServedEnaio(serve, connect, tmp_path)
 
 
 # 204
 
 
-def test_soft_is_recycled_and_seen_in_the_bin(desk: Desk) -> None:
-    assert desk.says() == ("recycled", "probe")
-    assert desk.binned == ["101"]
+def test_soft_is_recycled_and_seen_in_the_bin(served: ServedEnaio) -> None:
+    assert served.says() == ("recycled", "probe")
+    assert served.binned == ["101"]
 
 
-def test_soft_is_recycled_by_the_answer_where_the_bin_cannot_be_seen(desk: Desk) -> None:
-    desk.part.turn({"bin_flag": "neither"})
-    assert desk.says() == ("recycled", "response")
+def test_soft_is_recycled_by_the_answer_where_the_bin_cannot_be_seen(served: ServedEnaio) -> None:
+    served.part.turn({"bin_flag": "neither"})
+    assert served.says() == ("recycled", "response")
 
 
 @HARD_AND_SOFT
-def test_without_a_look_the_answer_is_the_proof(desk: Desk, hard: bool) -> None:
-    assert desk.says(verify=False, hard_delete=hard) == ("destroyed" if hard else "recycled", "response")
+def test_without_a_look_the_answer_is_the_proof(served: ServedEnaio, hard: bool) -> None:
+    assert served.says(verify=False, hard_delete=hard) == ("destroyed" if hard else "recycled", "response")
 
 
-def test_hard_is_destroyed_and_not_seen_any_more(desk: Desk) -> None:
-    assert desk.says(hard_delete=True) == ("destroyed", "probe")
-    assert desk.destroyed == ["101"]
+def test_hard_is_destroyed_and_not_seen_any_more(served: ServedEnaio) -> None:
+    assert served.says(hard_delete=True) == ("destroyed", "probe")
+    assert served.destroyed == ["101"]
 
 
-def test_hard_stays_proven_by_the_answer_if_the_look_fails(desk: Desk) -> None:
-    desk.fault("get_object", status=500, times=None)
-    assert desk.says(hard_delete=True) == ("destroyed", "response")
+def test_hard_stays_proven_by_the_answer_if_the_look_fails(served: ServedEnaio) -> None:
+    served.fault("get_object", status=500, times=None)
+    assert served.says(hard_delete=True) == ("destroyed", "response")
 
 
 @pytest.mark.parametrize("flag", ["garbadeMode", "garbageMode"])
 @pytest.mark.parametrize("binned_get", ["404", "400"])
-def test_an_old_service_of_unknown_version_is_found_out_by_the_bin(desk: Desk, flag: str, binned_get: str) -> None:
-    desk.part.turn({"version": "4.0.2", "info": "no_version", "bin_flag": flag, "binned_get": binned_get})
-    outcome = desk.run("101", hard_delete=True)["101"]
+def test_an_old_service_of_unknown_version_is_found_out_by_the_bin(
+    served: ServedEnaio, flag: str, binned_get: str
+) -> None:
+    served.part.turn({"version": "4.0.2", "info": "no_version", "bin_flag": flag, "binned_get": binned_get})
+    outcome = served.run("101", hard_delete=True)["101"]
     assert (outcome.kind, outcome.proof) == ("recycled", "probe")
     assert "hard delete" in (outcome.reason or "")
 
 
-def test_a_hard_delete_of_a_known_old_service_is_refused_before_the_first_call(desk: Desk) -> None:
-    desk.part.turn({"version": "4.0.2"})
+def test_a_hard_delete_of_a_known_old_service_is_refused_before_the_first_call(served: ServedEnaio) -> None:
+    served.part.turn({"version": "4.0.2"})
     with pytest.raises(ConfigurationError, match=r"4\.0\.2"):
-        desk.run("101", hard_delete=True)
+        served.run("101", hard_delete=True)
     with pytest.raises(ConfigurationError, match=r"4\.0\.2"):
         rehearse(EnaioSystem(EnaioHook(), hard_delete=True), [Record.from_item("101")], concurrency=1)
-    assert [entry.call for entry in desk.server.stage.log] == ["info", "info"]
-    assert desk.says() == ("recycled", "probe")
+    assert [entry.call for entry in served.server.sandbox.log] == ["info", "info"]
+    assert served.says() == ("recycled", "probe")
 
 
 @HARD_AND_SOFT
-def test_what_is_still_there_after_a_204_has_failed(desk: Desk, hard: bool) -> None:
-    desk.fault(act=False, status=204)
-    assert desk.says(hard_delete=hard) == ("failed", "probe")
-    assert desk.says(hard_delete=hard) == ("destroyed" if hard else "recycled", "probe")
+def test_what_is_still_there_after_a_204_has_failed(served: ServedEnaio, hard: bool) -> None:
+    served.fault(act=False, status=204)
+    assert served.says(hard_delete=hard) == ("failed", "probe")
+    assert served.says(hard_delete=hard) == ("destroyed" if hard else "recycled", "probe")
 
 
 @HARD_AND_SOFT
 @pytest.mark.parametrize("verify", [True, False])
-def test_what_is_still_filed_elsewhere_is_blocked_whether_verified_or_not(desk: Desk, hard: bool, verify: bool) -> None:
+def test_what_is_still_filed_elsewhere_is_blocked_whether_verified_or_not(
+    served: ServedEnaio, hard: bool, verify: bool
+) -> None:
     record = {"key": "102", "location": "20"}
-    assert desk.says(record, hard_delete=hard, verify=verify) == ("blocked", "probe")
-    assert desk.archive.objects["102"].places == ["10"]
+    assert served.says(record, hard_delete=hard, verify=verify) == ("blocked", "probe")
+    assert served.archive.objects["102"].places == ["10"]
 
 
 @pytest.mark.parametrize("option", [True, False], ids=["operator", "record"])
-def test_the_only_place_is_the_object(desk: Desk, option: bool) -> None:
+def test_the_only_place_is_the_object(served: ServedEnaio, option: bool) -> None:
     location: dict[str, Any] = {"location": "10"} if option else {}
     record = "101" if option else {"key": "101", "location": "10"}
-    assert desk.says(record, hard_delete=True, **location) == ("destroyed", "probe")
-    assert desk.deletes() == ["/enaio/api/dms/objects/101?location=10&hardDelete=true"]
+    assert served.says(record, hard_delete=True, **location) == ("destroyed", "probe")
+    assert served.deletes() == ["/enaio/api/dms/objects/101?location=10&hardDelete=true"]
 
 
-def test_a_record_knows_its_place_better_than_the_dag(desk: Desk) -> None:
-    desk.run({"key": "102", "location": "20"}, location="10")
-    assert desk.archive.objects["102"].places == ["10"]
+def test_a_record_knows_its_place_better_than_the_dag(served: ServedEnaio) -> None:
+    served.run({"key": "102", "location": "20"}, location="10")
+    assert served.archive.objects["102"].places == ["10"]
 
 
-def test_a_record_knows_its_type_better_than_the_dag(desk: Desk) -> None:
-    invoice = desk.archive.types["Invoice"].id
-    assert desk.says({"key": "101", "object_type_id": invoice}, object_type_id="1") == ("recycled", "probe")
+def test_a_record_knows_its_type_better_than_the_dag(served: ServedEnaio) -> None:
+    invoice = served.archive.types["Invoice"].id
+    assert served.says({"key": "101", "object_type_id": invoice}, object_type_id="1") == ("recycled", "probe")
 
 
-def test_what_could_not_be_probed_after_a_204_with_a_location_is_not_called_gone(desk: Desk) -> None:
+def test_what_could_not_be_probed_after_a_204_with_a_location_is_not_called_gone(served: ServedEnaio) -> None:
     record = {"key": "102", "location": "20"}
-    desk.fault("get_object", status=500, times=None)
-    assert desk.says(record, hard_delete=True) == ("unknown", None)
-    desk.server.stage.faults.clear()
-    assert desk.says(record, hard_delete=True) == ("blocked", "probe")
-    assert desk.live.count("102") == 1
+    served.fault("get_object", status=500, times=None)
+    assert served.says(record, hard_delete=True) == ("unknown", None)
+    served.server.sandbox.faults.clear()
+    assert served.says(record, hard_delete=True) == ("blocked", "probe")
+    assert served.live.count("102") == 1
 
 
 @pytest.mark.parametrize(("switch", "expected"), [("all", "destroyed"), ("400", "blocked"), ("500", "failed")])
-def test_several_places_without_a_location(desk: Desk, switch: str, expected: str) -> None:
-    desk.part.turn({"several_places": switch})
-    assert desk.says("102", hard_delete=True)[0] == expected
-    assert ("102" in desk.live) == (switch != "all")
+def test_several_places_without_a_location(served: ServedEnaio, switch: str, expected: str) -> None:
+    served.part.turn({"several_places": switch})
+    assert served.says("102", hard_delete=True)[0] == expected
+    assert ("102" in served.live) == (switch != "all")
 
 
 # 400
@@ -185,59 +189,59 @@ def test_several_places_without_a_location(desk: Desk, switch: str, expected: st
 
 @pytest.mark.parametrize("status", ["400", "404"])
 @pytest.mark.parametrize("form", ["serviceErrorCode", "code", "text", "html", "empty"])
-def test_what_lies_in_the_bin_already_is_recycled(desk: Desk, status: str, form: str) -> None:
-    desk.part.turn({"binned_delete": status, "error_body": form})
-    desk.archive.recycle(desk.archive.objects["101"], "disposal")
-    assert desk.says() == ("recycled", "probe")
+def test_what_lies_in_the_bin_already_is_recycled(served: ServedEnaio, status: str, form: str) -> None:
+    served.part.turn({"binned_delete": status, "error_body": form})
+    served.archive.recycle(served.archive.objects["101"], "disposal")
+    assert served.says() == ("recycled", "probe")
 
 
 @pytest.mark.parametrize(("version", "expected"), [("6.2.1", "destroyed"), ("5.2.2", "blocked")])
-def test_a_hard_delete_of_what_lies_in_the_bin(desk: Desk, version: str, expected: str) -> None:
-    desk.part.turn({"version": version})
-    desk.archive.recycle(desk.archive.objects["101"], "disposal")
-    assert desk.says(hard_delete=True)[0] == expected
+def test_a_hard_delete_of_what_lies_in_the_bin(served: ServedEnaio, version: str, expected: str) -> None:
+    served.part.turn({"version": version})
+    served.archive.recycle(served.archive.objects["101"], "disposal")
+    assert served.says(hard_delete=True)[0] == expected
 
 
-def test_a_hard_delete_that_does_not_find_what_lies_in_the_bin(desk: Desk) -> None:
-    desk.part.turn({"version": "5.2.2", "binned_delete": "404"})
-    desk.archive.recycle(desk.archive.objects["101"], "disposal")
-    assert desk.says(hard_delete=True) == ("recycled", "probe")
+def test_a_hard_delete_that_does_not_find_what_lies_in_the_bin(served: ServedEnaio) -> None:
+    served.part.turn({"version": "5.2.2", "binned_delete": "404"})
+    served.archive.recycle(served.archive.objects["101"], "disposal")
+    assert served.says(hard_delete=True) == ("recycled", "probe")
 
 
 @HARD_AND_SOFT
 @pytest.mark.parametrize("form", ["serviceErrorCode", "errorCode", "code", "text", "html", "empty"])
-def test_a_missing_right_is_blocked_and_not_tried_again(desk: Desk, hard: bool, form: str) -> None:
-    desk.part.turn({"error_body": form})
-    desk.archive.objects["101"].no_delete = {"disposal"}
-    outcome = desk.run("101", hard_delete=hard)["101"]
+def test_a_missing_right_is_blocked_and_not_tried_again(served: ServedEnaio, hard: bool, form: str) -> None:
+    served.part.turn({"error_body": form})
+    served.archive.objects["101"].no_delete = {"disposal"}
+    outcome = served.run("101", hard_delete=hard)["101"]
     assert (outcome.kind, outcome.proof) == ("blocked", "response")
     assert "right" in (outcome.reason or "")
     assert "may not be deleted" in (outcome.detail or "") or form == "empty"
-    desk.run("101", hard_delete=hard)
-    assert len(desk.deletes()) == 1
+    served.run("101", hard_delete=hard)
+    assert len(served.deletes()) == 1
 
 
 @HARD_AND_SOFT
 @pytest.mark.parametrize("status", ["400", "500"])
-def test_a_folder_that_is_not_empty_is_blocked(desk: Desk, hard: bool, status: str) -> None:
-    desk.part.turn({"non_empty": status})
-    outcome = desk.run("10", hard_delete=hard)["10"]
+def test_a_folder_that_is_not_empty_is_blocked(served: ServedEnaio, hard: bool, status: str) -> None:
+    served.part.turn({"non_empty": status})
+    outcome = served.run("10", hard_delete=hard)["10"]
     assert outcome.kind == "blocked"
     assert "not empty" in (outcome.reason or "")
-    assert len(desk.live) == 6
+    assert len(served.live) == 6
 
 
 @pytest.mark.parametrize("reason", ["workflow", "lock", "archive", "retention"])
 @pytest.mark.parametrize(("switch", "expected"), [("400", "blocked"), ("500", "failed"), ("allowed", "destroyed")])
-def test_what_the_server_may_or_may_not_refuse(desk: Desk, reason: str, switch: str, expected: str) -> None:
-    desk.part.turn({reason: switch})
-    item = desk.archive.objects["101"]
+def test_what_the_server_may_or_may_not_refuse(served: ServedEnaio, reason: str, switch: str, expected: str) -> None:
+    served.part.turn({reason: switch})
+    item = served.archive.objects["101"]
     item.in_workflow = reason == "workflow"
     item.locked_by = "clerk" if reason == "lock" else ""
     item.archived = reason == "archive"
     item.retention = "2999-12-31" if reason == "retention" else ""
-    assert desk.says(hard_delete=True)[0] == expected
-    assert len(desk.deletes()) == (2 if switch == "500" else 1)
+    assert served.says(hard_delete=True)[0] == expected
+    assert len(served.deletes()) == (2 if switch == "500" else 1)
 
 
 # 404
@@ -245,61 +249,61 @@ def test_what_the_server_may_or_may_not_refuse(desk: Desk, reason: str, switch: 
 
 @HARD_AND_SOFT
 @pytest.mark.parametrize("form", ["serviceErrorCode", "errorCode", "code", "text", "html", "empty"])
-def test_what_was_gone_before_us_is_absent(desk: Desk, hard: bool, form: str) -> None:
-    desk.part.turn({"error_body": form})
-    assert desk.says("99", hard_delete=hard) == ("absent", "probe")
+def test_what_was_gone_before_us_is_absent(served: ServedEnaio, hard: bool, form: str) -> None:
+    served.part.turn({"error_body": form})
+    assert served.says("99", hard_delete=hard) == ("absent", "probe")
 
 
-def test_a_login_refused_between_deed_and_look_does_not_make_it_somebody_elses(desk: Desk) -> None:
+def test_a_login_refused_between_deed_and_look_does_not_make_it_somebody_elses(served: ServedEnaio) -> None:
     record = {"key": "101", "location": "10"}
-    desk.fault("get_object", status=401, times=None)
-    assert desk.says(record, hard_delete=True) == ("unknown", None)
-    desk.server.stage.faults.clear()
-    assert desk.says(record, hard_delete=True) == ("destroyed", "inferred")
+    served.fault("get_object", status=401, times=None)
+    assert served.says(record, hard_delete=True) == ("unknown", None)
+    served.server.sandbox.faults.clear()
+    assert served.says(record, hard_delete=True) == ("destroyed", "inferred")
 
 
 @HARD_AND_SOFT
 @pytest.mark.parametrize("wrong", [{"location": "20"}, {"object_type_id": "1"}])
-def test_a_wrong_location_or_type_is_not_absence(desk: Desk, hard: bool, wrong: dict[str, str]) -> None:
-    outcome = desk.run({"key": "101", **wrong}, hard_delete=hard)["101"]
+def test_a_wrong_location_or_type_is_not_absence(served: ServedEnaio, hard: bool, wrong: dict[str, str]) -> None:
+    outcome = served.run({"key": "101", **wrong}, hard_delete=hard)["101"]
     assert outcome.kind == "failed"
     assert next(iter(wrong.values())) in (outcome.reason or "")
-    assert "101" in desk.live
+    assert "101" in served.live
 
 
-def test_a_not_found_that_cannot_be_probed_is_no_unanswered_call(desk: Desk) -> None:
-    desk.fault("get_object", status=503, times=None)
-    assert desk.says("99", hard_delete=True)[0] == "failed"
-    desk.server.stage.faults.clear()
-    assert desk.says("99", hard_delete=True) == ("absent", "probe")
+def test_a_not_found_that_cannot_be_probed_is_no_unanswered_call(served: ServedEnaio) -> None:
+    served.fault("get_object", status=503, times=None)
+    assert served.says("99", hard_delete=True)[0] == "failed"
+    served.server.sandbox.faults.clear()
+    assert served.says("99", hard_delete=True) == ("absent", "probe")
 
 
-def test_a_not_found_whose_address_cannot_be_checked_is_no_unanswered_call(desk: Desk) -> None:
-    desk.part.turn({"error_body": "empty", "info": "404"})
-    desk.fault("search", drop=True, times=None)
-    assert desk.says("99", hard_delete=True)[0] == "failed"
-    desk.server.stage.faults.clear()
-    assert desk.says("99", hard_delete=True) == ("absent", "probe")
+def test_a_not_found_whose_address_cannot_be_checked_is_no_unanswered_call(served: ServedEnaio) -> None:
+    served.part.turn({"error_body": "empty", "info": "404"})
+    served.fault("search", drop=True, times=None)
+    assert served.says("99", hard_delete=True)[0] == "failed"
+    served.server.sandbox.faults.clear()
+    assert served.says("99", hard_delete=True) == ("absent", "probe")
 
 
 @HARD_AND_SOFT
 @pytest.mark.parametrize("status", ["404", "400"])
-def test_what_the_account_cannot_see(desk: Desk, hard: bool, status: str) -> None:
-    desk.part.turn({"unreadable": status})
-    desk.archive.objects["101"].no_read = {"disposal"}
+def test_what_the_account_cannot_see(served: ServedEnaio, hard: bool, status: str) -> None:
+    served.part.turn({"unreadable": status})
+    served.archive.objects["101"].no_read = {"disposal"}
     expected = "blocked" if status == "400" else "absent"
-    assert desk.says(hard_delete=hard)[0] == expected
+    assert served.says(hard_delete=hard)[0] == expected
 
 
-def test_a_hidden_object_that_is_not_found_is_blocked(desk: Desk) -> None:
-    desk.fault(act=False, status=404, body={"code": 1001})
-    desk.fault("get_object", act=False, status=400, times=2)
-    assert desk.says(hard_delete=True) == ("blocked", "response")
+def test_a_hidden_object_that_is_not_found_is_blocked(served: ServedEnaio) -> None:
+    served.fault(act=False, status=404, body={"code": 1001})
+    served.fault("get_object", act=False, status=400, times=2)
+    assert served.says(hard_delete=True) == ("blocked", "response")
 
 
-def test_a_wrong_prefix_makes_nothing_absent(desk: Desk, connect: Connect) -> None:
-    connect("enaio", f"{desk.server.url}/enaio", login="disposal", password=desk.part.password, api_prefix="/dms")
-    found = desk.run("99", "101", hard_delete=True)
+def test_a_wrong_prefix_makes_nothing_absent(served: ServedEnaio, connect: Connect) -> None:
+    connect("enaio", f"{served.server.url}/enaio", login="disposal", password=served.part.password, api_prefix="/dms")
+    found = served.run("99", "101", hard_delete=True)
     assert [outcome.kind.value for outcome in found.values()] == ["failed", "not_attempted"]
 
 
@@ -310,56 +314,60 @@ LOST: list[dict[str, Any]] = [{"drop": True}, {"status": 502}, {"status": 503}, 
 
 @pytest.mark.parametrize("lost", LOST, ids=str)
 @HARD_AND_SOFT
-def test_a_lost_answer_after_the_deed(desk: Desk, lost: dict[str, Any], hard: bool) -> None:
-    desk.fault(**lost)
-    assert desk.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
-    assert len(desk.deletes()) == 1
+def test_a_lost_answer_after_the_deed(served: ServedEnaio, lost: dict[str, Any], hard: bool) -> None:
+    served.fault(**lost)
+    assert served.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
+    assert len(served.deletes()) == 1
 
 
 @pytest.mark.parametrize("lost", LOST, ids=str)
 @HARD_AND_SOFT
-def test_a_lost_answer_without_the_deed_is_sent_once_more(desk: Desk, lost: dict[str, Any], hard: bool) -> None:
-    desk.fault(act=False, **lost)
-    assert desk.says(hard_delete=hard) == ("destroyed" if hard else "recycled", "probe")
-    assert len(desk.deletes()) == 2
+def test_a_lost_answer_without_the_deed_is_sent_once_more(
+    served: ServedEnaio, lost: dict[str, Any], hard: bool
+) -> None:
+    served.fault(act=False, **lost)
+    assert served.says(hard_delete=hard) == ("destroyed" if hard else "recycled", "probe")
+    assert len(served.deletes()) == 2
 
 
-def test_a_soft_delete_that_is_lost_and_cannot_be_seen_is_unknown(desk: Desk) -> None:
-    desk.part.turn({"bin_flag": "neither"})
-    desk.fault(drop=True)
-    assert desk.says() == ("unknown", None)
-    assert desk.says() == ("unknown", None)
-    assert len(desk.deletes()) == 1
+def test_a_soft_delete_that_is_lost_and_cannot_be_seen_is_unknown(served: ServedEnaio) -> None:
+    served.part.turn({"bin_flag": "neither"})
+    served.fault(drop=True)
+    assert served.says() == ("unknown", None)
+    assert served.says() == ("unknown", None)
+    assert len(served.deletes()) == 1
 
 
 @HARD_AND_SOFT
-def test_what_cannot_be_looked_up_after_a_lost_response_is_resolved_by_the_next_try(desk: Desk, hard: bool) -> None:
-    desk.fault(drop=True)
-    desk.fault("get_object", status=500, times=None)
-    assert desk.says(hard_delete=hard) == ("unknown", None)
-    desk.server.stage.faults.clear()
-    assert desk.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
+def test_what_cannot_be_looked_up_after_a_lost_response_is_resolved_by_the_next_try(
+    served: ServedEnaio, hard: bool
+) -> None:
+    served.fault(drop=True)
+    served.fault("get_object", status=500, times=None)
+    assert served.says(hard_delete=hard) == ("unknown", None)
+    served.server.sandbox.faults.clear()
+    assert served.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
 
 
-def test_what_is_hidden_after_a_lost_answer_is_unknown(desk: Desk) -> None:
-    desk.fault(drop=True)
-    desk.fault("get_object", act=False, status=400, times=2)
-    assert desk.says(hard_delete=True) == ("unknown", None)
+def test_what_is_hidden_after_a_lost_answer_is_unknown(served: ServedEnaio) -> None:
+    served.fault(drop=True)
+    served.fault("get_object", act=False, status=400, times=2)
+    assert served.says(hard_delete=True) == ("unknown", None)
 
 
 @pytest.fixture
-def slow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+def slow(served: ServedEnaio, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
     """The first call takes effect only after the probe: ``slow(change)`` changes the archive before the second."""
 
     def arrange(change: Callable[[], object]) -> None:
-        remove = desk.part._remove
+        remove = served.part._remove
 
         def first_change(*args: Any, **options: Any) -> Any:
             change()
             return remove(*args, **options)
 
-        monkeypatch.setattr(desk.part, "_remove", first_change)
-        desk.fault(act=False, drop=True)
+        monkeypatch.setattr(served.part, "_remove", first_change)
+        served.fault(act=False, drop=True)
 
     return arrange
 
@@ -367,85 +375,87 @@ def slow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], 
 Slow = Callable[[Callable[[], object]], None]
 
 
-def test_404_after_our_unanswered_hard_delete(desk: Desk, slow: Slow) -> None:
-    slow(lambda: desk.archive.destroy(desk.archive.objects["101"]))
-    assert desk.says(hard_delete=True) == ("destroyed", "inferred")
+def test_404_after_our_unanswered_hard_delete(served: ServedEnaio, slow: Slow) -> None:
+    slow(lambda: served.archive.destroy(served.archive.objects["101"]))
+    assert served.says(hard_delete=True) == ("destroyed", "inferred")
 
 
 @pytest.mark.parametrize("status", ["400", "404"])
 @HARD_AND_SOFT
-def test_a_second_call_that_finds_it_in_the_bin(desk: Desk, slow: Slow, status: str, hard: bool) -> None:
-    desk.part.turn({"binned_delete": status, "version": "5.2.2"})
-    slow(lambda: desk.archive.recycle(desk.archive.objects["101"], "disposal"))
-    assert desk.says(hard_delete=hard) == ("recycled", "probe")
+def test_a_second_call_that_finds_it_in_the_bin(served: ServedEnaio, slow: Slow, status: str, hard: bool) -> None:
+    served.part.turn({"binned_delete": status, "version": "5.2.2"})
+    slow(lambda: served.archive.recycle(served.archive.objects["101"], "disposal"))
+    assert served.says(hard_delete=hard) == ("recycled", "probe")
 
 
 @pytest.mark.parametrize("status", ["400", "404"])
-def test_a_second_soft_delete_that_finds_it_nowhere_is_unknown(desk: Desk, slow: Slow, status: str) -> None:
-    desk.part.turn({"binned_delete": status, "bin_flag": "neither"})
-    slow(lambda: desk.archive.recycle(desk.archive.objects["101"], "disposal"))
-    assert desk.says() == ("unknown", None)
+def test_a_second_soft_delete_that_finds_it_nowhere_is_unknown(served: ServedEnaio, slow: Slow, status: str) -> None:
+    served.part.turn({"binned_delete": status, "bin_flag": "neither"})
+    slow(lambda: served.archive.recycle(served.archive.objects["101"], "disposal"))
+    assert served.says() == ("unknown", None)
 
 
-def test_a_second_hard_delete_that_is_refused_for_what_is_nowhere_is_unknown(desk: Desk, slow: Slow) -> None:
-    desk.part.turn({"version": "5.2.2", "bin_flag": "neither"})
-    slow(lambda: desk.archive.recycle(desk.archive.objects["101"], "disposal"))
-    assert desk.says(hard_delete=True) == ("unknown", None)
+def test_a_second_hard_delete_that_is_refused_for_what_is_nowhere_is_unknown(served: ServedEnaio, slow: Slow) -> None:
+    served.part.turn({"version": "5.2.2", "bin_flag": "neither"})
+    slow(lambda: served.archive.recycle(served.archive.objects["101"], "disposal"))
+    assert served.says(hard_delete=True) == ("unknown", None)
 
 
 @pytest.mark.parametrize(
     ("hard", "status", "expected"),
     [(True, 400, "blocked"), (False, 400, "blocked"), (False, 404, "blocked"), (True, 404, "failed")],
 )
-def test_a_second_call_that_is_refused_while_it_is_alive(desk: Desk, hard: bool, status: int, expected: str) -> None:
-    desk.fault(act=False, drop=True)
-    desk.fault(act=False, skip=1, status=status, body={"code": 1100 if status == 400 else 1001})
-    assert desk.says(hard_delete=hard)[0] == expected
+def test_a_second_call_that_is_refused_while_it_is_alive(
+    served: ServedEnaio, hard: bool, status: int, expected: str
+) -> None:
+    served.fault(act=False, drop=True)
+    served.fault(act=False, skip=1, status=status, body={"code": 1100 if status == 400 else 1001})
+    assert served.says(hard_delete=hard)[0] == expected
 
 
-def test_a_second_call_that_is_refused_where_a_place_was_left(desk: Desk, slow: Slow) -> None:
-    slow(lambda: desk.archive.leave(desk.archive.objects["102"], ["20"]))
-    assert desk.says({"key": "102", "location": "20"}, hard_delete=True) == ("blocked", "probe")
+def test_a_second_call_that_is_refused_where_a_place_was_left(served: ServedEnaio, slow: Slow) -> None:
+    slow(lambda: served.archive.leave(served.archive.objects["102"], ["20"]))
+    assert served.says({"key": "102", "location": "20"}, hard_delete=True) == ("blocked", "probe")
 
 
-def test_two_lost_calls_end_as_failed_and_the_next_try_goes_on(desk: Desk) -> None:
-    desk.fault(act=False, drop=True, times=2)
-    assert desk.says(hard_delete=True)[0] == "failed"
-    assert len(desk.deletes()) == 2
-    assert desk.says(hard_delete=True) == ("destroyed", "probe")
+def test_two_lost_calls_end_as_failed_and_the_next_try_goes_on(served: ServedEnaio) -> None:
+    served.fault(act=False, drop=True, times=2)
+    assert served.says(hard_delete=True)[0] == "failed"
+    assert len(served.deletes()) == 2
+    assert served.says(hard_delete=True) == ("destroyed", "probe")
 
 
 # 500
 
 
 @HARD_AND_SOFT
-def test_500_before_the_deed_is_tried_once_more(desk: Desk, hard: bool) -> None:
-    desk.fault(act=False, status=500, body={"code": 3003})
-    assert desk.says(hard_delete=hard) == ("destroyed" if hard else "recycled", "probe")
-    assert len(desk.deletes()) == 2
+def test_500_before_the_deed_is_tried_once_more(served: ServedEnaio, hard: bool) -> None:
+    served.fault(act=False, status=500, body={"code": 3003})
+    assert served.says(hard_delete=hard) == ("destroyed" if hard else "recycled", "probe")
+    assert len(served.deletes()) == 2
 
 
 @HARD_AND_SOFT
-def test_500_after_the_delete_is_resolved_by_a_probe(desk: Desk, hard: bool) -> None:
-    desk.fault(status=500, body={"code": 3003})
-    assert desk.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
-    assert len(desk.deletes()) == 1
+def test_500_after_the_delete_is_resolved_by_a_probe(served: ServedEnaio, hard: bool) -> None:
+    served.fault(status=500, body={"code": 3003})
+    assert served.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
+    assert len(served.deletes()) == 1
 
 
 @HARD_AND_SOFT
-def test_500_twice_with_the_deed_at_the_second(desk: Desk, hard: bool) -> None:
-    desk.fault(act=False, status=500, body={"code": 3003})
-    desk.fault(skip=1, status=500, body={"code": 3003})
-    assert desk.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
+def test_500_twice_with_the_deed_at_the_second(served: ServedEnaio, hard: bool) -> None:
+    served.fault(act=False, status=500, body={"code": 3003})
+    served.fault(skip=1, status=500, body={"code": 3003})
+    assert served.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
 
 
-def test_500_for_ever_is_failed_with_the_raw_text_kept(desk: Desk) -> None:
-    desk.fault(act=False, status=500, body={"code": 3003, "message": "see the log"}, times=None)
-    outcome = desk.run("101", hard_delete=True)["101"]
+def test_500_for_ever_is_failed_with_the_raw_text_kept(served: ServedEnaio) -> None:
+    served.fault(act=False, status=500, body={"code": 3003, "message": "see the log"}, times=None)
+    outcome = served.run("101", hard_delete=True)["101"]
     assert outcome.kind == "failed"
     assert "see the log" in (outcome.detail or "")
     assert "see the log" not in (outcome.reason or "")
-    assert len(desk.deletes()) == 2
+    assert len(served.deletes()) == 2
 
 
 # Everything else
@@ -464,13 +474,13 @@ def test_500_for_ever_is_failed_with_the_raw_text_kept(desk: Desk) -> None:
     ],
     ids=lambda fault: str(fault["status"]),
 )
-def test_what_is_wrong_for_all_stops_and_the_rest_is_not_attempted(desk: Desk, fault: dict[str, Any]) -> None:
-    desk.fault(act=False, times=None, match="/101", **fault)
-    found = desk.run("101", "100", hard_delete=True)
+def test_what_is_wrong_for_all_stops_and_the_rest_is_not_attempted(served: ServedEnaio, fault: dict[str, Any]) -> None:
+    served.fault(act=False, times=None, match="/101", **fault)
+    found = served.run("101", "100", hard_delete=True)
     assert [outcome.kind.value for outcome in found.values()] == ["failed", "not_attempted"]
-    assert desk.destroyed == []
-    desk.server.stage.faults.clear()
-    found = desk.run("101", "100", hard_delete=True)
+    assert served.destroyed == []
+    served.server.sandbox.faults.clear()
+    found = served.run("101", "100", hard_delete=True)
     assert [outcome.kind.value for outcome in found.values()] == ["destroyed", "destroyed"]
 
 
@@ -483,38 +493,38 @@ def test_what_is_wrong_for_all_stops_and_the_rest_is_not_attempted(desk: Desk, f
     ],
 )
 def test_a_wrong_password_deletes_nothing(
-    desk: Desk, connect: Connect, login_filter: str, results: list[str], calls: int
+    served: ServedEnaio, connect: Connect, login_filter: str, results: list[str], calls: int
 ) -> None:
-    desk.part.turn({"login_filter": login_filter})
-    connect("enaio", f"{desk.server.url}/enaio", login="disposal", password="wrong")
-    found = desk.run("101", "100")
+    served.part.turn({"login_filter": login_filter})
+    connect("enaio", f"{served.server.url}/enaio", login="disposal", password="wrong")
+    found = served.run("101", "100")
     assert [outcome.kind.value for outcome in found.values()] == results
-    assert len(desk.server.stage.log) == calls
+    assert len(served.server.sandbox.log) == calls
 
 
 @pytest.mark.parametrize("status", ["401", "403"])
-def test_an_expired_session_goes_unnoticed(desk: Desk, status: str) -> None:
-    desk.part.turn({"expired_cookie": status, "session_requests": 2})
-    assert {outcome.kind.value for outcome in desk.run("101", "100", hard_delete=True).values()} == {"destroyed"}
+def test_an_expired_session_goes_unnoticed(served: ServedEnaio, status: str) -> None:
+    served.part.turn({"expired_cookie": status, "session_requests": 2})
+    assert {outcome.kind.value for outcome in served.run("101", "100", hard_delete=True).values()} == {"destroyed"}
 
 
 @pytest.mark.parametrize("status", [409, 423])
-def test_what_is_not_described_is_blocked_with_its_text(desk: Desk, status: int) -> None:
-    desk.fault(act=False, status=status, body="checked out by clerk")
-    outcome = desk.run("101", hard_delete=True)["101"]
+def test_what_is_not_described_is_blocked_with_its_text(served: ServedEnaio, status: int) -> None:
+    served.fault(act=False, status=status, body="checked out by clerk")
+    outcome = served.run("101", hard_delete=True)["101"]
     assert (outcome.kind, outcome.detail) == ("blocked", "checked out by clerk")
 
 
-def test_429_is_waited_for(desk: Desk) -> None:
-    desk.fault(act=False, status=429, times=3)
-    assert desk.says(hard_delete=True) == ("destroyed", "probe")
+def test_429_is_waited_for(served: ServedEnaio) -> None:
+    served.fault(act=False, status=429, times=3)
+    assert served.says(hard_delete=True) == ("destroyed", "probe")
 
 
-def test_ids_that_are_none_are_refused_before_any_request(desk: Desk) -> None:
+def test_ids_that_are_none_are_refused_before_any_request(served: ServedEnaio) -> None:
     for wrong in ("abc", {"key": "101", "location": "/Closed"}, {"key": "101", "object_type_id": "Invoice"}):
         with pytest.raises(InvalidRecordsError):
-            desk.run("100", wrong)
-    assert desk.server.stage.log == []
+            served.run("100", wrong)
+    assert served.server.sandbox.log == []
 
 
 # Folders with what is in them
@@ -526,52 +536,52 @@ def listed(*ids: str) -> list[dict[str, str]]:
     return [{"key": key, **({"location": parents[key]} if key in parents else {})} for key in ids]
 
 
-def test_a_cascade_is_never_left_to_the_service(desk: Desk) -> None:
-    desk.archive.objects["102"].places = ["10"]
-    del desk.archive._children["20"]["102"]
+def test_a_cascade_is_never_left_to_the_service(served: ServedEnaio) -> None:
+    served.archive.objects["102"].places = ["10"]
+    del served.archive._children["20"]["102"]
     records = listed("10", "11", "100", "101", "102")
-    first = desk.run(*records, cascade_delete=True, hard_delete=True)
+    first = served.run(*records, cascade_delete=True, hard_delete=True)
     assert [outcome.kind.value for outcome in first.values()] == [
         "not_attempted", "not_attempted", "destroyed", "destroyed", "destroyed"
     ]  # fmt: skip
-    desk.run(*records, cascade_delete=True, hard_delete=True)
-    last = desk.run(*records, cascade_delete=True, hard_delete=True)
+    served.run(*records, cascade_delete=True, hard_delete=True)
+    last = served.run(*records, cascade_delete=True, hard_delete=True)
     assert {outcome.kind.value for outcome in last.values()} == {"destroyed"}
-    assert desk.live == ["20"]
-    assert not any("cascade" in path for path in desk.deletes())
+    assert served.live == ["20"]
+    assert not any("cascade" in path for path in served.deletes())
 
 
-def test_contents_that_come_first_need_one_try(desk: Desk) -> None:
-    found = desk.run(*listed("100", "11"), cascade_delete=True)
+def test_contents_that_come_first_need_one_try(served: ServedEnaio) -> None:
+    found = served.run(*listed("100", "11"), cascade_delete=True)
     assert {outcome.kind.value for outcome in found.values()} == {"recycled"}
 
 
 @pytest.mark.parametrize("status", ["400", "500"])
-def test_what_is_not_on_the_list_keeps_its_folder(desk: Desk, status: str) -> None:
-    desk.part.turn({"non_empty": status})
-    found = desk.run(*listed("101", "10"), cascade_delete=True, hard_delete=True)
+def test_what_is_not_on_the_list_keeps_its_folder(served: ServedEnaio, status: str) -> None:
+    served.part.turn({"non_empty": status})
+    found = served.run(*listed("101", "10"), cascade_delete=True, hard_delete=True)
     assert [outcome.kind.value for outcome in found.values()] == ["destroyed", "blocked"]
-    assert desk.live == ["10", "20", "11", "100", "102"]
+    assert served.live == ["10", "20", "11", "100", "102"]
 
 
-def test_what_failed_keeps_its_folder_for_the_next_try(desk: Desk) -> None:
-    desk.fault(act=False, status=500, match="/100", times=2)
-    found = desk.run(*listed("100", "11"), cascade_delete=True)
+def test_what_failed_keeps_its_folder_for_the_next_try(served: ServedEnaio) -> None:
+    served.fault(act=False, status=500, match="/100", times=2)
+    found = served.run(*listed("100", "11"), cascade_delete=True)
     assert [outcome.kind.value for outcome in found.values()] == ["failed", "not_attempted"]
-    found = desk.run(*listed("100", "11"), cascade_delete=True)
+    found = served.run(*listed("100", "11"), cascade_delete=True)
     assert [outcome.kind.value for outcome in found.values()] == ["recycled", "recycled"]
 
 
-def test_what_is_blocked_keeps_its_folder(desk: Desk) -> None:
-    desk.archive.objects["100"].no_delete = {"disposal"}
-    found = desk.run(*listed("100", "11"), cascade_delete=True)
+def test_what_is_blocked_keeps_its_folder(served: ServedEnaio) -> None:
+    served.archive.objects["100"].no_delete = {"disposal"}
+    found = served.run(*listed("100", "11"), cascade_delete=True)
     assert [outcome.kind.value for outcome in found.values()] == ["blocked", "blocked"]
 
 
 # A dry run
 
 
-def test_a_rehearsal_changes_nothing_and_says_what_it_saw(desk: Desk) -> None:
+def test_a_rehearsal_changes_nothing_and_says_what_it_saw(served: ServedEnaio) -> None:
     outcomes = rehearse(EnaioSystem(EnaioHook()), [Record.from_item("101"), Record.from_item("99")], concurrency=2)
     assert ["would be sent" in (outcome.reason or "") for outcome in outcomes] == [True, False]
-    assert desk.deletes() == []
+    assert served.deletes() == []

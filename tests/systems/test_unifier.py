@@ -20,7 +20,7 @@ from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.sandbox.core import Fault
 from airflow_provider_records.sandbox.seed import Item
-from airflow_provider_records.sandbox.unifier import UnifierPart
+from airflow_provider_records.sandbox.unifier import FakeUnifier
 from airflow_provider_records.systems.unifier import UnifierSystem
 from tests.conftest import Connect, Serve
 
@@ -47,9 +47,9 @@ class Office:
     """A served sandbox, and a disposal that is tried again and again."""
 
     def __init__(self, serve: Serve, connect: Connect, folder: Path) -> None:
-        self.part = UnifierPart()
+        self.part = FakeUnifier()
         self.part.load([item(555, "Plan.pdf"), item(556, "Linked.pdf", "linked"), item(557, "Locked.pdf", "locked")])
-        self.stage = (server := serve(self.part)).stage
+        self.sandbox = (server := serve(self.part)).sandbox
         self.conn_id = connect(
             "unifier", server.url + "/unifier", self.part.user, self.part.password, max_concurrency=4
         )
@@ -80,17 +80,17 @@ class Office:
                 system.hook.delete_document(one.target_id)
 
     def fault(self, call: str = "delete_document", **fault: Any) -> None:
-        self.stage.faults.append(Fault("unifier", call, **fault))
+        self.sandbox.faults.append(Fault("unifier", call, **fault))
 
     def answer(self, status: object, times: int | None = 1, act: bool = False, **fault: Any) -> None:
         self.fault(body={"data": [], "message": ["no"], "status": status}, times=times, act=act, **fault)
 
     def calls(self, name: str = "delete_document") -> int:
-        return sum(entry.call == name for entry in self.stage.log)
+        return sum(entry.call == name for entry in self.sandbox.log)
 
     @property
     def recycled(self) -> list[str]:
-        return self.stage.effects("unifier", "recycled")
+        return self.sandbox.effects("unifier", "recycled")
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_in_doubt_while_the_folder_cannot_be_listed_is_unknown_until_it_can(offi
     office.fault(drop=True)
     office.fault("list_nodes", skip=1, times=None, status=503)  # not what the try sees at its start
     assert told(office.try_(record(555, BY_ID))) == [("unknown", None)]
-    office.stage.faults.clear()
+    office.sandbox.faults.clear()
     assert told(office.try_(record(555, BY_ID))) == [("recycled", "inferred")]
     assert office.calls() == 1
 
@@ -383,7 +383,7 @@ def test_nothing_is_attempted_of_a_system_that_is_not_there(
 def test_what_is_no_node_id_refuses_the_whole_list(office: Office, wrong: str) -> None:
     with pytest.raises(InvalidRecordsError, match="target_id"):
         office.try_(record(555), record(wrong))
-    assert office.stage.log == []
+    assert office.sandbox.log == []
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def test_what_is_no_node_id_refuses_the_whole_list(office: Office, wrong: str) -
 def test_a_folder_in_a_wrong_form_refuses_the_whole_list(office: Office, place: dict[str, Any]) -> None:
     with pytest.raises(InvalidRecordsError, match=r"parent_id|project_number"):
         office.try_(record(555, place))
-    assert office.stage.log == []
+    assert office.sandbox.log == []
 
 
 @pytest.mark.parametrize("accepted", [False, True])

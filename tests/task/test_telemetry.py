@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.sandbox.seed import items
 from airflow_provider_records.task import telemetry
-from tests.operators.conftest import World
+from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 
 RECORDS = [{"key": item.key, "target_id": item.target_id} for item in items(60, 7) if item.system == "enaio"]
@@ -67,7 +67,7 @@ def delete(**options: Any) -> EnaioDeleteObjectOperator:
     )
 
 
-def test_counters_of_outcomes_reach_statsd(world: World, statsd: Statsd) -> None:
+def test_counters_of_outcomes_reach_statsd(served: ServedSandbox, statsd: Statsd) -> None:
     counts = run(delete())["counts"]
     expected = {(f"records.{name}", "enaio", name): number for name, number in counts.items() if number}
     assert statsd.heard() == expected
@@ -76,8 +76,8 @@ def test_counters_of_outcomes_reach_statsd(world: World, statsd: Statsd) -> None
     assert statsd.heard() == {}
 
 
-def test_what_was_never_sent_is_counted_too(world: World, statsd: Statsd) -> None:
-    world.fault(call="delete_object", act=False, status=401, times=None)
+def test_what_was_never_sent_is_counted_too(served: ServedSandbox, statsd: Statsd) -> None:
+    served.fault(call="delete_object", act=False, status=401, times=None)
     with pytest.raises(AirflowFailException):
         run(delete(concurrency=1))
     heard = {outcome: number for (_, _, outcome), number in statsd.heard().items()}
@@ -92,7 +92,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     return exporter
 
 
-def test_each_chunk_is_a_span_below_that_of_the_task(world: World, spans: InMemorySpanExporter) -> None:
+def test_each_chunk_is_a_span_below_that_of_the_task(served: ServedSandbox, spans: InMemorySpanExporter) -> None:
     with telemetry._tracer.start_as_current_span("worker.delete") as task:
         counts = run(delete(concurrency=2))["counts"]
     *chunks, _ = sorted(spans.get_finished_spans(), key=lambda span: span.name)
@@ -109,7 +109,7 @@ def test_each_chunk_is_a_span_below_that_of_the_task(world: World, spans: InMemo
         assert span.start_time <= span.end_time
 
 
-def test_a_broken_backend_ends_no_disposal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_backend_ends_no_disposal(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise OSError("no such collector")
 

@@ -1,5 +1,5 @@
 """The whole sandbox for the triggers, as the operators have it."""
 
-from tests.operators.conftest import world
+from tests.operators.conftest import served
 
-__all__ = ["world"]
+__all__ = ["served"]

@@ -20,14 +20,16 @@ from airflow_provider_records.triggers.base import VendorTrigger
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
 from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
-from tests.operators.conftest import World
+from tests.operators.conftest import ServedSandbox
 from tests.sensors.factories import enaio, events, fire, opus, rebuilt, unifier
 
 CALLS = {"opus": "due_records", "enaio": "get_object", "unifier": "get_bp_record"}
 EVERY_VENDOR = pytest.mark.parametrize("vendor", CALLS)
 
 
-def trigger(world: World, vendor: str, *, seconds: float = 600.0, poke_interval: float = 0.01) -> VendorTrigger:
+def trigger(
+    served: ServedSandbox, vendor: str, *, seconds: float = 600.0, poke_interval: float = 0.01
+) -> VendorTrigger:
     """Make a question that is undecided until somebody decides."""
     common: dict[str, Any] = {
         "conn_id": f"{vendor}_default",
@@ -37,10 +39,10 @@ def trigger(world: World, vendor: str, *, seconds: float = 600.0, poke_interval:
     if vendor == "opus":
         return OpusDueRecordsTrigger(connector_id=ENAIO_CONNECTOR, due_before="1990-01-01T00:00:00", **common)
     if vendor == "enaio":
-        objects = [[item.id, None] for item in enaio(world).archive.objects.values() if item.base == "DOCUMENT"][:3]
+        objects = [[item.id, None] for item in enaio(served).archive.objects.values() if item.base == "DOCUMENT"][:3]
         return EnaioApprovalTrigger(objects=objects, field="Disposal", approved=["yes"], rejected=["no"], **common)
-    if ("P-0001", "Disposal Request", "DR-1") not in unifier(world).records:
-        unifier(world).open_request("P-0001", "DR-1")
+    if ("P-0001", "Disposal Request", "DR-1") not in unifier(served).records:
+        unifier(served).open_request("P-0001", "DR-1")
     return UnifierApprovalTrigger(
         project_number="P-0001",
         bpname="Disposal Request",
@@ -55,16 +57,16 @@ def trigger(world: World, vendor: str, *, seconds: float = 600.0, poke_interval:
     )
 
 
-def decide(world: World) -> None:
-    for item in enaio(world).archive.objects.values():
+def decide(served: ServedSandbox) -> None:
+    for item in enaio(served).archive.objects.values():
         item.fields["Disposal"] = "yes"
-    unifier(world).open_request("P-0001", "DR-1", status="Approved")
-    next(iter(opus(world).connections.values()))[0].due = "1989-01-01T00:00:00"
+    unifier(served).open_request("P-0001", "DR-1", status="Approved")
+    next(iter(opus(served).connections.values()))[0].due = "1989-01-01T00:00:00"
 
 
 @EVERY_VENDOR
-def test_it_survives_serialization(world: World, vendor: str) -> None:
-    made = trigger(world, vendor)
+def test_it_survives_serialization(served: ServedSandbox, vendor: str) -> None:
+    made = trigger(served, vendor)
     again = rebuilt(made)
     assert type(again) is type(made)
     assert again.serialize() == made.serialize()
@@ -72,74 +74,76 @@ def test_it_survives_serialization(world: World, vendor: str) -> None:
 
 
 @EVERY_VENDOR
-def test_one_event_and_then_the_end(world: World, vendor: str) -> None:
-    assert fire(trigger(world, vendor), 5) == {"status": "timeout"}
-    assert world.calls(vendor, CALLS[vendor]) > 1
-    made = trigger(world, vendor)
-    decide(world)
+def test_one_event_and_then_the_end(served: ServedSandbox, vendor: str) -> None:
+    assert fire(trigger(served, vendor), 5) == {"status": "timeout"}
+    assert served.calls(vendor, CALLS[vendor]) > 1
+    made = trigger(served, vendor)
+    decide(served)
     assert fire(made) == {"status": "look"}
-    assert not [effect for entry in world.stage.log for effect in entry.effects]
+    assert not [effect for entry in served.sandbox.log for effect in entry.effects]
 
 
 @EVERY_VENDOR
-def test_a_deadline_that_has_passed_asks_nothing(world: World, vendor: str) -> None:
-    decide(world)
-    assert fire(trigger(world, vendor), -1) == {"status": "timeout"}
-    assert not world.stage.log
+def test_a_deadline_that_has_passed_asks_nothing(served: ServedSandbox, vendor: str) -> None:
+    decide(served)
+    assert fire(trigger(served, vendor), -1) == {"status": "timeout"}
+    assert not served.sandbox.log
 
 
 @EVERY_VENDOR
-def test_it_waits_before_it_asks(world: World, vendor: str) -> None:
+def test_it_waits_before_it_asks(served: ServedSandbox, vendor: str) -> None:
     """If triggerer and worker disagree, they must not chase each other to the vendor."""
-    made = trigger(world, vendor, poke_interval=30)
-    decide(world)
+    made = trigger(served, vendor, poke_interval=30)
+    decide(served)
 
     async def soon() -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(events(made), 0.2)
 
     asyncio.run(soon())
-    assert not world.stage.log
+    assert not served.sandbox.log
 
 
-def test_a_long_interval_does_not_outlast_the_deadline(world: World) -> None:
+def test_a_long_interval_does_not_outlast_the_deadline(served: ServedSandbox) -> None:
     began = time.monotonic()
-    assert fire(trigger(world, "unifier", poke_interval=3600), 0.2) == {"status": "timeout"}
+    assert fire(trigger(served, "unifier", poke_interval=3600), 0.2) == {"status": "timeout"}
     assert time.monotonic() - began < 10
-    assert world.calls("unifier", "get_bp_record") == 1, "it asks once more before it gives up"
+    assert served.calls("unifier", "get_bp_record") == 1, "it asks once more before it gives up"
 
 
 @pytest.mark.parametrize(
     ("vendor", "act"),
     [
-        ("unifier", lambda world: unifier(world).set_status("P-0001", "Disposal Request", "DR-1", "Rejected")),
-        ("unifier", lambda world: unifier(world).records.clear()),
-        ("unifier", lambda world: unifier(world).turn({"bp_status_missing": True})),
-        ("enaio", lambda world: enaio(world).archive.objects.clear()),
-        ("enaio", lambda world: setattr(enaio(world), "password", "other")),
-        ("opus", lambda world: opus(world).connections.clear()),
+        ("unifier", lambda served: unifier(served).set_status("P-0001", "Disposal Request", "DR-1", "Rejected")),
+        ("unifier", lambda served: unifier(served).records.clear()),
+        ("unifier", lambda served: unifier(served).turn({"bp_status_missing": True})),
+        ("enaio", lambda served: enaio(served).archive.objects.clear()),
+        ("enaio", lambda served: setattr(enaio(served), "password", "other")),
+        ("opus", lambda served: opus(served).connections.clear()),
     ],
 )
-def test_what_decides_against_it_ends_the_wait_too(world: World, vendor: str, act: Callable[[World], None]) -> None:
-    made = trigger(world, vendor)
-    act(world)
+def test_what_decides_against_it_ends_the_wait_too(
+    served: ServedSandbox, vendor: str, act: Callable[[ServedSandbox], None]
+) -> None:
+    made = trigger(served, vendor)
+    act(served)
     assert fire(made) == {"status": "look"}
 
 
 @EVERY_VENDOR
 def test_a_spoilt_connection_is_for_the_worker_to_report(
-    world: World, vendor: str, monkeypatch: pytest.MonkeyPatch
+    served: ServedSandbox, vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = trigger(world, vendor)
+    made = trigger(served, vendor)
     monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", f'{{"conn_type": "{vendor}"}}')
     assert fire(made) == {"status": "look"}
 
 
 @EVERY_VENDOR
-def test_the_loop_is_never_blocked(world: World, vendor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loop_is_never_blocked(served: ServedSandbox, vendor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer is awaited, and no CA file read, in the thread of the loop."""
-    made = trigger(world, vendor)
-    decide(world)
+    made = trigger(served, vendor)
+    decide(served)
     loop = threading.current_thread()
     busy: list[threading.Thread] = []
 
@@ -172,10 +176,16 @@ class Comms:
 
 
 @EVERY_VENDOR
-def test_secrets_are_masked_from_the_loop_only(world: World, vendor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_masked_from_the_loop_only(
+    served: ServedSandbox, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     comms = Comms()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
-    password = {"opus": opus(world).client_secret, "enaio": enaio(world).password, "unifier": unifier(world).password}
+    password = {
+        "opus": opus(served).client_secret,
+        "enaio": enaio(served).password,
+        "unifier": unifier(served).password,
+    }
     tokens: list[str] = []
     fetch = hooks.BearerAuth.token
 
@@ -185,8 +195,8 @@ def test_secrets_are_masked_from_the_loop_only(world: World, vendor: str, monkey
         return found
 
     monkeypatch.setattr(hooks.BearerAuth, "token", token)
-    made = trigger(world, vendor)
-    decide(world)
+    made = trigger(served, vendor)
+    decide(served)
     assert fire(made) == {"status": "look"}
     assert comms.sent == []
     assert password[vendor] in comms.masked
@@ -197,16 +207,16 @@ def test_secrets_are_masked_from_the_loop_only(world: World, vendor: str, monkey
 
 @EVERY_VENDOR
 def test_a_thread_ends_soon_after_its_trigger_was_cancelled(
-    world: World, vendor: str, monkeypatch: pytest.MonkeyPatch
+    served: ServedSandbox, vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow vendor keeps a thread busy with repeats; the triggerer has few of them."""
     monkeypatch.setattr(hooks.VendorHook, "backoff", lambda *_: 20.0)
-    made = trigger(world, vendor)
-    world.fault(vendor=vendor, call=CALLS[vendor], times=None, status=503)
+    made = trigger(served, vendor)
+    served.fault(vendor=vendor, call=CALLS[vendor], times=None, status=503)
 
     async def cancelled() -> None:
         running = asyncio.create_task(events(made))
-        while not world.calls(vendor, CALLS[vendor]):
+        while not served.calls(vendor, CALLS[vendor]):
             await asyncio.sleep(0.01)
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -217,12 +227,12 @@ def test_a_thread_ends_soon_after_its_trigger_was_cancelled(
     assert time.monotonic() - began < 10
 
 
-def test_an_unexpected_error_is_not_swallowed(world: World) -> None:
+def test_an_unexpected_error_is_not_swallowed(served: ServedSandbox) -> None:
     class Broken(UnifierApprovalTrigger):
         def ask(self, hook: object) -> Any:
             raise ZeroDivisionError
 
-    arguments = trigger(world, "unifier").serialize()[1]
+    arguments = trigger(served, "unifier").serialize()[1]
 
     async def first() -> AsyncIterator[object]:
         return Broken(**arguments).run()

@@ -20,7 +20,7 @@ from airflow_provider_records.triggers.base import VendorTrigger
 from airflow_provider_records.triggers.client import SharedClient
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
-from tests.operators.conftest import World
+from tests.operators.conftest import ServedSandbox
 from tests.sensors.factories import enaio, events, unifier
 
 MANY = 150
@@ -49,13 +49,13 @@ async def answers(*triggers: VendorTrigger) -> Counter[str]:
     return Counter(event.payload["status"] for (event,) in found)
 
 
-def sockets(world: World) -> int:
-    port = int(world.url.rsplit(":", 1)[1])
+def sockets(served: ServedSandbox) -> int:
+    port = int(served.url.rsplit(":", 1)[1])
     ours = psutil.Process(os.getpid()).net_connections("tcp")
     return sum(1 for item in ours if item.raddr and item.raddr.port == port and item.status == "ESTABLISHED")
 
 
-def test_many_share_login_sockets_and_threads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_share_login_sockets_and_threads(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     real = BaseHook.aget_connection
 
@@ -68,28 +68,28 @@ def test_many_share_login_sockets_and_threads(world: World, monkeypatch: pytest.
 
     async def run() -> Counter[str]:
         waiting = asyncio.create_task(answers(*(approval(number) for number in range(MANY))))
-        while world.calls("unifier", "get_bp_record") < 3 * MANY:
+        while served.calls("unifier", "get_bp_record") < 3 * MANY:
             assert not waiting.done()
             names = Counter(thread.name.rsplit("_", 1)[0] for thread in threading.enumerate())
             most["threads"] = max(most.get("threads", 0), names["unifier_default-trigger"])
-            most["sockets"] = max(most.get("sockets", 0), sockets(world))
+            most["sockets"] = max(most.get("sockets", 0), sockets(served))
             await asyncio.sleep(0.05)
         for number in range(MANY):
-            unifier(world).open_request("P-0001", f"DR-{number}", status="Approved")
+            unifier(served).open_request("P-0001", f"DR-{number}", status="Approved")
         return await waiting
 
     assert asyncio.run(run()) == {"look": MANY}
     assert read == ["unifier_default"]
-    assert world.calls("unifier", "login") == 1
-    asked = Counter(entry.path for entry in world.stage.log if entry.call == "get_bp_record")
+    assert served.calls("unifier", "login") == 1
+    asked = Counter(entry.path for entry in served.sandbox.log if entry.call == "get_bp_record")
     assert len(asked) == MANY, "some were never asked"
     assert 1 <= most["threads"] <= 8
     assert 1 <= most["sockets"] <= 8
     assert not SharedClient._open
-    assert sockets(world) == 0
+    assert sockets(served) == 0
 
 
-def test_the_first_questions_are_spread(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_questions_are_spread(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a restart the triggerer begins with all triggers at once; the vendor must not get them all at once."""
     monkeypatch.setattr(random, "uniform", random.Random(7).uniform)
     pauses: list[float] = []
@@ -112,7 +112,7 @@ def test_the_first_questions_are_spread(world: World, monkeypatch: pytest.Monkey
     assert min(thirds[part] for part in range(3)) > 20
 
 
-def test_those_who_come_after_a_refusal_begin_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_who_come_after_a_refusal_begin_anew(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody corrects the password while others still wait with the old one."""
     name = "AIRFLOW_CONN_UNIFIER_DEFAULT"
     right = os.environ[name]
@@ -122,10 +122,10 @@ def test_those_who_come_after_a_refusal_begin_anew(world: World, monkeypatch: py
         monkeypatch.setenv(name, wrong)
         old = asyncio.create_task(answers(approval(1), approval(2, poke_interval=300)))
         async with asyncio.timeout(30):
-            while SharedClient._open or not world.calls("unifier", "login"):
+            while SharedClient._open or not served.calls("unifier", "login"):
                 await asyncio.sleep(0.01)
         monkeypatch.setenv(name, right)
-        unifier(world).open_request("P-0001", "DR-3", status="Approved")
+        unifier(served).open_request("P-0001", "DR-3", status="Approved")
         assert await answers(approval(3, poke_interval=0.01)) == {"look": 1}
         old.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -135,10 +135,10 @@ def test_those_who_come_after_a_refusal_begin_anew(world: World, monkeypatch: py
     assert not SharedClient._open
 
 
-def test_the_deadline_holds_where_the_system_hangs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deadline_holds_where_the_system_hangs(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight questions hang and hold all threads; the others' deadlines pass while they wait for their turn."""
     monkeypatch.setattr("airflow_provider_records.triggers.base.LAST_QUESTION", 0.2)
-    world.fault(vendor="unifier", call="get_bp_record", times=None, latency_ms=4000)
+    served.fault(vendor="unifier", call="get_bp_record", times=None, latency_ms=4000)
     began = time.monotonic()
 
     async def run() -> tuple[Counter[str], float]:
@@ -148,12 +148,12 @@ def test_the_deadline_holds_where_the_system_hangs(world: World, monkeypatch: py
     found, seconds = asyncio.run(run())
     assert found == {"timeout": 30}
     assert seconds < 3.5
-    assert world.calls("unifier", "get_bp_record") <= 8
+    assert served.calls("unifier", "get_bp_record") <= 8
 
 
-def test_one_connection_in_trouble_does_not_hold_up_another(world: World) -> None:
-    world.fault(vendor="unifier", times=None, latency_ms=60_000)
-    documents = [item for item in enaio(world).archive.objects.values() if item.base == "DOCUMENT"][:3]
+def test_one_connection_in_trouble_does_not_hold_up_another(served: ServedSandbox) -> None:
+    served.fault(vendor="unifier", times=None, latency_ms=60_000)
+    documents = [item for item in enaio(served).archive.objects.values() if item.base == "DOCUMENT"][:3]
     for item in documents:
         item.fields["Disposal"] = "yes"
     other = EnaioApprovalTrigger(
@@ -180,13 +180,13 @@ def test_one_connection_in_trouble_does_not_hold_up_another(world: World) -> Non
         return time.monotonic() - began
 
     assert asyncio.run(run()) < 20
-    world.stage.faults.clear()
+    served.sandbox.faults.clear()
 
 
-def test_a_restart_does_not_extend_the_wait(world: World) -> None:
+def test_a_restart_does_not_extend_the_wait(served: ServedSandbox) -> None:
     """What is stored is the moment at which the wait ends, not how long it lasts."""
     made = approval(1, seconds=0.5)
     stored = made.serialize()[1]
     time.sleep(0.6)
     assert asyncio.run(answers(UnifierApprovalTrigger(**stored))) == {"timeout": 1}
-    assert not world.stage.log
+    assert not served.sandbox.log

@@ -1,4 +1,4 @@
-"""The assembled sandbox: three vendors with the same seed, the approval desk, and a page that says where they are."""
+"""The assembled sandbox: three vendors with the same seed, the approval console, and a page that lists them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_records.sandbox import seed as seeds
-from airflow_provider_records.sandbox.core import Stage
-from airflow_provider_records.sandbox.desk import PAGES, Desk
-from airflow_provider_records.sandbox.enaio import EnaioPart
-from airflow_provider_records.sandbox.opus import OpusPart
-from airflow_provider_records.sandbox.unifier import UnifierPart
+from airflow_provider_records.sandbox.console import PAGES, ApprovalConsole
+from airflow_provider_records.sandbox.core import Sandbox
+from airflow_provider_records.sandbox.enaio import FakeEnaio
+from airflow_provider_records.sandbox.opus import FakeOpus
+from airflow_provider_records.sandbox.unifier import FakeUnifier
 
 RECORDS = 60
 SEED = 7
@@ -25,15 +25,15 @@ MOST = 1_000_000
 _OURS = {"127.0.0.1", "localhost"}
 
 
-def build(records: int = RECORDS, seed: int = SEED) -> Stage:
-    """Assemble Opus, enaio and Unifier, seeded with the same records, and the approval desk.
+def build(records: int = RECORDS, seed: int = SEED) -> Sandbox:
+    """Assemble Opus, enaio and Unifier, seeded with the same records, and the approval console.
 
     ``POST /_sandbox/reset`` replaces the parts: after it, ask the stage for them again.
 
     :param records: number of due records in enaio; see :func:`seed.items` for the others.
     :param seed: chooses names, dates and troubles.
     """
-    stage = _assemble(records, seed)
+    sandbox = _assemble(records, seed)
 
     async def reset(request: Request) -> Response:
         try:
@@ -46,23 +46,23 @@ def build(records: int = RECORDS, seed: int = SEED) -> Stage:
         except ValueError as error:
             return JSONResponse({"error": str(error)}, 400)
         fresh = _assemble(**values)
-        stage.parts, stage.faults, stage.log = fresh.parts, fresh.faults, fresh.log
-        stage.app.router.routes = [*fresh.app.router.routes, control]
+        sandbox.vendors, sandbox.faults, sandbox.log = fresh.vendors, fresh.faults, fresh.log
+        sandbox.app.router.routes = [*fresh.app.router.routes, control]
         return JSONResponse(values)
 
     control = Route("/_sandbox/reset", reset, methods=["POST"])
-    stage.app.router.routes.append(control)
-    stage.app.add_middleware(LocalOnly)
-    return stage
+    sandbox.app.router.routes.append(control)
+    sandbox.app.add_middleware(LocalOnly)
+    return sandbox
 
 
-def connections(stage: Stage, url: str) -> dict[str, dict[str, Any]]:
+def connections(sandbox: Sandbox, url: str) -> dict[str, dict[str, Any]]:
     """Return the Airflow connections to a served sandbox, by connection id.
 
     :param stage: made by :func:`build`.
     :param url: where it is served, e.g. ``http://127.0.0.1:8765``.
     """
-    opus, enaio, unifier = _parts(stage)
+    opus, enaio, unifier = _parts(sandbox)
     identity = {"identity_url": f"{url}/opus/connect/token"}
     return {
         conn_id: {
@@ -104,7 +104,7 @@ class LocalOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if path == "/" or path.split("/")[1:2] in (["desk"], ["_sandbox"]):
+        if path == "/" or path.split("/")[1:2] in (["console"], ["_sandbox"]):
             request = Request(scope)
             origin = request.headers.get("origin")
             names = [f"//{request.headers.get('host', '')}", *([origin] if origin is not None else [])]
@@ -121,8 +121,8 @@ def _host(url: str) -> str | None:
         return None
 
 
-def _assemble(records: int, seed: int) -> Stage:
-    opus, enaio, unifier = OpusPart(), EnaioPart(), UnifierPart()
+def _assemble(records: int, seed: int) -> Sandbox:
+    opus, enaio, unifier = FakeOpus(), FakeEnaio(), FakeUnifier()
     items = seeds.items(records, seed)
     for part in (opus, enaio, unifier):
         part.load(items)
@@ -131,7 +131,7 @@ def _assemble(records: int, seed: int) -> Stage:
     async def index(request: Request) -> Response:
         return HTMLResponse(
             PAGES.get_template("index.html").render(
-                connections=connections(stage, str(request.base_url).rstrip("/")),
+                connections=connections(sandbox, str(request.base_url).rstrip("/")),
                 due=due,
                 records=records,
                 seed=seed,
@@ -140,13 +140,13 @@ def _assemble(records: int, seed: int) -> Stage:
             )
         )
 
-    stage = Stage([opus, enaio, unifier], [Route("/", index), *Desk(opus, enaio, unifier).routes()])
-    return stage
+    sandbox = Sandbox([opus, enaio, unifier], [Route("/", index), *ApprovalConsole(opus, enaio, unifier).routes()])
+    return sandbox
 
 
-def _parts(stage: Stage) -> tuple[OpusPart, EnaioPart, UnifierPart]:
-    opus, enaio, unifier = (stage.parts[name] for name in ("opus", "enaio", "unifier"))
-    assert isinstance(opus, OpusPart)  # noqa: S101
-    assert isinstance(enaio, EnaioPart)  # noqa: S101
-    assert isinstance(unifier, UnifierPart)  # noqa: S101
+def _parts(sandbox: Sandbox) -> tuple[FakeOpus, FakeEnaio, FakeUnifier]:
+    opus, enaio, unifier = (sandbox.vendors[name] for name in ("opus", "enaio", "unifier"))
+    assert isinstance(opus, FakeOpus)  # noqa: S101
+    assert isinstance(enaio, FakeEnaio)  # noqa: S101
+    assert isinstance(unifier, FakeUnifier)  # noqa: S101
     return opus, enaio, unifier

@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from airflow_provider_records.sandbox import seed
-from airflow_provider_records.sandbox.opus import OpusPart
+from airflow_provider_records.sandbox.build import build, connections
+from airflow_provider_records.sandbox.opus import FakeOpus
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.world import build, connections
 
 OPUS_CALLS = "/opus/records/connector/records"
 ITEMS = seed.items(60, 7)
@@ -31,14 +31,14 @@ def server(served: Server) -> Server:
     return served
 
 
-def opus(server: Server) -> OpusPart:
-    part = server.stage.parts["opus"]
-    assert isinstance(part, OpusPart)
+def opus(server: Server) -> FakeOpus:
+    part = server.sandbox.vendors["opus"]
+    assert isinstance(part, FakeOpus)
     return part
 
 
 def post(server: Server, system: str, **body: Any) -> requests.Response:
-    return requests.post(f"{server.url}/desk/{system}", json=body, timeout=5)
+    return requests.post(f"{server.url}/console/{system}", json=body, timeout=5)
 
 
 class TestWorld:
@@ -51,7 +51,7 @@ class TestWorld:
             assert live == (item.trouble != "gone"), item.key
 
     def test_connections_work(self, server: Server) -> None:
-        known = connections(server.stage, server.url)
+        known = connections(server.sandbox, server.url)
         opus_fields = known["opus_default"]
         token = requests.post(
             opus_fields["extra"]["identity_url"],
@@ -83,12 +83,12 @@ class TestWorld:
 
     def test_index(self, server: Server) -> None:
         text = requests.get(server.url, timeout=5).text
-        for fields in connections(server.stage, server.url).values():
+        for fields in connections(server.sandbox, server.url).values():
             assert fields["host"] in text
             assert fields["password"] in text
         exported = dict(re.findall(r"export AIRFLOW_CONN_(\w+)='(.*)'", text))
         assert {name: json.loads(value) for name, value in exported.items()} == {
-            name.upper(): value for name, value in connections(server.stage, server.url).items()
+            name.upper(): value for name, value in connections(server.sandbox, server.url).items()
         }
         assert "80 records" in text
         for path in ("log", "state", "switches", "faults"):
@@ -100,33 +100,33 @@ class TestWorld:
         requests.post(f"{server.url}/_sandbox/faults", json={"vendor": "opus", "status": 503, "times": None}, timeout=5)
         assert requests.get(f"{server.url}{OPUS_CALLS}", timeout=5).status_code == 503
         post(server, "opus", keys=["enaio-109491"], decision="hold")
-        before = server.stage.parts["opus"]
+        before = server.sandbox.vendors["opus"]
         for _ in range(2):
             answer = requests.post(f"{server.url}/_sandbox/reset", json={"records": 3, "seed": 1}, timeout=10)
             assert answer.json() == {"records": 3, "seed": 1}
         assert opus(server) is not before
         assert len(opus(server).connections[seed.ENAIO_CONNECTOR]) == 3 + 5
         assert opus(server).set["success"] == "200"
-        assert (server.stage.log, server.stage.faults) == ([], [])
+        assert (server.sandbox.log, server.sandbox.faults) == ([], [])
         assert requests.get(f"{server.url}{OPUS_CALLS}", timeout=5).status_code == 401
-        assert [entry.status for entry in server.stage.log] == [401]
+        assert [entry.status for entry in server.sandbox.log] == [401]
         requests.post(f"{server.url}/_sandbox/faults", json={"vendor": "opus", "status": 418}, timeout=5)
-        assert [fault.status for fault in server.stage.faults] == [418]
+        assert [fault.status for fault in server.sandbox.faults] == [418]
         assert "23 records" in requests.get(server.url, timeout=5).text
 
     @pytest.mark.parametrize(
         "body", ["[]", '{"records": "3"}', '{"records": true}', '{"records": -1}', '{"count": 3}', "{", "3"]
     )
     def test_reset_refuses(self, server: Server, body: str) -> None:
-        before = server.stage.parts["opus"]
+        before = server.sandbox.vendors["opus"]
         answer = requests.post(f"{server.url}/_sandbox/reset", data=body, timeout=5)
         assert (answer.status_code, bool(answer.json()["error"])) == (400, True)
-        assert server.stage.parts["opus"] is before
+        assert server.sandbox.vendors["opus"] is before
 
-    @pytest.mark.parametrize("path", ["/", "/desk", "/_sandbox/log", "/_sandbox/reset", "/desk/opus"])
+    @pytest.mark.parametrize("path", ["/", "/console", "/_sandbox/log", "/_sandbox/reset", "/console/opus"])
     def test_other_hosts_are_refused(self, server: Server, path: str) -> None:
         port = server.url.rpartition(":")[2]
-        method = "POST" if path in {"/_sandbox/reset", "/desk/opus"} else "GET"
+        method = "POST" if path in {"/_sandbox/reset", "/console/opus"} else "GET"
         for headers in (
             {"Host": f"evil.example:{port}"},
             {"Host": f"127.0.0.1.evil.example:{port}"},

@@ -1,4 +1,4 @@
-"""The approval desk: a page, and the same by JSON, on which people decide what the vendors' own screens decide."""
+"""The approval console: a page, and the same by JSON, on which people decide what the vendors' own screens decide."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_records.sandbox.enaio import EnaioPart
-from airflow_provider_records.sandbox.opus import OpusPart
-from airflow_provider_records.sandbox.unifier import UnifierPart
+from airflow_provider_records.sandbox.enaio import FakeEnaio
+from airflow_provider_records.sandbox.opus import FakeOpus
+from airflow_provider_records.sandbox.unifier import FakeUnifier
 
 ROWS = 15
 BPNAME = "Disposal Request"
@@ -30,7 +30,7 @@ PAGES = Environment(
 Row = dict[str, str]
 
 
-class Desk:
+class ApprovalConsole:
     """Decides on disposal requests of Unifier, the field ``Disposal`` of enaio, and reviews and holds of Opus.
 
     :param opus: whose records are approved, rejected, held.
@@ -38,7 +38,7 @@ class Desk:
     :param unifier: where requests are opened and decided.
     """
 
-    def __init__(self, opus: OpusPart, enaio: EnaioPart, unifier: UnifierPart) -> None:
+    def __init__(self, opus: FakeOpus, enaio: FakeEnaio, unifier: FakeUnifier) -> None:
         self.opus = opus
         self.enaio = enaio
         self.unifier = unifier
@@ -48,8 +48,8 @@ class Desk:
         """Return the page and the three places to post to."""
         acts = {"unifier": self._decide_unifier, "enaio": self._decide_enaio, "opus": self._decide_opus}
         return [
-            Route("/desk", self._show),
-            *(Route(f"/desk/{name}", self._endpoint(name, act), methods=["POST"]) for name, act in acts.items()),
+            Route("/console", self._show),
+            *(Route(f"/console/{name}", self._endpoint(name, act), methods=["POST"]) for name, act in acts.items()),
         ]
 
     def _endpoint(self, name: str, act: Callable[[Mapping[str, Any]], str]) -> Callable[[Request], Any]:
@@ -67,7 +67,7 @@ class Desk:
                 return JSONResponse({"done": done})
             self._done = done
             query = urlencode({"q": search}) if search else ""
-            return RedirectResponse(f"/desk{'?' if query else ''}{query}#{name}", 303)
+            return RedirectResponse(f"/console{'?' if query else ''}{query}#{name}", 303)
 
         return endpoint
 
@@ -133,7 +133,7 @@ class Desk:
         requests = _matching(self._requests(), search)
         objects = _matching(self._objects(), search)
         records = _matching(self._records(), search)
-        text = PAGES.get_template("desk.html").render(
+        text = PAGES.get_template("console.html").render(
             q=search,
             query=urlencode({"q": search}) if search else "",
             error=error,

@@ -1,4 +1,4 @@
-"""The approval desk over HTTP: what people decide there, by JSON and by forms, and what it refuses."""
+"""The approval console over HTTP: what people decide there, by JSON and by forms, and what it refuses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 import requests
 
 from airflow_provider_records.sandbox import seed
-from airflow_provider_records.sandbox.enaio import EnaioPart
-from airflow_provider_records.sandbox.opus import OpusPart
+from airflow_provider_records.sandbox.build import build
+from airflow_provider_records.sandbox.enaio import FakeEnaio
+from airflow_provider_records.sandbox.opus import FakeOpus
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.unifier import UnifierPart
-from airflow_provider_records.sandbox.world import build
+from airflow_provider_records.sandbox.unifier import FakeUnifier
 
 ITEMS = seed.items(60, 7)
 
@@ -30,31 +30,31 @@ def server(served: Server) -> Server:
     return served
 
 
-def opus(server: Server) -> OpusPart:
-    part = server.stage.parts["opus"]
-    assert isinstance(part, OpusPart)
+def opus(server: Server) -> FakeOpus:
+    part = server.sandbox.vendors["opus"]
+    assert isinstance(part, FakeOpus)
     return part
 
 
-def enaio(server: Server) -> EnaioPart:
-    part = server.stage.parts["enaio"]
-    assert isinstance(part, EnaioPart)
+def enaio(server: Server) -> FakeEnaio:
+    part = server.sandbox.vendors["enaio"]
+    assert isinstance(part, FakeEnaio)
     return part
 
 
-def unifier(server: Server) -> UnifierPart:
-    part = server.stage.parts["unifier"]
-    assert isinstance(part, UnifierPart)
+def unifier(server: Server) -> FakeUnifier:
+    part = server.sandbox.vendors["unifier"]
+    assert isinstance(part, FakeUnifier)
     return part
 
 
 def post(server: Server, system: str, **body: Any) -> requests.Response:
-    return requests.post(f"{server.url}/desk/{system}", json=body, timeout=5)
+    return requests.post(f"{server.url}/console/{system}", json=body, timeout=5)
 
 
 def form(server: Server, system: str, search: str = "", **fields: Any) -> requests.Response:
     query = {"q": search} if search else {}
-    return requests.post(f"{server.url}/desk/{system}", params=query, data=fields, timeout=5, allow_redirects=False)
+    return requests.post(f"{server.url}/console/{system}", params=query, data=fields, timeout=5, allow_redirects=False)
 
 
 class TestDeskJson:
@@ -125,7 +125,7 @@ class TestDeskJson:
     def test_no_object(self, server: Server) -> None:
         for data in ("[]", "{", ""):
             answer = requests.post(
-                f"{server.url}/desk/opus", data=data, headers={"Content-Type": "application/json"}, timeout=5
+                f"{server.url}/console/opus", data=data, headers={"Content-Type": "application/json"}, timeout=5
             )
             assert answer.status_code == 400
 
@@ -133,11 +133,11 @@ class TestDeskJson:
 class TestDeskForms:
     def test_back_to_the_page(self, server: Server) -> None:
         answer = form(server, "opus", search="fischer", keys=["enaio-109497"], decision="hold")
-        assert (answer.status_code, answer.headers["location"]) == (303, "/desk?q=fischer#opus")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console?q=fischer#opus")
         assert opus(server).records("enaio-109497")[0].held
-        page = requests.get(f"{server.url}/desk", timeout=5).text
+        page = requests.get(f"{server.url}/console", timeout=5).text
         assert "Opus: hold for record enaio-109497" in page
-        assert "Opus: hold for record" not in requests.get(f"{server.url}/desk", timeout=5).text
+        assert "Opus: hold for record" not in requests.get(f"{server.url}/console", timeout=5).text
 
     def test_all_that_match(self, server: Server) -> None:
         form(server, "enaio", search="INVOICE", all="object_ids", value="approved")
@@ -153,7 +153,7 @@ class TestDeskForms:
     def test_unifier(self, server: Server) -> None:
         asked = {"project_number": "P-0001", "record_no": "DR-0001", "bpname": "Disposal Request"}
         form(server, "unifier", action="open", title="<script>alert(1)</script>", disposal_digest="", **asked)
-        page = requests.get(f"{server.url}/desk", timeout=5).text
+        page = requests.get(f"{server.url}/console", timeout=5).text
         assert "&lt;script&gt;alert(1)" in page
         assert "<script" not in page
         form(server, "unifier", action="set_status", status="Rejected", **asked)
@@ -166,11 +166,11 @@ class TestDeskForms:
         assert "<form" in answer.text
 
     def test_search(self, server: Server) -> None:
-        page = requests.get(f"{server.url}/desk", params={"q": "on hold"}, timeout=5).text
+        page = requests.get(f"{server.url}/console", params={"q": "on hold"}, timeout=5).text
         held = [item.key for item in ITEMS if item.trouble == "held"]
         assert held
         assert all(key in page for key in held)
         assert page.count('name="keys"') == len(held)
         assert "Nothing found." in page
-        page = requests.get(f"{server.url}/desk", params={"q": '"><script>'}, timeout=5).text
+        page = requests.get(f"{server.url}/console", params={"q": '"><script>'}, timeout=5).text
         assert "<script>" not in page
