@@ -21,6 +21,7 @@ from tests.evidence.schemas import assert_store_valid
 from tests.golden import make_golden
 
 FOLDER = make_golden.FOLDER
+DOCUMENTATION = FOLDER.parents[1] / "docs" / "evidence-format.md"
 OUTCOMES = {"destroyed", "recycled", "absent", "blocked", "failed", "unknown", "not_attempted"}
 PROOFS = {"response", "probe", "inferred"}
 VENDORS = {"enaio", "unifier", "opus"}
@@ -115,9 +116,24 @@ def test_no_path_of_a_machine_is_in_it(made: Path) -> None:
             assert str(Path.home()).encode() not in path.read_bytes()
 
 
+def test_every_file_names_its_format_and_every_member_is_documented(made: Path) -> None:
+    known = set(re.findall(r"`([a-z0-9_]+)`", DOCUMENTATION.read_text()))
+    for path in sorted(made.glob("evidence/**/*.json*")):
+        if path.suffix not in {".json", ".jsonl"}:
+            continue
+        first, *others = map(json.loads, path.read_bytes().splitlines())
+        name = path.relative_to(made).as_posix()
+        assert first["format"].startswith("airflow-records/"), name
+        assert first["version"] == 1, name
+        lines = [first, *others]
+        parts = [part for line in lines for value in line.values() if isinstance(value, list) for part in value]
+        members = {member for item in (*lines, *parts) if isinstance(item, dict) for member in item}
+        assert members <= known, f"{name}: {members - known} is in no place of {DOCUMENTATION.name}"
+
+
 def test_the_commands_of_the_documentation_check_a_certificate(made: Path) -> None:
     """The first two steps by hand; the others need jq, which not every machine has."""
-    text = (FOLDER.parents[1] / "docs" / "evidence-format.md").read_text().partition("## Verify by hand")[2]
+    text = DOCUMENTATION.read_text().partition("## Verify by hand")[2]
     blocks = [textwrap.dedent(block) for block in re.findall(r"^ *```sh\n(.*?)```", text, re.DOTALL | re.MULTILINE)][:3]
     names = [name for name, said in json.loads((made / "expected.json").read_bytes()).items() if said["signed"]]
     name = next(name for name in names if "superseded" not in name)
