@@ -51,7 +51,7 @@ def free(served: ServedSandbox, reference: dict[str, Any]) -> Any:
 def outcomes(served: ServedSandbox, reference: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the outcomes of a disposal by key."""
     disposal = json.loads(served.store.read(served.store.name(reference["disposal"])))
-    lines = served.store.read(served.store.name(disposal["outcomes"])).splitlines()
+    _, *lines = served.store.read(served.store.name(disposal["outcomes"])).splitlines()  # the first names the format
     return {item["key"]: item for item in map(json.loads, lines)}
 
 

@@ -27,7 +27,9 @@ from airflow_provider_records.exceptions import (
     EvidenceError,
     NewerFormatError,
 )
+from airflow_provider_records.reporting import issue
 from airflow_provider_records.reporting.verify import verify
+from tests.evidence import evidence_factory
 from tests.reporting.certified import KEY, NAME, PKCS8, Evidence, certify, digest, html, night, pem, problem
 
 OTHER_KEY = Ed25519PrivateKey.generate()
@@ -189,8 +191,9 @@ def test_an_older_certificate_is_kept_and_named(store: Store, listed: Manifest, 
 def test_a_broken_older_certificate_is_kept_too(store: Store, listed: Manifest) -> None:
     disposals = night(store, listed)
     store.write(NAME, b'{"digest": "sha256:')
-    document = certify(store, *disposals)
-    assert store.read(document["supersedes"]["file"]) == b'{"digest": "sha256:'
+    older = issue.write(store, disposals, evidence_factory.provenance("certificate")).certificate.supersedes
+    assert older is not None
+    assert store.read(older.file) == b'{"digest": "sha256:'
 
 
 def test_what_was_kept_and_changed_is_not_replaced(store: Store, listed: Manifest) -> None:
