@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow_provider_records.reporting.verify import Report
 
 _VERIFY = """\
-Checks a certificate offline, where it lies in its evidence folder: its signature, its page and the page's signature,
+Checks a certificate offline, in its evidence folder: its signature, its page and the page's signature,
 every file that it rests on, the chains of the journals, the approvals, and that all counts follow from the records.
 
 exit code: 0 everything fits, 1 something does not, 2 it could not be checked
@@ -32,15 +32,15 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="airflow-records", description="Records disposal on Apache Airflow.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="run one night's disposal on this machine, against the sandbox")
+    demo = commands.add_parser("demo", help="run a disposal on this machine, against the sandbox")
     demo.add_argument("--records", type=_count, default=60, help="due records in enaio (default: 60)")
     demo.add_argument("--home", type=Path, default=Path(".demo"), help="folder for Airflow and the evidence")
-    demo.add_argument("--ui", action="store_true", help="serve Airflow's UI instead, and run nothing")
+    demo.add_argument("--ui", action="store_true", help="serve Airflow's UI instead of running the DAG")
     demo.add_argument("--port", type=_port, default=8080, help="port of the UI (default: 8080)")
 
     sandbox = commands.add_parser("sandbox", help="serve the three vendors on one loopback port")
     sandbox.add_argument("--records", type=_count, default=60, help="due records in enaio (default: 60)")
-    sandbox.add_argument("--seed", type=int, default=7, help="chooses names, dates and troubles (default: 7)")
+    sandbox.add_argument("--seed", type=int, default=7, help="seed of names, dates and troubles (default: 7)")
     sandbox.add_argument("--port", type=_port, default=8765, help="port on 127.0.0.1; 0: a free one (default: 8765)")
 
     layout = argparse.RawDescriptionHelpFormatter
@@ -83,7 +83,7 @@ def _port(text: str) -> int:
 
 
 def _say(text: str, *, error: bool = False) -> None:
-    """Print one line, on any terminal: a record's title may hold anything, also what steers a terminal."""
+    """Print one line, on any terminal: a record's title may hold anything, also control sequences."""
     stream = sys.stderr if error else sys.stdout
     plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     encoding = stream.encoding or "utf-8"
@@ -146,7 +146,7 @@ def _sandbox(records: int, seed: int, port: int) -> int:
 
     try:
         server = Server(build(records, seed), port)
-        server.socket.listen()  # whoever reads the line below may call at once
+        server.socket.listen()  # a reader of the line below may call at once
     except OSError as error:
         _say(f"The sandbox cannot have port {port}: {error.strerror or error}. --port 0 takes a free one.", error=True)
         return 2

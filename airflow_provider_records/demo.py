@@ -1,6 +1,6 @@
-"""A whole night on one machine: real Airflow, the three vendors played by the sandbox.
+"""A disposal run on one machine, with a real Airflow and the sandbox in place of the three vendors.
 
-The demo is the DAG of ``dags_examples`` as it is; only the connections point to the sandbox.
+It runs an unchanged DAG of ``dags_examples``; only the connections lead to the sandbox.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from airflow_provider_records.sandbox.server import Server
 
 DAG_ID, PEOPLE_DAG_ID = "records_nightly_enaio", "records_nightly_approval"
 USERS = {"admin": "admin", "reviewer_1": "user", "reviewer_2": "user"}
-"""Who signs in to the demo's UI, with their roles; the example DAG names the reviewers."""
+"""Users of the demo's Airflow, with their roles; the example DAG names the reviewers."""
 PROJECT, BPNAME, PREFIX = "P-0001", "Disposal Request", "DR-ENAIO-"
 
 
@@ -51,16 +51,16 @@ def example_dags() -> Path:
 
 
 def sandbox(records: int) -> Sandbox:
-    """Build a sandbox whose Opus lists only what its own reviewers have released."""
+    """Build a sandbox whose Opus lists only records that its reviewers have approved."""
     made = build(records)
     made.vendors["opus"].turn({"list_held": False, "list_under_review": False})
     return made
 
 
 def environment(home: Path, records: int = 0) -> dict[str, str]:
-    """Return the environment of an Airflow of its own below ``home``; writes its signing key.
+    """Return the environment of a separate Airflow below ``home``; write its signing key.
 
-    :param home: the Airflow home; made if it is missing.
+    :param home: the Airflow home; created if it is missing.
     :param records: length of the longest list; raises ``max_records`` where the default is too small.
     """
     home.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def environment(home: Path, records: int = 0) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     return {
         **inherited,
-        # standalone starts its children by the name "airflow"
+        # standalone finds the command "airflow" of its children by PATH
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(example_dags()),
@@ -88,12 +88,12 @@ def environment(home: Path, records: int = 0) -> dict[str, str]:
 
 
 def connection_variables(made: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return connections as the environment variables that Airflow reads."""
+    """Return the environment variables from which Airflow reads connections."""
     return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(fields) for conn_id, fields in made.items()}
 
 
 def standalone_variables(port: int) -> dict[str, str]:
-    """Return what ``airflow standalone`` needs to run beside another one on the same machine.
+    """Return the settings with which ``airflow standalone`` can run beside another one on the same machine.
 
     :param port: port of the UI and the API on 127.0.0.1.
     """
@@ -109,7 +109,7 @@ def standalone_variables(port: int) -> dict[str, str]:
 
 
 def user_variables(users: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return what gives Airflow users of its own instead of one that may do everything; writes their passwords.
+    """Return the settings of Airflow's users, instead of one user with all rights; write their passwords.
 
     :param users: roles of the simple auth manager by user name.
     :param folder: gets ``passwords.json``, which holds the password of each user.
@@ -125,22 +125,22 @@ def user_variables(users: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port that nobody uses right now."""
+    """Return a port of 127.0.0.1 that is free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def airflow(*words: str) -> list[str]:
-    """Return a command line of this Python's Airflow."""
+    """Return a command line of the Airflow that this Python has installed."""
     return [sys.executable, "-m", "airflow", *words]
 
 
 def run(records: int, home: Path) -> int:
-    """Run one night and show it; return an exit code.
+    """Run the DAG once and show its progress; return an exit code.
 
     :param records: due records in enaio.
-    :param home: where Airflow and the evidence go; emptied first.
+    :param home: folder of Airflow and the evidence; emptied first.
     """
     console = Console(width=None if sys.stdout.isatty() else 110)
     _empty(home)
@@ -173,10 +173,10 @@ def run(records: int, home: Path) -> int:
 
 
 def serve_ui(records: int, home: Path, port: int) -> int:
-    """Serve Airflow's UI with connections and DAGs in place, until it is interrupted.
+    """Serve Airflow's UI with connections and DAGs, until it is interrupted.
 
     :param records: due records in enaio.
-    :param home: where Airflow and the evidence go; emptied first.
+    :param home: folder of Airflow and the evidence; emptied first.
     :param port: port of Airflow's UI.
     """
     console = Console()
@@ -225,7 +225,7 @@ def _ended(number: int, frame: object) -> None:
 
 
 def _empty(home: Path) -> None:
-    """Remove what an earlier demo left; refuses a folder that no demo has made."""
+    """Empty the folder; refuse one that no demo has created."""
     mark = home / ".records-demo"
     if home.exists() and any(home.iterdir()) and not mark.exists():
         raise SystemExit(f"{home} is not empty and was not made by a demo; name another folder with --home.")
@@ -240,14 +240,14 @@ def _call(command: list[str], env: Mapping[str, str], log: Any) -> int:  # noqa:
 
 @contextmanager
 def child_process(command: list[str], env: Mapping[str, str], log: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ANN401
-    """A child process with all its own children, ended when the block ends."""
+    """Run a child process, and end it with all its descendants when the block ends."""
     child = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)  # noqa: S603
-    before = signal.signal(signal.SIGTERM, _ended)  # so that whoever ends the demo ends Airflow with it
+    before = signal.signal(signal.SIGTERM, _ended)  # SIGTERM to the demo must end Airflow, too
     try:
         yield child
     finally:
         signal.signal(signal.SIGTERM, before)
-        # Some of Airflow's processes leave the group of their parent.
+        # Some of Airflow's processes leave the process group of their parent.
         with suppress(psutil.Error):
             family = [*psutil.Process(child.pid).children(recursive=True)]
             child.terminate()
@@ -264,7 +264,7 @@ def child_process(command: list[str], env: Mapping[str, str], log: Any) -> Itera
 
 
 def ready(child: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until all parts of ``airflow standalone`` are healthy; False if they do not become so."""
+    """Wait until all components of ``airflow standalone`` are healthy; return False if they are not in time."""
     url = f"http://127.0.0.1:{port}/api/v2/monitor/health"
     deadline = time.monotonic() + 400
     while child.poll() is None and time.monotonic() < deadline:
@@ -280,7 +280,7 @@ def ready(child: subprocess.Popen[bytes], port: int) -> bool:
 
 @contextmanager
 def _night(console: Console) -> Iterator[Any]:
-    """Progress bars, by their words."""
+    """Show progress bars, each identified by its description."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -302,7 +302,7 @@ def _night(console: Console) -> Iterator[Any]:
 
 
 def _watch(night: subprocess.Popen[bytes], made: Sandbox, url: str, home: Path, show: Any) -> None:  # noqa: ANN401
-    """Show the night's progress from the sandbox's log, and approve the list as its records manager would."""
+    """Show the progress as the sandbox's log tells it, and approve the list in place of a records manager."""
     store = Store(str(home / "records_evidence"))
     manifest: Manifest | None = None
     while night.poll() is None:
@@ -340,12 +340,12 @@ def _disposals(store: Store) -> dict[str, Disposal]:
 
 
 def _report(console: Console, made: Sandbox, store: Store, disposals: Mapping[str, Disposal]) -> None:
-    """Print what the evidence says, beside what the sandbox's own log says."""
+    """Print the counts of the evidence, and beside them those of the sandbox's log."""
     content = disposals["enaio"].counts
     marks: Mapping[str, int] = disposals["opus"].counts if "opus" in disposals else {}
     destroyed, deleted = len(set(made.effects("enaio", "destroyed"))), made.effects("enaio", "destroyed")
     marked = made.effects("opus", "marked")
-    table = Table(title="The night")
+    table = Table(title="The disposal run")
     for name in ("", "records", "what the sandbox saw"):
         table.add_column(name, justify="left" if name != "records" else "right")
     total = str(sum(content.values()))

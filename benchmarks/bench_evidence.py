@@ -1,10 +1,10 @@
-"""What evidence costs, beside a plain alternative in the same run: ``make bench``.
+"""Measures the cost of evidence, each beside a plain alternative in the same run: ``make bench``.
 
-The journal beside a loop that appends JSON lines and flushes them to disk once a chunk; the verification of a
-certificate beside ``sha256sum`` and JSON parsing of the same bytes.
+The journal is compared with a loop that appends JSON lines and flushes them to disk once a chunk; the verification
+of a certificate with ``sha256sum`` and JSON parsing of the same bytes.
 """
 
-# ruff: noqa: T201 - it is there to print
+# ruff: noqa: T201 - it prints its results
 
 from __future__ import annotations
 
@@ -43,11 +43,13 @@ T = TypeVar("T")
 
 
 def main() -> None:
-    """Run all of it and print it."""
+    """Run all measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     count = int(os.environ.get("BENCH_RECORDS", "100000"))
     parser.add_argument("--records", type=int, default=count, help="records on the list (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, help="where to write; on the disk to measure (default: a new one)")
+    parser.add_argument(
+        "--folder", type=Path, help="parent folder of what is written, on the disk to measure (default: the system's)"
+    )
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-evidence-", dir=asked.folder))
     try:
@@ -93,7 +95,7 @@ def bench(count: int, folder: Path) -> None:
 
 
 def made_up(count: int) -> Iterator[dict[str, Any]]:
-    """Make records as the due list of Opus gives them."""
+    """Generate records like those of the due list of Opus."""
     for number in range(count):
         yield {
             "key": f"enaio-{109490 + number}",
@@ -112,7 +114,7 @@ def made_up(count: int) -> Iterator[dict[str, Any]]:
 
 
 def append_lines(path: Path, outcomes: Sequence[Outcome]) -> None:
-    """Do the least that a log on disk can do: no chain, no fence, one file."""
+    """Write the plain alternative: one file without hash chain and fence."""
     with path.open("ab") as file:
         for chunk in chunks(outcomes):
             for lines in ([{"key": each.key} for each in chunk], [each.to_dict() for each in chunk]):
@@ -130,7 +132,7 @@ def write_journal(store: Store, manifest: Manifest, outcomes: Sequence[Outcome])
 
 
 def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> Path:
-    """Sum a journal up and certify it; return the certificate's path."""
+    """Write outcomes, summary and certificate; return the path of the certificate."""
     approval = Approval(manifest.digest, "anna", now(), {"kind": "bench"}).write(store)
     uri, counts = write_outcomes(store, manifest, outcomes, BY.folder)
     disposal = Disposal(
@@ -155,7 +157,7 @@ def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> Pa
 
 
 def sha256sum_and_parse(names: Sequence[str]) -> None:
-    """Hash with the system's own tool and parse with Python's own parser; look at nothing."""
+    """Hash with the system's tool and parse with Python's parser, without any check."""
     tool = shutil.which("sha256sum")
     hasher = [tool] if tool else [str(shutil.which("shasum")), "-a", "256"]
     for start in range(0, len(names), 1000):
@@ -167,19 +169,19 @@ def sha256sum_and_parse(names: Sequence[str]) -> None:
 
 
 def chunks(outcomes: Sequence[Outcome]) -> Iterator[Sequence[Outcome]]:
-    """Part outcomes as the runner does."""
+    """Divide outcomes into chunks as the runner does."""
     return (outcomes[start : start + CHUNK] for start in range(0, len(outcomes), CHUNK))
 
 
 class Took(NamedTuple):
-    """What some work took, in seconds: by the clock, and of processors, which a busy machine changes less."""
+    """Seconds of wall-clock and of processor time; a busy machine changes the latter less."""
 
     clock: float
     processor: float
 
 
 def timed(work: Callable[[], T]) -> tuple[Took, T]:
-    """Return what some work took, and what it returned."""
+    """Measure a function; return its times and its return value."""
     clock, before = time.perf_counter(), os.times()
     done = work()
     after = os.times()
@@ -197,7 +199,7 @@ def line(what: str, took: Took, count: int, plain: Took | None = None, goal: str
 
 
 def machine(folder: Path) -> str:
-    """Name what the figures depend on."""
+    """Describe the machine, for comparing figures."""
     probe = folder / "probe"
     with probe.open("wb") as file:
         begun = time.perf_counter()

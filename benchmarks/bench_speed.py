@@ -1,11 +1,11 @@
-"""How close a disposal comes to latency x concurrency, against the sandbox: ``make bench``.
+"""Measures how close a disposal comes to latency x concurrency, against the sandbox: ``make bench``.
 
-Beside it, in the same run: a bare thread-pool loop over ``requests``, one over ``urllib3``, and a mapped stock
-``HttpOperator`` in a running Airflow. Sandbox and client are processes of their own and share the machine. Sizes are
+For comparison, in the same run: a bare thread-pool loop over ``requests``, one over ``urllib3``, and a mapped stock
+``HttpOperator`` in a running Airflow. Sandbox and client are separate processes on the same machine. Sizes are
 arguments or variables (BENCH_OBJECTS, BENCH_NIGHT, BENCH_LIST, BENCH_MAPPED); 0 leaves a part out.
 """
 
-# ruff: noqa: T201 - it is there to print
+# ruff: noqa: T201 - it prints its results
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ with DAG("mapped", schedule=None):
 
 
 class Sandbox:
-    """A served sandbox: where it is, and what its process has used."""
+    """A served sandbox: its address, and the processor time of its process."""
 
     def __init__(self, url: str, process: psutil.Process) -> None:
         self.url = url
         self._process = process
 
     def used(self) -> float:
-        """Return processor seconds so far."""
+        """Return the processor time so far, in seconds."""
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
@@ -76,7 +76,7 @@ def serving(command: list[str]) -> Iterator[Sandbox]:
 
 @contextmanager
 def sandbox(records: int, latency: float) -> Iterator[Sandbox]:
-    """Run a sandbox whose every answer comes late by ``latency`` seconds."""
+    """Run a sandbox that delays each response by ``latency`` seconds."""
     command = [sys.executable, "-m", "airflow_provider_records.cli", "sandbox", "--port", "0"]
     with serving([*command, "--records", str(records)]) as served:
         fault = {"times": None, "latency_ms": latency * 1000}
@@ -93,7 +93,7 @@ def connected(served: Sandbox, threads: int) -> dict[str, dict[str, Any]]:
 
 
 def measure(name: str, home: Path, made: Mapping[str, Mapping[str, Any]] | None = None, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Run one part of ``speed_parts.py`` in a process of its own, with an Airflow home of its own."""
+    """Run one function of ``speed_parts.py`` in a separate process with a separate Airflow home."""
     with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as folder:
         env = environment(Path(folder)) | connection_variables(made or {})
         out = Path(folder) / "result.json"
@@ -107,7 +107,7 @@ def measure(name: str, home: Path, made: Mapping[str, Mapping[str, Any]] | None 
 
 
 def objects(home: Path, count: int, latency: float, threads: int, rounds: int) -> float:
-    """Compare the loops and the operator; return deletes a second of the operator."""
+    """Compare the loops with the operator; return the operator's deletes a second."""
     limit = threads / latency
     print(f"\n{count:,} objects, {threads} threads, {latency * 1000:.0f} ms: at most {limit:,.0f} a second")
 
@@ -145,7 +145,7 @@ def objects(home: Path, count: int, latency: float, threads: int, rounds: int) -
 
 
 def mapped(home: Path, count: int, latency: float) -> float:
-    """Map a stock ``HttpOperator`` over objects in a running Airflow; return deletes a second."""
+    """Map an ``HttpOperator`` over objects in a running Airflow; return its deletes a second."""
     print(f"\nHttpOperator {version('apache-airflow-providers-http')} mapped over {count} objects, LocalExecutor")
     with sandbox(seeded(count), latency) as served, tempfile.TemporaryDirectory(dir=home) as folder:
         dags, port = Path(folder) / "dags", free_port()
@@ -176,8 +176,8 @@ def mapped(home: Path, count: int, latency: float) -> float:
 
 
 def night(home: Path, count: int, latency: float, threads: int) -> None:
-    """Run a whole night."""
-    print(f"\nA night of {count:,} records, {threads} threads, {latency * 1000:.0f} ms")
+    """Measure a whole disposal run."""
+    print(f"\nA disposal run of {count:,} records, {threads} threads, {latency * 1000:.0f} ms")
     with sandbox(count, latency) as served:
         before = served.used()
         found = measure("night", home, connected(served, threads), count=count)
@@ -209,22 +209,27 @@ def lists(home: Path, count: int) -> None:
 
 
 def main() -> None:
-    """Run all of it and print it."""
+    """Run all measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default, what in (
         ("objects", 10_000, "objects to delete"),
-        ("night", 100_000, "records of the night"),
+        ("night", 100_000, "records of the disposal run"),
         ("list", 1_000_000, "records on the long list"),
         ("mapped", 200, "objects to map an HttpOperator over"),
     ):
         size = int(os.environ.get(f"BENCH_{name.upper()}", default))
         parser.add_argument(f"--{name}", type=int, default=size, help=f"{what} (default: %(default)s)")
     parser.add_argument("--threads", type=int, nargs="+", default=[16, 64], help="for the objects (default: 16 64)")
-    parser.add_argument("--latency", type=float, default=50.0, help="of each answer, in ms (default: %(default)s)")
-    parser.add_argument("--night-latency", type=float, default=100.0, help="in the night, in ms (default: %(default)s)")
-    parser.add_argument("--night-threads", type=int, default=8, help="in the night (default: %(default)s)")
+    parser.add_argument("--latency", type=float, default=50.0, help="of each response, in ms (default: %(default)s)")
     parser.add_argument(
-        "--rounds", type=int, default=1, help="measure loop and operator so often, in turn; the best counts"
+        "--night-latency", type=float, default=100.0, help="in the disposal run, in ms (default: %(default)s)"
+    )
+    parser.add_argument("--night-threads", type=int, default=8, help="in the disposal run (default: %(default)s)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=1,
+        help="how often loop and operator are measured, in turn; the best result counts",
     )
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-speed-", ignore_cleanup_errors=True) as folder:

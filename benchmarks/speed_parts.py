@@ -1,9 +1,10 @@
-"""What ``bench_speed.py`` measures, each in a process of its own: ``speed_parts.py NAME ARGUMENTS RESULT``.
+"""What ``bench_speed.py`` measures, each in a separate process: ``speed_parts.py NAME ARGUMENTS RESULT``.
 
-Arguments are JSON; the result is a file: seconds, processor seconds, peak memory, and the number of requests sent.
+The arguments are JSON. The result is a JSON file with wall-clock seconds, processor seconds, peak memory in MB, and the
+number of requests sent.
 """
 
-# ruff: noqa: T201 - the null server says where it listens
+# ruff: noqa: T201 - the null server prints its address
 
 from __future__ import annotations
 
@@ -29,14 +30,14 @@ DUE_BEFORE = "2026-11-01T00:00:00"
 
 
 class Meter:
-    """Measures one block."""
+    """Measures blocks of code, and counts requests."""
 
     def __init__(self) -> None:
         self.facts: dict[str, Any] = {}
         self._sent = itertools.count()
 
     def count_requests(self) -> None:
-        """Count what leaves from now on."""
+        """Count the requests that are sent from now on."""
         from airflow_provider_records.client.transport import Request, Transport
 
         send, sent = Transport.send_once, self._sent
@@ -49,7 +50,7 @@ class Meter:
 
     @contextmanager
     def running(self, name: str = "all") -> Iterator[None]:
-        """Measure a block; several add up in ``all``."""
+        """Measure a block; the times of several blocks add up in ``all``."""
         clock, before = time.perf_counter(), os.times()
         yield
         after, took = os.times(), time.perf_counter() - clock
@@ -59,13 +60,13 @@ class Meter:
         self.facts["processor"] = self.facts.get("processor", 0.0) + sum(after[:2]) - sum(before[:2])
 
     def result(self) -> dict[str, Any]:
-        """Return everything, with the peak memory of the whole process in MB."""
+        """Return all measurements, with the peak memory of the process in MB."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
         return {**self.facts, "peak": peak, "sent": next(self._sent)}
 
 
 def listed(count: int) -> list[dict[str, Any]]:
-    """Return records of the sandbox that nothing stands in the way of."""
+    """Return records of the sandbox without trouble."""
     from airflow_provider_records.sandbox.seed import items
 
     found = (item for item in items(seeded(count), 7) if item.system == "enaio" and not item.trouble)
@@ -76,12 +77,12 @@ def listed(count: int) -> list[dict[str, Any]]:
 
 
 def seeded(count: int) -> int:
-    """Return how many due records a sandbox needs for so many without trouble."""
+    """Return the number of due records with which a sandbox has ``count`` without trouble."""
     return count + count // 15 + 10
 
 
 def bare(meter: Meter, *, url: str, count: int, threads: int, client: str, user: str, password: str) -> None:
-    """Delete in a thread pool over one session, as a script would: no list, no journal, no look, no outcome."""
+    """Delete in a thread pool over one session, as a script does: without list, journal, probe and outcome."""
     targets = [f"{url}/{OBJECTS}/{record['target_id']}" for record in listed(count)]
     if client == "requests":
         session = requests.Session()
@@ -130,7 +131,7 @@ def operator(meter: Meter, count: int, verify: bool) -> None:
 
 
 def night(meter: Meter, count: int) -> None:
-    """Run a night through the operators: due list, delete and look, mark, certificate."""
+    """Run the operators of a disposal run: due list, delete and probe, mark, certificate."""
     from airflow_provider_records.evidence.approval import Approval
     from airflow_provider_records.evidence.manifest import Manifest
     from airflow_provider_records.operators.certificate import DestructionCertificateOperator
@@ -179,7 +180,7 @@ def lists(meter: Meter, count: int) -> None:
 
 
 def execute(task: Any) -> Any:  # noqa: ANN401
-    """Run an operator's ``execute`` with the few facts of a task that it asks for."""
+    """Run an operator's ``execute`` with the part of the context that it uses."""
     from datetime import UTC, datetime
     from types import SimpleNamespace
 
@@ -192,7 +193,7 @@ def execute(task: Any) -> Any:  # noqa: ANN401
 
 
 class _Null(asyncio.Protocol):
-    """Answers whatever ends like a request, after a while: the least that a server can do."""
+    """Responds to everything that ends like a request after ``latency`` seconds: the least work of a server."""
 
     latency = 0.0
 
@@ -206,7 +207,7 @@ class _Null(asyncio.Protocol):
 
 
 async def null_server(latency: float) -> None:
-    """Serve until the process is ended; print the URL."""
+    """Print the URL and serve until the process is ended."""
     _Null.latency = latency
     server = await asyncio.get_running_loop().create_server(_Null, "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)

@@ -1,4 +1,4 @@
-"""The assembled sandbox: three vendors with the same seed, the approval console, and a page that lists them."""
+"""The assembled sandbox: three vendors with the same seed, the approval console, and a page with addresses."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _OURS = {"127.0.0.1", "localhost"}
 def build(records: int = RECORDS, seed: int = SEED) -> Sandbox:
     """Assemble Opus, enaio and Unifier, seeded with the same records, and the approval console.
 
-    ``POST /_sandbox/reset`` replaces the parts: after it, ask the stage for them again.
+    ``POST /_sandbox/reset`` replaces the vendors: read ``vendors`` again after it.
 
-    :param records: number of due records in enaio; see :func:`seed.items` for the others.
-    :param seed: chooses names, dates and troubles.
+    :param records: number of due records in enaio; :func:`seed.items` derives the other numbers from it.
+    :param seed: seed of the random names, dates and troubles.
     """
     sandbox = _assemble(records, seed)
 
@@ -59,10 +59,10 @@ def build(records: int = RECORDS, seed: int = SEED) -> Sandbox:
 def connections(sandbox: Sandbox, url: str) -> dict[str, dict[str, Any]]:
     """Return the Airflow connections to a served sandbox, by connection id.
 
-    :param stage: made by :func:`build`.
-    :param url: where it is served, e.g. ``http://127.0.0.1:8765``.
+    :param sandbox: the sandbox, as :func:`build` returns it.
+    :param url: its address, such as ``http://127.0.0.1:8765``.
     """
-    opus, enaio, unifier = _parts(sandbox)
+    opus, enaio, unifier = _fakes(sandbox)
     identity = {"identity_url": f"{url}/opus/connect/token"}
     return {
         conn_id: {
@@ -94,9 +94,9 @@ def connections(sandbox: Sandbox, url: str) -> dict[str, dict[str, Any]]:
 
 
 class LocalOnly:
-    """Lets only local pages reach what steers the sandbox: a web page elsewhere could rebind its name to us.
+    """Refuses control calls that come from other than local pages, as an attack by DNS rebinding does.
 
-    :param app: what answers everybody else.
+    :param app: the application behind it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -124,8 +124,8 @@ def _host(url: str) -> str | None:
 def _assemble(records: int, seed: int) -> Sandbox:
     opus, enaio, unifier = FakeOpus(), FakeEnaio(), FakeUnifier()
     items = seeds.items(records, seed)
-    for part in (opus, enaio, unifier):
-        part.load(items)
+    for vendor in (opus, enaio, unifier):
+        vendor.load(items)
     due = sum(1 for item in items if item.due < "2026")
 
     async def index(request: Request) -> Response:
@@ -144,7 +144,7 @@ def _assemble(records: int, seed: int) -> Sandbox:
     return sandbox
 
 
-def _parts(sandbox: Sandbox) -> tuple[FakeOpus, FakeEnaio, FakeUnifier]:
+def _fakes(sandbox: Sandbox) -> tuple[FakeOpus, FakeEnaio, FakeUnifier]:
     opus, enaio, unifier = (sandbox.vendors[name] for name in ("opus", "enaio", "unifier"))
     assert isinstance(opus, FakeOpus)  # noqa: S101
     assert isinstance(enaio, FakeEnaio)  # noqa: S101

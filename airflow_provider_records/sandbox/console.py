@@ -1,4 +1,4 @@
-"""The approval console: a page, and the same by JSON, on which people decide what the vendors' own screens decide."""
+"""The approval console: a page and JSON calls for the decisions that people make in the vendors' own products."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ Row = dict[str, str]
 
 
 class ApprovalConsole:
-    """Decides on disposal requests of Unifier, the field ``Disposal`` of enaio, and reviews and holds of Opus.
+    """Opens and decides disposal requests of Unifier, sets the field ``Disposal`` of enaio, reviews and holds in Opus.
 
-    :param opus: whose records are approved, rejected, held.
-    :param enaio: whose objects get the field.
-    :param unifier: where requests are opened and decided.
+    :param opus: the fake of Opus.
+    :param enaio: the fake of enaio.
+    :param unifier: the fake of Unifier.
     """
 
     def __init__(self, opus: FakeOpus, enaio: FakeEnaio, unifier: FakeUnifier) -> None:
@@ -45,7 +45,7 @@ class ApprovalConsole:
         self._done = ""
 
     def routes(self) -> list[Route]:
-        """Return the page and the three places to post to."""
+        """Return the routes of the page and of the three forms."""
         acts = {"unifier": self._decide_unifier, "enaio": self._decide_enaio, "opus": self._decide_opus}
         return [
             Route("/console", self._show),
@@ -72,7 +72,7 @@ class ApprovalConsole:
         return endpoint
 
     def _form(self, body: bytes, search: str) -> dict[str, Any]:
-        """Read a form: ids may come several times, or as "all" that match the search."""
+        """Read a form: an id field may be repeated, or "all" stands for every row that matches the search."""
         form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
         lists = {"object_ids": (self._objects, "id"), "keys": (self._records, "key")}
         asked: dict[str, Any] = {name: values if name in lists else values[-1] for name, values in form.items()}
@@ -175,7 +175,7 @@ class ApprovalConsole:
         ]
 
     def _records(self) -> list[Row]:
-        """Return what Opus has; first what is not simply approved."""
+        """Return the records of Opus; those that are held or not approved first."""
         rows = [
             {
                 "key": record.rowKey,
@@ -199,7 +199,7 @@ def _matching(rows: list[Row], search: str) -> list[Row]:
 
 def _only(asked: Mapping[str, Any], *names: str) -> None:
     if unknown := sorted(set(asked) - set(names)):
-        raise ValueError(f"unknown: {', '.join(unknown)}; here go {', '.join(names)}")
+        raise ValueError(f"unknown: {', '.join(unknown)}; allowed are {', '.join(names)}")
 
 
 def _text(asked: Mapping[str, Any], name: str, default: str | None = None) -> str:

@@ -1,7 +1,7 @@
-"""The stage of the sandbox: calls, replies, switches, faults, and the log that is the truth for tests.
+"""What the fake vendors share: the dispatch of calls, switches, faults, and the log of what each call changed.
 
-Each vendor is a :class:`Part`. Handlers are coroutines that never await while they change state, and all run
-in one event loop, so no state needs a lock.
+Tests compare evidence with this log. Handlers are coroutines that do not await while they change state, and all of
+them run in one event loop; so no state needs a lock.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ __all__ = ["AbortWith", "Call", "Entry", "FakeVendor", "Fault", "Handler", "Repl
 class Entry:
     """One line of the log.
 
-    :param seq: 1, 2, 3 … in the order of arrival.
-    :param time: seconds since the epoch when the call arrived.
-    :param vendor: which vendor was called.
+    :param seq: number of the call, from 1, in the order of arrival.
+    :param time: when the call arrived, in seconds since the epoch.
+    :param vendor: short name of the vendor.
     :param call: the call's name.
     :param method: HTTP method.
     :param path: path and query as they were sent.
-    :param request: the body as text (secrets of token calls left out).
-    :param status: HTTP status answered; 0 if the connection was cut or raw bytes were sent.
-    :param effects: what the call changed, even if the answer was lost.
-    :param fault: whether a fault hit the call.
+    :param request: the body as text; empty for token and login calls, whose bodies hold secrets.
+    :param status: HTTP status of the response; 0 if the connection was closed without one, or raw bytes were sent.
+    :param effects: what the call changed, also where its response was lost.
+    :param fault: whether a fault that does more than delay applied to the call.
     """
 
     seq: int
@@ -53,10 +53,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Switch:
-    """A point that the contract leaves open.
+    """A behaviour that the vendor's documentation leaves open.
 
-    :param values: the allowed values, the default first; for numbers the default and its type.
-    :param about: what it decides.
+    :param values: the allowed values, the default first; a single number allows every number.
+    :param about: which behaviour it selects.
     """
 
     values: tuple[Any, ...]
@@ -67,9 +67,9 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 
 class FakeVendor:
-    """One vendor's stand-in.
+    """The fake of one vendor.
 
-    Subclasses set ``name`` and ``switches``, hold their state in plain attributes, and list their calls.
+    Subclasses set ``name`` and ``switches``, keep their state in attributes, and return their calls.
     """
 
     name: str = ""
@@ -83,7 +83,7 @@ class FakeVendor:
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        """Return the vendor's state as JSON, for tests and for the curious."""
+        """Return the vendor's state, as values that JSON can hold."""
         raise NotImplementedError
 
     def turn(self, values: Mapping[str, Any]) -> None:
@@ -102,14 +102,14 @@ class FakeVendor:
 
 
 class Sandbox:
-    """All parts on one loopback port, with the log and the faults.
+    """The web application of all fake vendors, with the log, the faults, and the calls that control them.
 
-    :param parts: the vendors.
-    :param routes: further routes (the approval console).
+    :param vendors: the vendors.
+    :param routes: further routes, such as those of the approval console.
     """
 
-    def __init__(self, parts: list[FakeVendor], routes: list[BaseRoute] | None = None) -> None:
-        self.vendors = {part.name: part for part in parts}
+    def __init__(self, vendors: list[FakeVendor], routes: list[BaseRoute] | None = None) -> None:
+        self.vendors = {vendor.name: vendor for vendor in vendors}
         self.faults: list[Fault] = []
         self.log: list[Entry] = []
         control = [
@@ -119,14 +119,14 @@ class Sandbox:
             Route("/_sandbox/faults", self._faults, methods=["GET", "POST", "DELETE"]),
         ]
         calls = [
-            Route(path, self._endpoint(part.name, name, handler), methods=[method])
-            for part in parts
-            for method, path, name, handler in part.calls()
+            Route(path, self._endpoint(vendor.name, name, handler), methods=[method])
+            for vendor in vendors
+            for method, path, name, handler in vendor.calls()
         ]
         self.app = Starlette(routes=[*control, *calls, *(routes or [])])
 
     def effects(self, vendor: str, effect: str) -> list[str]:
-        """Return the ids that one kind of effect hit, in order, repeats included."""
+        """Return the ids of all effects of one kind, in order, with repetitions."""
         return [
             str(item["id"])
             for entry in self.log
@@ -159,8 +159,8 @@ class Sandbox:
             if all(fault.act for fault in hit):
                 try:
                     reply = await handler(call)
-                except AbortWith as fuse:
-                    reply = fuse.reply
+                except AbortWith as abort:
+                    reply = abort.reply
             entry.effects = reply.effects
             for fault in hit:
                 reply = fault.change(reply, call)
@@ -176,7 +176,7 @@ class Sandbox:
         return JSONResponse([asdict(entry) for entry in self.log])
 
     async def _state(self, _: Request) -> Response:
-        return JSONResponse({name: part.state() for name, part in self.vendors.items()})
+        return JSONResponse({name: vendor.state() for name, vendor in self.vendors.items()})
 
     async def _switches(self, request: Request) -> Response:
         if request.method == "PUT":
@@ -190,10 +190,10 @@ class Sandbox:
         return JSONResponse(
             {
                 name: {
-                    switch: {"value": part.set[switch], "values": list(about.values), "about": about.about}
-                    for switch, about in part.switches.items()
+                    switch: {"value": vendor.set[switch], "values": list(about.values), "about": about.about}
+                    for switch, about in vendor.switches.items()
                 }
-                for name, part in self.vendors.items()
+                for name, vendor in self.vendors.items()
             }
         )
 

@@ -1,8 +1,8 @@
-"""The enaio DMS service behind its gateway, as far as disposal needs it.
+"""The fake of enaio: the calls of the DMS service that disposal needs, behind its gateway.
 
-Follows the vendor's pages "DELETE /objects/{objectId}", "DELETE /objects/{objectId}/actions/trash",
-"GET /objects/{objectId}", "POST /objects/search" and "GET /objects/{objectId}/native/locations". What those
-leave open is a switch. It is stricter than a real service: whatever they do not describe is refused.
+It follows the vendor's pages "DELETE /objects/{objectId}", "DELETE /objects/{objectId}/actions/trash",
+"GET /objects/{objectId}", "POST /objects/search" and "GET /objects/{objectId}/native/locations". What they
+leave open is a switch. It refuses everything that they do not describe, and is stricter than a real service there.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class FakeEnaio(FakeVendor):
     def __init__(self) -> None:
         super().__init__()
         self.user = "disposal"
-        self.password = "v3Rz-enaio-demo-8wKd"  # noqa: S105 - the sandbox has nothing to protect
+        self.password = "v3Rz-enaio-demo-8wKd"  # noqa: S105 - valid in this sandbox only
         self.archive = Archive()
         self.history: dict[str, list[dict[str, Any]]] = {}
         self.sessions: dict[str, int] = {}
@@ -89,10 +89,10 @@ class FakeEnaio(FakeVendor):
         ]
         return [(method, path, name, self._behind_gateway(answer)) for method, path, name, answer in listed]
 
-    # What lies in it
+    # Contents
 
     def load(self, items: Iterable[Item]) -> None:
-        """Put the seed's records in, with their folders and troubles."""
+        """Add seeded records, with their folders and troubles."""
         for item in items:
             if item.system != "enaio":
                 continue
@@ -108,7 +108,7 @@ class FakeEnaio(FakeVendor):
             made.no_delete = {self.user} if item.trouble == "no_right" else set()
 
     def set_field(self, object_id: str, name: str, value: str) -> None:
-        """Write an index field, as a person does in the client.
+        """Set an index field, as a person does in the client.
 
         :raises ValueError: no such object.
         """
@@ -144,15 +144,15 @@ class FakeEnaio(FakeVendor):
             cookie = self._enter(call)
             try:
                 reply = answer(call)
-            except AbortWith as fuse:
-                reply = fuse.reply
+            except AbortWith as abort:
+                reply = abort.reply
             reply.headers.update(cookie)
             return reply
 
         return handler
 
     def _enter(self, call: Call) -> dict[str, str]:
-        """Let the call in by cookie or Basic; return the header that sets a new cookie."""
+        """Check session cookie or Basic credentials; return the header that sets a new cookie."""
         if (cookie := _session_cookie(call)) is not None:
             left = self.sessions.get(cookie)
             if left is None or 0 < self.set["session_requests"] <= left:

@@ -1,4 +1,4 @@
-"""What lies in the sandbox's enaio: objects, their types, their places, and what deleting does to them."""
+"""The contents of the fake enaio: objects, their types and places, and the effects of deleting them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class EnaioObject:
     :param object_type: name of its type, e.g. ``Invoice``.
     :param base: ``FOLDER``, ``REGISTER`` or ``DOCUMENT``.
     :param fields: index fields.
-    :param places: ids of its parents; only documents have more than one.
+    :param places: ids of its parents; only documents can have more than one.
     :param modified: last change, ISO 8601 with offset.
     :param no_read: users who cannot see it.
     :param no_delete: users who may not delete it.
-    :param retention: last day of a retention that the server knows, ``YYYY-MM-DD``; empty: none.
-    :param archived: on a storage medium; deleting it needs a role that our user lacks.
-    :param in_workflow: part of a running process.
-    :param locked_by: who checked it out; empty: nobody.
-    :param bin: in whose recycle bin it lies; empty: it is live.
+    :param retention: last day of the retention, ``YYYY-MM-DD``; empty: none.
+    :param archived: on a storage medium; the technical user lacks the role to delete it.
+    :param in_workflow: whether a workflow process uses it.
+    :param locked_by: the user who checked it out; empty: it is not checked out.
+    :param bin: the user whose recycle bin contains it; empty: it is live.
     """
 
     id: str
@@ -54,14 +54,14 @@ class EnaioObject:
 
 @dataclass
 class ObjectType:
-    """A type with its id and the index fields that its objects can have."""
+    """An object type: its id and its index fields."""
 
     id: str
     fields: set[str] = field(default_factory=set)
 
 
 class Archive:
-    """All objects, live or in a recycle bin, and the ids of those that are gone."""
+    """All objects, live or in a recycle bin, and the ids of the destroyed ones."""
 
     def __init__(self) -> None:
         self.objects: dict[str, EnaioObject] = {}
@@ -79,14 +79,14 @@ class Archive:
         fields: dict[str, str] | None = None,
         places: Iterable[str] = (),
     ) -> EnaioObject:
-        """Put one object in; rights, locks and the like are set on what it returns.
+        """Add an object; the caller sets rights, locks and so on at what is returned.
 
         :param object_id: digits.
-        :param object_type: name of its type; a new name makes a new type.
+        :param object_type: name of its type; an unknown name creates the type.
         :param base: ``FOLDER``, ``REGISTER`` or ``DOCUMENT``.
         :param fields: index fields.
-        :param places: ids of the folders or registers that hold it.
-        :raises ValueError: the id is taken or has other signs than digits, or a place does not exist.
+        :param places: ids of the folders or registers that contain it.
+        :raises ValueError: the id is taken or not made of digits, or it cannot be filed in these places.
         """
         places = list(places)
         if not digits(object_id) or object_id in self.objects:
@@ -99,13 +99,13 @@ class Archive:
         self.objects[object_id] = made
         for place in places:
             self._children.setdefault(place, {})[object_id] = None
-        # The first id is the one of the vendor's example.
+        # The first id is that of the vendor's example.
         known = self.types.setdefault(object_type, ObjectType(str(262238 + len(self.types))))
         known.fields.update(made.fields)
         return made
 
     def leave(self, item: EnaioObject, places: list[str]) -> dict[str, Any]:
-        """Take the object out of some of its places; return the effect."""
+        """Remove the object from some of its places; return the effect."""
         for place in places:
             item.places.remove(place)
             del self._children[place][item.id]
@@ -124,11 +124,11 @@ class Archive:
         return {"effect": "destroyed", "id": item.id}
 
     def children(self, object_id: str) -> list[EnaioObject]:
-        """Return what lies directly in it, live or binned."""
+        """Return its direct children, live or in a recycle bin."""
         return [self.objects[child] for child in self._children.get(object_id, {})]
 
     def tree(self, top: EnaioObject) -> list[EnaioObject]:
-        """Return the object and all below it, the object first; live and binned objects do not mix."""
+        """Return the object and all below it in the same state (live, or in that recycle bin); the object first."""
         found = {top.id: top}
         waiting = [top.id]
         while waiting:
@@ -139,7 +139,7 @@ class Archive:
         return list(found.values())
 
     def line(self, bottom: EnaioObject) -> list[EnaioObject]:
-        """Return the object and all that it lies in."""
+        """Return the object and all of its ancestors."""
         found = {bottom.id: bottom}
         waiting = [bottom]
         while waiting:
@@ -149,11 +149,11 @@ class Archive:
         return list(found.values())
 
     def select(self, statement: Statement, user: str, *, binned: bool) -> list[EnaioObject]:
-        """Return what a statement finds.
+        """Return the objects that a statement finds.
 
         :param statement: the parsed statement.
-        :param user: who asks; sees only what may be read, and only the own recycle bin.
-        :param binned: search the recycle bin instead of the live objects.
+        :param user: the user who searches: finds what the user may read, and in no other recycle bin.
+        :param binned: search the user's recycle bin instead of the live objects.
         :raises BadQueryError: the statement names an object type or a field that does not exist.
         """
         if statement.object_type not in self.types:
@@ -170,13 +170,13 @@ class Archive:
         ]
         self._selects += 1
         if self._selects % 2 == 0:
-            # Without ORDER BY no order is promised: a client that pages without it shall notice here.
+            # Without ORDER BY the order is undefined; a client that relies on it must fail here.
             rows.reverse()
         statement.sort(rows, self.values)
         return rows
 
     def values(self, item: EnaioObject) -> Values:
-        """Return the lookup of the values of the object's fields; parents have one value for each place."""
+        """Return a function that looks up a field's values; fields about the parents have one value for each place."""
 
         def lookup(name: str) -> list[str]:
             if name == "system:SDSTA_ID":
@@ -195,7 +195,7 @@ class Archive:
         return lookup
 
     def _base_of(self, object_id: str) -> str:
-        # A binned object remembers parents that may be gone.
+        # An object in a recycle bin keeps the ids of parents that may have been destroyed.
         return self.objects[object_id].base if object_id in self.objects else ""
 
     def _folder_of(self, object_id: str) -> str:
@@ -205,5 +205,5 @@ class Archive:
 
 
 def digits(text: str) -> bool:
-    """Return whether a text can be an id of enaio."""
+    """Tell whether a text can be an id of enaio."""
     return text.isascii() and text.isdigit()

@@ -1,6 +1,6 @@
-"""The small SQL that the sandbox's enaio understands in ``POST /objects/search``.
+"""The subset of SQL that the fake enaio supports in ``POST /objects/search``.
 
-``SELECT a, b FROM Type WHERE a = @x AND b IN (@list) AND c LIKE 'A%' ORDER BY a DESC``; nothing more.
+``SELECT a, b FROM Type WHERE a = @x AND b IN (@list) AND c LIKE 'A%' ORDER BY a DESC``.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ Values = Callable[[str], list[str]]
 
 
 class BadQueryError(ValueError):
-    """The query holds what the contract does not know, or its statement is outside the subset."""
+    """The query has members that the contract does not know, or its statement is outside the subset."""
 
 
 def sort_key(value: str) -> tuple[int, float, str]:
-    """Order numbers as numbers and before texts, so that object ids sort as people expect."""
+    """Return a key that sorts numbers by value, and before texts."""
     return (0, float(value), "") if NUMBER.fullmatch(value) else (1, 0.0, value)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison of the WHERE part.
+    """One comparison of the WHERE clause.
 
     :param field: name of the field.
     :param sign: ``=``, ``<>``, ``<``, ``>``, ``<=``, ``>=``, ``IN`` or ``LIKE``.
-    :param operands: one value, for ``IN`` one or more.
+    :param operands: one value; for ``IN`` one or more.
     """
 
     field: str
@@ -68,10 +68,10 @@ class Condition:
 class Statement:
     """A parsed statement.
 
-    :param fields: what SELECT asks for.
-    :param object_type: name behind FROM.
-    :param conditions: all must hold.
-    :param order: fields to sort by, each with whether it descends.
+    :param fields: fields of the SELECT clause.
+    :param object_type: object type of the FROM clause.
+    :param conditions: conditions of the WHERE clause; all must hold.
+    :param order: fields of the ORDER BY clause, each with whether it is descending.
     """
 
     fields: tuple[str, ...]
@@ -84,7 +84,7 @@ class Statement:
         return {*self.fields, *(item.field for item in self.conditions), *(name for name, _ in self.order)}
 
     def matches(self, values: Values) -> bool:
-        """Return whether all conditions hold; a field without a value fulfils none, as NULL in SQL."""
+        """Tell whether all conditions hold; none holds for a field without a value, as for NULL in SQL."""
         return all(any(item.holds(value) for value in values(item.field)) for item in self.conditions)
 
     def sort(self, rows: list[Any], values: Callable[[Any], Values]) -> None:
@@ -103,13 +103,13 @@ class Statement:
 
 @dataclass(frozen=True)
 class Query:
-    """The body of a search, checked.
+    """The checked body of a search.
 
     :param statement: the parsed statement.
-    :param skip: rows to leave out.
-    :param most: rows to answer at most.
+    :param skip: number of rows to skip.
+    :param most: maximum number of rows in the response.
     :param binned: search the recycle bin instead of the live objects.
-    :param permissions: answer permissions too.
+    :param permissions: whether the response contains permissions.
     """
 
     statement: Statement
@@ -123,7 +123,7 @@ def read_query(body: dict[str, Any]) -> Query:
     """Check the body of a search and parse its statement.
 
     :param body: the parsed JSON.
-    :raises BadQueryError: what is wrong.
+    :raises BadQueryError: the body is invalid; the message says why.
     """
     query = body.get("query")
     if set(body) != {"query"} or not isinstance(query, dict) or set(query) - QUERY_KEYS:
@@ -144,11 +144,11 @@ def read_query(body: dict[str, Any]) -> Query:
 
 
 def parse(text: str, parameters: Mapping[str, Any]) -> Statement:
-    """Parse a statement and put its parameters in.
+    """Parse a statement and insert its parameters.
 
     :param text: the statement.
     :param parameters: values of ``@name``; lists only inside ``IN (...)``.
-    :raises BadQueryError: what is wrong, and where.
+    :raises BadQueryError: the statement is invalid; the message says why and where.
     """
     return _Parser(text, parameters).statement()
 

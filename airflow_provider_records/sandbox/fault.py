@@ -1,4 +1,4 @@
-"""What goes wrong with a call: it is late, without effect, cut off, or answered otherwise than the vendor would."""
+"""Faults: a call is delayed, has no effect, loses its response, or gets another response than the vendor would send."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 @dataclass
 class Fault:
-    """What goes wrong with the next matching calls.
+    """A fault that applies to the next matching calls.
 
     :param vendor: ``opus``, ``enaio``, ``unifier`` or ``*``.
     :param call: the call's name in the log, or ``*``.
-    :param match: only calls whose path or body holds this text.
-    :param skip: how many matching calls pass first.
-    :param times: how many calls are hit; None: all.
-    :param per_second: only calls beyond so many a second are hit; the calls of one second may come all at once.
-    :param latency_ms: wait before anything else, in milliseconds.
-    :param act: carry out the call before answering wrongly; False: the call has no effect.
-    :param drop: cut the connection instead of answering, or reset it after ``raw``.
-    :param status: answer with this HTTP status.
-    :param headers: further headers of the wrong answer.
-    :param body: answer with this body (text, or anything that JSON can hold).
-    :param put: write these values into the JSON answer, each at its JSON pointer: ``{"/status": "200"}``.
-    :param lose: take what lies at these JSON pointers out of the JSON answer.
-    :param echo: answer with the request's own headers and body, as debug pages do.
-    :param raw: send these bytes, one a character (Latin-1), instead of an HTTP answer, and hang up.
-    :param cut: keep only this many bytes of the body.
-    :param drip_ms: send the body, or ``raw``, byte by byte with this pause, in milliseconds.
+    :param match: only calls whose path or body contains this text.
+    :param skip: number of matching calls that it does not apply to first.
+    :param times: number of calls that it applies to; None: all.
+    :param per_second: applies only to calls beyond this rate; the calls of one second may arrive at the same moment.
+    :param latency_ms: delay before the call is carried out, in milliseconds.
+    :param act: carry out the call; False: it has no effect.
+    :param drop: close the connection without a response, or reset it after ``raw``.
+    :param status: HTTP status of the response.
+    :param headers: headers of the response, besides the vendor's where status and body stay.
+    :param body: body of the response: text, or a value that JSON can hold.
+    :param put: values to write into the JSON response, by JSON pointer: ``{"/status": "200"}``.
+    :param lose: JSON pointers of what to remove from the JSON response.
+    :param echo: respond with the request's headers and body, as debug pages do.
+    :param raw: send these characters as Latin-1 bytes instead of an HTTP response, and close the connection.
+    :param cut: number of bytes of the body that are sent.
+    :param drip_ms: pause between two bytes of the body, or of ``raw``, in milliseconds.
     """
 
     vendor: str = "*"
@@ -65,7 +65,7 @@ class Fault:
 
     @property
     def harmful(self) -> bool:
-        """Whether it is more than latency."""
+        """Whether it does more than delay the call."""
         wrong = (self.status, self.body, self.raw, self.cut)
         bent = self.headers or self.put or self.lose or self.echo or self.drop or self.drip_ms > 0
         return bool(bent) or not self.act or any(item is not None for item in wrong)
@@ -93,7 +93,7 @@ class Fault:
         return True
 
     def change(self, reply: Reply, call: Call) -> Reply:
-        """Return what is answered instead."""
+        """Return the changed reply."""
         if self.status is None and self.body is None and not self.echo:
             reply = replace(reply, headers={**reply.headers, **self.headers})
         else:
@@ -112,7 +112,7 @@ class Fault:
 
 
 def _edit(body: Any, pointer: str, values: list[Any]) -> None:  # noqa: ANN401 - any JSON
-    """Put one value, or none, where a pointer shows; an answer that has no such place stays as it is."""
+    """Replace what a JSON pointer names by one value or by none; a body without such a place stays as it is."""
     *way, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
     try:
         for step in way:
@@ -128,7 +128,7 @@ def _edit(body: Any, pointer: str, values: list[Any]) -> None:  # noqa: ANN401 -
 
 
 def answered(hit: list[Fault], status: int, content: bytes, headers: dict[str, str]) -> Response:
-    """Return how an answer leaves under all faults that hit its call."""
+    """Return the response that all faults of a call leave of its reply."""
     pause = sum(fault.drip_ms for fault in hit) / 1000
     raw = [fault for fault in hit if fault.raw is not None]
     if raw:
@@ -149,7 +149,7 @@ async def _drip(content: bytes, pause: float) -> AsyncIterator[bytes]:
 
 
 class _Raw(Response):
-    """Bytes instead of an HTTP answer, and the end of the connection."""
+    """Sends bytes instead of an HTTP response, and closes the connection."""
 
     def __init__(self, raw: bytes, pause: float = 0.0, reset: bool = False) -> None:
         super().__init__()
@@ -171,5 +171,5 @@ class _Raw(Response):
             transport.abort()
         else:
             transport.close()
-        while (await receive())["type"] != "http.disconnect":  # else the server would answer for us
+        while (await receive())["type"] != "http.disconnect":  # otherwise uvicorn would send a response of its own
             pass

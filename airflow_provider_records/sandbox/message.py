@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-class AbortWith(Exception):  # noqa: N818 - a signal between handlers and the stage, no error
-    """Raised by a handler to answer at once.
+class AbortWith(Exception):  # noqa: N818 - control flow, not an error
+    """Raised by a handler to end with a reply.
 
-    :param reply: what to answer.
+    :param reply: the reply.
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -20,12 +20,12 @@ class AbortWith(Exception):  # noqa: N818 - a signal between handlers and the st
 
 @dataclass
 class Call:
-    """One request as a vendor part sees it.
+    """One request, as the handlers of a vendor get it.
 
     :param method: HTTP method.
-    :param path: path of the URL, still percent-encoded as it was sent.
-    :param params: named parts of the path, decoded.
-    :param query: query parameters; the last value of each name.
+    :param path: path of the URL, percent-encoded as it was sent.
+    :param params: named parameters of the path, decoded.
+    :param query: query parameters; of a repeated name the last value.
     :param headers: header names in lower case.
     :param body: the raw body.
     """
@@ -38,7 +38,7 @@ class Call:
     body: bytes
 
     def json(self) -> Any:  # noqa: ANN401
-        """Return the parsed body, or None if it is no JSON."""
+        """Return the parsed body, or None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -47,12 +47,12 @@ class Call:
 
 @dataclass
 class Reply:
-    """What a handler answers, and what it did.
+    """The reply of a handler, and what the call changed.
 
     :param status: HTTP status code.
-    :param body: None: empty; text: sent as it is; anything else: JSON.
+    :param body: None: no body; text: sent as it is; other values: sent as JSON.
     :param headers: response headers.
-    :param effects: what changed, e.g. ``{"effect": "destroyed", "id": "2563"}``; empty if nothing did.
+    :param effects: changes such as ``{"effect": "destroyed", "id": "2563"}``; empty: nothing changed.
     """
 
     status: int = 200
@@ -67,6 +67,6 @@ class Reply:
             return self.body.encode(), {"Content-Type": "text/plain; charset=utf-8", **self.headers}
         try:
             content = json.dumps(self.body, ensure_ascii=False).encode()
-        except UnicodeEncodeError:  # half a character can only be sent escaped
+        except UnicodeEncodeError:  # a lone surrogate can only be sent escaped
             content = json.dumps(self.body).encode()
         return content, {"Content-Type": "application/json", **self.headers}

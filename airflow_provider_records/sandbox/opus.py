@@ -1,7 +1,7 @@
-"""AvePoint Opus as the sandbox plays it: the calls on connector records.
+"""The fake of AvePoint Opus: the calls on connector records.
 
-Follows "Use Connector" and "Use AvePoint Graph API". It is strict: what a client must not send is refused.
-What the vendor's pages leave open is a switch.
+It follows the vendor's pages "Use Connector" and "Use AvePoint Graph API", and refuses requests that they do not
+allow. What they leave open is a switch.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class FakeOpus(FakeVendor):
         self._by_key: dict[str, list[ConnectorRecord]] = {}
 
     def load(self, items: Iterable[Item]) -> None:
-        """Take over seeded records; those without trouble are approved."""
+        """Add seeded records; those without trouble are approved."""
         for item in items:
             self.terms.add(item.classification)
             self._add(
@@ -96,13 +96,13 @@ class FakeOpus(FakeVendor):
             )
 
     def records(self, key: str) -> list[ConnectorRecord]:
-        """Return the records with this key: none, one, or one of each connection that has it."""
+        """Return the records with this key: at most one of each connection."""
         return list(self._by_key.get(key, ()))
 
     def decide(self, key: str, decision: str) -> None:
-        """Do what a reviewer or a hold does in the user interface.
+        """Set the review or the hold of a record, as a person does in the user interface.
 
-        :param key: a ``rowKey``; in every connection that has it.
+        :param key: the ``rowKey``; its records in all connections change.
         :param decision: one of ``approve``, ``reject``, ``review``, ``hold``, ``release``.
         :raises ValueError: no such record or decision.
         """
@@ -257,7 +257,7 @@ class FakeOpus(FakeVendor):
 
 
 def _submitted(item: dict[str, Any], connector: str) -> ConnectorRecord:
-    """Return a record as it enters Opus: for review, due ten years after its last change."""
+    """Return a new record: under review, due ten years after its last change."""
     own = {name: item[name] for name in REQUIRED}
     columns = {name: value for name, value in item.items() if name not in {*REQUIRED, "termFullPath"}}
     return ConnectorRecord(

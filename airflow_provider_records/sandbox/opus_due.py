@@ -1,6 +1,7 @@
 """The due list of Opus: its query, its filters, and its pages.
 
-Follows "Use Connector". Sort order, stability and the form of the cursor are stated nowhere: they are switches.
+It follows "Use Connector". The page does not state sort order, stability and the form of the cursor: these are
+switches.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def due_list(call: Call, connections: Mapping[str, list[ConnectorRecord]], switc
     :param call: the request.
     :param connections: the records of each connection, by its GUID in lower case.
     :param switches: the switches of :class:`OpusPart`.
-    :raises Fuse: 400, the query is not as the contract wants it.
+    :raises AbortWith: 400, the query does not follow the contract.
     """
     query = _query(call, switches["query_case"] == "ignored")
     records = connections.get(query["id"].lower())
@@ -96,7 +97,7 @@ def _is_listed(record: ConnectorRecord, bound: str, switches: Mapping[str, Any])
 def _page(
     records: list[ConnectorRecord], bound: str, start: int, size: int, switches: Mapping[str, Any]
 ) -> tuple[list[ConnectorRecord], int | None]:
-    """Return a page, and where the next one starts: a place in the table, or in what is listed right now."""
+    """Return a page, and where the next one starts: an index in the table, or in what is listed at this time."""
     if switches["paging"] == "offset":
         records = [record for record in records if _is_listed(record, bound, switches)]
     page: list[ConnectorRecord] = []
@@ -112,9 +113,9 @@ def _page(
 
 
 def _cursor(place: int, scope: str, is_opaque: bool, has_gap: bool) -> str:
-    """Name a place; a leading zero marks that an empty page lies before it."""
+    """Return the cursor of a place; a leading zero stands for an empty page before it."""
     text = f"{'0' if has_gap else ''}{place}"
-    # A client that does not percent-encode the opaque form sends a blank for the plus sign, and is refused.
+    # The plus sign of a cursor that a client does not percent-encode arrives as a blank, and is refused.
     return f"+/{base64.b64encode(f'{scope}|{text}'.encode()).decode()}" if is_opaque else text
 
 

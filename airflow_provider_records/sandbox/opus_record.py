@@ -1,4 +1,4 @@
-"""A connector record of Opus, and how Opus answers: shared by the sandbox's three calls."""
+"""A connector record of Opus, and the replies: shared by all calls of the fake."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ RETENTION_YEARS = 10
 class ConnectorRecord:
     """One connector record.
 
-    :param rowKey: the key its source gave it.
+    :param rowKey: the key that its source gave it.
     :param connector_id: GUID of its connection.
     :param leafName: file name.
     :param termFullPath: term that classifies it; may be empty.
     :param due: ``YYYY-MM-DDTHH:MM:SS`` in UTC.
     :param review: ``approved``, ``under_review`` or ``rejected``.
-    :param held: whether a hold is on it.
+    :param held: whether it is on hold.
     :param status: ``Active`` or ``Destroyed``.
     :param columns: custom columns.
     """

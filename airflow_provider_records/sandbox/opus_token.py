@@ -1,7 +1,7 @@
-"""The token endpoint of Opus: client secret or signed assertion, and the tokens it has issued.
+"""The token endpoint of Opus: tokens for a client secret or a signed assertion, and their check.
 
-Follows "Use AvePoint Graph API" and "Register app". The assertion is checked as an identity service does:
-signature, key id, audience, times, and that it is not used twice.
+It follows "Use AvePoint Graph API" and "Register app". Of an assertion it checks signature, key id, audience and
+times, and refuses one that was used before.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_ASSERTION = 3600
 
 
 class Tokens:
-    """What an app registration of Opus knows: a client, its secret, its certificates, its tokens.
+    """An app registration of Opus: one client with its secret, certificates and tokens.
 
     :param client_id: the only client.
     :param client_secret: its secret.
@@ -42,8 +42,8 @@ class Tokens:
         """Register a certificate, as an administrator uploads it to the app registration.
 
         :param certificate: PEM; an RSA key, with the key usage Digital Signature.
-        :return: its thumbprint: SHA-1, hex in upper case; the ``kid`` of an assertion.
-        :raises ValueError: the certificate is of no use for signing.
+        :return: its thumbprint, SHA-1 as upper-case hex: the ``kid`` of an assertion.
+        :raises ValueError: the certificate cannot be used for signing.
         """
         parsed = x509.load_pem_x509_certificate(certificate)
         key = parsed.public_key()
@@ -58,13 +58,13 @@ class Tokens:
         return thumbprint
 
     def revoke(self) -> None:
-        """Let every token issued so far be refused."""
+        """Refuse all tokens that were issued so far."""
         self._issued.clear()
 
     def check(self, call: Call) -> None:
-        """Let only a valid token pass.
+        """Refuse a call without a valid token.
 
-        :raises Fuse: 401.
+        :raises AbortWith: 401.
         """
         kind, _, value = call.headers.get("authorization", "").partition(" ")
         if kind != "Bearer" or self._issued.get(value, 0.0) <= time.monotonic():
@@ -75,9 +75,9 @@ class Tokens:
         """Answer ``POST connect/token``.
 
         :param call: the request.
-        :param lifetime: seconds the token will be valid.
-        :param shape: ``ext`` or ``scope``, the two sample answers.
-        :raises Fuse: 400 with an ``error``.
+        :param lifetime: how long the token is valid, in seconds.
+        :param shape: ``ext`` or ``scope``, after the two sample responses.
+        :raises AbortWith: 400 with an ``error``.
         """
         if call.headers.get("content-type", "").split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
             raise _refusal("invalid_request", "the content type must be application/x-www-form-urlencoded")

@@ -1,4 +1,4 @@
-"""The records that the sandbox is seeded with, seen from all three vendors at once."""
+"""The records that the three fake vendors are seeded with."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Item:
     :param author: who created it.
     :param due: when its retention ends, ``YYYY-MM-DDTHH:MM:SS`` in UTC.
     :param connector_id: GUID of the Opus connection it was submitted through.
-    :param system: ``enaio`` or ``unifier``: where its content lies.
+    :param system: ``enaio`` or ``unifier``: the system that holds its content.
     :param target_id: id of the content there (enaio object id, Unifier node id).
-    :param folder_id: id of the folder that holds it there.
+    :param folder_id: id of the folder that contains it there.
     :param folder_path: path of that folder, e.g. ``/Closed/2014``.
     :param object_type: enaio object type, e.g. ``Invoice``; empty for Unifier.
     :param project: Unifier project number; empty for enaio.
-    :param trouble: what stands in its way: empty, or for Opus ``held``, ``under_review``; for enaio
+    :param trouble: what prevents its disposal: empty: nothing; for Opus ``held``, ``under_review``; for enaio
         ``no_right``, ``workflow``, ``locked``, ``gone``; for Unifier ``linked``, ``locked``, ``gone``.
     """
 
@@ -98,15 +98,15 @@ _UNIFIER_TROUBLE = ("linked", "locked", "gone", "under_review", "held")
 
 
 def items(records: int, seed: int) -> list[Item]:
-    """Make up the same records for the same numbers, always.
+    """Generate records; the same arguments give the same records.
 
-    ``records`` counts the *due* records whose content lies in enaio; in Unifier lie ``max(20, records // 3)``
-    due ones. A tenth as many (five at least) are not yet due: before 2031 none of them, while every due one is
-    due before 2026. One due record in 25 has some trouble, and from ``records=40`` on every kind of it occurs;
-    records that are not due have none.
+    ``records`` is the number of *due* records whose content is in enaio; Unifier has ``max(20, records // 3)`` of
+    them. Due records are due before 2026. In addition, a tenth as many records (at least five) are due from 2031
+    on. One due record in 25 has a trouble; from ``records=40`` on every kind of trouble occurs. Records that are
+    not due have none.
 
     :param records: number of due enaio records.
-    :param seed: chooses the names, dates and troubles.
+    :param seed: seed of the random names, dates and troubles.
     :return: all enaio records, then all Unifier records, each in the order of their ids.
     """
     rng = random.Random(f"records-{seed}")
@@ -118,7 +118,7 @@ def items(records: int, seed: int) -> list[Item]:
 
 
 def _plan(rng: random.Random, due: int, kinds: tuple[str, ...], least: int) -> list[str | None]:
-    """Say for each record what its trouble is, or None if it is not yet due."""
+    """Return the trouble of each record; empty: none; None: the record is not yet due."""
     later = max(5, due // 10)
     plan: list[str | None] = [None] * (due + later)
     places = rng.sample(range(due + later), due)
@@ -180,7 +180,7 @@ def _words(rng: random.Random) -> dict[str, str]:
 
 
 def _dates(rng: random.Random, years: int, is_due: bool) -> tuple[datetime, datetime, datetime]:
-    """Return when a record was created, modified and is due; long retention ends with a calendar year."""
+    """Return when a record was created, modified and is due; a retention of six years or more ends with a year."""
     first, days = (datetime(2016, 1, 1, tzinfo=UTC), 3652) if is_due else (datetime(2031, 1, 1, tzinfo=UTC), 730)
     due = first + timedelta(days=rng.randrange(days), seconds=rng.randrange(86400))
     if years >= 6:

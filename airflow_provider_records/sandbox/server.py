@@ -16,7 +16,7 @@ from airflow_provider_records.sandbox.core import Sandbox
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Hands its transport to the application, so that a fault can cut the connection."""
+    """Gives the application access to the transport, so that a fault can close the connection."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401
         super().connection_made(transport)
@@ -24,7 +24,7 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 class _Uvicorn(uvicorn.Server):
-    """Stops at once instead of at its next tick: tests start and stop a thousand of them."""
+    """Stops at once instead of at its next tick: tests start and stop about a thousand servers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -49,9 +49,9 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Server:
-    """Serves a stage on a loopback port, in a thread; a context manager.
+    """Serves the sandbox on a loopback port, in a thread; a context manager.
 
-    :param stage: what to serve.
+    :param sandbox: the sandbox.
     :param port: port on 127.0.0.1; 0: a free one.
     """
 
@@ -68,7 +68,7 @@ class Server:
         self._thread = threading.Thread(target=self.run, name="sandbox", daemon=True)
 
     def run(self) -> None:
-        """Serve in this thread until the process is told to stop."""
+        """Serve in the calling thread until the process receives SIGINT or SIGTERM."""
         self._server.run(sockets=[self.socket])
 
     def __enter__(self) -> Server:

@@ -1,7 +1,7 @@
-"""A stand-in for Oracle Primavera Unifier: Document Manager, business process records, shells and tokens.
+"""The fake of Oracle Primavera Unifier: Document Manager, business process records and shells.
 
-It follows "Delete Documents by Node ID", "Get Folders or Documents Metadata by Parent Folder ID", "Get BP Record"
-and "V1 Get Token REST Service for Basic Authentication" of Unifier's Integration Interface Guide.
+It follows the pages "Delete Documents by Node ID", "Get Folders or Documents Metadata by Parent Folder ID" and
+"Get BP Record" of Unifier's Integration Interface Guide.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Folder:
 
 @dataclass
 class Document:
-    """A document; ``file_id`` names its content, and is often the node id of another document."""
+    """A document; ``file_id`` identifies its content, and is often the node id of another document."""
 
     node_id: int
     file_id: int
@@ -70,7 +70,7 @@ class Document:
 
 @dataclass
 class Record:
-    """A business process record; ``attachments`` holds node ids, which are linked thereby."""
+    """A business process record; ``attachments`` are node ids of documents, which are linked by it."""
 
     project_number: str
     bpname: str
@@ -79,11 +79,11 @@ class Record:
 
 
 class FakeUnifier(FakeVendor):
-    """Unifier under ``/unifier``, a base with a path segment.
+    """The fake of Unifier, below the path ``/unifier``.
 
     Tests may change the attributes: ``shells`` (project number to status), ``folders`` and ``documents`` (by node
     id), ``links`` (node ids with a link that no call shows), ``records``, ``interfaces`` (BP name to the only fields
-    that come), ``tokens``. ``user``, ``oauth_user`` and ``password`` are the credentials.
+    of its responses), ``tokens``. ``user``, ``oauth_user`` and ``password`` are the credentials.
     """
 
     name = "unifier"
@@ -104,12 +104,12 @@ class FakeUnifier(FakeVendor):
         self._audit_id = 48212
 
     def load(self, items: list[Item]) -> None:
-        """Add the items that lie in Unifier, with their shells and folders.
+        """Add the seeded items of Unifier, with their shells and folders.
 
-        A file id is the next document's node id: a client that mixes them up deletes the wrong document.
+        Each file id is the node id of the next document, so that a client that confuses them deletes the wrong one.
         Items whose trouble is ``gone`` are left out; ``linked`` ones get a link that no call shows.
 
-        :param items: the seed; items of other systems are passed over.
+        :param items: the seed; items of other systems are ignored.
         :raises ValueError: an id is used twice.
         """
         ours = [item for item in items if item.system == self.name]
@@ -144,7 +144,7 @@ class FakeUnifier(FakeVendor):
         digest: str = "",
         status: str = "Pending",
     ) -> None:
-        """Create a record of a business process, or start it over.
+        """Create a record of a business process, or replace it.
 
         :param project_number: the shell; empty: company level.
         :param record_no: e.g. ``DR-0007``.
@@ -245,7 +245,7 @@ class FakeUnifier(FakeVendor):
         return self._outcome(200, used + self._bin_folder(folder))
 
     def _obstacle(self, document: Document) -> int:
-        """Return the code that stands in the way of a delete, or 0."""
+        """Return the code that a delete is refused with, or 0."""
         if document.project and document.project not in self.shells:
             return 602
         if document.project and self.shells[document.project] != "Active":
@@ -332,7 +332,7 @@ class FakeUnifier(FakeVendor):
         return next((item for item in self.folders.values() if (item.project, item.path) == (project, path)), None)
 
     def _hang(self, folder: Folder) -> None:
-        """Put a folder under its parent, which gets an id of its own if the seed does not know it."""
+        """Set the parent of a folder; a parent that the seed does not contain is created."""
         above = folder.path.rpartition("/")[0] or "/"
         parent = self._folder_at(folder.project, above)
         if parent is None and above != "/":

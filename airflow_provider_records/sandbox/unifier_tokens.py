@@ -1,4 +1,7 @@
-"""The token calls of the stand-in for Unifier, and who may call with which token."""
+"""The token calls of the fake Unifier, and the check of tokens.
+
+It follows "V1 Get Token REST Service for Basic Authentication" of Unifier's Integration Interface Guide.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from airflow_provider_records.sandbox.unifier_wire import POSITIVE, encoded, env
 
 USER = "svc-disposal"
 OAUTH_USER = "$$svc-disposal-oauth"
-PASSWORD = "p9Lx-unifier-demo-2hYv"  # noqa: S105 - opens nothing but this sandbox
+PASSWORD = "p9Lx-unifier-demo-2hYv"  # noqa: S105 - valid in this sandbox only
 TENANT = {"x-unifier-tenant-code": "demo", "x-unifier-tenant": "demo-tenant"}
 PACIFIC = timezone(timedelta(hours=-8))
 
@@ -26,7 +29,7 @@ class Tokens:
 
     Tests may put users that are not active into ``disabled``, and clear ``issued`` to end all tokens.
 
-    :param switches: the part's switches.
+    :param switches: the switches of Unifier.
     """
 
     def __init__(self, switches: dict[str, Any]) -> None:
@@ -64,7 +67,7 @@ class Tokens:
         return Reply(body={"token": token, "expire": expire, "endpoint": _endpoint(call), "request_headers": TENANT})
 
     def required(self, handler: Handler) -> Handler:
-        """Let only calls with a valid token reach the handler."""
+        """Return a handler that refuses calls without a valid token."""
 
         async def signed(call: Call) -> Reply:
             encoded(call)

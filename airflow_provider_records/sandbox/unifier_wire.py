@@ -1,7 +1,7 @@
-"""How the stand-in for Unifier reads requests and shapes answers.
+"""The form of requests and responses of the fake Unifier.
 
-What the pages of Unifier's Integration Interface Guide forbid is refused with HTTP 400, 404, 405 or 415 and a
-sentence, so that a wrong client fails its tests.
+Requests that Unifier's Integration Interface Guide does not allow are refused with HTTP 400, 404, 405 or 415 and a
+sentence, so that tests of a wrong client fail.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def envelope(
     audit_id: int | None = None,
     effects: list[dict[str, Any]] | None = None,
 ) -> Reply:
-    """Wrap data in the envelope, in the shape that the switches ask for."""
+    """Wrap data in the envelope, in the form that the switches select."""
     text = text or ("" if status == 200 else TEXTS.get(status, "Internal error."))
     entry: dict[str, Any] = {"message": text} if text else {}
     answer: dict[str, Any] = {"data": data, "status": status if switches["status"] == "number" else str(status)}
@@ -57,7 +57,7 @@ def envelope(
 
 
 def page(status: int) -> Reply:
-    """Answer as the server in front of Unifier does: HTML, no envelope."""
+    """Return the HTML page of the web server in front of Unifier."""
     return Reply(status, f"<html><body><h1>HTTP Status {status}</h1></body></html>", {"Content-Type": "text/html"})
 
 
@@ -95,7 +95,7 @@ def content_type(call: Call, expected: str) -> None:
 
 
 def deletable(call: Call) -> int:
-    """Return the node id of a delete that has the one allowed form."""
+    """Return the node id of a delete; refuse every other form of the call."""
     content_type(call, FORM)
     if call.body or call.query:
         refuse(400, "A delete has no form fields and no query.")
@@ -111,7 +111,7 @@ def project_of(call: Call) -> str:
 
 
 def asked_in(call: Call, parameter: str, needed: set[str], allowed: set[str]) -> dict[str, str]:
-    """Return the JSON object that a query parameter holds."""
+    """Return the JSON object in a query parameter."""
     only(call, {parameter})
     try:
         asked = json.loads(call.query.get(parameter, ""))
@@ -129,7 +129,7 @@ def checked(asked: Any, needed: set[str], allowed: set[str]) -> dict[str, str]: 
 
 
 def condition(asked: Mapping[str, str], fields: set[str]) -> tuple[str, str]:
-    """Return the name and the value of the filter condition; both empty if there is none."""
+    """Return name and value of the filter condition; both are empty if there is none."""
     name, equals, value = asked.get("filter_condition", "").partition("=")
     if "filter_condition" in asked and (not equals or name not in fields):
         refuse(400, f"filter_condition is one of {sorted(fields)}, = and a value.")

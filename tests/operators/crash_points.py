@@ -123,7 +123,7 @@ def _live(
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     try:
         said: Any = operator.execute(context(operator, try_number) | {"task_state_store": Hints(env["HINTS"])})
-    except Exception as error:  # noqa: BLE001 - whatever it is, the test must see it
+    except Exception as error:  # noqa: BLE001 - the test must see every error
         said = f"{type(error).__name__}: {error}"
     pipe.send((said, dict(told)))
 
@@ -137,7 +137,7 @@ def arm(vendor: str, death: Death | None, lease: float | None) -> Counter[str]:
     # Several chunks even of a short list: a death between two of them is another than one within.
     runner_module._BATCHES_PER_THREAD = 2 if vendor == "opus" else 6
     if lease is None:
-        # Whoever starts the next try waits until nothing is in the air any more, see Scene.still.
+        # The next try is started only when no request is in flight any more, see CrashRun.still.
         setattr(Journal, "seconds_until_settled", lambda _: 0.0)  # noqa: B010 - the shorter way is one too many for mypy
     else:
         # The real waiting, but not for seconds; both tries run on one clock.
@@ -379,7 +379,7 @@ def crash_run(vendor: str, folder: Any, *, blind: int = 0, timeout: float = 5.0,
     """Serve a sandbox with a short list of one system.
 
     :param folder: where the evidence goes.
-    :param blind: how many records of Unifier name no folder, so that nobody can look them up.
+    :param blind: number of records of Unifier without a folder, which cannot be probed.
     :param timeout: of the connection, in seconds.
     :param options: arguments of the operator.
     """

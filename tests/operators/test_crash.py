@@ -137,12 +137,12 @@ def test_a_retry_waits_for_calls_of_the_dead_that_take_effect_late(tmp_path: Pat
         task.signal(signal.SIGKILL)
         assert task.end() is None
         assert not made.effects
-        in_the_air = {key for entry in made.sent() for key in made.asked(entry)}
+        in_flight = {key for entry in made.sent() for key in made.asked(entry)}
         ended = made.begin(lease=0.3).end()
         assert ended is not None
         assert isinstance(ended[0], dict), ended
         made.check()
-        assert not {key for entry in made.sent()[3:] for key in made.asked(entry)} & in_the_air
+        assert not {key for entry in made.sent()[3:] for key in made.asked(entry)} & in_flight
 
 
 @each_vendor
@@ -153,7 +153,7 @@ def test_a_retry_waits_for_calls_of_the_dead_that_take_effect_late(tmp_path: Pat
 def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
     vendor: str, again: Death | None, elsewhere: bool, tmp_path: Path
 ) -> None:
-    """A second try that is killed, too, leaves no outcome of its own call either; so nobody claims what that call did.
+    """What a second killed try deleted is not claimed either: its calls have no outcome, and its probes are not kept.
 
     :param again: where the second try is killed; None: it is not.
     """

@@ -161,9 +161,9 @@ def given_up(trial: ThrottledRun, why: str = "Check that it is up") -> None:
 
 DEATHS: dict[str, dict[str, Any]] = {
     "cut": {"drop": True, "act": False},
-    "cut after the deed": {"drop": True},
+    "cut after the delete": {"drop": True},
     "mute": {"latency_ms": 60_000, "act": False},
-    "503 after the deed": {"status": 503},
+    "503 after the delete": {"status": 503},
     "429": {"status": 429, "act": False, "headers": {"Retry-After": "0"}},
 }
 
@@ -230,7 +230,7 @@ def test_a_login_that_is_dead_ends_the_try(begin: Begin, vendor: str, login: str
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_system_that_dies_between_deed_and_look_leaves_one_record_open(begin: Begin) -> None:
+def test_a_system_that_dies_between_delete_and_probe_leaves_one_record_open(begin: Begin) -> None:
     trial = begin("enaio", 120)
     trial.fault(skip=50, times=1, drop=True)
     trial.fault("*", skip=52, drop=True, act=False)
@@ -242,7 +242,7 @@ def test_a_system_that_dies_between_deed_and_look_leaves_one_record_open(begin: 
 
 
 @pytest.mark.usefixtures("hasty")
-def test_looks_that_nobody_answers_end(begin: Begin) -> None:
+def test_unanswered_probes_end(begin: Begin) -> None:
     trial = begin("enaio", 200)
     trial.fault(drop=True, skip=20, times=100)
     trial.fault("get_object", status=503)
@@ -253,7 +253,7 @@ def test_looks_that_nobody_answers_end(begin: Begin) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_preparation_that_nobody_answers_ends_before_anything_is_sent(begin: Begin) -> None:
+def test_an_unanswered_preparation_ends_before_anything_is_sent(begin: Begin) -> None:
     trial = begin("unifier", 180)
     trial.fault("list_nodes", status=503)
     assert trial.carry_out(max_failure_rate=1.0) == {"not_attempted": 180}
@@ -287,7 +287,7 @@ def test_a_system_that_asks_for_an_hour_is_left_alone(begin: Begin) -> None:
 # The breaker, and the stop flag
 
 
-def test_the_breaker_ends_the_sending_with_what_is_in_the_air(begin: Begin) -> None:
+def test_the_breaker_ends_the_sending_with_what_is_in_flight(begin: Begin) -> None:
     trial = begin("enaio", 200)
     trial.fault("*", latency_ms=10)
     trial.fault(status=500, act=False)

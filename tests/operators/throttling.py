@@ -175,22 +175,22 @@ class ThrottledRun:
             thread.join()
 
     @cached_property
-    def part(self) -> Any:
+    def fake(self) -> Any:
         return self.sandbox.vendors[self.vendor]
 
     @property
     def logins(self) -> int:
-        """How often somebody signed in; enaio opens a session without a call for it."""
-        return self.part.logins if self.vendor == "enaio" else self.calls("token") + self.calls("login")
+        """Number of logins; enaio opens a session without a call of its own."""
+        return self.fake.logins if self.vendor == "enaio" else self.calls("token") + self.calls("login")
 
     def end_logins(self) -> None:
         """Let all tokens and sessions be refused from now on."""
         ways = {
-            "enaio": lambda part: part.expire_sessions(),
-            "unifier": lambda part: part.tokens.issued.clear(),
-            "opus": lambda part: part.tokens.revoke(),
+            "enaio": lambda fake: fake.expire_sessions(),
+            "unifier": lambda fake: fake.tokens.issued.clear(),
+            "opus": lambda fake: fake.tokens.revoke(),
         }
-        ways[self.vendor](self.part)
+        ways[self.vendor](self.fake)
 
 
 def _record(vendor: str, item: seed.Item) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the tests of the sandbox's enaio share: a served part and plain requests to it."""
+"""What the tests of the sandbox's enaio share: a served enaio and plain requests to it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class ServedEnaio:
     """A served enaio with a folder 10, a register 11 in it, and documents 100 (in 11) and 101 (in 10)."""
 
     def __init__(self, serve: Serve) -> None:
-        self.part = FakeEnaio()
-        self.archive = self.part.archive
+        self.fake = FakeEnaio()
+        self.archive = self.fake.archive
         self.archive.add("10", "File", base="FOLDER", fields={"Title": "Closed"})
         self.archive.add("11", "Year", base="REGISTER", places=["10"])
         self.archive.add("100", "Invoice", fields={"Title": "Bill", "Disposal": ""}, places=["11"])
         self.archive.add("101", "Invoice", fields={"Title": "Note"}, places=["10"])
-        self.server: Server = serve(self.part)
+        self.server: Server = serve(self.fake)
         self.session = requests.Session()
         self.session.auth = LOGIN
 

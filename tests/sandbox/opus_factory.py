@@ -47,7 +47,7 @@ SEED = [
 
 @dataclass
 class Client:
-    part: FakeOpus
+    fake: FakeOpus
     server: Server
     session: requests.Session = field(default_factory=requests.Session)
 
@@ -67,8 +67,8 @@ class Client:
         form = {
             "grant_type": "client_credentials",
             "scope": "records.readwrite.all",
-            "client_id": self.part.client_id,
-            "client_secret": self.part.client_secret,
+            "client_id": self.fake.client_id,
+            "client_secret": self.fake.client_secret,
             **changes,
         }
         return requests.post(self.token_url, data=form, timeout=5)
@@ -97,7 +97,7 @@ class Client:
                 return pages
 
     def status_of(self, key: str) -> list[str]:
-        return [record.status for record in self.part.records(key)]
+        return [record.status for record in self.fake.records(key)]
 
     def effects(self, effect: str) -> list[str]:
         return self.server.sandbox.effects("opus", effect)
@@ -105,9 +105,9 @@ class Client:
 
 def served(serve: Serve) -> Client:
     """Serve an Opus with ``SEED``; return a client that has signed in."""
-    part = FakeOpus()
-    part.load(SEED)
-    client = Client(part, serve(part))
+    fake = FakeOpus()
+    fake.load(SEED)
+    client = Client(fake, serve(fake))
     client.login()
     return client
 

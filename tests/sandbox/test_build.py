@@ -32,9 +32,9 @@ def server(served: Server) -> Server:
 
 
 def opus(server: Server) -> FakeOpus:
-    part = server.sandbox.vendors["opus"]
-    assert isinstance(part, FakeOpus)
-    return part
+    fake = server.sandbox.vendors["opus"]
+    assert isinstance(fake, FakeOpus)
+    return fake
 
 
 def post(server: Server, system: str, **body: Any) -> requests.Response:

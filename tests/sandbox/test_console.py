@@ -31,21 +31,21 @@ def server(served: Server) -> Server:
 
 
 def opus(server: Server) -> FakeOpus:
-    part = server.sandbox.vendors["opus"]
-    assert isinstance(part, FakeOpus)
-    return part
+    fake = server.sandbox.vendors["opus"]
+    assert isinstance(fake, FakeOpus)
+    return fake
 
 
 def enaio(server: Server) -> FakeEnaio:
-    part = server.sandbox.vendors["enaio"]
-    assert isinstance(part, FakeEnaio)
-    return part
+    fake = server.sandbox.vendors["enaio"]
+    assert isinstance(fake, FakeEnaio)
+    return fake
 
 
 def unifier(server: Server) -> FakeUnifier:
-    part = server.sandbox.vendors["unifier"]
-    assert isinstance(part, FakeUnifier)
-    return part
+    fake = server.sandbox.vendors["unifier"]
+    assert isinstance(fake, FakeUnifier)
+    return fake
 
 
 def post(server: Server, system: str, **body: Any) -> requests.Response:

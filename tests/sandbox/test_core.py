@@ -1,4 +1,4 @@
-"""The stage: calls arrive as they were sent, the log tells the truth, switches and faults do what they say."""
+"""What the fake vendors share: calls arrive as they were sent, the log is complete, switches and faults take effect."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ class Shelf(FakeVendor):
 
 
 @pytest.fixture
-def part() -> Shelf:
+def shelf() -> Shelf:
     return Shelf()
 
 
 @pytest.fixture
-def server(part: Shelf) -> Iterator[Server]:
-    with Server(Sandbox([part])) as served:
+def server(shelf: Shelf) -> Iterator[Server]:
+    with Server(Sandbox([shelf])) as served:
         yield served
 
 
@@ -74,9 +74,9 @@ def fault(server: Server, **values: Any) -> Fault:
 
 
 class TestCalls:
-    def test_arrive_as_sent(self, server: Server, part: Shelf) -> None:
+    def test_arrive_as_sent(self, server: Server, shelf: Shelf) -> None:
         take(server, "a%20b", params={"x": "1 +", "y": "ü"}, data=b'{"k": 1}', headers={"X-Mixed": "Case"})
-        (call,) = part.seen
+        (call,) = shelf.seen
         assert (call.method, call.path, call.params) == ("DELETE", "/shelf/a%20b", {"thing": "a b"})
         assert call.query == {"x": "1 +", "y": "ü"}
         assert (call.headers["x-mixed"], call.body, call.json()) == ("Case", b'{"k": 1}', {"k": 1})
@@ -87,9 +87,9 @@ class TestCalls:
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert take(server, "cup").json() == {"took": "cup"}
 
-    def test_fuse_answers_without_effect(self, server: Server, part: Shelf) -> None:
+    def test_a_handler_may_abort_without_effect(self, server: Server, shelf: Shelf) -> None:
         assert take(server, "glue").status_code == 409
-        assert (part.taken, server.sandbox.log[0].effects, server.sandbox.log[0].status) == ([], [], 409)
+        assert (shelf.taken, server.sandbox.log[0].effects, server.sandbox.log[0].status) == ([], [], 409)
 
 
 class TestLog:
@@ -134,7 +134,7 @@ class TestLog:
 
 
 class TestSwitches:
-    def test_defaults_and_changes(self, server: Server, part: Shelf) -> None:
+    def test_defaults_and_changes(self, server: Server, shelf: Shelf) -> None:
         url = f"{server.url}/_sandbox/switches"
         assert requests.get(url, timeout=5).json()["shelf"]["mood"] == {
             "value": "good",
@@ -142,7 +142,7 @@ class TestSwitches:
             "about": "how it feels",
         }
         answer = requests.put(url, json={"shelf": {"mood": "bad", "speed": 3}}, timeout=5)
-        assert (answer.json()["shelf"]["mood"]["value"], part.set) == ("bad", {"mood": "bad", "speed": 3})
+        assert (answer.json()["shelf"]["mood"]["value"], shelf.set) == ("bad", {"mood": "bad", "speed": 3})
 
     @pytest.mark.parametrize(
         ("body", "named"),
@@ -157,33 +157,33 @@ class TestSwitches:
             ([], ""),
         ],
     )
-    def test_refused(self, server: Server, part: Shelf, body: Any, named: str) -> None:
+    def test_refused(self, server: Server, shelf: Shelf, body: Any, named: str) -> None:
         answer = requests.put(f"{server.url}/_sandbox/switches", json=body, timeout=5)
         assert answer.status_code == 400
         assert named in answer.json()["error"]
-        assert part.set == {"mood": "good", "speed": 1.5}
+        assert shelf.set == {"mood": "good", "speed": 1.5}
 
 
 class TestFaults:
-    def test_status_after_acting(self, server: Server, part: Shelf) -> None:
+    def test_status_after_acting(self, server: Server, shelf: Shelf) -> None:
         fault(server, status=503, headers={"Retry-After": "7"}, body="<html>")
         answer = take(server, "cup")
         assert (answer.status_code, answer.headers["Retry-After"], answer.text) == (503, "7", "<html>")
         (entry,) = server.sandbox.log
-        assert (part.taken, entry.status, entry.fault) == (["cup"], 503, True)
+        assert (shelf.taken, entry.status, entry.fault) == (["cup"], 503, True)
         assert entry.effects == [{"effect": "taken", "id": "cup"}]
         assert take(server, "pot").status_code == 200
 
-    def test_status_instead_of_acting(self, server: Server, part: Shelf) -> None:
+    def test_status_instead_of_acting(self, server: Server, shelf: Shelf) -> None:
         fault(server, status=500, act=False)
-        assert (take(server, "cup").status_code, part.taken, server.sandbox.log[0].effects) == (500, [], [])
+        assert (take(server, "cup").status_code, shelf.taken, server.sandbox.log[0].effects) == (500, [], [])
 
     @pytest.mark.parametrize("act", [True, False])
-    def test_drop(self, server: Server, part: Shelf, act: bool) -> None:
+    def test_drop(self, server: Server, shelf: Shelf, act: bool) -> None:
         fault(server, drop=True, act=act)
         with pytest.raises(requests.ConnectionError):
             take(server, "cup")
-        assert part.taken == (["cup"] if act else [])
+        assert shelf.taken == (["cup"] if act else [])
         (entry,) = server.sandbox.log
         assert (entry.status, entry.fault, bool(entry.effects)) == (0, True, act)
 

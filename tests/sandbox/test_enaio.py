@@ -49,10 +49,10 @@ def test_a_header_that_is_no_basic_is_refused(served: ServedEnaio) -> None:
 
 def test_login_filter_redirect_and_html(served: ServedEnaio) -> None:
     served.session.auth = None
-    served.part.turn({"login_filter": "redirect"})
+    served.fake.turn({"login_filter": "redirect"})
     answer = served.delete("100")
     assert (answer.status_code, answer.headers["Location"]) == (302, "/enaio/login")
-    served.part.turn({"login_filter": "html"})
+    served.fake.turn({"login_filter": "html"})
     answer = served.delete("100")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html"
@@ -66,7 +66,7 @@ def test_a_session_cookie_replaces_basic(served: ServedEnaio) -> None:
     second = served.get("100")
     assert second.status_code == 200
     assert "Set-Cookie" not in second.headers
-    assert served.part.logins == 1
+    assert served.fake.logins == 1
 
 
 def test_an_error_sets_the_cookie_too(served: ServedEnaio) -> None:
@@ -75,16 +75,16 @@ def test_an_error_sets_the_cookie_too(served: ServedEnaio) -> None:
 
 @pytest.mark.parametrize("status", ["401", "403"])
 def test_an_expired_cookie_is_refused_even_with_basic(served: ServedEnaio, status: str) -> None:
-    served.part.turn({"expired_cookie": status})
+    served.fake.turn({"expired_cookie": status})
     served.get("100")
-    served.part.expire_sessions()
+    served.fake.expire_sessions()
     assert served.get("100").status_code == int(status)
     served.session.cookies.clear()
     assert served.get("100").status_code == 200
 
 
 def test_a_cookie_is_good_for_so_many_requests(served: ServedEnaio) -> None:
-    served.part.turn({"session_requests": 2})
+    served.fake.turn({"session_requests": 2})
     assert [served.get("100").status_code for _ in range(4)] == [200, 200, 401, 401]
 
 
@@ -98,11 +98,11 @@ def test_session_and_logout(served: ServedEnaio) -> None:
 
 def test_info(served: ServedEnaio) -> None:
     assert served.call("GET", "/api/dms/info").json()["version"] == "6.2.1"
-    served.part.turn({"version": "5.2.2"})
+    served.fake.turn({"version": "5.2.2"})
     assert served.call("GET", "/api/dms/info").json()["version"] == "5.2.2"
-    served.part.turn({"info": "no_version"})
+    served.fake.turn({"info": "no_version"})
     assert "version" not in served.call("GET", "/api/dms/info").json()
-    served.part.turn({"info": "404"})
+    served.fake.turn({"info": "404"})
     assert served.call("GET", "/api/dms/info").status_code == 404
 
 
@@ -121,7 +121,7 @@ def test_ids_are_digits(served: ServedEnaio, object_id: str) -> None:
     assert served.delete(object_id).status_code == 400
     assert served.delete("100", location=object_id).status_code == 400
     assert served.delete("100", objectTypeId=object_id).status_code == 400
-    assert served.part.state()["live"] == ["10", "11", "100", "101"]
+    assert served.fake.state()["live"] == ["10", "11", "100", "101"]
 
 
 @pytest.mark.parametrize("value", ["True", "1", "", "yes"])
@@ -168,7 +168,7 @@ def test_get(served: ServedEnaio) -> None:
 
 @pytest.mark.parametrize(("version", "named"), [("6.2.1", False), ("6.5.0", True)])
 def test_local_name_since_6_3_1(served: ServedEnaio, version: str, named: bool) -> None:
-    served.part.turn({"version": version})
+    served.fake.turn({"version": version})
     assert ("localName" in served.get("100").json()["objects"][0]["properties"]["system:objectTypeId"]) is named
 
 
@@ -191,20 +191,20 @@ def test_local_name_since_6_3_1(served: ServedEnaio, version: str, named: bool) 
 def test_a_binned_object_shows_only_with_the_real_flag(
     served: ServedEnaio, flag: str, query: dict[str, str], status: int
 ) -> None:
-    served.part.turn({"bin_flag": flag})
+    served.fake.turn({"bin_flag": flag})
     served.delete("100")
     assert served.get("100", **query).status_code == status
 
 
 def test_a_binned_object_without_the_flag_may_be_a_400(served: ServedEnaio) -> None:
-    served.part.turn({"binned_get": "400"})
+    served.fake.turn({"binned_get": "400"})
     served.delete("100")
     assert code(served.get("100")) == (400, 1100)
 
 
 @pytest.mark.parametrize(("value", "answered"), [("404", (404, 1001)), ("400", (400, 1100))])
 def test_what_the_user_cannot_see(served: ServedEnaio, value: str, answered: tuple[int, int]) -> None:
-    served.part.turn({"unreadable": value})
+    served.fake.turn({"unreadable": value})
     served.object("100").no_read = {"disposal"}
     served.object("101").bin = "somebody else"
     for object_id in ("100", "101"):
@@ -217,7 +217,7 @@ def test_what_the_user_cannot_see(served: ServedEnaio, value: str, answered: tup
 
 @pytest.mark.parametrize("form", ["serviceErrorCode", "errorCode", "code"])
 def test_error_bodies_in_json(served: ServedEnaio, form: str) -> None:
-    served.part.turn({"error_body": form})
+    served.fake.turn({"error_body": form})
     body = served.get("999").json()
     assert body[form] == 1001
     assert body["error" if form == "code" else "message"]
@@ -229,7 +229,7 @@ def test_error_bodies_in_json(served: ServedEnaio, form: str) -> None:
     [("text", "text/plain", "1001 "), ("html", "text/html", "<html>"), ("empty", None, "")],
 )
 def test_other_error_bodies(served: ServedEnaio, form: str, content_type: str | None, part: str) -> None:
-    served.part.turn({"error_body": form})
+    served.fake.turn({"error_body": form})
     answer = served.get("999")
     assert answer.status_code == 404
     assert answer.text.startswith(part)
@@ -244,9 +244,9 @@ def test_history_outlives_the_object(served: ServedEnaio) -> None:
     for action in (469, None, "470", [470]):
         assert served.call("POST", path, json={"action": action}).status_code == 400
     served.delete("100", hardDelete="true")
-    assert served.part.state()["history"] == {"100": [{"action": 470, "text": "due"}]}
+    assert served.fake.state()["history"] == {"100": [{"action": 470, "text": "due"}]}
     assert code(served.call("POST", path, json={"action": 471})) == (404, 1001)
-    served.part.turn({"version": "3.2.4"})
+    served.fake.turn({"version": "3.2.4"})
     assert served.call("POST", "/api/dms/objects/101/history", json={"action": 471}).status_code == 404
 
 
@@ -262,11 +262,11 @@ def item(target_id: str, trouble: str = "", system: str = "enaio", folder: str =
 
 
 def test_load_and_its_troubles(served: ServedEnaio) -> None:
-    served.part.load([
+    served.fake.load([
         item("600"), item("601", "no_right"), item("602", "workflow"), item("603", "locked"), item("604", "gone"),
         item("605", "held"), item("606", system="unifier"), item("607", "gone", folder="501"),
     ])  # fmt: skip
-    live = served.part.state()["live"]
+    live = served.fake.state()["live"]
     assert [name for name in live if name >= "500"] == ["500", "600", "601", "602", "603", "605", "501"]
     assert served.object("500").fields == {"Title": "/Closed/2014"}
     assert served.object("600").fields == {"Title": "Bill 600", "Author": "Ada", "Disposal": ""}
@@ -277,12 +277,12 @@ def test_load_and_its_troubles(served: ServedEnaio) -> None:
 
 
 def test_set_field(served: ServedEnaio) -> None:
-    served.part.set_field("101", "Disposal", "approved")
-    served.part.set_field("101", "Remark", "new")
+    served.fake.set_field("101", "Disposal", "approved")
+    served.fake.set_field("101", "Remark", "new")
     assert served.get("101").json()["objects"][0]["properties"]["Disposal"] == {"value": "approved"}
     assert served.ids("SELECT Title FROM Invoice WHERE Disposal = 'approved' AND Remark = 'new'") == ["101"]
     with pytest.raises(ValueError, match="no object 999"):
-        served.part.set_field("999", "Disposal", "approved")
+        served.fake.set_field("999", "Disposal", "approved")
 
 
 def test_the_control_page_shows_state_and_switches(served: ServedEnaio) -> None:

@@ -19,7 +19,7 @@ def test_a_soft_delete_recycles(served: ServedEnaio) -> None:
     answer = served.delete("100")
     assert (answer.status_code, answer.content) == (204, b"")
     assert (served.effects("recycled"), served.effects("destroyed")) == (["100"], [])
-    state = served.part.state()
+    state = served.fake.state()
     assert (state["live"], state["binned"], state["destroyed"]) == (["10", "11", "101"], ["100"], [])
     assert state["objects"]["100"]["bin"] == "disposal"
 
@@ -27,7 +27,7 @@ def test_a_soft_delete_recycles(served: ServedEnaio) -> None:
 def test_a_hard_delete_destroys(served: ServedEnaio) -> None:
     assert served.delete("100", hardDelete="true", cascadeDelete="false").status_code == 204
     assert (served.effects("recycled"), served.effects("destroyed")) == ([], ["100"])
-    assert served.part.state()["destroyed"] == ["100"]
+    assert served.fake.state()["destroyed"] == ["100"]
     assert code(served.get("100", garbadeMode="true")) == (404, 1001)
     assert code(served.delete("100", hardDelete="true")) == (404, 1001)
 
@@ -36,7 +36,7 @@ def test_a_hard_delete_destroys(served: ServedEnaio) -> None:
 def test_an_old_service_ignores_hard_delete_with_the_same_answer(
     served: ServedEnaio, version: str, effect: str
 ) -> None:
-    served.part.turn({"version": version})
+    served.fake.turn({"version": version})
     assert served.delete("100", hardDelete="true").status_code == 204
     assert served.effects(effect) == ["100"]
     assert served.delete("10", cascadeDelete="true").status_code == (400 if effect == "recycled" else 204)
@@ -46,7 +46,7 @@ def test_an_old_service_ignores_hard_delete_with_the_same_answer(
     ("version", "answered"), [("5.2.2", (400, 1100)), ("5.3.0", (204, None)), ("6.5.0", (204, None))]
 )
 def test_purging_the_bin_since_5_3(served: ServedEnaio, version: str, answered: tuple[int, int | None]) -> None:
-    served.part.turn({"version": version})
+    served.fake.turn({"version": version})
     served.delete("100")
     answer = served.delete("100", hardDelete="true")
     assert (answer.status_code if answer.status_code == 204 else code(answer)[0]) == answered[0]
@@ -55,7 +55,7 @@ def test_purging_the_bin_since_5_3(served: ServedEnaio, version: str, answered: 
 
 @pytest.mark.parametrize(("value", "answered"), [("400", (400, 1100)), ("404", (404, 1001))])
 def test_a_second_soft_delete(served: ServedEnaio, value: str, answered: tuple[int, int]) -> None:
-    served.part.turn({"binned_delete": value})
+    served.fake.turn({"binned_delete": value})
     served.delete("100")
     assert code(served.delete("100")) == answered
     assert served.effects("recycled") == ["100"]
@@ -63,9 +63,9 @@ def test_a_second_soft_delete(served: ServedEnaio, value: str, answered: tuple[i
 
 @pytest.mark.parametrize(("value", "answered"), [("400", (400, 1100)), ("500", (500, 3003))])
 def test_children_are_deleted_only_by_cascade(served: ServedEnaio, value: str, answered: tuple[int, int]) -> None:
-    served.part.turn({"non_empty": value})
+    served.fake.turn({"non_empty": value})
     assert code(served.delete("10", hardDelete="true")) == answered
-    assert served.part.state()["live"] == ["10", "11", "100", "101"]
+    assert served.fake.state()["live"] == ["10", "11", "100", "101"]
     assert served.delete("10", hardDelete="true", cascadeDelete="true").status_code == 204
     assert sorted(served.effects("destroyed")) == ["10", "100", "101", "11"]
     assert served.effects("destroyed")[-1] == "10"
@@ -98,7 +98,7 @@ def test_what_is_in_the_bin_does_not_fill_its_register(served: ServedEnaio) -> N
 def test_a_folder_needs_the_right_on_everything_inside(served: ServedEnaio) -> None:
     served.object("100").no_delete = {"disposal"}
     assert code(served.delete("10", hardDelete="true", cascadeDelete="true")) == (400, 1100)
-    assert served.part.state()["live"] == ["10", "11", "100", "101"]
+    assert served.fake.state()["live"] == ["10", "11", "100", "101"]
 
 
 def test_no_right(served: ServedEnaio) -> None:
@@ -122,7 +122,7 @@ def test_no_right(served: ServedEnaio) -> None:
 def test_what_stands_in_the_way(
     served: ServedEnaio, switch: str, trait: str, holding: Any, harmless: Any, value: str
 ) -> None:
-    served.part.turn({switch: value})
+    served.fake.turn({switch: value})
     setattr(served.object("100"), trait, holding)
     setattr(served.object("101"), trait, harmless)
     answer = served.delete("100")
@@ -135,7 +135,7 @@ def test_what_stands_in_the_way(
 
 
 def test_the_defaults_of_what_stands_in_the_way(served: ServedEnaio) -> None:
-    assert {name: served.part.set[name] for name in ("workflow", "lock", "archive", "retention")} == {
+    assert {name: served.fake.set[name] for name in ("workflow", "lock", "archive", "retention")} == {
         "workflow": "400", "lock": "400", "archive": "400", "retention": "allowed",
     }  # fmt: skip
 
@@ -161,7 +161,7 @@ def test_location_takes_the_document_from_that_place_only(served: ServedEnaio) -
 @pytest.mark.parametrize(("value", "status"), [("all", 204), ("400", 400), ("500", 500)])
 def test_several_places_without_location(served: ServedEnaio, value: str, status: int) -> None:
     in_two_places(served)
-    served.part.turn({"several_places": value})
+    served.fake.turn({"several_places": value})
     assert served.delete("200", hardDelete="true").status_code == status
     assert served.effects("destroyed") == (["200"] if status == 204 else [])
 
@@ -198,7 +198,7 @@ def test_locations(served: ServedEnaio) -> None:
     assert code(served.call("GET", "/api/dms/objects/999/native/locations")) == (404, 1001)
     served.delete("202")
     assert code(served.call("GET", "/api/dms/objects/202/native/locations")) == (404, 1001)
-    served.part.turn({"version": "3.2.4"})
+    served.fake.turn({"version": "3.2.4"})
     assert served.call("GET", "/api/dms/objects/100/native/locations").status_code == 404
 
 
@@ -216,7 +216,7 @@ def test_trash_errors(served: ServedEnaio) -> None:
     served.object("100").no_delete = {"disposal"}
     assert code(served.call("DELETE", "/api/dms/objects/100/actions/trash")) == (400, 1100)
     assert code(served.call("DELETE", "/api/dms/objects/999/actions/trash")) == (404, 1001)
-    served.part.turn({"version": "5.2.2"})
+    served.fake.turn({"version": "5.2.2"})
     assert served.call("DELETE", "/api/dms/objects/101/actions/trash").status_code == 404
     assert served.effects("trash_alias_used") == []
 
@@ -232,14 +232,14 @@ def test_trash_errors(served: ServedEnaio) -> None:
     ],
 )  # fmt: skip
 def test_options_by_version(served: ServedEnaio, version: str, status: int, effect: str | None) -> None:
-    served.part.turn({"version": version})
+    served.fake.turn({"version": version})
     assert served.delete("10", options="HARDDELETE,DELETECASCADING").status_code == status
     assert sorted(served.effects("destroyed")) == (["10", "100", "101", "11"] if effect else [])
     assert served.effects("recycled") == []
 
 
 def test_options_of_their_own(served: ServedEnaio) -> None:
-    served.part.turn({"version": "4.0.2"})
+    served.fake.turn({"version": "4.0.2"})
     assert served.delete("100", options="DESTROY").status_code == 400
     assert served.delete("10", options="HARDDELETE").status_code == 400
     assert served.delete("10", options="DELETECASCADING").status_code == 204

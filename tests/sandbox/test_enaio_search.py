@@ -104,7 +104,7 @@ def test_paging(served: ServedEnaio) -> None:
 )
 def test_rows_shift_between_pages(served: ServedEnaio, shift: int, second: list[str], total: int) -> None:
     invoices(served)
-    served.part.turn({"page_shift": shift})
+    served.fake.turn({"page_shift": shift})
     statement = "SELECT Sum FROM Bill ORDER BY system:objectId"
     assert served.ids(statement, maxItems=2) == ["900", "950"]
     assert served.ids(statement, maxItems=2, skipCount=2) == second

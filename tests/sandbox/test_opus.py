@@ -28,7 +28,7 @@ class TestDestroy:
         assert client.status_of("b") == ["Active"]
 
     def test_204(self, client: Client) -> None:
-        client.part.turn({"success": "204"})
+        client.fake.turn({"success": "204"})
         answer = client.destroy("a")
         assert (answer.status_code, answer.content, client.effects("marked")) == (204, b"", ["a"])
 
@@ -36,7 +36,7 @@ class TestDestroy:
         client.destroy("a")
         assert client.destroy("a", "b").status_code == 200
         assert (client.effects("marked"), client.effects("marked_again")) == (["a", "b"], ["a"])
-        client.part.turn({"second_delete": "refused"})
+        client.fake.turn({"second_delete": "refused"})
         assert client.destroy("a", "c").json()["failedItems"] == ["a"]
         assert (client.effects("marked"), client.effects("marked_again")) == (["a", "b", "c"], ["a"])
 
@@ -66,16 +66,16 @@ class TestDestroy:
 
     def test_sixteen(self, client: Client) -> None:
         keys = [f"more-{number}" for number in range(16)]
-        client.part.load([item(key) for key in keys])
+        client.fake.load([item(key) for key in keys])
         assert client.destroy(*keys).status_code == 400
         assert client.effects("marked") == []
         assert client.destroy(*keys[:15]).status_code == 200
-        client.part.turn({"sixteen": "processed"})
+        client.fake.turn({"sixteen": "processed"})
         assert client.destroy(*keys).status_code == 200
         assert len(client.effects("marked")) == 16
 
     def test_refused_per_item(self, client: Client) -> None:
-        client.part.decide("b", "reject")
+        client.fake.decide("b", "reject")
         answer = client.destroy("a", "held", "review", "later", "gone", "b", "c")
         assert answer.status_code == 418
         assert answer.json() == {
@@ -86,22 +86,22 @@ class TestDestroy:
         assert client.effects("marked") == ["a", "c"]
 
     def test_decisions(self, client: Client) -> None:
-        client.part.decide("held", "release")
-        client.part.decide("review", "approve")
+        client.fake.decide("held", "release")
+        client.fake.decide("review", "approve")
         assert client.destroy("held", "review").status_code == 200
-        client.part.decide("a", "hold")
-        client.part.decide("b", "review")
+        client.fake.decide("a", "hold")
+        client.fake.decide("b", "review")
         assert client.destroy("a", "b").json()["failedItems"] == ["a", "b"]
         for key, decision in (("a", "destroy"), ("nobody", "approve")):
             with pytest.raises(ValueError, match=f"'{decision if key == 'a' else key}'"):
-                client.part.decide(key, decision)
+                client.fake.decide(key, decision)
 
     @pytest.mark.parametrize(
         ("where", "status", "code"),
         [("line_and_body", 418, 418), ("line", 418, None), ("body", 200, 418), ("neither", 200, 200)],
     )
     def test_where_418_stands(self, client: Client, where: str, status: int, code: int | None) -> None:
-        client.part.turn({"partial": where})
+        client.fake.turn({"partial": where})
         answer = client.destroy("a", "held")
         assert (answer.status_code, answer.json().get("statusCode")) == (status, code)
         assert answer.json()["failedItems"] == ["held"]
@@ -117,23 +117,23 @@ class TestDestroy:
         ],
     )
     def test_failed_items(self, client: Client, shape: str, expected: Any) -> None:
-        client.part.turn({"failed_items": shape})
+        client.fake.turn({"failed_items": shape})
         assert client.destroy("a", "held").json().get("failedItems") == expected
         assert client.effects("marked") == ["a"]
 
     def test_whole_call_refused(self, client: Client) -> None:
-        client.part.turn({"unapproved": "call_418"})
+        client.fake.turn({"unapproved": "call_418"})
         assert client.destroy("a", "held").json()["failedItems"] == ["a", "held"]
-        client.part.turn({"unapproved": "call_400"})
+        client.fake.turn({"unapproved": "call_400"})
         assert client.destroy("a", "held").status_code == 400
         assert client.effects("marked") == []
         assert client.destroy("a", "b").status_code == 200
 
     def test_key_in_two_connections(self, client: Client) -> None:
-        client.part.load([item("a", connector=UNIFIER_CONNECTOR), item("b", connector=UNIFIER_CONNECTOR)])
+        client.fake.load([item("a", connector=UNIFIER_CONNECTOR), item("b", connector=UNIFIER_CONNECTOR)])
         client.destroy("a")
         assert client.status_of("a") == ["Destroyed", "Destroyed"]
-        client.part.turn({"shared_key": "first"})
+        client.fake.turn({"shared_key": "first"})
         client.destroy("b")
         assert client.status_of("b") == ["Destroyed", "Active"]
 
@@ -157,19 +157,19 @@ class TestSubmit:
         answer = client.submit(submitted("new", **{"_Number_%20_Column": 7}), submitted("plain", termFullPath=""))
         assert (answer.status_code, answer.json()) == (201, {"statusCode": 201, "message": None})
         assert client.effects("submitted") == ["new", "plain"]
-        (new,) = client.part.records("new")
+        (new,) = client.fake.records("new")
         assert (new.review, new.due, new.columns) == ("under_review", "2024-12-19T18:15:00", {"_Number_%20_Column": 7})
         assert client.destroy("new").json()["failedItems"] == ["new"]
-        client.part.decide("new", "approve")
+        client.fake.decide("new", "approve")
         assert client.destroy("new").status_code == 200
         assert "termFullPath" not in client.due().json()["queriedItems"][-1]
 
     def test_conflicts(self, client: Client) -> None:
-        client.part.decide("a", "hold")
+        client.fake.decide("a", "hold")
         client.submit(submitted("a"))
-        assert client.part.records("a")[0].leafName == "a Müller.pdf"
+        assert client.fake.records("a")[0].leafName == "a Müller.pdf"
         client.submit(submitted("a"), conflictOption="Overwrite")
-        (record,) = client.part.records("a")
+        (record,) = client.fake.records("a")
         assert (record.leafName, record.held, record.review) == ("New.pdf", True, "approved")
         assert (client.effects("submitted"), client.effects("overwritten")) == ([], ["a"])
 
@@ -178,7 +178,7 @@ class TestSubmit:
         answer = client.submit(submitted("a"), submitted("x", termFullPath="No/Such/Term"), submitted("y"))
         assert (answer.status_code, answer.json()["failedItems"]) == (418, ["a", "x"])
         assert client.effects("submitted") == ["y"]
-        client.part.turn({"partial": "body"})
+        client.fake.turn({"partial": "body"})
         answer = client.submit(submitted("a"))
         assert (answer.status_code, answer.json()["statusCode"]) == (201, 418)
 
@@ -223,5 +223,5 @@ def test_state_shows_every_record(client: Client) -> None:
 
 
 def test_load_twice_adds(client: Client) -> None:
-    client.part.load([replace(SEED[0], key="again")])
+    client.fake.load([replace(SEED[0], key="again")])
     assert client.pages(100) == [["a", "b", "held", "review", "c", "again"]]

@@ -68,7 +68,7 @@ class TestDueList:
     @pytest.mark.parametrize("form", SWITCHES["start_index"].values)
     @pytest.mark.parametrize("end", SWITCHES["last_page"].values)
     def test_pages(self, client: Client, form: str, end: str) -> None:
-        client.part.turn({"start_index": form, "last_page": end})
+        client.fake.turn({"start_index": form, "last_page": end})
         assert client.pages(2) == [["a", "b"], ["held", "review"], ["c"]]
         assert client.pages(5) == [["a", "b", "held", "review", "c"]]
         last = client.due().json()
@@ -85,14 +85,14 @@ class TestDueList:
     def test_query_case(self, client: Client) -> None:
         wrong = {"itemsPerPage": None, "itemsPerpage": "2"}
         assert client.due(**wrong).status_code == 200
-        client.part.turn({"query_case": "exact"})
+        client.fake.turn({"query_case": "exact"})
         assert client.due(**wrong).status_code == 400
         assert client.due().status_code == 200
 
     def test_zone(self, client: Client) -> None:
         bound = "2025-01-01T10:00:00"
         assert client.due(disposalDueDate=bound).status_code == 200
-        client.part.turn({"zone": "tenant"})
+        client.fake.turn({"zone": "tenant"})
         assert client.due(disposalDueDate=bound).status_code == 204
         assert client.due(disposalDueDate="2025-01-01T10:00:01").status_code == 200
         assert client.due(disposalDueDate="0001-01-01T00:00:00").status_code == 400
@@ -100,12 +100,12 @@ class TestDueList:
     def test_none_due(self, client: Client) -> None:
         early = "1970-01-01T00:00:00"
         assert (client.due(disposalDueDate=early).status_code, client.due(disposalDueDate=early).content) == (204, b"")
-        client.part.turn({"none_due": "list"})
+        client.fake.turn({"none_due": "list"})
         assert client.due(disposalDueDate=early).json()["queriedItems"] == []
 
     def test_what_is_hidden(self, client: Client) -> None:
         client.destroy("a")
-        client.part.decide("b", "reject")
+        client.fake.decide("b", "reject")
         assert client.pages(100) == [["b", "held", "review", "c"]]
         for switch, value, expected in (
             ("list_rejected", False, ["held", "review", "c"]),
@@ -113,31 +113,31 @@ class TestDueList:
             ("list_under_review", False, ["c"]),
             ("list_destroyed", True, ["a", "c"]),
         ):
-            client.part.turn({switch: value})
+            client.fake.turn({switch: value})
             assert client.pages(100) == [expected]
 
     def test_repeated_cursor(self, client: Client) -> None:
-        client.part.turn({"repeat_cursor": True})
+        client.fake.turn({"repeat_cursor": True})
         cursor = client.due(itemsPerPage=1).json()["startIndex"]
         assert client.due(itemsPerPage=1, startIndex=cursor).json()["startIndex"] == cursor
 
     @pytest.mark.parametrize("paging", SWITCHES["paging"].values)
     def test_overlap(self, client: Client, paging: str) -> None:
-        client.part.turn({"overlap": True, "paging": paging})
+        client.fake.turn({"overlap": True, "paging": paging})
         assert client.pages(2) == [["a", "b"], ["b", "held"], ["held", "review"], ["review", "c"]]
         assert client.pages(1) == [["a"], ["b"], ["held"], ["review"], ["c"]]
 
     @pytest.mark.parametrize("form", SWITCHES["start_index"].values)
     def test_empty_page(self, client: Client, form: str) -> None:
-        client.part.turn({"empty_page": True, "start_index": form})
+        client.fake.turn({"empty_page": True, "start_index": form})
         assert client.pages(3) == [["a", "b", "held"], [], ["review", "c"]]
 
     def test_shrinking(self, client: Client) -> None:
-        client.part.turn({"shrinking": True})
+        client.fake.turn({"shrinking": True})
         assert client.pages(2) == [["a", "b"], ["held", "review"], ["c"]]
         assert client.effects("extended") == ["a", "held", "c"]
         assert client.pages(100) == [["b", "review"]]
 
     def test_offsets_miss_what_moves_up(self, client: Client) -> None:
-        client.part.turn({"shrinking": True, "paging": "offset"})
+        client.fake.turn({"shrinking": True, "paging": "offset"})
         assert client.pages(2) == [["a", "b"], ["review", "c"]]

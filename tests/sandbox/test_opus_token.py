@@ -32,7 +32,7 @@ class TestToken:
         assert answer.status_code == 200
         assert answer.json()["expires_in"] == 3600
         assert answer.json()["ext_expires_in"] == 3600
-        client.part.turn({"token_shape": "scope"})
+        client.fake.turn({"token_shape": "scope"})
         assert client.token().json()["scope"] == "records.readwrite.all"
 
     def test_no_secret_in_the_log(self, client: Client) -> None:
@@ -60,8 +60,8 @@ class TestToken:
         form = {
             "grant_type": "client_credentials",
             "scope": "records.readwrite.all",
-            "client_id": client.part.client_id,
-            "client_secret": client.part.client_secret,
+            "client_id": client.fake.client_id,
+            "client_secret": client.fake.client_secret,
         }
         assert requests.post(client.token_url, json=form, timeout=5).json()["error"] == "invalid_request"
         assert requests.post(client.token_url, params=form, timeout=5).status_code == 400
@@ -77,7 +77,7 @@ class TestToken:
         assert client.status_of("a") == ["Active"]
 
     def test_tokens_expire(self, client: Client) -> None:
-        client.part.turn({"token_lifetime": 0.2})
+        client.fake.turn({"token_lifetime": 0.2})
         client.login()
         assert client.due().status_code == 200
         deadline = time.monotonic() + 5
@@ -86,7 +86,7 @@ class TestToken:
         assert client.due().status_code == 401
 
     def test_revoked(self, client: Client) -> None:
-        client.part.tokens.revoke()
+        client.fake.tokens.revoke()
         assert client.due().status_code == 401
         client.login()
         assert client.due().status_code == 200
@@ -123,7 +123,7 @@ def certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, *, usage: b
 class TestAssertion:
     @pytest.fixture
     def kid(self, client: Client) -> str:
-        return client.part.tokens.register(certificate(key_pair()))
+        return client.fake.tokens.register(certificate(key_pair()))
 
     def ask(
         self,
@@ -137,8 +137,8 @@ class TestAssertion:
     ) -> requests.Response:
         now = int(time.time())
         claims = {
-            "iss": client.part.client_id,
-            "sub": client.part.client_id,
+            "iss": client.fake.client_id,
+            "sub": client.fake.client_id,
             "aud": client.token_url,
             "jti": str(uuid.uuid4()),
             "nbf": now,
@@ -204,4 +204,4 @@ class TestAssertion:
             certificate(ec.generate_private_key(ec.SECP256R1())),
         ):
             with pytest.raises(ValueError, match="Digital Signature"):
-                client.part.tokens.register(wrong)
+                client.fake.tokens.register(wrong)

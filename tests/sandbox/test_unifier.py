@@ -37,7 +37,7 @@ def test_delete_moves_to_the_bin(client: Client) -> None:
     assert body == {"data": [], "message": [{"message": text}], "status": 200}
     assert client.server.sandbox.effects("unifier", "recycled") == ["555"]
     assert client.recycled() == {"555"}
-    assert "555" not in client.part.state()["live"]
+    assert "555" not in client.fake.state()["live"]
     assert 555 not in client.ids("/540")
 
 
@@ -51,22 +51,22 @@ def test_delete_is_refused_by_a_code_under_http_200(client: Client, node_id: int
 
 @pytest.mark.parametrize("status", ["Inactive", "View-Only", "On-Hold"])
 def test_shell_that_is_not_active_blocks(client: Client, status: str) -> None:
-    client.part.shells[P1] = status
+    client.fake.shells[P1] = status
     assert client.delete(555).json()["status"] == 1245
     assert client.delete(580).json()["status"] == 200
     assert client.delete(590).json()["status"] == 200
 
 
 def test_document_of_an_unknown_shell(client: Client) -> None:
-    del client.part.shells[P1]
+    del client.fake.shells[P1]
     assert client.delete(555).json()["status"] == 602
 
 
 def test_attached_document_is_linked(client: Client) -> None:
-    client.part.open_request(P1, "DR-0007")
-    client.part.records[P1, "Disposal Request", "DR-0007"].attachments.append(555)
+    client.fake.open_request(P1, "DR-0007")
+    client.fake.records[P1, "Disposal Request", "DR-0007"].attachments.append(555)
     assert client.delete(555).json()["status"] == 12766
-    assert client.part.state()["live"]["555"]["linked"] is True
+    assert client.fake.state()["live"]["555"]["linked"] is True
 
 
 def test_hidden_link_shows_in_no_read(client: Client) -> None:
@@ -84,7 +84,7 @@ def test_file_id_hits_another_document(client: Client) -> None:
 
 
 def test_file_ids_never_cover_the_same_set(client: Client) -> None:
-    documents = client.part.documents
+    documents = client.fake.documents
     assert {item.file_id for item in documents.values()} != set(documents)
     assert all(item.file_id != item.node_id for item in documents.values())
 
@@ -120,13 +120,13 @@ def test_folder_delete_leaves_out_what_is_in_the_bin(client: Client) -> None:
 
 @pytest.mark.parametrize("second", [12764, 200])
 def test_second_delete(client: Client, second: int) -> None:
-    client.part.turn({"second_delete": second})
+    client.fake.turn({"second_delete": second})
     assert [client.delete(555).json()["status"] for _ in range(2)] == [200, second]
     assert client.server.sandbox.effects("unifier", "recycled") == ["555"]
 
 
 def test_folder_id_accepted(client: Client) -> None:
-    client.part.turn({"folder_id_accepted": True})
+    client.fake.turn({"folder_id_accepted": True})
     assert client.delete(541).json()["status"] == 200
     assert client.server.sandbox.effects("unifier", "recycled") == ["570"]
     assert client.delete(541).json()["status"] == 12764
@@ -134,29 +134,29 @@ def test_folder_id_accepted(client: Client) -> None:
 
 @pytest.mark.parametrize("listed", [False, True])
 def test_binned_listed(client: Client, listed: bool) -> None:
-    client.part.turn({"binned_listed": listed})
+    client.fake.turn({"binned_listed": listed})
     client.delete(555)
     assert (555 in client.ids("/540")) is listed
 
 
 @pytest.mark.parametrize("status", [404, 405])
 def test_edition_without_the_delete_call(client: Client, status: int) -> None:
-    client.part.turn({"delete_call": str(status)})
+    client.fake.turn({"delete_call": str(status)})
     answer = client.delete(555)
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html")
     assert client.effects() == []
 
 
 def test_shell_goes_on_hold_mid_run(client: Client) -> None:
-    client.part.turn({"hold_after": 2})
+    client.fake.turn({"hold_after": 2})
     assert [client.delete(node).json()["status"] for node in (555, 556, 560, 580)] == [200, 200, 1245, 200]
     assert client.server.sandbox.effects("unifier", "on_hold") == [P1]
-    client.part.shells[P1] = "Active"
+    client.fake.shells[P1] = "Active"
     assert client.delete(560).json()["status"] == 200
 
 
 def test_link_is_made_mid_run(client: Client) -> None:
-    client.part.turn({"link_after": 1})
+    client.fake.turn({"link_after": 1})
     assert [client.delete(node).json()["status"] for node in (555, 556, 560)] == [200, 12766, 200]
     assert client.server.sandbox.effects("unifier", "linked") == ["556"]
 
@@ -209,7 +209,7 @@ def test_list_what_is_not_there(client: Client, path: str, query: dict[str, str]
 
 def test_list_binned_folder(client: Client) -> None:
     client.call("POST", "/dm/folder/delete/541", headers=FORM)
-    client.part.turn({"missing_folder": 12764})
+    client.fake.turn({"missing_folder": 12764})
     assert client.call("GET", "/dm/node/properties/541").json()["status"] == 12764
     assert client.ids("/540", nodetype="Folder") == []
 
@@ -218,14 +218,14 @@ def test_list_binned_folder(client: Client) -> None:
     ("labels", "keys"), [("Name", {"Name"}), ("file_name", {"file_name"}), ("neither", set()), ("by_form", {"Name"})]
 )
 def test_labels(client: Client, labels: str, keys: set[str]) -> None:
-    client.part.turn({"labels": labels})
+    client.fake.turn({"labels": labels})
     query = {"projectnumber": P1, "parentpath": "/Closed/2014"}
     for node in client.call("GET", "/dm/node/properties", params=query).json()["data"]:
         assert {"Name", "file_name"} & set(node) == keys
 
 
 def test_ids_as_text(client: Client) -> None:
-    client.part.turn({"node_ids": "text"})
+    client.fake.turn({"node_ids": "text"})
     node = client.call("GET", "/dm/node/properties/540", params={"nodetype": "Document"}).json()["data"][0]
     assert (node["node_id"], node["parent_node_id"], node["file_id"]) == ("555", "540", "556")
 
@@ -238,13 +238,13 @@ def test_record(asking: Client) -> None:
     for lineitem in ({}, {"lineitem": "no"}, {"lineitem": "yes"}):
         body = asking.record(f"/bp/record/{P1}", **DR7, **lineitem)
         assert body == {"data": [expected], "message": [], "status": 200}
-    asking.part.set_status(P1, "Disposal Request", "DR-0007", "Approved")
+    asking.fake.set_status(P1, "Disposal Request", "DR-0007", "Approved")
     assert asking.record(f"/bp/record/{P1}", **DR7)["data"][0]["status"] == "Approved"
-    asking.part.open_request(P1, "DR-0007")
+    asking.fake.open_request(P1, "DR-0007")
     started_over = {"record_no": "DR-0007", "status": "Pending", "title": None, "disposal_digest": None}
     assert asking.record(f"/bp/record/{P1}", **DR7)["data"] == [started_over]
     with pytest.raises(KeyError):
-        asking.part.set_status(P1, "Disposal Request", "DR-9999", "Approved")
+        asking.fake.set_status(P1, "Disposal Request", "DR-9999", "Approved")
 
 
 @pytest.mark.parametrize("path", ["/bp/record", "/bp/record/"])
@@ -269,20 +269,20 @@ def test_record_that_is_not_there(asking: Client, project: str, asked: dict[str,
 
 
 def test_missing_record_empty(asking: Client) -> None:
-    asking.part.turn({"missing_record": "empty"})
+    asking.fake.turn({"missing_record": "empty"})
     for path in ("/bp/record", "/bp/record/file/list"):
         body = asking.record(f"{path}/{P1}", bpname="Disposal Request", record_no="DR-0099")
         assert (body["status"], body["data"]) == (200, [])
 
 
 def test_interface_lets_only_its_fields_come(asking: Client) -> None:
-    asking.part.interfaces["Disposal Request"] = ["record_no", "title", "amount"]
+    asking.fake.interfaces["Disposal Request"] = ["record_no", "title", "amount"]
     fields = asking.record(f"/bp/record/{P1}", **DR7)["data"][0]
     assert fields == {"record_no": "DR-0007", "title": "Closed 2014", "amount": None}
 
 
 def test_status_missing(asking: Client) -> None:
-    asking.part.turn({"bp_status_missing": True})
+    asking.fake.turn({"bp_status_missing": True})
     assert set(asking.record(f"/bp/record/{P1}", **DR7)["data"][0]) == {"record_no", "title", "disposal_digest"}
 
 
@@ -301,7 +301,7 @@ def test_query_records(asking: Client) -> None:
 
 def test_files_of_a_record(asking: Client) -> None:
     assert asking.record(f"/bp/record/file/list/{P1}", **DR7)["data"] == []
-    asking.part.records[P1, "Disposal Request", "DR-0007"].attachments.append(555)
+    asking.fake.records[P1, "Disposal Request", "DR-0007"].attachments.append(555)
     assert asking.record(f"/bp/record/file/list/{P1}", **DR7)["data"] == [{"file_id": 556, "file_name": "Plan 555.pdf"}]
     for path in ("/bp/record/file/list", "/bp/record/file/list/"):
         assert asking.record(path, bpname="Company Disposal", record_no="DR-0001")["data"] == []
@@ -312,7 +312,7 @@ def test_shells(client: Client) -> None:
         options = json.dumps({"filter_condition": condition})
         return client.call("GET", "/admin/projectshell", params={"options": options}).json()["data"]
 
-    client.part.shells[P2] = "Inactive"
+    client.fake.shells[P2] = "Inactive"
     assert shells(f"projectnumber={P1}") == [{"projectnumber": P1, "status": "Active", "type": "Projects"}]
     assert [shell["projectnumber"] for shell in shells("status=Inactive")] == [P2]
     assert shells("projectnumber=P-9") == []
@@ -338,7 +338,7 @@ def test_no_secret_is_logged(client: Client) -> None:
     client.delete(555)
     log = requests.get(f"{client.server.url}/_sandbox/log", timeout=5).text
     assert "delete_document" in log
-    assert client.part.password not in log
+    assert client.fake.password not in log
     assert client.token not in log
 
 
@@ -362,11 +362,11 @@ def test_switches_over_http(client: Client) -> None:
     url = f"{client.server.url}/_sandbox/switches"
     assert requests.put(url, json={"unifier": {"second_delete": 200}}, timeout=5).status_code == 200
     assert requests.put(url, json={"unifier": {"labels": "icons"}}, timeout=5).status_code == 400
-    assert client.part.set["second_delete"] == 200
+    assert client.fake.set["second_delete"] == 200
 
 
 def test_state(client: Client) -> None:
-    client.part.open_request(P1, "DR-0007", digest="sha256:ab")
+    client.fake.open_request(P1, "DR-0007", digest="sha256:ab")
     client.delete(555)
     state = requests.get(f"{client.server.url}/_sandbox/state", timeout=5).json()["unifier"]
     assert set(state["live"]) == {"556", "557", "558", "560", "570", "580", "590"}
@@ -377,20 +377,20 @@ def test_state(client: Client) -> None:
 
 
 def test_load_adds_up_and_refuses_contradictions() -> None:
-    part = FakeUnifier()
-    part.load([item(555)])
-    part.load([item(600), item(601, folder_id=700, path="/Closed/2015")])
-    assert set(part.documents) == {555, 600, 601}
-    closed = [folder for folder in part.folders.values() if folder.path == "/Closed"]
+    fake = FakeUnifier()
+    fake.load([item(555)])
+    fake.load([item(600), item(601, folder_id=700, path="/Closed/2015")])
+    assert set(fake.documents) == {555, 600, 601}
+    closed = [folder for folder in fake.folders.values() if folder.path == "/Closed"]
     assert len(closed) == 1
-    assert {part.folders[540].parent_id, part.folders[700].parent_id} == {closed[0].node_id}
+    assert {fake.folders[540].parent_id, fake.folders[700].parent_id} == {closed[0].node_id}
     for contradiction in (item(555), item(540), item(602, folder_id=701), item(603, path="/Other")):
         with pytest.raises(ValueError, match=r"contradicts|twice"):
-            part.load([contradiction])
+            fake.load([contradiction])
 
 
 def test_folder_in_the_root_folder() -> None:
-    part = FakeUnifier()
-    part.load([item(590, folder_id=543, path="/"), item(591, folder_id=544, path="/Closed")])
-    assert part.folders[543] == Folder(543, P1, "/")
-    assert part.folders[544].parent_id == 543
+    fake = FakeUnifier()
+    fake.load([item(590, folder_id=543, path="/"), item(591, folder_id=544, path="/Closed")])
+    assert fake.folders[543] == Folder(543, P1, "/")
+    assert fake.folders[544].parent_id == 543

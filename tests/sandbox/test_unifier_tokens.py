@@ -53,16 +53,16 @@ def test_oauth_expiry_is_asked_in_seconds(client: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/login", "/v2/auth/token", "/v1/oauth/token"])
 def test_wrong_credentials_are_refused(client: Client, path: str) -> None:
-    url, right = client.base + path, (client.part.user, client.part.password)
+    url, right = client.base + path, (client.fake.user, client.fake.password)
     assert requests.get(url, timeout=5).status_code == 401
     assert requests.get(url, auth=(right[0], "wrong"), timeout=5).status_code == 401
     assert requests.get(url, auth=("somebody", right[1]), timeout=5).status_code == 401
     assert requests.get(url, headers={"Authorization": "Basic ***"}, timeout=5).status_code == 401
     assert requests.get(url, headers={"Authorization": f"Bearer {right[1]}"}, timeout=5).status_code == 401
-    client.part.tokens.disabled = {client.part.user, client.part.oauth_user}
+    client.fake.tokens.disabled = {client.fake.user, client.fake.oauth_user}
     assert client.login(path).status_code == 401
     assert client.login(path, oauth=True).status_code == 401
-    assert not client.part.tokens.issued
+    assert not client.fake.tokens.issued
 
 
 def test_each_user_has_its_call(client: Client) -> None:
@@ -72,7 +72,7 @@ def test_each_user_has_its_call(client: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/login", "/v2/auth/token", "/v1/oauth/token"])
 def test_token_calls_are_get_only_and_log_no_body(client: Client, path: str) -> None:
-    user = (client.part.oauth_user, client.part.password)
+    user = (client.fake.oauth_user, client.fake.password)
     answer = requests.post(client.base + path, auth=user, data={"password": user[1]}, timeout=5)
     assert answer.status_code == 405
     assert client.server.sandbox.log[-1].request == ""
@@ -84,30 +84,30 @@ def test_calls_need_a_bearer_token(client: Client) -> None:
     for value in ("", f"Basic {token}", f"bearer {token}", "Bearer ", f"Bearer {token}x"):
         answer = requests.get(url, headers={"Authorization": value}, timeout=5)
         assert (answer.status_code, answer.text) == (401, "Unauthorized"), value
-    assert requests.get(url, auth=(client.part.user, client.part.password), timeout=5).status_code == 401
+    assert requests.get(url, auth=(client.fake.user, client.fake.password), timeout=5).status_code == 401
     assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5).status_code == 200
 
 
 def test_token_ends(client: Client) -> None:
-    client.part.turn({"token_lifetime": 0.0, "oauth_lifetime": 7200})
+    client.fake.turn({"token_lifetime": 0.0, "oauth_lifetime": 7200})
     assert client.call("GET", "/admin/projectshell").status_code == 401
     oauth = client.login("/v2/auth/token", oauth=True).json()["data"]
     assert oauth["expires_in"] == 7200
     client.token = oauth["access_token"]
     assert client.call("GET", "/admin/projectshell").status_code == 200
-    client.part.tokens.issued.clear()
+    client.fake.tokens.issued.clear()
     assert client.call("GET", "/admin/projectshell").status_code == 401
 
 
 def test_disabled_user_loses_the_token(client: Client) -> None:
     assert client.call("GET", "/admin/projectshell").status_code == 200
-    client.part.tokens.disabled.add(client.part.user)
+    client.fake.tokens.disabled.add(client.fake.user)
     assert client.call("GET", "/admin/projectshell").status_code == 401
 
 
 @pytest.mark.parametrize(("one_token", "status"), [(False, 200), (True, 401)])
 def test_one_token_or_many_per_user(client: Client, one_token: bool, status: int) -> None:
-    client.part.turn({"one_token": one_token})
+    client.fake.turn({"one_token": one_token})
     client.token = client.login().json()["token"]
     client.login("/v1/oauth/token", oauth=True)
     assert client.call("GET", "/admin/projectshell").status_code == 200
@@ -117,7 +117,7 @@ def test_one_token_or_many_per_user(client: Client, one_token: bool, status: int
 
 @pytest.mark.parametrize("path", ["/v2/auth/token", "/v1/oauth/token"])
 def test_tenant_headers_are_given_and_demanded(client: Client, path: str) -> None:
-    client.part.turn({"tenant_headers": True})
+    client.fake.turn({"tenant_headers": True})
     answer = client.login(path, oauth=True).json()
     told = answer.get("data", answer)
     client.token = told.get("access_token") or told["token"]

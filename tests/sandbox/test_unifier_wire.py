@@ -57,7 +57,7 @@ def test_delete_is_a_post(client: Client, method: str) -> None:
 
 @pytest.mark.parametrize("http_status", [200, 400, 404])
 def test_error_http(client: Client, http_status: int) -> None:
-    client.part.turn({"error_http": http_status})
+    client.fake.turn({"error_http": http_status})
     refused = client.delete(557)
     assert (refused.status_code, refused.json()["status"]) == (http_status, 12766)
     assert client.delete(555).status_code == 200
@@ -74,14 +74,14 @@ def test_error_http(client: Client, http_status: int) -> None:
     ],
 )
 def test_message_shapes(client: Client, shape: str, done: Any, read: Any) -> None:
-    client.part.turn({"message": shape})
+    client.fake.turn({"message": shape})
     text = "Folder/File successfully deleted. Please check in Recycle bin."
     assert client.delete(555).json()["message"] == json.loads(json.dumps(done).replace("TEXT", text))
     assert client.call("GET", "/admin/projectshell").json()["message"] == read
 
 
 def test_wrapped_envelope(client: Client) -> None:
-    client.part.turn({"wrapped": True})
+    client.fake.turn({"wrapped": True})
     body = client.delete(555).json()
     assert isinstance(body, list)
     assert [part["status"] for part in body] == [200]
@@ -89,18 +89,18 @@ def test_wrapped_envelope(client: Client) -> None:
 
 @pytest.mark.parametrize(("kind", "status"), [("number", 200), ("text", "200")])
 def test_status_type(client: Client, kind: str, status: object) -> None:
-    client.part.turn({"status": kind})
+    client.fake.turn({"status": kind})
     assert client.delete(555).json()["status"] == status
 
 
 @pytest.mark.parametrize("place", ["top", "message", "none"])
 def test_rest_audit_id(client: Client, place: str) -> None:
-    client.part.turn({"rest_audit_id": place})
+    client.fake.turn({"rest_audit_id": place})
     for node_id in (555, 557):
         body = client.delete(node_id).json()
         assert ("rest_audit_id" in body) == (place == "top")
         assert ("rest_audit_id" in body["message"][0]) == (place == "message")
-    client.part.turn({"rest_audit_id": "top"})
+    client.fake.turn({"rest_audit_id": "top"})
     assert client.delete(556).json()["rest_audit_id"] != client.delete(560).json()["rest_audit_id"]
 
 

@@ -41,7 +41,7 @@ SEED = [
 
 @dataclass
 class Client:
-    part: FakeUnifier
+    fake: FakeUnifier
     server: Server
     token: str = ""
 
@@ -50,8 +50,8 @@ class Client:
         return f"{self.server.url}/unifier/ws/rest/service"
 
     def login(self, path: str = "/v1/login", *, oauth: bool = False, **query: str) -> requests.Response:
-        user = self.part.oauth_user if oauth else self.part.user
-        return requests.get(self.base + path, auth=(user, self.part.password), params=query, timeout=5)
+        user = self.fake.oauth_user if oauth else self.fake.user
+        return requests.get(self.base + path, auth=(user, self.fake.password), params=query, timeout=5)
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         if not self.token:
@@ -76,22 +76,22 @@ class Client:
         return [effect for entry in self.server.sandbox.log for effect in entry.effects]
 
     def recycled(self) -> set[str]:
-        return set(self.part.state()["recycled"])
+        return set(self.fake.state()["recycled"])
 
 
 def served(serve: Serve) -> Client:
     """Serve a Unifier with ``SEED``."""
-    part = FakeUnifier()
-    part.load(SEED)
-    return Client(part, serve(part))
+    fake = FakeUnifier()
+    fake.load(SEED)
+    return Client(fake, serve(fake))
 
 
 def open_requests(client: Client) -> None:
     """Open requests in two projects and at company level."""
-    client.part.open_request(P1, "DR-0007", title="Closed 2014", digest="sha256:ab")
-    client.part.open_request(P1, "DR-0008", status="Approved")
-    client.part.open_request(P2, "DR-0009")
-    client.part.open_request("", "DR-0001", bpname="Company Disposal")
+    client.fake.open_request(P1, "DR-0007", title="Closed 2014", digest="sha256:ab")
+    client.fake.open_request(P1, "DR-0008", status="Approved")
+    client.fake.open_request(P2, "DR-0009")
+    client.fake.open_request("", "DR-0001", bpname="Company Disposal")
 
 
 DR7 = {"bpname": "Disposal Request", "record_no": "DR-0007"}
