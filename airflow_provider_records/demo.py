@@ -154,19 +154,20 @@ def run(records: int, home: Path) -> int:
                 if _call(airflow(*words), env, log):
                     return _broken(console, home, " ".join(words))
             show("Airflow is set up (SQLite)", 1, 1)
-            with child_process(airflow("dags", "test", DAG_ID), env, log) as night:
-                _watch(night, made, server.url, home, show)
+            with child_process(airflow("dags", "test", DAG_ID), env, log) as dag_test:
+                _watch(dag_test, made, server.url, home, show)
         store = Store(str(home / "records_evidence"))
         if not (disposals := _disposals(store)):
             return _broken(console, home, f"dags test {DAG_ID}")
         _report(console, made, store, disposals)
-        certificates = sorted((home / "records_evidence" / "certificates").rglob("*.*"))
+        found = sorted((home / "records_evidence" / "certificates").rglob("*.*"))
+        certificates = [path for path in found if path.suffix in {".json", ".html"}]  # their signatures lie beside them
         for path in certificates:
             console.print(f"Certificate: {os.path.relpath(path)}", soft_wrap=True)
         if jsons := [path for path in certificates if path.suffix == ".json"]:
             command = os.path.relpath(Path(sys.executable).parent / "airflow-records")
             console.print(f"Check it:    {command} verify {os.path.relpath(jsons[0])}", soft_wrap=True)
-        failed = night.returncode != 0 or "DagRun Finished" not in (home / "airflow.log").read_text()
+        failed = dag_test.returncode != 0 or "DagRun Finished" not in (home / "airflow.log").read_text()
         if failed:
             return _broken(console, home, f"dags test {DAG_ID}")
     return 0
@@ -301,11 +302,11 @@ def _night(console: Console) -> Iterator[Any]:
         yield show
 
 
-def _watch(night: subprocess.Popen[bytes], made: Sandbox, url: str, home: Path, show: Any) -> None:  # noqa: ANN401
+def _watch(dag_test: subprocess.Popen[bytes], made: Sandbox, url: str, home: Path, show: Any) -> None:  # noqa: ANN401
     """Show the progress as the sandbox's log tells it, and approve the list in place of a records manager."""
     store = Store(str(home / "records_evidence"))
     manifest: Manifest | None = None
-    while night.poll() is None:
+    while dag_test.poll() is None:
         calls = Counter(entry.call for entry in list(made.log))
         show("Opus: records due are listed", int(manifest is not None))
         if manifest is None and (found := store.names(MANIFESTS)):
