@@ -70,6 +70,8 @@ class VendorHook(BaseHook):
     """
 
     vendor: ClassVar[str]
+    conn_type: ClassVar[str]
+    """The one connection type that this client takes its credentials from."""
     extra_fields: ClassVar[tuple[Field, ...]] = ()
     """The extras of this vendor's connection, besides the common ones."""
     backoff: ClassVar[tenacity.wait.wait_base] = tenacity.wait_random_exponential(multiplier=0.5, max=30)
@@ -96,9 +98,10 @@ class VendorHook(BaseHook):
     def read_settings(cls, connection: Connection, extra: Mapping[str, Any]) -> Settings:
         """Convert and check the fields of a connection of this type.
 
-        :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
+        :raises ConfigurationError: the connection has another type or none, or a field is missing, unknown or has a
+            wrong value; the message names it.
         """
-        return Settings.from_connection(connection, extra, cls.extra_fields)
+        return Settings.from_connection(connection, extra, cls.conn_type, cls.extra_fields)
 
     def test_connection(self) -> tuple[bool, str]:
         """Sign in and make the smallest read, once: a person waits for it. Changes nothing.

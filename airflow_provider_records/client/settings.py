@@ -45,17 +45,31 @@ class Settings:
 
     @classmethod
     def from_connection(
-        cls, connection: Connection, extra: Mapping[str, Any], own: Collection[Field] = (), host: str | None = None
+        cls,
+        connection: Connection,
+        extra: Mapping[str, Any],
+        conn_type: str,
+        own: Collection[Field] = (),
+        host: str | None = None,
     ) -> Settings:
         """Convert a connection; extras are text where the connection was given as a URI.
 
         :param connection: the connection.
         :param extra: its extras; Airflow gives none where they are not JSON.
+        :param conn_type: the connection type that is needed.
         :param own: the extras of this vendor, besides the common ones.
         :param host: what stands for an empty host field.
-        :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
+        :raises ConfigurationError: the connection has another type or none, or a field is missing, unknown or has a
+            wrong value; the message names it.
         """
         conn_id = str(connection.conn_id)
+        # First of all: the password of another system must not be sent to this one.
+        if connection.conn_type != conn_type:
+            actual = f"its type is {connection.conn_type!r}" if connection.conn_type else "it has no type"
+            raise ConfigurationError(
+                f"Connection {conn_id!r}: {actual}, but the type {conn_type!r} is needed; name a connection of that "
+                "type in the DAG, or correct the type of this one."
+            )
         if not isinstance(extra, Mapping) or not (extra or _is_object(connection.extra)):
             raise invalid(conn_id, "extra", "is no JSON object")
         known = {each.name: each for each in (*own, *fields.COMMON)}

@@ -67,11 +67,12 @@ class OpusHook(VendorHook):
     def read_settings(cls, connection: Connection, extra: Mapping[str, Any]) -> Settings:
         """Convert and check the fields; the region stands for the host.
 
-        :raises ConfigurationError: a field is missing, unknown or has a wrong value; the message names it.
+        :raises ConfigurationError: the connection has another type or none, or a field is missing, unknown or has a
+            wrong value; the message names it.
         """
         region = extra.get(fields.REGION.name) if isinstance(extra, Mapping) else None
         host = HOSTS.get(region.strip()) if isinstance(region, str) else None
-        settings = Settings.from_connection(connection, extra, cls.extra_fields, host)
+        settings = Settings.from_connection(connection, extra, cls.conn_type, cls.extra_fields, host)
         if host and urlsplit(settings.base_url).hostname != host:
             problem = f"stands for the host {host}, but field 'host' names another; keep only one of the two"
             raise invalid(settings.conn_id, fields.REGION.name, problem)

@@ -22,8 +22,28 @@ HOOKS: list[type[VendorHook]] = [OpusHook, EnaioHook, UnifierHook]
 
 
 def read(hook: type[VendorHook] = OpusHook, host: str = "x", **extra: Any) -> Settings:
-    connection = Connection(conn_id="c", host=host, login="me", password="pw", extra=json.dumps(extra))
+    connection = Connection(
+        conn_id="c", conn_type=hook.conn_type, host=host, login="me", password="pw", extra=json.dumps(extra)
+    )
     return hook.read_settings(connection, connection.extra_dejson)
+
+
+def plain(host: str = "x", **extra: Any) -> Settings:
+    return Settings.from_connection(Connection(conn_id="c", conn_type="thing", host=host), extra, "thing")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("actual", ["http", "", None, "others", "UPPER"])
+def test_a_connection_of_another_type_is_refused_before_its_fields(hook: type[VendorHook], actual: str | None) -> None:
+    others = [other.conn_type for other in HOOKS if other is not hook]
+    types = {"others": others, "UPPER": [hook.conn_type.upper()]}.get(str(actual), [actual])
+    for conn_type in types:
+        connection = Connection(conn_id="c", conn_type=conn_type, host="x", login="me", password="q8Zt")
+        with pytest.raises(ConfigurationError) as refused:
+            hook.read_settings(connection, {"foreign": "q8Zt-2"})
+        said = f"its type is {conn_type!r}" if conn_type else "it has no type"
+        assert f"Connection 'c': {said}, but the type {hook.conn_type!r} is needed" in str(refused.value)
+        assert "q8Zt" not in str(refused.value)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -47,14 +67,14 @@ def test_a_field_of_another_system_is_named(hook: type[VendorHook]) -> None:
 
 @pytest.mark.parametrize("text", ["{", "timeout=60", "[1]", '"text"'])
 def test_extras_that_are_no_json_object_are_not_ignored(text: str) -> None:
-    connection = Connection(conn_id="c", host="x", extra=text)
+    connection = Connection(conn_id="c", conn_type="opus", host="x", extra=text)
     with pytest.raises(ConfigurationError, match="'extra'"):
         OpusHook.read_settings(connection, connection.extra_dejson)
 
 
 @pytest.mark.parametrize("text", [None, "", "{}"])
 def test_no_extras_are_the_defaults(text: str | None) -> None:
-    connection = Connection(conn_id="c", host="x", extra=text)
+    connection = Connection(conn_id="c", conn_type="enaio", host="x", extra=text)
     settings = EnaioHook.read_settings(connection, connection.extra_dejson)
     assert (settings.timeout, settings.max_concurrency, settings.verify) == (60.0, 8, True)
 
@@ -121,13 +141,13 @@ def test_a_private_key_survives_a_form_with_one_line(change: tuple[str, str], mo
     ],
 )
 def test_base_url(host: str, expected: str) -> None:
-    assert Settings.from_connection(Connection(conn_id="c", host=host), {}).base_url == expected
+    assert plain(host).base_url == expected
 
 
 @pytest.mark.parametrize("host", ["", "ftp://x", "https://u:p@x", "https://x?y=1", "https://x:port"])
 def test_a_wrong_host_is_named(host: str) -> None:
     with pytest.raises(ConfigurationError, match="'host'"):
-        Settings.from_connection(Connection(conn_id="c", host=host), {})
+        plain(host)
 
 
 @pytest.mark.parametrize(
@@ -145,13 +165,18 @@ def test_a_wrong_host_is_named(host: str) -> None:
         ("verify_tls", __file__),
     ],
 )
-def test_a_wrong_extra_is_named(name: str, value: object) -> None:
+def test_a_wrong_extra_is_named(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=name):
-        Settings.from_connection(Connection(conn_id="c", host="x"), {name: value})
+        plain(**{name: value})
 
 
 def test_extras_given_as_text_are_converted() -> None:
-    extras = {"timeout": "5", "max_concurrency": "16", "requests_per_second": "0.5", "verify_tls": "false"}
-    settings = Settings.from_connection(Connection(conn_id="c", host="x"), extras)
+    extras: dict[str, Any] = {
+        "timeout": "5",
+        "max_concurrency": "16",
+        "requests_per_second": "0.5",
+        "verify_tls": "false",
+    }
+    settings = plain(**extras)
     assert (settings.timeout, settings.max_concurrency) == (5.0, 16)
     assert (settings.requests_per_second, settings.verify) == (0.5, False)

@@ -222,7 +222,7 @@ def vendor() -> Iterator[Vendor]:
 def client(kind: type[VendorHook], vendor: Vendor) -> VendorHook:
     """Return a client that asks once."""
     extra = {"timeout": 5, "identity_url": f"{vendor.url}/token"} if kind is OpusHook else {"timeout": 5}
-    connection = Connection(conn_id="c", host=vendor.url, login="me", password="s3cret-of-c")
+    connection = Connection(conn_id="c", conn_type=kind.conn_type, host=vendor.url, login="me", password="s3cret-of-c")
     hook = kind("c", kind.read_settings(connection, extra))
     hook.attempts = 1
     return hook
@@ -290,7 +290,7 @@ def test_a_second_answer_to_the_same_request_is_not_taken_for_the_next_one() -> 
         thread = threading.Thread(target=serve)
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        connection = Connection(conn_id="c", host=url, login="me", password="s3cret-of-c")
+        connection = Connection(conn_id="c", conn_type="enaio", host=url, login="me", password="s3cret-of-c")
         hook = EnaioHook("c", EnaioHook.read_settings(connection, {"timeout": 0.5}))
         hook.delete_object("7")
         with pytest.raises(VendorError) as lost:

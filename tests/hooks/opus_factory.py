@@ -51,7 +51,7 @@ class ServedOpus:
 
     def another(self, login: str = "records-client", password: str = SECRET, **extra: Any) -> OpusHook:
         given = {"identity_url": f"{self.url}/connect/token", "connector_id": CONNECTOR, "timeout": 5, **extra}
-        connection = Connection(conn_id="opus_default", host=self.url, login=login, password=password)
+        connection = Connection(conn_id="opus_default", conn_type="opus", host=self.url, login=login, password=password)
         return OpusHook(settings=OpusHook.read_settings(connection, given))
 
     def fault(self, call: str, **what: Any) -> None:

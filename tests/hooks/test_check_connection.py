@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import tenacity
+from airflow.models import Connection
 
 from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.hooks.enaio import EnaioHook
@@ -121,6 +122,27 @@ def test_a_wrong_field_is_named(served: Connections, vendor: str, change: dict[s
     works, said = served.press(vendor, **change)
     assert not works
     assert words in said
+
+
+@EVERY_VENDOR
+@pytest.mark.parametrize("conn_type", ["http", "sftp", ""])
+def test_a_connection_of_another_type_is_never_used(served: Connections, vendor: str, conn_type: str) -> None:
+    works, said = served.press(vendor, conn_type=conn_type)
+    assert not works
+    assert f"the type {vendor!r} is needed" in said
+    assert said.startswith(f"its type is {conn_type!r}" if conn_type else "it has no type")
+    assert not served.sandbox.log
+
+
+@EVERY_VENDOR
+def test_the_connection_that_airflow_tests_is_a_uri(
+    served: Connections, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = connections(served.sandbox, served.url)[f"{vendor}_default"]
+    connection = Connection(conn_id=TRANSIENT, **{**made, "extra": json.dumps(made["extra"])})
+    monkeypatch.setenv(f"AIRFLOW_CONN_{TRANSIENT.upper()}", connection.get_uri())
+    assert connection.get_uri().startswith(f"{vendor}://")
+    assert HOOKS[vendor](TRANSIENT).test_connection()[0] is True
 
 
 @EVERY_VENDOR

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -137,6 +139,17 @@ def test_a_spoilt_connection_is_for_the_worker_to_report(
     made = trigger(served, vendor)
     monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", f'{{"conn_type": "{vendor}"}}')
     assert fire(made) == {"status": "look"}
+
+
+@EVERY_VENDOR
+def test_a_connection_of_another_type_is_never_used(
+    served: ServedSandbox, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trigger(served, vendor)
+    fields = json.loads(os.environ[f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT"])
+    monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps({**fields, "conn_type": "http"}))
+    assert fire(made) == {"status": "look"}
+    assert not served.sandbox.log
 
 
 @EVERY_VENDOR
