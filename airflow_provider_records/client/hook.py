@@ -103,6 +103,18 @@ class VendorHook(BaseHook):
         """
         return Settings.from_connection(connection, extra, cls.conn_type, cls.extra_fields)
 
+    @property
+    def target(self) -> str:
+        """Where this client acts, as orders, journals and summaries name it; it holds no password and no user name.
+
+        Two clients with the same text act on the same content. It is the connection's normalised base URL; a vendor
+        that serves several services or tenants at one address adds what tells them apart.
+
+        :return: text that is compared as it is, such as ``https://eu.unifier.example.com/acme``.
+        :raises ConfigurationError: a field of the connection is missing, unknown or has a wrong value.
+        """
+        return self.settings.base_url
+
     def test_connection(self) -> tuple[bool, str]:
         """Sign in and make the smallest read, once: a person waits for it. Changes nothing.
 

@@ -7,6 +7,7 @@ import json
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,13 +18,16 @@ from airflow_provider_records.client import fields
 from airflow_provider_records.client.fields import Field
 from airflow_provider_records.exceptions import ConfigurationError
 
+_PORTS = {"http": 80, "https": 443}
+
 
 @dataclass(frozen=True)
 class Settings:
     """The fields of a connection, converted and checked.
 
     :param conn_id: Airflow connection id, for messages.
-    :param base_url: scheme, host, port and path, without a trailing slash.
+    :param base_url: normalised, so that connections to the same address have the same text: scheme, host in lower case
+        (an IPv6 address in its short form), the port where it is not the scheme's own, path without a trailing slash.
     :param login: user or client id.
     :param password: its secret.
     :param extra: the extras as they were given; :meth:`text` converts those of the vendor.
@@ -175,15 +179,17 @@ def _base_url(connection: Connection, default: str | None) -> str:
     if not host:
         raise refused("is empty; give the host name or the full URL of the system")
     if "://" not in host:
-        host = f"{connection.schema if connection.schema in {'http', 'https'} else 'https'}://{host}"
+        host = f"{connection.schema if connection.schema in _PORTS else 'https'}://{host}"
     try:
         parts = urlsplit(host)
         port = parts.port or connection.port
+        name = parts.hostname or ""
+        name = f"[{IPv6Address(name).compressed}]" if ":" in name else name
     except ValueError:
         raise refused("is not a valid host name or URL") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in _PORTS or not name:
         raise refused("must be a host name or an http(s) URL")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise refused("must not hold credentials, a query or a fragment; use login and password")
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path}".rstrip("/")
+    explicit = f":{port}" if port and port != _PORTS[parts.scheme] else ""
+    return f"{parts.scheme}://{name}{explicit}{parts.path}".rstrip("/")

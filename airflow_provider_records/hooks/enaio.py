@@ -125,6 +125,11 @@ class EnaioHook(VendorHook):
     def auth(self) -> AuthBase:
         return basic_auth(self.settings.login, self.settings.password)
 
+    @property
+    def target(self) -> str:
+        """The base URL with the path of the DMS service: a gateway may serve more than one."""
+        return self._dms("").rstrip("/")
+
     def send_once(self, request: Request) -> BaseHTTPResponse:
         """Send a request once, with the gateway's cookies; without them it opens a session for every request."""
         if cookie := self._cookies.header(request.url):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from airflow.sdk import Connection
 
@@ -77,6 +77,12 @@ class OpusHook(VendorHook):
             problem = f"stands for the host {host}, but field 'host' names another; keep only one of the two"
             raise invalid(settings.conn_id, fields.REGION.name, problem)
         return settings
+
+    @property
+    def target(self) -> str:
+        """The base URL with client id and connector id: all tenants of a region share the host."""
+        identity = {"client_id": self.settings.login, "connector_id": (self.connector_id or "").lower()}
+        return f"{super().target}?{urlencode({name: value for name, value in identity.items() if value})}"
 
     @property
     def connector_id(self) -> str | None:

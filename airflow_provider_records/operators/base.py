@@ -160,7 +160,7 @@ class DisposeOperator(RecordsOperator):
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:  # noqa: ANN401
         """Return which datasets are gone; asked by the OpenLineage provider when the task has ended."""
-        return lineage(self._done, evidence_store(), self.hook.settings.base_url) if self._done else None
+        return lineage(self._done, evidence_store(), self.hook.target) if self._done else None
 
     def _limits(self) -> tuple[Limits, int]:
         max_records = self.max_records

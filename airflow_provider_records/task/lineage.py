@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
@@ -20,12 +19,13 @@ _LARGEST_EVENT = 1_000
 """Datasets in one event; a longer list is not cut but left out."""
 
 
-def lineage(disposal: Disposal, store: Store, address: str) -> OperatorLineage[Any, Any] | None:
+def lineage(disposal: Disposal, store: Store, target: str) -> OperatorLineage[Any, Any] | None:
     """Return the datasets that a disposal dropped: destroyed objects, not those in a recycle bin.
 
     :param disposal: the summary of the task.
     :param store: the evidence store.
-    :param address: base URL of the system; its host is the namespace of the datasets.
+    :param target: where the disposal acted (``VendorHook.target``). It is the namespace of the datasets, since the same
+        ids exist in every company and service behind a host.
     :return: None if there are none, or if the system deletes no content.
     :raises EvidenceError: the list or its outcomes cannot be read.
     """
@@ -43,7 +43,7 @@ def lineage(disposal: Disposal, store: Store, address: str) -> OperatorLineage[A
     if number > _LARGEST_EVENT:
         log.info("%s destroyed objects are too many for one OpenLineage event; they stand in the evidence", number)
         return None
-    namespace = f"{disposal.system}://{urlsplit(address).netloc}"
+    namespace = f"{disposal.system}://{target.partition('://')[2]}"
     records = Manifest.open(store, disposal.digest, disposal.manifest)
     gone = [
         record.target_id

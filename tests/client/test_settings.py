@@ -137,14 +137,23 @@ def test_a_private_key_survives_a_form_with_one_line(change: tuple[str, str], mo
         ("archive.example.org", "https://archive.example.org"),
         ("http://127.0.0.1:8765/unifier/", "http://127.0.0.1:8765/unifier"),
         ("https://eu.unifier.example.com/acme/stage", "https://eu.unifier.example.com/acme/stage"),
+        ("ARCHIVE.Example.Org/Acme//", "https://archive.example.org/Acme"),
+        ("HTTPS://archive.example.org:443", "https://archive.example.org"),
+        ("http://archive.example.org:80/x/", "http://archive.example.org/x"),
+        ("http://archive.example.org:443", "http://archive.example.org:443"),
+        ("https://archive.example.org:8443/", "https://archive.example.org:8443"),
         ("[::1]", "https://[::1]"),
+        ("http://[2001:0DB8:0:0::1]:8080/x", "http://[2001:db8::1]:8080/x"),
+        ("https://[2001:db8::1]:443", "https://[2001:db8::1]"),
     ],
 )
 def test_base_url(host: str, expected: str) -> None:
     assert plain(host).base_url == expected
 
 
-@pytest.mark.parametrize("host", ["", "ftp://x", "https://u:p@x", "https://x?y=1", "https://x:port"])
+@pytest.mark.parametrize(
+    "host", ["", "ftp://x", "https://u:p@x", "https://x?y=1", "https://x:port", "https://[::zz]", "https://:443"]
+)
 def test_a_wrong_host_is_named(host: str) -> None:
     with pytest.raises(ConfigurationError, match="'host'"):
         plain(host)
@@ -171,12 +180,7 @@ def test_a_wrong_extra_is_named(name: str, value: Any) -> None:
 
 
 def test_extras_given_as_text_are_converted() -> None:
-    extras: dict[str, Any] = {
-        "timeout": "5",
-        "max_concurrency": "16",
-        "requests_per_second": "0.5",
-        "verify_tls": "false",
-    }
+    extras = {"timeout": "5", "max_concurrency": "16", "requests_per_second": "0.5", "verify_tls": "false"}
     settings = plain(**extras)
     assert (settings.timeout, settings.max_concurrency) == (5.0, 16)
     assert (settings.requests_per_second, settings.verify) == (0.5, False)

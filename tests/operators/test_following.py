@@ -104,7 +104,7 @@ def test_openlineage_hears_of_each_dropped_dataset(served: ServedSandbox) -> Non
     carry_out(operator)
     inputs = lineage(operator).inputs
     assert [(each.namespace, each.name) for each in inputs] == [
-        (f"enaio://{urlsplit(served.url).netloc}", record) for record in records
+        (f"enaio://{urlsplit(served.url).netloc}/enaio/api/dms", record) for record in records
     ]
     for each in inputs:
         facet = each.facets["lifecycleStateChange"]
