@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -11,27 +12,35 @@ from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.sensors.approval import ApprovalSensor
 from airflow_provider_records.sensors.base import status_texts
 from airflow_provider_records.task.records import Selection
-from airflow_provider_records.triggers.unifier import UnifierApprovalTrigger
+from airflow_provider_records.triggers.unifier import FEWEST_DIGITS, UnifierApprovalTrigger, unbound
+
+_MAY_BIND = re.compile(rf"[{{][{{%]|[0-9a-f]{{{FEWEST_DIGITS}}}", re.IGNORECASE)
+"""A template, or the digits themselves: Airflow makes a mapped task again with what was rendered."""
 
 
 class UnifierApprovalSensor(ApprovalSensor):
     """Wait until a record of a Unifier business process has an approving status.
 
-    The record must contain the list's digest in a field (``digest_field``) or must be created for this list only. The
-    documents must not be attached to it: Unifier refuses to delete a document that is linked to a record.
+    The record must name the list, else it would approve every later list as well: by the digest in a field of its
+    (``digest_field``), or by at least 12 hex digits of the digest in its number. The documents must not be attached to
+    it: Unifier refuses to delete a document that is linked to a record.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
     :param project_number: the record's project or shell; empty or None for the company level.
     :param bpname: display name of the business process, case-sensitive.
-    :param record_no: number of the record.
+    :param record_no: number of the record; without ``digest_field`` a template with a part of the list's digest, such
+        as ``DR-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}``.
     :param approved: status texts that approve, compared exactly after blanks around them are removed.
     :param rejected: status texts that reject; they fail the task at once. With any other status the sensor waits.
     :param status_field: field of the record that holds the status.
-    :param digest_field: field that must contain the list's digest; None: the digest is not compared.
+    :param digest_field: field that must contain the list's digest; None: ``record_no`` contains a part of it.
     :param wait_for_record: whether to wait for a record that does not exist yet; False: the task fails.
     :param unifier_conn_id: connection of type ``unifier``.
     :return: the manifest reference with an approval of its digest.
-    :raises AirflowFailException: the record rejects or approves another list, or a name is wrong.
+    :raises ConfigurationError: when the DAG is parsed: ``record_no`` is the same for every list, and there is no
+        ``digest_field``; or another argument is wrong.
+    :raises AirflowFailException: the record rejects or approves another list, its rendered number does not name this
+        list (without ``digest_field``), or a name is wrong.
     """
 
     template_fields: Sequence[str] = (
@@ -67,6 +76,8 @@ class UnifierApprovalSensor(ApprovalSensor):
         for name, field in (("status_field", status_field), ("digest_field", digest_field)):
             if not (isinstance(field, str) and field.strip()) and (name, field) != ("digest_field", None):
                 raise ConfigurationError(f"{name} is the name of a field of the record, not {field!r}.")
+        if digest_field is None and isinstance(record_no, str) and not _MAY_BIND.search(record_no):
+            raise unbound(f"record_no={record_no!r} is the same for every list")
         self.status_field = status_field
         self.digest_field = digest_field
         self.wait_for_record = wait_for_record

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_records.exceptions import ApprovalError, ApprovalRejectedError, NotFoundError
+from airflow_provider_records.exceptions import (
+    ApprovalError,
+    ApprovalRejectedError,
+    ConfigurationError,
+    NotFoundError,
+)
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.triggers.base import VendorTrigger
+
+FEWEST_DIGITS = 12
+"""Hex digits of a digest that a record number must repeat to stand for one list only."""
 
 
 class UnifierApprovalTrigger(VendorTrigger):
@@ -19,7 +27,7 @@ class UnifierApprovalTrigger(VendorTrigger):
     :param approved: status texts that approve.
     :param rejected: status texts that reject.
     :param status_field: field of the record that holds the status.
-    :param digest_field: field that holds the digest of the approved list, or None.
+    :param digest_field: field that holds the digest of the approved list; None: ``record_no`` contains a part of it.
     :param digest: digest of the list that is to be approved.
     :param wait_for_record: wait for a record that does not exist yet instead of failing.
     """
@@ -68,10 +76,14 @@ class UnifierApprovalTrigger(VendorTrigger):
     def ask(self, hook: UnifierHook) -> Mapping[str, Any] | None:
         """Read the record; return its status when it is approved.
 
+        :raises ConfigurationError: neither the record number nor a field binds the record to the list; no request was
+            sent.
         :raises ApprovalRejectedError: it is rejected.
         :raises ApprovalError: it does not exist, lacks a field, or approves another list.
         :raises VendorError: Unifier does not know the project or the process, or refuses.
         """
+        if self.digest_field is None and not _repeats(self.record_no, self.digest):
+            raise unbound(f"record_no was rendered to {self.record_no!r}, which names another list than {self.digest}")
         where = f"record {self.record_no} of {self.bpname!r}"
         try:
             record = hook.get_bp_record(self.project_number, self.bpname, self.record_no)
@@ -95,6 +107,24 @@ class UnifierApprovalTrigger(VendorTrigger):
                 "Open a new record for this list, or start a new DAG run."
             )
         return {"status": status}
+
+
+def unbound(what: str) -> ConfigurationError:
+    """Return the error of a record that no part of a digest binds to one list.
+
+    :param what: what is wrong with the record number.
+    """
+    return ConfigurationError(
+        f"{what}, and digest_field is not set: once such a record is approved, it would approve every list. Set "
+        "digest_field to the field of the record that holds the list's digest, or build record_no from at least "
+        f"{FEWEST_DIGITS} hex digits of it, such as \"DR-{{{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}}}\"."
+    )
+
+
+def _repeats(record_no: str, digest: str) -> bool:
+    digits, number = digest.removeprefix("sha256:"), record_no.lower()
+    last = len(digits) - FEWEST_DIGITS
+    return any(digits[start : start + FEWEST_DIGITS] in number for start in range(last + 1))
 
 
 def _field(record: Mapping[str, object], name: str, where: str) -> str:

@@ -24,7 +24,7 @@ MORE: dict[type[BaseOperator], dict[str, Any]] = {
     SplitManifestOperator: {},
     DisposalApprovalOperator: {"assigned_users": [{"id": "anna", "name": "Anna"}], "response_timeout": None},
     EnaioApprovalSensor: {"field": "state", "approved": "yes"},
-    UnifierApprovalSensor: {"project_number": None, "bpname": "Disposal", "record_no": "1"},
+    UnifierApprovalSensor: {"project_number": None, "bpname": "Disposal", "record_no": "1", "digest_field": "digest"},
 }
 EVERY = pytest.mark.parametrize("kind", MORE)
 LIKE_A_TEMPLATE = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 from airflow_provider_records.sandbox.enaio import FakeEnaio
 from airflow_provider_records.sandbox.opus import FakeOpus
@@ -125,6 +127,12 @@ def _wait(make: Make, mode: str, act: Callable[..., None]) -> Any:
             assert fire(waiting.trigger, 0.1) == {"status": "timeout"}, "the trigger sees more than the worker"
             raise
         event = fire(waiting.trigger)
+
+
+def digits(records: list[Any]) -> str:
+    """Return the hex digits of the digest of a list that is in no store yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        return Manifest.write(Store(f"file://{folder}"), records).digest.removeprefix("sha256:")
 
 
 def unifier(served: ServedSandbox) -> FakeUnifier:

@@ -10,13 +10,16 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
+from airflow_provider_records.sandbox.unifier import Record as BpRecord
 from airflow_provider_records.sensors.approval import ApprovalSensor
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
+from airflow_provider_records.task.context import evidence_store
 from airflow_provider_records.task.records import resolve
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
@@ -25,13 +28,21 @@ from tests.sensors.factories import DUE, EVERY_MODE, due, enaio, keys, look, uni
 NAME = "Disposal Request"
 
 
-def by_unifier(records: Any, record_no: str = "DR-1", **more: Any) -> ApprovalSensor:
+def number(records: Any, suffix: str) -> str:
+    """Return the number of the record that decides on a list."""
+    try:
+        return f"{resolve(records, evidence_store()).manifest.digest[7:19]}-{suffix}"
+    except RecordsError:  # the sensor must meet it as well
+        return f"{'0' * 12}-{suffix}"
+
+
+def by_unifier(records: Any, suffix: str = "DR-1", project: str | None = "P-0001", **more: Any) -> ApprovalSensor:
     return UnifierApprovalSensor(
-        task_id=f"approve-{record_no}",
+        task_id=f"approve-{suffix}",
         records=records,
-        project_number="P-0001",
+        project_number=project,
         bpname=NAME,
-        record_no=record_no,
+        record_no=number(records, suffix),
         **more,
     )
 
@@ -40,11 +51,18 @@ def by_enaio(records: Any, **more: Any) -> ApprovalSensor:
     return EnaioApprovalSensor(task_id="approve", records=records, field="Disposal", approved="yes", **more)
 
 
+class Approved(dict[tuple[str, str, str], BpRecord]):
+    """Every record that somebody asks for, approved."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        project, bpname, record_no = key
+        return BpRecord(project, bpname, {"record_no": record_no, "status": "Approved"})
+
+
 @pytest.fixture
 def open_world(served: ServedSandbox) -> ServedSandbox:
     """Everything is approved everywhere."""
-    for number in ("DR-1", "DR-2"):
-        unifier(served).open_request("P-0001", number, status="Approved")
+    unifier(served).records = Approved()
     for item in enaio(served).archive.objects.values():
         item.fields["Disposal"] = "yes"
     return served
@@ -110,13 +128,14 @@ def test_what_is_no_list_is_refused_without_a_request(served: ServedSandbox, rec
 
 @EVERY_MODE
 def test_a_manifest_that_changes_while_it_is_approved_is_refused(served: ServedSandbox, mode: str) -> None:
-    unifier(served).open_request("P-0001", "DR-1")
     reference = due()
+    record_no = number(reference, "DR-1")
+    unifier(served).open_request("P-0001", record_no)
     file = Path(served.store.root.removeprefix("file://")) / served.store.name(reference["manifest"])
 
     def approve() -> None:
         file.write_bytes(file.read_bytes() + b'{"key":"enaio-1","target_id":"1"}\n')
-        unifier(served).set_status("P-0001", NAME, "DR-1", "Approved")
+        unifier(served).set_status("P-0001", NAME, record_no, "Approved")
 
     with pytest.raises(AirflowFailException, match="was changed"):
         wait(lambda **more: by_unifier(reference, **more), mode, approve)
@@ -166,14 +185,7 @@ def test_the_same_record_twice_is_one_approver(open_world: ServedSandbox, again:
 
 
 def test_company_level_is_one_approver_however_it_is_written(open_world: ServedSandbox) -> None:
-    unifier(open_world).open_request("", "DR-1", status="Approved")
-
-    def at_company_level(records: Any, project: str | None) -> Any:
-        return UnifierApprovalSensor(
-            task_id="a", records=records, project_number=project, bpname=NAME, record_no="DR-1"
-        )
-
-    reference = look(at_company_level(look(at_company_level(living(open_world), "")), None))
+    reference = look(by_unifier(look(by_unifier(living(open_world), project="")), project=None))
     with pytest.raises(AirflowFailException, match="1 distinct approvers"):
         delete(reference, min_approvals=2)
 

@@ -23,15 +23,28 @@ from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 from tests.operators.conftest import ServedSandbox
-from tests.sensors.factories import DUE, EVERY_MODE, StillWaitingError, enaio, fire, look, opus, resume, unifier, wait
+from tests.sensors.factories import (
+    DUE,
+    EVERY_MODE,
+    StillWaitingError,
+    digits,
+    enaio,
+    fire,
+    look,
+    opus,
+    resume,
+    unifier,
+    wait,
+)
 
 RECORDS = ["109491"]
+NUMBER = f"DR-{digits(RECORDS)[:12]}"
 ARGUMENTS: dict[str, tuple[type[BaseSensorOperator], dict[str, Any]]] = {
     "opus": (OpusDueRecordsSensor, {"due_before": "1990-01-01T00:00:00"}),
     "enaio": (EnaioApprovalSensor, {"records": RECORDS, "field": "Disposal", "approved": "approved"}),
     "unifier": (
         UnifierApprovalSensor,
-        {"records": RECORDS, "project_number": "P-0001", "bpname": "Disposal Request", "record_no": "DR-1"},
+        {"records": RECORDS, "project_number": "P-0001", "bpname": "Disposal Request", "record_no": NUMBER},
     ),
 }
 EVERY_SENSOR = pytest.mark.parametrize("vendor", ARGUMENTS)
@@ -49,13 +62,13 @@ def undecided(served: ServedSandbox) -> ServedSandbox:
     part = enaio(served)
     if RECORDS[0] not in part.archive.objects:
         part.archive.add(RECORDS[0], "Invoice", fields={"Disposal": ""})
-    unifier(served).open_request("P-0001", "DR-1")
+    unifier(served).open_request("P-0001", NUMBER)
     return served
 
 
 def decide(served: ServedSandbox) -> None:
     enaio(served).set_field(RECORDS[0], "Disposal", "approved")
-    unifier(served).set_status("P-0001", "Disposal Request", "DR-1", "Approved")
+    unifier(served).set_status("P-0001", "Disposal Request", NUMBER, "Approved")
     opus(served).records("enaio-109491")[0].due = "1989-01-01T00:00:00"
 
 
@@ -111,7 +124,7 @@ def test_the_deadline_stays_when_the_approval_is_withdrawn(undecided: ServedSand
     event = fire(deferred.trigger)
     assert event == {"status": "look"}
     enaio(undecided).set_field(RECORDS[0], "Disposal", "")
-    unifier(undecided).set_status("P-0001", "Disposal Request", "DR-1", "Pending")
+    unifier(undecided).set_status("P-0001", "Disposal Request", NUMBER, "Pending")
     opus(undecided).records("enaio-109491")[0].due = "2040-01-01T00:00:00"
     with pytest.raises(TaskDeferred) as again:
         resume(sensor(vendor, deferrable=True, timeout=600), deferred, event)

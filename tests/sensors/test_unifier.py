@@ -12,12 +12,13 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 from tests.operators.conftest import ServedSandbox
-from tests.sensors.factories import EVERY_MODE, StillWaitingError, unifier, wait
+from tests.sensors.factories import EVERY_MODE, StillWaitingError, digits, look, unifier, wait
 
 PROJECT = "P-0001"
-RECORD = "DR-0007"
 NAME = "Disposal Request"
 RECORDS = ["enaio-1", "enaio-2"]
+DIGITS = digits(RECORDS)
+RECORD = f"DR-{DIGITS[:12]}"
 
 
 def sensor(**more: Any) -> UnifierApprovalSensor:
@@ -129,7 +130,7 @@ def test_a_missing_status_field_fails_at_once(watched: WatchedRecord, mode: str,
     [
         ({"bpname": "disposal request"}, "603"),
         ({"project_number": "P-9999"}, "602"),
-        ({"record_no": "DR-9999"}, "wait_for_record=True"),
+        ({"record_no": f"{RECORD}-9"}, "wait_for_record=True"),
         ({"status_field": "uuu_status"}, "no field 'uuu_status'"),
         ({"digest_field": "nowhere"}, "no field 'nowhere'"),
     ],
@@ -220,12 +221,13 @@ def test_company_level(watched: WatchedRecord, mode: str) -> None:
 
 
 def test_record_number_and_names_are_rendered(watched: WatchedRecord) -> None:
-    watched.part.open_request("P-0002", "DR-20261122", bpname="Disposal", status="Approved")
-    made = sensor(project_number="{{ project }}", bpname="{{ bp }}", record_no="DR-{{ day }}", records="{{ one }}")
-    made.render_template_fields({"project": "P-0002", "bp": "Disposal", "day": "20261122", "one": "enaio-1"})  # type: ignore[typeddict-unknown-key]
+    number = f"DR-{digits(['enaio-1'])[:12]}"
+    watched.part.open_request("P-0002", number, bpname="Disposal", status="Approved")
+    made = sensor(project_number="{{ project }}", bpname="{{ bp }}", record_no="DR-{{ part }}", records="{{ one }}")
+    made.render_template_fields({"project": "P-0002", "bp": "Disposal", "part": number[3:], "one": "enaio-1"})  # type: ignore[typeddict-unknown-key]
     reference = wait(lambda **_: made, "poke")
     approval = Approval.read(watched.served.store, reference["approvals"][0])
-    assert approval.approver == "unifier:P-0002/Disposal/DR-20261122"
+    assert approval.approver == f"unifier:P-0002/Disposal/{number}"
     assert reference["count"] == 1
 
 
@@ -238,7 +240,7 @@ def test_record_number_and_names_are_rendered(watched: WatchedRecord) -> None:
 )
 def test_a_name_that_was_rendered_to_nothing_is_refused(watched: WatchedRecord, name: str, value: Any) -> None:
     with pytest.raises(AirflowFailException, match=f"{name} must be text"):
-        wait(lambda **more: sensor(**{name: value, **more}), "poke")
+        wait(lambda **more: bound(**{name: value, **more}), "poke")
     assert not watched.served.sandbox.log
 
 
@@ -263,6 +265,46 @@ def test_a_name_that_was_rendered_to_nothing_is_refused(watched: WatchedRecord, 
 def test_wrong_arguments_are_refused_when_the_dag_is_read(wrong: dict[str, Any], words: str) -> None:
     with DAG("night"), pytest.raises(ConfigurationError, match=words):
         sensor(**wrong)
+
+
+@pytest.mark.parametrize("number", ["DR-0007", "", "DR-20261122-01", "{ digest }", DIGITS[:11]])
+def test_a_number_that_is_the_same_for_every_list_is_refused_when_the_dag_is_read(number: str) -> None:
+    with DAG("night"):
+        with pytest.raises(ConfigurationError, match=r"the same for every list.*digest_field.*record_no"):
+            sensor(record_no=number)
+        bound(task_id="by_field", record_no=number)
+
+
+@EVERY_MODE
+@pytest.mark.parametrize(
+    "number",
+    ["DR-{{ ds_nodash }}", "{% if 1 %}DR-0007{% endif %}", "DR-202611220001", f"DR-{digits(['enaio-3'])[:12]}"],
+)
+def test_a_record_that_names_another_list_is_refused_before_any_request(
+    watched: WatchedRecord, mode: str, number: str
+) -> None:
+    watched.part.open_request(PROJECT, "DR-0007", status="Approved")
+
+    def made(**more: Any) -> UnifierApprovalSensor:
+        waiting = sensor(record_no=number, **more)
+        waiting.render_template_fields({"ds_nodash": "20261122"})
+        return waiting
+
+    with pytest.raises(AirflowFailException, match=r"another list than sha256:.*digest_field.*record_no"):
+        wait(made, mode)
+    assert not watched.served.sandbox.log
+    assert not watched.served.store.names("approvals")
+
+
+def test_a_mapped_sensor_is_made_with_what_was_rendered(watched: WatchedRecord) -> None:
+    watched.say("Approved")
+    arguments = {"project_number": PROJECT, "bpname": NAME, "records": RECORDS}
+    with DAG("night"):
+        mapped = UnifierApprovalSensor.partial(task_id="approve", **arguments).expand(record_no=[RECORD, "DR-0007"])
+    made: Any = mapped.unmap({"record_no": RECORD})
+    assert look(made)["approvals"]
+    with pytest.raises(ConfigurationError, match="the same for every list"):
+        mapped.unmap({"record_no": "DR-0007"})
 
 
 def test_rejected_may_be_empty(watched: WatchedRecord) -> None:

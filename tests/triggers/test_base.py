@@ -44,7 +44,7 @@ def trigger(
         objects = [[item.id, None] for item in enaio(served).archive.objects.values() if item.base == "DOCUMENT"][:3]
         return EnaioApprovalTrigger(objects=objects, field="Disposal", approved=["yes"], rejected=["no"], **common)
     if ("P-0001", "Disposal Request", "DR-1") not in unifier(served).records:
-        unifier(served).open_request("P-0001", "DR-1")
+        unifier(served).open_request("P-0001", "DR-1", digest="sha256:0")
     return UnifierApprovalTrigger(
         project_number="P-0001",
         bpname="Disposal Request",
@@ -52,7 +52,7 @@ def trigger(
         approved=["Approved"],
         rejected=["Rejected"],
         status_field="status",
-        digest_field=None,
+        digest_field="disposal_digest",
         digest="sha256:0",
         wait_for_record=False,
         **common,
@@ -62,7 +62,7 @@ def trigger(
 def decide(served: ServedSandbox) -> None:
     for item in enaio(served).archive.objects.values():
         item.fields["Disposal"] = "yes"
-    unifier(served).open_request("P-0001", "DR-1", status="Approved")
+    unifier(served).open_request("P-0001", "DR-1", digest="sha256:0", status="Approved")
     next(iter(opus(served).connections.values()))[0].due = "1989-01-01T00:00:00"
 
 

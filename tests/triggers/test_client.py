@@ -37,7 +37,7 @@ def approval(number: int, *, poke_interval: float = 0.2, seconds: float = 600.0)
         approved=["Approved"],
         rejected=["Rejected"],
         status_field="status",
-        digest_field=None,
+        digest_field="disposal_digest",
         digest="sha256:0",
         wait_for_record=True,
     )
@@ -75,7 +75,7 @@ def test_many_share_login_sockets_and_threads(served: ServedSandbox, monkeypatch
             most["sockets"] = max(most.get("sockets", 0), sockets(served))
             await asyncio.sleep(0.05)
         for number in range(MANY):
-            unifier(served).open_request("P-0001", f"DR-{number}", status="Approved")
+            unifier(served).open_request("P-0001", f"DR-{number}", digest="sha256:0", status="Approved")
         return await waiting
 
     assert asyncio.run(run()) == {"look": MANY}
@@ -125,7 +125,7 @@ def test_those_who_come_after_a_refusal_begin_anew(served: ServedSandbox, monkey
             while SharedClient._open or not served.calls("unifier", "login"):
                 await asyncio.sleep(0.01)
         monkeypatch.setenv(name, right)
-        unifier(served).open_request("P-0001", "DR-3", status="Approved")
+        unifier(served).open_request("P-0001", "DR-3", digest="sha256:0", status="Approved")
         assert await answers(approval(3, poke_interval=0.01)) == {"look": 1}
         old.cancel()
         with contextlib.suppress(asyncio.CancelledError):
