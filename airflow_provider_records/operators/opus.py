@@ -14,7 +14,7 @@ from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.opus import OpusSystem
 from airflow_provider_records.task.context import evidence_store, hard_stops
-from airflow_provider_records.task.due_list import due_manifest
+from airflow_provider_records.task.due_list import due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink, list_url
 
 if TYPE_CHECKING:
@@ -55,15 +55,16 @@ class OpusDueRecordsOperator(BaseOperator):
 
     *Due* is not *approved*: the list must pass an approval before anything is deleted.
 
-    :param due_before: records due earlier than this; ISO 8601 text or datetime. One with a time zone is
-        converted to UTC; it is sent without offset, and a bound 12 hours or more in the past lists nothing
-        early in any tenant's zone.
+    :param due_before: records due earlier than this; ISO 8601 text or datetime, not later than now. One with a time
+        zone is converted to UTC, one without is UTC. It is sent without offset: a bound 12 hours or more in the past
+        lists nothing early in any tenant's zone; a later bound is logged as a warning.
     :param connector_id: GUID of the Opus connector connection; None: the connection's.
     :param target_id_pattern: regular expression with one group that finds the content system's id in the
         ``rowKey``; it must match the whole key. None: the ``rowKey`` itself is the id.
     :param page_size: records a page, 1 to 100.
     :param opus_conn_id: connection of type ``opus``.
     :return: a manifest reference.
+    :raises ConfigurationError: when the DAG is parsed: ``due_before`` is more than a day in the future.
     :raises AirflowFailException: an argument or the connection is wrong, or a key does not match the pattern.
     """
 
@@ -81,6 +82,7 @@ class OpusDueRecordsOperator(BaseOperator):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
+        refuse_far_bound(due_before)
         self.due_before = due_before
         self.connector_id = connector_id
         self.target_id_pattern = target_id_pattern

@@ -10,10 +10,10 @@ from typing import Any
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.reference import manifest_reference
-from airflow_provider_records.hooks.opus import OpusHook, due_text
+from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.task.context import evidence_store
-from airflow_provider_records.task.due_list import due_manifest
+from airflow_provider_records.task.due_list import due_bound, due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink
 from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
 
@@ -24,13 +24,15 @@ class OpusDueRecordsSensor(VendorSensor):
     Opus publishes no approval status: *due* does not mean *approved*. Only ``due_means_approved=True`` in the DAG makes
     the due list an approved one. Use it only if your Opus lists a record after its reviewers have decided.
 
-    :param due_before: records due earlier than this; ISO 8601 text or datetime.
+    :param due_before: records due earlier than this; ISO 8601 text or datetime, not later than now. One without a time
+        zone is UTC. Less than 12 hours in the past is logged as a warning: the tenant's zone is not known.
     :param connector_id: GUID of the Opus connector connection; None: that of the Airflow connection.
     :param target_id_pattern: regular expression whose one group is the content system's id within the key.
     :param page_size: records per page, 1 to 100.
     :param due_means_approved: the DAG states that a record that is due in Opus is approved.
     :param opus_conn_id: connection of type ``opus``.
     :return: a manifest reference; with an approval only if ``due_means_approved``.
+    :raises ConfigurationError: when the DAG is parsed: ``due_before`` is more than a day in the future.
     :raises AirflowFailException: an argument or the connection is wrong.
     """
 
@@ -49,6 +51,7 @@ class OpusDueRecordsSensor(VendorSensor):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
+        refuse_far_bound(due_before)
         self.due_before = due_before
         self.connector_id = connector_id
         self.target_id_pattern = target_id_pattern
@@ -65,7 +68,7 @@ class OpusDueRecordsSensor(VendorSensor):
         """Return the trigger that waits for the first due record."""
         return OpusDueRecordsTrigger(
             connector_id=self.hook.due_connector(self.connector_id),
-            due_before=due_text(self.due_before),
+            due_before=due_bound(self.due_before),
             **common,
         )
 

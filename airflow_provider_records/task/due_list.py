@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
 from airflow_provider_records.hooks.opus import OpusHook, due_text
+
+log = logging.getLogger(__name__)
+
+SURELY_PAST = timedelta(hours=12)
+"""Opus does not say in which zone it reads a bound; what is further back is past in every tenant's zone."""
+
+
+def due_bound(due_before: datetime | str, ahead: timedelta = timedelta(0)) -> str:
+    """Return a bound as it is sent to Opus: in UTC and without offset.
+
+    :param due_before: records due earlier than this; without a zone it is UTC.
+    :param ahead: how far in the future it may be.
+    :raises ConfigurationError: it is neither a datetime nor ISO text, or it is later than now.
+    """
+    bound = due_text(due_before)
+    if _age(bound) < -ahead:
+        raise ConfigurationError(
+            f"due_before is {bound} UTC, which is later than now: it would list records whose retention has not ended. "
+            "Choose a bound in the past; without a zone it is UTC."
+        )
+    return bound
+
+
+def refuse_far_bound(due_before: object) -> None:
+    """Refuse a bound that a DAG states more than a day ahead, when it is parsed.
+
+    :param due_before: what the DAG gives; a template or the output of a task is checked when its value is known.
+    :raises ConfigurationError: it is a datetime or ISO text, and more than a day in the future.
+    """
+    if isinstance(due_before, (datetime, str)):
+        try:
+            due_text(due_before)
+        except ConfigurationError:
+            return
+        due_bound(due_before, timedelta(days=1))
+
+
+def _age(bound: str) -> timedelta:
+    return datetime.now(UTC) - datetime.fromisoformat(bound).replace(tzinfo=UTC)
 
 
 def due_manifest(
@@ -26,7 +66,7 @@ def due_manifest(
 
     :param hook: the client.
     :param store: the evidence store.
-    :param due_before: records due earlier than this.
+    :param due_before: records due earlier than this; not later than now. Without a zone it is UTC.
     :param connector_id: the connector; None: the connection's.
     :param target_id_pattern: regular expression with one group that finds the target id in the key; None: the key.
     :param page_size: records a page, 1 to 100.
@@ -37,7 +77,14 @@ def due_manifest(
     """
     pattern = _compiled(target_id_pattern)
     connector = hook.due_connector(connector_id)
-    asked = due_text(due_before)
+    asked = due_bound(due_before)
+    if _age(asked) < SURELY_PAST:
+        log.warning(
+            "due_before is %s UTC, less than %g hours ago. The time zone of the Opus tenant is not known: records may "
+            "be listed before their retention has ended there. Choose an earlier bound.",
+            asked,
+            SURELY_PAST / timedelta(hours=1),
+        )
 
     def records() -> Iterator[dict[str, Any]]:
         for row in hook.iter_due_records(connector, asked, page_size):
