@@ -118,6 +118,7 @@ class Journal:
         for segment in load(self.store, self.folder):
             self._take(segment, manifest)
             heads[segment.header["session"]] = segment.digest
+        self.state.abandon()
         self._session = f"{len(heads) + 1:04}-{self._started['try']:04}-{secrets.token_hex(4)}"
         self._known = {*heads, self._session}
         self._seq, self._prev = 0, ""
@@ -201,9 +202,14 @@ class Journal:
         """Tell whether a call may be begun now."""
         return self._clock() < self._lease_until
 
+    def release_lease(self) -> None:
+        """Let no call be begun until the lease is renewed."""
+        self._lease_until = 0.0
+
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Publish outcomes.
 
+        :raises StoreUnavailableError: the store cannot be written now; the outcomes can be published again.
         :raises EvidenceError: the store cannot be written.
         """
         if outcomes:

@@ -82,6 +82,10 @@ def _known_proof(text: object) -> Proof:
     raise newer_member(f"A proof is {text[:40]!r}")
 
 
+PROCESS_DIED = "our process died; whether this call left is not known"
+"""The reason of an inferred outcome whose call a process intended that ended before it could say what it did."""
+
+
 def now() -> str:
     """Return the time in UTC as ISO 8601 text with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

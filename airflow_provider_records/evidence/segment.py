@@ -49,6 +49,8 @@ class JournalState(Generic[Known]):
     :param outcomes: what is known of each key; the last final outcome stands.
     :param in_doubt: keys with an intent that has no outcome.
     :param unanswered: keys to which any call went unanswered, resolved since or not.
+    :param abandoned: keys that a session intended, and had no outcome for when another one started: it is not known
+        whether a call left.
     :param observed_before: keys that were observed to be there by the try that called for them, or by this one, before
         any call.
     :param missing_session: URI of an earlier try's session that is not there any more; empty: none is missing.
@@ -58,6 +60,7 @@ class JournalState(Generic[Known]):
     outcomes: dict[str, Known] = field(default_factory=dict)
     in_doubt: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
+    abandoned: set[str] = field(default_factory=set)
     observed_before: set[str] = field(default_factory=set)
     missing_session: str = ""
     _open: set[str] = field(default_factory=set)
@@ -83,6 +86,11 @@ class JournalState(Generic[Known]):
                 self.apply(line["key"], known_kind(line["outcome"]), bool(line.get("unanswered")), self.read(line))
         elif kind == OPEN:
             self.missing_session = segment.header.get("missing_session", self.missing_session)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Take in that a new session starts."""
+        self.abandoned |= self.in_doubt
 
     def observe(self, keys: Set[str]) -> Set[str]:
         """Take in what a try observed at its start; return what of it is new.
@@ -107,6 +115,8 @@ class JournalState(Generic[Known]):
             (self._unresolved.add if unresolved else self._unresolved.discard)(key)
         if unresolved:
             self.unanswered.add(key)
+        if unanswered or kind is not OutcomeKind.UNKNOWN:
+            self.abandoned.discard(key)
         self.in_doubt.discard(key)
 
 

@@ -4,6 +4,9 @@ A delete that may have taken effect without our knowledge is followed by a probe
 and only a record that is still there is sent again, once. While the server may still be processing the request, the
 probe waits for a later round: sooner, it could find a record that is about to disappear, and both deletes would take
 effect. What an error means for this rule, the error says itself (``no_effect``, ``may_still_take_effect``).
+
+An intent is not a call. ``inferred`` stands only for a record that the try which called for it had observed; within a
+living process it is known whether a call was begun, and only after the death of a process it is not.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
+from airflow_provider_records.evidence.outcome import PROCESS_DIED, Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import StopError, UnavailableError, VendorError
 from airflow_provider_records.systems.base import System, outcome_from_error
@@ -134,15 +137,18 @@ class Attempts:
                 continue
             self._thread.disposing = True
             if not self.may_send():
-                found |= {record.key: self.not_attempted(record) for record in send}
+                found |= {record.key: self._not_sent(record) for record in send}
                 break
             left_open = self._dispose(send, frozenset(unanswered), found)
             unanswered |= {record.key for record in left_open}
             send = self._resolve_unanswered(left_open, found) if left_open else []
         if confused := [key for key, outcome in found.items() if key != outcome.key]:
             raise ValueError(f"{self.system.name} answered for another record than {confused[0]!r}")
+        known_to_have_left = unanswered - {key for key in self.journal.state.abandoned if not self._calls[key]}
         return {
-            key: replace(outcome, unanswered=True) if key in unanswered and not outcome.kind.final else outcome
+            key: replace(outcome, unanswered=True)
+            if key in known_to_have_left and not outcome.kind.final
+            else self._only_if_observed(outcome)
             for key, outcome in found.items()
         }
 
@@ -155,7 +161,8 @@ class Attempts:
             if error.no_effect:
                 self.stop_state.stop_on(error)
                 if isinstance(error, UnavailableError):
-                    found |= {record.key: self.not_attempted(record) for record in batch}
+                    self._calls.subtract(record.key for record in batch)
+                    found |= {record.key: self._not_sent(record) for record in batch}
                 else:
                     found |= {
                         record.key: outcome_from_error(record, OutcomeKind.FAILED, str(error), error, proof=None)
@@ -207,6 +214,48 @@ class Attempts:
                 found[record.key] = answer
         return there
 
+    def _only_if_observed(self, outcome: Outcome) -> Outcome:
+        """Return an inferred outcome as far as it is justified, any other one as it is."""
+        if outcome.proof is not Proof.INFERRED:
+            return outcome
+        state = self.journal.state
+        if outcome.key not in state.observed_before:
+            reason = "it is gone; no look before our call showed it, so nothing says that our call did it"
+            return replace(outcome, kind=OutcomeKind.ABSENT, proof=Proof.PROBE, reason=reason)
+        if outcome.key in state.abandoned and outcome.key not in self._causes:
+            return replace(outcome, reason=PROCESS_DIED)
+        return outcome
+
+    def _not_sent(self, record: Record) -> Outcome:
+        """Return the outcome of a record that was to be sent, though the sending has stopped."""
+        state = self.journal.state
+        known = state.outcomes.get(record.key)
+        if known is not None and known.kind is OutcomeKind.FAILED:
+            return known
+        if cause := self._causes.get(record.key):
+            reason = f"it is still there after a call ({cause}); not sent again: {self.stop_state.reason}"
+            return Outcome(record.key, OutcomeKind.FAILED, reason=reason)
+        if record.key in state.abandoned or (known is not None and known.kind is OutcomeKind.UNKNOWN):
+            reason = f"an earlier call may have left, and it is still there; not sent again: {self.stop_state.reason}"
+            return Outcome(record.key, OutcomeKind.FAILED, reason=reason)
+        return self.not_attempted(record)
+
+    def unresolved(self, record: Record, why: str) -> Outcome:
+        """Return the outcome of a record that was intended, and of which this try has found out nothing.
+
+        :param record: the record.
+        :param why: why not.
+        """
+        state = self.journal.state
+        known = state.outcomes.get(record.key)
+        if self._calls[record.key]:
+            reason = f"its call went unanswered, and it was not looked up: {why}"
+            return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason, time=now(), unanswered=True)
+        if record.key in state.abandoned:
+            reason = f"{PROCESS_DIED}; it was not looked up: {why}"
+            return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason, time=now())
+        return known or self.not_attempted(record)
+
     def not_attempted(self, record: Record) -> Outcome:
         """Return the outcome of a record for which there was no call."""
         reason = f"not sent: {self.stop_state.reason}" if self.stop_state.reason else "not sent"
@@ -215,7 +264,7 @@ class Attempts:
 
 def _unclaimed(outcome: Outcome) -> Outcome:
     """Return the outcome that a probe allows if the journal is lost, so that nobody knows whether we sent a call."""
-    if outcome.proof is Proof.INFERRED:
+    if outcome.proof is Proof.INFERRED or outcome.kind is OutcomeKind.ABSENT:
         reason = "it is gone; the journal that would say whether by us is lost"
         return replace(outcome, kind=OutcomeKind.ABSENT, proof=Proof.PROBE, reason=reason)
     if outcome.kind.gone:

@@ -14,7 +14,7 @@ from itertools import islice
 from airflow_provider_records.evidence.journal import LEASE, Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
+from airflow_provider_records.exceptions import EvidenceError, RecordsError, StoreUnavailableError, VendorError
 from airflow_provider_records.execution.limits import FAILURES, Limits
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState
 from airflow_provider_records.systems.base import System
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _PROGRESS_EVERY = 5.0
 _BATCHES_PER_THREAD = 8
+_STORE_PATIENCE = 120.0
+_LONGEST_PAUSE = 5.0
 
 
 @dataclass
@@ -102,6 +104,8 @@ class Runner:
     :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
     :param report: called with each chunk, in the thread that runs the list, when its outcomes are published.
     :param interrupt: called when the try is aborted, so that calls in flight neither wait nor repeat themselves.
+    :param clock: seconds, for how long outcomes are written again.
+    :param sleep: waits between two writes, in seconds.
 
     ``stop_state`` tells whether and why the sending ended early.
     """
@@ -116,6 +120,8 @@ class Runner:
         verify: bool = True,
         report: Callable[[Chunk], object] = lambda _: None,
         interrupt: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.system = system
         self.journal = journal
@@ -123,6 +129,10 @@ class Runner:
         self.concurrency = concurrency
         self.report = report
         self.interrupt = interrupt
+        self._clock = clock
+        self._sleep = sleep
+        self._unwritable_since: float | None = None
+        self._unwritten: dict[str, Outcome] = {}
         self.stop_state = StopState()
         self._attempts = Attempts(system, journal, self.stop_state, verify=verify)
         self._error: BaseException | None = None
@@ -159,8 +169,13 @@ class Runner:
             except VendorError as error:
                 self.stop_state.stop(error)
             else:
-                self._send_in_rounds(todo, doubtful)
-        self._record_unresolved(todo)
+                try:
+                    self._send_in_rounds(todo, doubtful)
+                except BaseException as error:
+                    self._stop_on(error)
+                    self._close_intents(todo)
+                    raise
+            self._close_intents(todo)
         self.journal.check_fence()  # these outcomes must not replace those of a newer try
         return [state.outcomes.get(record.key) or self._attempts.not_attempted(record) for record in records]
 
@@ -175,16 +190,41 @@ class Runner:
             progress.next_round()
             self._attempts.wait_for_in_flight()
 
-    def _record_unresolved(self, todo: Sequence[Record]) -> None:
-        """Record ``unknown`` for records that this try or an earlier one may have called and that were not probed."""
-        reason = f"a call may have gone unanswered, and it was not looked up: {self.stop_state.reason}"
-        self.journal.record(
-            [
-                Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason, time=now())
-                for record in todo
-                if record.key in self.journal.state.in_doubt
-            ]
-        )
+    def _close_intents(self, todo: Sequence[Record]) -> None:
+        """Record what is known of the records that were intended and have no outcome; most were not sent."""
+        in_doubt, why = self.journal.state.in_doubt - self._unwritten.keys(), self.stop_state.reason
+        self._record([self._attempts.unresolved(record, why) for record in todo if record.key in in_doubt])
+
+    def _record(self, outcomes: Sequence[Outcome]) -> None:
+        """Publish outcomes; while the store cannot be written, nothing is sent, and they are kept and written again.
+
+        :raises StoreUnavailableError: it could not be written for two minutes.
+        """
+        self._unwritten |= {outcome.key: outcome for outcome in outcomes}
+        pause = 0.1
+        while self._unwritten:
+            try:
+                self.journal.record(list(self._unwritten.values()))
+            except StoreUnavailableError as error:
+                self.journal.release_lease()
+                if self._unwritable_since is None:
+                    self._unwritable_since = self._clock()
+                number = len(self._unwritten)
+                if self._clock() - self._unwritable_since >= _STORE_PATIENCE:
+                    raise StoreUnavailableError(
+                        f"{error} The outcomes of {number} records could not be written for {_STORE_PATIENCE:.0f} s; "
+                        "the next try looks these records up before it sends anything for them."
+                    ) from error
+                log.warning("%s Nothing is sent until the outcomes of %s records are written", error, number)
+                self._sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                self._unwritten.clear()
+                self._unwritable_since = None
+
+    def _stop_on(self, error: BaseException) -> None:
+        why = str(error) if isinstance(error, RecordsError) else f"the task was interrupted ({type(error).__name__})"
+        self.stop(why)
 
     def _send(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int) -> None:
         """Carry out batches so that no thread waits for the journal or for the slowest call of a chunk.
@@ -230,11 +270,7 @@ class Runner:
                         self.journal.keep_alive()
                     progress.say()
             except BaseException as error:
-                self.stop(
-                    str(error)
-                    if isinstance(error, RecordsError)
-                    else f"the task was interrupted ({type(error).__name__})"
-                )
+                self._stop_on(error)
                 self.interrupt()
                 wait(in_flight)
                 self._publish(list(in_flight), in_flight)
@@ -244,7 +280,7 @@ class Runner:
 
     def _publish(self, ended: Sequence[Future[list[Outcome]]], in_flight: dict[Future[list[Outcome]], Chunk]) -> None:
         """Publish the outcomes of calls that have ended, and report chunks that are complete."""
-        self.journal.record([outcome for future in ended for outcome in future.result()])
+        self._record([outcome for future in ended for outcome in future.result()])
         for future in ended:
             chunk = in_flight.pop(future)
             chunk.in_flight -= 1
@@ -262,8 +298,8 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of the other batches
             self._error = error
             self.stop_state.stop_because(f"an unexpected error ({type(error).__name__})")
-            reason = f"unexpected {type(error).__name__} while it was carried out"
-            found = {record.key: Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason) for record in batch}
+            why = f"unexpected {type(error).__name__} while it was carried out"
+            found = {record.key: self._attempts.unresolved(record, why) for record in batch}
         time_ = now()
         outcomes = [replace(outcome, time=outcome.time or time_) for outcome in found.values()]
         if progress.add(outcomes, len(batch) - len(outcomes)):

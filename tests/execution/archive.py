@@ -44,12 +44,21 @@ class Archive:
     def __init__(self, keys: Iterable[str]) -> None:
         self.there = set(keys)
         self.destroyed: set[str] = set()
+        self.destroyed_by_others: set[str] = set()
+        self.observed: set[str] = set()
         self.sent: list[str] = []
         self.probed: list[str] = []
         self.wrong: list[str] = []
         self.dead = False
         self._open: set[str] = set()
         self._lock = threading.Lock()
+
+    def destroy_as_others(self, key: str) -> None:
+        """Somebody else destroys a record."""
+        with self._lock:
+            if key in self.there:
+                self.there.discard(key)
+                self.destroyed_by_others.add(key)
 
     def begin(self, key: str) -> None:
         with self._lock:
@@ -85,6 +94,7 @@ class ObedientSystem:
     :param plan: what becomes of the first, second, ... call for a key; ``ok`` where it says nothing.
     :param blind: keys that cannot be probed.
     :param at_call: run in each call, before it has an effect.
+    :param others: what others destroy during the try: right before our ``look``, ``call`` or ``probe`` of the key.
     """
 
     name = "archive"
@@ -97,7 +107,9 @@ class ObedientSystem:
         batch_size: int = 1,
         blind: Set[str] = frozenset(),
         at_call: Callable[[str], object] = lambda _: None,
+        others: Mapping[str, str] | None = None,
     ) -> None:
+        self.others = dict(others or {})
         self.archive = archive
         self.batch_size = batch_size
         self.blind = blind
@@ -107,12 +119,21 @@ class ObedientSystem:
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         self.prepared += 1
-        return {record.key for record in records if record.key in self.archive.there}
+        for record in records:
+            self._others_come("look", record.key)
+        observed = {record.key for record in records if record.key in self.archive.there}
+        self.archive.observed |= observed
+        return observed
+
+    def _others_come(self, moment: str, key: str) -> None:
+        if self.others.get(key) == moment:
+            self.archive.destroy_as_others(key)
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         for record in batch:
             self.archive.begin(record.key)
             self.at_call(record.key)
+            self._others_come("call", record.key)
         todo = [(left.pop(0) if (left := self._left.get(record.key)) else "ok") for record in batch]
         whole = next((each for each in todo if each.partition("_")[0] in WHOLE), None)
         answers = [self._one(record, whole or each, unanswered) for record, each in zip(batch, todo, strict=True)]
@@ -144,6 +165,8 @@ class ObedientSystem:
     def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
         if any(record.key in self.blind for record in batch):
             raise ServerError("told to be blind")
+        for record in batch:
+            self._others_come("probe", record.key)
         return [
             None if self.archive.probe(record.key) else Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED)
             for record in batch
@@ -161,6 +184,19 @@ def listed(count: int) -> list[Record]:
     return [Record(f"r{number:03}", f"t{number}") for number in range(count)]
 
 
+class Passing:
+    """Seconds that pass while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 def one_try(
     store: Store,
     system: ObedientSystem,
@@ -171,11 +207,40 @@ def one_try(
     limits: Limits | None = None,
     clock: Callable[[], float] | None = None,
     started: str = STARTED,
+    passing: Passing | None = None,
 ) -> list[Outcome]:
     """Run one try as an operator does."""
     options: dict[str, Any] = {} if clock is None else {"clock": clock}
     journal = Journal(store, FOLDER, DIGEST, started=started, try_number=number, call_seconds=0, **options)
-    return Runner(system, journal, limits or Limits(10**6, 1.0), concurrency=concurrency).run(records)
+    passing = passing or Passing()
+    runner = Runner(
+        system,
+        journal,
+        limits or Limits(10**6, 1.0),
+        concurrency=concurrency,
+        clock=passing.clock,
+        sleep=passing.sleep,
+    )
+    return runner.run(records)
+
+
+def check_truth(archive: Archive, outcomes: Sequence[Outcome]) -> None:
+    """Hold what is claimed after any try against the truth: who destroyed what, and who looked."""
+    assert archive.wrong == []
+    for outcome in outcomes:
+        key, kind = outcome.key, outcome.kind
+        if kind in {OutcomeKind.DESTROYED, OutcomeKind.RECYCLED}:
+            assert key not in archive.there, outcome
+            assert key in (archive.observed if outcome.proof is Proof.INFERRED else archive.destroyed), outcome
+        if key in archive.destroyed:
+            assert kind in {
+                OutcomeKind.DESTROYED,
+                OutcomeKind.RECYCLED,
+                OutcomeKind.FAILED,
+                OutcomeKind.UNKNOWN,
+            }, outcome
+        if kind is OutcomeKind.NOT_ATTEMPTED:
+            assert key not in archive.sent, outcome
 
 
 def check(archive: Archive, records: Sequence[Record], outcomes: Sequence[Outcome], first: Set[str]) -> None:
@@ -183,7 +248,7 @@ def check(archive: Archive, records: Sequence[Record], outcomes: Sequence[Outcom
 
     :param first: keys that were there before the first try.
     """
-    assert archive.wrong == []
+    check_truth(archive, outcomes)
     assert [outcome.key for outcome in outcomes] == [record.key for record in records]
     assert set(archive.sent) <= {record.key for record in records}
     for outcome in outcomes:

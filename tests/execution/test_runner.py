@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence, Set
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -17,11 +18,18 @@ from hypothesis import strategies as st
 
 from airflow_provider_records.evidence import journal as journal_module
 from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, counts
+from airflow_provider_records.evidence.outcome import PROCESS_DIED, Outcome, OutcomeKind, Proof, counts
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import load
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import AuthenticationError, EvidenceError, JournalError, NoAnswerError
+from airflow_provider_records.exceptions import (
+    AuthenticationError,
+    EvidenceError,
+    JournalError,
+    NoAnswerError,
+    ServerError,
+    StoreUnavailableError,
+)
 from airflow_provider_records.execution import retries as attempt_module
 from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
@@ -37,7 +45,9 @@ from tests.execution.archive import (
     SURE,
     Archive,
     ObedientSystem,
+    Passing,
     check,
+    check_truth,
     listed,
     one_try,
 )
@@ -81,6 +91,9 @@ def names(count: int) -> list[str]:
     return [record.key for record in listed(count)]
 
 
+MISHAPS = ["dies", "fails once", "fails", "is full once", "is full"]
+
+
 @st.composite
 def tries(draw: st.DrawFn) -> dict[str, Any]:
     """Make up what becomes of each call in a few tries, and at which writes something fails."""
@@ -89,11 +102,13 @@ def tries(draw: st.DrawFn) -> dict[str, Any]:
     plan = st.dictionaries(
         st.sampled_from(keys), st.lists(st.sampled_from([*LOST, *SURE, *DEADLY]), min_size=1, max_size=3)
     )
-    mishap = st.tuples(st.integers(1, 9), st.booleans(), st.sampled_from(["dies", "fails once", "fails"])) | st.none()
+    mishap = st.tuples(st.integers(1, 9), st.booleans(), st.sampled_from(MISHAPS)) | st.none()
+    others = st.dictionaries(st.sampled_from(keys), st.sampled_from(["look", "call", "probe"]))
     return {
         "records": listed(count),
         "gone": draw(st.sets(st.sampled_from(keys))),
         "plans": draw(st.lists(st.tuples(plan, st.sets(st.sampled_from(keys)), mishap), min_size=1, max_size=4)),
+        "others": draw(st.lists(others, min_size=4, max_size=4)),
         "batch_size": draw(st.integers(1, 3)),
         "concurrency": draw(st.integers(1, 3)),
         "rate": draw(st.sampled_from([0.0, 1.0])),
@@ -125,6 +140,32 @@ def test_after_the_last_try_everything_is_done_once_and_told_truly(case: dict[st
     assert idle.prepared == 0
 
 
+@settings(max_examples=300, deadline=None)
+@given(tries())
+def test_whoever_destroys_what_every_try_says_only_what_is_true(case: dict[str, Any]) -> None:
+    records: list[Record] = case["records"]
+    archive = Archive({record.key for record in records} - case["gone"])
+    store = failing_store(dying_with(archive))
+    run = {"concurrency": case["concurrency"], "limits": Limits(10**6, case["rate"])}
+
+    def attempt(system: ObedientSystem, number: int) -> None:
+        check_truth(archive, one_try(store, system, records, number, **run))
+
+    for number, ((plan, blind, mishap), others) in enumerate(zip(case["plans"], case["others"], strict=False), 1):
+        archive.dead = False
+        store.on_write = unlucky(archive, store.writes, mishap)
+        system = ObedientSystem(archive, plan, blind=blind, batch_size=case["batch_size"], others=others)
+        survive(partial(attempt, system, number))
+        assert archive.wrong == []
+    archive.dead = False
+    store.on_write = lambda *_: None
+    outcomes = one_try(
+        store, ObedientSystem(archive, batch_size=case["batch_size"]), records, len(case["plans"]) + 1, **run
+    )
+    check_truth(archive, outcomes)
+    assert all(outcome.kind.final for outcome in outcomes)
+
+
 def unlucky(archive: Archive, written: int, mishap: tuple[int, bool, str] | None) -> Callable[[int, bool], None]:
     def on_write(number: int, done: bool) -> None:
         if archive.dead and not done:
@@ -132,13 +173,14 @@ def unlucky(archive: Archive, written: int, mishap: tuple[int, bool, str] | None
         if mishap is None:
             return
         at, after, what = mishap
+        error = (StoreUnavailableError if what.startswith("is full") else EvidenceError)("the store fails on command")
         if (number - written, done) == (at, after):
             if what == "dies":
                 archive.dead = True
                 raise Killed
-            raise EvidenceError("the store fails on command")
-        if what == "fails" and number - written > at:
-            raise EvidenceError("the store fails on command")
+            raise error
+        if what in {"fails", "is full"} and number - written > at:
+            raise error
 
     return on_write
 
@@ -152,7 +194,7 @@ PLAN = {
 }
 
 
-@pytest.mark.parametrize("what", ["dies", "fails once", "fails"])
+@pytest.mark.parametrize("what", MISHAPS)
 @pytest.mark.parametrize("after", [False, True])
 def test_a_mishap_at_every_write(what: str, after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
@@ -469,7 +511,9 @@ def test_a_system_that_recovers_after_the_breaker_is_probed() -> None:
     archive, store = Archive(names(200)), in_memory()
     plan = {key: ["lost_before"] for key in names(200)}
     runner = Runner(ObedientSystem(archive, plan), opened(store, 1), Limits(200, 0.1), concurrency=2)
-    assert counts(runner.run(listed(200)))["not_attempted"] == 200
+    outcomes = runner.run(listed(200))
+    check_truth(archive, outcomes)
+    assert counts(outcomes)["failed"] == len(archive.sent) == 200 - counts(outcomes)["not_attempted"]
     assert runner.stop_state.reason.startswith("more than 10% of the calls failed")
     check(archive, listed(200), one_try(store, ObedientSystem(archive), listed(200), 2), set(names(200)))
 
@@ -552,7 +596,195 @@ def test_an_interruption_loses_no_outcome_of_what_is_in_the_air(monkeypatch: pyt
     assert set(archive.sent) == {
         key for key, outcome in state.outcomes.items() if outcome.kind is OutcomeKind.DESTROYED
     }
-    assert set(state.outcomes) == set(names(3))
+    assert {key for key, outcome in state.outcomes.items() if outcome.kind is OutcomeKind.NOT_ATTEMPTED} == {
+        "r003",
+        "r004",
+        "r005",
+    }
+    assert state.doubtful == set()
+
+
+# An intent is not a call
+
+
+def test_what_a_dead_process_intended_and_never_observed_is_absent() -> None:
+    """The last record has never existed; the one before was destroyed by others before this run."""
+    archive = Archive(names(2))
+    store = failing_store(dying_with(archive))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_after"]}), listed(4), 1, concurrency=1))
+    archive.dead = False
+    archive.destroy_as_others("r001")
+    outcomes = one_try(store, ObedientSystem(archive), listed(4), 2)
+    check_truth(archive, outcomes)
+    assert archive.sent == ["r000"]
+    assert [(outcome.kind, outcome.proof) for outcome in outcomes] == [
+        (OutcomeKind.DESTROYED, Proof.INFERRED),
+        (OutcomeKind.DESTROYED, Proof.INFERRED),
+        (OutcomeKind.ABSENT, Proof.PROBE),
+        (OutcomeKind.ABSENT, Proof.PROBE),
+    ]
+    assert [outcome.reason for outcome in outcomes[:2]] == [PROCESS_DIED] * 2
+    assert "no look before our call showed it" in str(outcomes[2].reason)
+
+
+def test_what_an_earlier_try_observed_and_never_intended_is_absent() -> None:
+    archive = Archive(names(2))
+    store = failing_store(lambda number, done: None if number < 3 else dying_with(archive)(number, done))
+    archive.dead = True
+    survive(lambda: one_try(store, ObedientSystem(archive), listed(2), 1))
+    archive.dead = False
+    archive.destroy_as_others("r001")
+    outcomes = one_try(store, ObedientSystem(archive), listed(2), 2)
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.DESTROYED, OutcomeKind.ABSENT]
+
+
+def test_the_death_of_a_process_is_said_though_a_later_try_could_not_look() -> None:
+    archive = Archive(names(1))
+    store = failing_store(dying_with(archive))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_after"]}), listed(1), 1))
+    archive.dead = False
+    (unknown,) = one_try(store, ObedientSystem(archive, blind={"r000"}), listed(1), 2)
+    assert (unknown.kind, unknown.unanswered) == (OutcomeKind.UNKNOWN, False)
+    runner = Runner(ObedientSystem(archive), opened(store, 3), NO_LIMITS, concurrency=1)
+    runner.stop("the task was stopped")
+    assert runner.run(listed(1)) == [unknown]
+    (outcome,) = one_try(store, ObedientSystem(archive), listed(1), 4)
+    assert (outcome.proof, outcome.reason) == (Proof.INFERRED, PROCESS_DIED)
+
+
+def test_of_a_call_of_a_living_process_it_is_known_that_it_left() -> None:
+    archive = Archive(names(1))
+    store = failing_store(dying_with(archive))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_before"]}), listed(1), 1))
+    archive.dead = False
+    blind = set[str]()
+    system = ObedientSystem(archive, {"r000": ["lost_after"]}, blind=blind, at_call=blind.add)
+    (unknown,) = one_try(store, system, listed(1), 2)
+    assert (unknown.kind, unknown.unanswered) == (OutcomeKind.UNKNOWN, True)
+    (outcome,) = one_try(store, ObedientSystem(archive), listed(1), 3)
+    assert (outcome.kind, outcome.proof) == (OutcomeKind.DESTROYED, Proof.INFERRED)
+    assert outcome.reason != PROCESS_DIED
+
+
+def test_intents_that_could_not_be_confirmed_are_closed_as_not_sent() -> None:
+    """A full disk while the intents are written: whether they are there is not known, but nothing was sent for them."""
+    archive = Archive(names(3))
+
+    def full(number: int, done: bool) -> None:
+        if (number, done) == (3, True):  # after the start and what was observed
+            raise StoreUnavailableError("no space left on device")
+
+    store = failing_store(full)
+    with pytest.raises(StoreUnavailableError):
+        one_try(store, ObedientSystem(archive), listed(3), 1)
+    for key in names(3):
+        archive.destroy_as_others(key)
+    state = opened(store, 2).state
+    assert {outcome.kind for outcome in state.outcomes.values()} == {OutcomeKind.NOT_ATTEMPTED}
+    assert not state.doubtful
+    assert not state.abandoned
+    outcomes = one_try(store, ObedientSystem(archive), listed(3), 3)
+    assert {outcome.kind for outcome in outcomes} == {OutcomeKind.ABSENT}
+
+
+def test_a_record_that_was_sent_and_is_still_there_when_the_sending_stops_is_failed() -> None:
+    archive, store = Archive(names(2)), in_memory()
+
+    def stop(_: str) -> None:
+        runner.stop_state.stop_because("more than 10% of the calls failed")
+
+    runner = Runner(
+        ObedientSystem(archive, {"r000": ["error_before"]}, at_call=stop), opened(store, 1), NO_LIMITS, concurrency=1
+    )
+    failed, untouched = runner.run(listed(2))
+    assert failed.kind is OutcomeKind.FAILED
+    assert "(told to: error_before); not sent again: more than 10% of the calls failed" in str(failed.reason)
+    assert untouched.kind is OutcomeKind.NOT_ATTEMPTED
+    again = Runner(ObedientSystem(archive), opened(store, 2), NO_LIMITS, concurrency=1)
+    again.stop_state.stop_because("the task was stopped")
+    check_truth(archive, again.run(listed(2)))
+    assert archive.sent == ["r000"]
+
+
+def test_a_record_that_a_dead_process_may_have_sent_is_not_called_not_attempted() -> None:
+    archive = Archive(names(1))
+    store = failing_store(dying_with(archive))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_before"]}), listed(1), 1))
+    archive.dead = False
+    refusal = ServerError("stop here")
+
+    class Stopping(ObedientSystem):
+        def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
+            runner.stop_state.stop(refusal)
+            return super().resolve_unanswered(batch)
+
+    runner = Runner(Stopping(archive), opened(store, 2), NO_LIMITS, concurrency=1)
+    (outcome,) = runner.run(listed(1))
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "an earlier call may have left, and it is still there; not sent again: stop here" in str(outcome.reason)
+
+
+class Watched(Passing):
+    """Notes at each pause how many calls have been sent."""
+
+    def __init__(self, archive: Archive) -> None:
+        super().__init__()
+        self.archive = archive
+        self.sent: list[int] = []
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        time.sleep(0.02)  # calls that were begun before end
+        self.sent.append(len(self.archive.sent))
+
+
+def test_outcomes_are_kept_while_the_disk_is_full_and_nothing_is_sent_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 4)
+    monkeypatch.setattr(attempt_module, "_NAP", 0.002)
+    archive = Archive(names(40))
+    passing = Watched(archive)
+
+    def full(number: int, done: bool) -> None:
+        if not done and passing.now < 110 and any(archive.sent):
+            raise StoreUnavailableError("no space left on device")
+
+    # Calls take a while, so that some are not begun yet when the first outcomes are to be written.
+    store, system = in_memory(FailingStore), ObedientSystem(archive, at_call=lambda _: time.sleep(0.005))
+    assert isinstance(store, FailingStore)
+    outcome_writes = list[bool]()
+
+    def only_outcomes(name: str, content: bytes, write: Any = store.write) -> Any:
+        store.on_write = full if "-outcomes" in name else lambda *_: None
+        outcome_writes.append("-outcomes" in name)
+        return write(name, content)
+
+    store.write = only_outcomes  # type: ignore[method-assign]
+    outcomes = one_try(store, system, listed(40), 1, concurrency=2, passing=passing)
+    check(archive, listed(40), outcomes, set(names(40)))
+    assert {outcome.proof for outcome in outcomes} == {Proof.PROBE}
+    assert passing.now >= 110
+    assert len(set(passing.sent)) == 1
+    assert passing.sent[0] < 40
+    assert len(archive.sent) == 40
+
+
+def test_outcomes_that_cannot_be_written_for_two_minutes_end_the_try_which_says_so() -> None:
+    archive, passing = Archive(names(3)), Passing()
+
+    def full(number: int, done: bool) -> None:
+        if number > 3 and not done:
+            raise StoreUnavailableError("no space left on device.")
+
+    store = failing_store(full)
+    with pytest.raises(StoreUnavailableError, match="outcomes of 3 records could not be written for 120 s"):
+        one_try(store, ObedientSystem(archive), listed(3), 1, passing=passing)
+    assert 120 <= passing.now < 130
+    store.on_write = lambda *_: None
+    outcomes = one_try(store, ObedientSystem(archive), listed(3), 2)
+    check(archive, listed(3), outcomes, set(names(3)))
+    assert len(archive.sent) == 3
 
 
 def test_a_try_that_was_overtaken_at_its_very_end_sums_nothing_up() -> None:
