@@ -392,6 +392,7 @@ def test_an_answer_for_another_record_is_no_answer() -> None:
         one_try(store, Confused(archive), listed(2), 1, concurrency=1)
     outcomes = [line for each in load(store, f"{FOLDER.path}/journal") for line in each.lines if "outcome" in line]
     assert [(line["key"], line["outcome"]) for line in outcomes] == [("r000", "destroyed"), ("r001", "unknown")]
+    assert outcomes[1]["unanswered"] is True
     check(archive, listed(2), one_try(store, ObedientSystem(archive), listed(2), 2), set(names(2)))
 
 
@@ -706,6 +707,19 @@ def test_a_record_that_was_sent_and_is_still_there_when_the_sending_stops_is_fai
     assert archive.sent == ["r000"]
 
 
+def test_what_failed_in_an_earlier_try_stays_failed_when_it_is_not_sent_again() -> None:
+    archive, store = Archive(names(2)), in_memory()
+    _, failed = one_try(store, ObedientSystem(archive, {"r000": ["failed"], "r001": ["failed"]}), listed(2), 1)
+
+    def stop(_: str) -> None:
+        runner.stop_state.stop_because("the task was stopped")
+
+    runner = Runner(ObedientSystem(archive, at_call=stop), opened(store, 2), NO_LIMITS, concurrency=1)
+    outcomes = runner.run(listed(2))
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.DESTROYED, OutcomeKind.FAILED]
+    assert outcomes[1] == failed
+
+
 def test_a_record_that_a_dead_process_may_have_sent_is_not_called_not_attempted() -> None:
     archive = Archive(names(1))
     store = failing_store(dying_with(archive))
@@ -734,7 +748,7 @@ class Watched(Passing):
 
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds)
-        time.sleep(0.02)  # calls that were begun before end
+        time.sleep(0.06)  # calls that were begun before end
         self.sent.append(len(self.archive.sent))
 
 
@@ -751,7 +765,7 @@ def test_outcomes_are_kept_while_the_disk_is_full_and_nothing_is_sent_meanwhile(
             raise StoreUnavailableError("no space left on device")
 
     # Calls take a while, so that some are not begun yet when the first outcomes are to be written.
-    store, system = in_memory(FailingStore), ObedientSystem(archive, at_call=lambda _: time.sleep(0.005))
+    store, system = in_memory(FailingStore), ObedientSystem(archive, at_call=lambda _: time.sleep(0.03))
     assert isinstance(store, FailingStore)
     outcome_writes = list[bool]()
 
@@ -785,6 +799,22 @@ def test_outcomes_that_cannot_be_written_for_two_minutes_end_the_try_which_says_
     outcomes = one_try(store, ObedientSystem(archive), listed(3), 2)
     check(archive, listed(3), outcomes, set(names(3)))
     assert len(archive.sent) == 3
+
+
+def test_outcomes_that_are_kept_are_not_replaced_by_unknown_when_the_intents_are_closed() -> None:
+    """The disk has room again when the try has given up."""
+    archive, passing, late = Archive(names(3)), Passing(), list[int]()
+
+    def full(number: int, done: bool) -> None:
+        if number > 3 and not done and len(late) < 2:
+            if passing.now >= 120:
+                late.append(number)
+            raise StoreUnavailableError("no space left on device.")
+
+    store = failing_store(full)
+    with pytest.raises(StoreUnavailableError, match="for 120 s"):
+        one_try(store, ObedientSystem(archive), listed(3), 1, passing=passing)
+    assert {outcome.proof for outcome in opened(store, 2).state.outcomes.values()} == {Proof.PROBE}
 
 
 def test_a_try_that_was_overtaken_at_its_very_end_sums_nothing_up() -> None:
