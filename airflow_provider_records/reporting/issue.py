@@ -24,7 +24,7 @@ from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance
-from airflow_provider_records.exceptions import ConfigurationError, EvidenceError
+from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, NewerFormatError
 from airflow_provider_records.reporting import wording
 from airflow_provider_records.reporting.verdict import RunStatus
 
@@ -77,6 +77,7 @@ def write(
     :param provenance: who writes it.
     :param key: signs certificate and page; None: they get checksums.
     :raises ConfigurationError: another task has written the run's certificate; it stays as it is.
+    :raises NewerFormatError: a newer release wrote a file, such as the run's certificate; it stays as it is.
     :raises EvidenceError: a file is missing, was changed or does not fit the others; no certificate is written.
     :raises JournalError: the same, of a journal.
     :raises ApprovalError: the same, of an approval.
@@ -155,6 +156,8 @@ def _check_alone(store: Store, name: str, provenance: Provenance) -> None:
     try:
         writer = documents.parse(store.read(name)).provenance
         other = (writer.task_id, writer.map_index)
+    except NewerFormatError:
+        raise
     except EvidenceError:
         return
     if other != (provenance.task_id, provenance.map_index):

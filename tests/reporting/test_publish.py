@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.signature import signing_key
@@ -194,6 +195,15 @@ def test_a_broken_older_certificate_is_kept_too(store: Store, listed: Manifest) 
     older = issue.write(store, disposals, evidence_factory.provenance("certificate")).certificate.supersedes
     assert older is not None
     assert store.read(older.file) == b'{"digest": "sha256:'
+
+
+def test_a_certificate_of_a_newer_release_is_not_replaced(store: Store, listed: Manifest) -> None:
+    disposals = night(store, listed)
+    content = canonical(certify(store, *disposals) | {"version": 2})
+    store.write(NAME, content)
+    with pytest.raises(NewerFormatError, match="was written by a newer release"):
+        issue.write(store, disposals, evidence_factory.provenance("certificate"))
+    assert store.read(NAME) == content
 
 
 def test_what_was_kept_and_changed_is_not_replaced(store: Store, listed: Manifest) -> None:
