@@ -15,7 +15,7 @@ from airflow_provider_records.evidence import formats, withheld
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, journal_key
 from airflow_provider_records.evidence.folders import TaskFolder
-from airflow_provider_records.evidence.outcome import OutcomeKind, known_kind
+from airflow_provider_records.evidence.outcome import PROCESS_DIED, OutcomeKind, Proof, known_kind
 from airflow_provider_records.evidence.reader import EvidenceReader, ListIndex, manifest_name, parsed
 from airflow_provider_records.evidence.segment import INTENTS, OPEN, JournalState, Segment, load
 from airflow_provider_records.evidence.store import Store
@@ -135,6 +135,7 @@ def _examine(
     found: dict[str, str] = {}
     counts: Counter[str] = Counter()
     proofs: Counter[str] = Counter()
+    process_died = 0
     groups: dict[tuple[str, str], list[str]] = {}
     for line in _each_outcome(evidence, disposal, folder, keys):
         key, kind, proof = line["key"], line["outcome"], line.get("proof")
@@ -145,6 +146,7 @@ def _examine(
         counts[kind] += 1
         if proof is not None:
             proofs[proof] += 1
+        process_died += int((proof, line.get("reason")) == (Proof.INFERRED, PROCESS_DIED))
         if kind != OutcomeKind.DESTROYED:
             groups.setdefault((kind, line.get("reason", "")), []).append(key)
         found[key] = kind
@@ -156,6 +158,7 @@ def _examine(
         "disposal": disposal.to_dict(),
         "complete": disposal.complete and not disposal.dry_run,
         "proofs": dict(proofs),
+        "process_died": process_died,
         "not_destroyed": [
             {"outcome": kind, "reason": reason, "count": len(keys), "keys": keys}
             for (kind, reason), keys in sorted(groups.items(), key=lambda item: (severity[item[0][0]], item[0][1]))

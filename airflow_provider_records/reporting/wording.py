@@ -30,7 +30,7 @@ _MEANINGS = {
 PROOFS = {
     Proof.RESPONSE: "the system said so",
     Proof.PROBE: "looked at afterwards",
-    Proof.INFERRED: "our call went unanswered, then the record was found gone",
+    Proof.INFERRED: "seen there, then our call went unanswered or our process died, then found gone",
 }
 _COPIES = (
     "Covered is only what the named systems hold under the listed ids. Backups, replicas, exports, e-mail and other "
@@ -104,10 +104,16 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
             "called destroyed."
         )
     yield from disposal.description.caveats
-    if inferred := entry["proofs"].get("inferred"):
+    died = entry.get("process_died", 0)
+    if inferred := entry["proofs"].get("inferred", 0) - died:
         yield (
-            f"{inferred} outcomes in {system} (task {task}) are inferred: our own call went "
+            f"{inferred} outcomes in {system} (task {task}) are inferred: the record was seen there, our own call went "
             "unanswered, and the record was found gone afterwards."
+        )
+    if died:
+        yield (
+            f"{died} outcomes in {system} (task {task}) are inferred after our process died; whether these calls left "
+            "is not known. Each record was seen there before, and was found gone afterwards."
         )
     if lost := {session["missing_session"]: None for session in entry["journal"] if "missing_session" in session}:
         yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import for_part
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
+from airflow_provider_records.evidence.outcome import PROCESS_DIED, Outcome, OutcomeKind, Proof, now
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ApprovalError, EvidenceError
 from airflow_provider_records.reporting import wording
@@ -154,6 +156,30 @@ def test_says_what_is_only_inferred(store: Store, listed: Manifest) -> None:
     assert any(
         each.startswith("40 outcomes in enaio (task delete_enaio) are inferred") for each in document["statements"]
     )
+
+
+class Died(evidence_factory.ObedientSystem):
+    """An earlier process of ours died: of the first three calls it is not known whether they left."""
+
+    def _outcome(self, record: Any) -> Outcome:
+        first = record.key in self.first
+        reason = PROCESS_DIED if first else "our own call went unanswered"
+        return Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED, reason)
+
+    def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
+        self.first = {record.key for record in records[:3]}
+        return super().prepare(records, observed_before)
+
+
+def test_says_in_a_line_of_its_own_where_it_is_not_known_whether_a_call_left(store: Store, listed: Manifest) -> None:
+    document = certify(store, evidence_factory.carry_out(store, listed, system=Died()))
+    (entry,) = document["disposals"]
+    assert (entry["proofs"], entry["process_died"]) == ({"inferred": 40}, 3)
+    said = [each for each in document["statements"] if "inferred" in each]
+    assert len(said) == 2
+    assert said[0].startswith("37 outcomes in enaio (task delete_enaio) are inferred: the record was seen there")
+    assert said[1].startswith("3 outcomes in enaio (task delete_enaio) are inferred after our process died; whether")
+    assert all(line in html(store) for line in said)
 
 
 def test_part_of_a_longer_approved_list(store: Store, listed: Manifest) -> None:

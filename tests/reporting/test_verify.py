@@ -137,6 +137,7 @@ def test_a_key_file_that_is_none(original: Evidence, tmp_path: Path) -> None:
         (lambda d: d["manifests"][0].update(count=7), "about manifests does not follow"),
         (lambda d: d["disposals"][0]["not_destroyed"].pop(), r"\(not_destroyed\) does not follow"),
         (lambda d: d["disposals"][0]["proofs"].update(probe=8, response=0), r"\(proofs\) does not follow"),
+        (lambda d: d["disposals"][0].update(process_died=1), r"\(process_died\) does not follow"),
         (lambda d: d["disposals"][0]["journal"].pop(0), r"\(journal\) does not follow"),
         (lambda d: d["disposals"][0]["journal"][0].update(head="sha256:0"), r"\(journal\) does not follow"),
         (lambda d: d["disposals"][0]["uncounted"].append({}), r"\(uncounted\) does not follow"),
