@@ -62,6 +62,7 @@ class EnaioObject:
     base_type: str
     fields: Mapping[str, str]
     permissions: Mapping[str, tuple[str, ...]] | None = None
+    type_name: str = ""
 
     @classmethod
     def from_json(cls, item: object) -> EnaioObject:
@@ -80,6 +81,7 @@ class EnaioObject:
             base_type=fields.get("system:baseTypeId", "").upper(),
             fields=fields,
             permissions=_permissions(typed(item, dict).get("permissions")),
+            type_name=_text(properties.get("system:objectTypeId", {}).get("localName")),
         )
 
 

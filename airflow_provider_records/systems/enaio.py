@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from functools import partial
 from typing import Self
@@ -12,18 +15,24 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proo
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import (
+    AuthenticationError,
     NoAnswerError,
     NotFoundError,
     RefusedError,
     ServerError,
     StopError,
+    UnavailableError,
     VendorError,
 )
 from airflow_provider_records.hooks.enaio import EnaioHook, digits
 from airflow_provider_records.systems.base import outcome_from_error
 from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts
 
+log = logging.getLogger(__name__)
+
 CONTAINERS = {"FOLDER", "REGISTER"}
+_TYPE_NAME = re.compile(r"[^\W\d]\w*")
+_IDS_PER_SEARCH = 200
 
 
 class Presence(Enum):
@@ -45,6 +54,11 @@ class EnaioSystem:
     """How enaio deletes an object and shows what became of it.
 
     A probe is a GET by the bare id, then one into the recycle bin, which shows only what this account deleted.
+    Before the first call of a try it looks which objects are there: only of those can a call that went unanswered be
+    the reason that they are gone. One search shows up to 200 objects; it needs the internal name of their type, which a
+    single look tells where the service names it (6.3.1). What no search shows is looked at singly, and an object that
+    could not be looked at is not sent.
+
     ``destroyed`` means removed from enaio; whether the storage medium was erased is the server's setting.
 
     The service's ``cascadeDelete`` is never sent: it deletes children that nobody approved, and no call lists all
@@ -76,6 +90,8 @@ class EnaioSystem:
         self.cascade_delete = cascade_delete
         self.location = location
         self.object_type_id = object_type_id
+        self._observed: Set[str] = frozenset()
+        self._unseen: dict[str, VendorError] = {}
         self._children: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
@@ -103,7 +119,7 @@ class EnaioSystem:
         )
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
-        """Refuse malformed ids, and a hard delete by a service that is known to be too old for it."""
+        """Refuse malformed ids, and a hard delete by a service that is too old for it; look which objects are there."""
         for record in records:
             for value in (record.target_id, self._location(record), self._object_type(record)):
                 digits(value or "0")
@@ -115,12 +131,68 @@ class EnaioSystem:
             for record in records:
                 if (parent := self._location(record)) and parent != record.target_id:
                     self._children.setdefault(parent, set()).add(record.target_id)
-        return frozenset()
+        there = self._look(list(dict.fromkeys(record.target_id for record in records)))
+        here = frozenset(record.key for record in records if record.target_id in there)
+        self._observed = here | observed_before
+        return here
+
+    def _look(self, left: list[str]) -> set[str]:
+        """Return which objects are there, so that a call of ours can delete them."""
+        there: set[str] = set()
+        searched: set[str] = set()
+        self._unseen = {}
+        size = 1  # the type of one may show the others
+        with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
+            while left:
+                batch, left = left[:size], left[size:]
+                types = dict(zip(batch, pool.map(self._look_at, batch), strict=True))
+                there |= {object_id for object_id, name in types.items() if name is not None}
+                new = {name for name in types.values() if name and _TYPE_NAME.fullmatch(name)} - searched
+                searched |= new
+                for name in new:
+                    there |= self._listed(name, left)
+                left = [object_id for object_id in left if object_id not in there]
+                size = 1 if new else self.max_concurrency
+        return there
+
+    def _look_at(self, object_id: str) -> str | None:
+        """Return the internal name of an object's type, empty if the service does not tell; None if it is not there.
+
+        What is in the recycle bin is there for a hard delete only.
+        """
+        for binned in (False, True) if self.hard_delete else (False,):
+            try:
+                found = self.hook.get_object(object_id, binned=binned)
+            except (NotFoundError, RefusedError):
+                continue
+            except (StopError, UnavailableError):
+                raise
+            except VendorError as error:
+                self._unseen[object_id] = error
+                return None
+            return "" if binned else found.type_name
+        return None
+
+    def _listed(self, type_name: str, object_ids: Sequence[str]) -> set[str]:
+        """Return the objects that a search of their type shows; it may show none, then they are looked at singly."""
+        ids_in = "WHERE system:objectId IN (@ids) ORDER BY system:objectId"
+        statement = f"SELECT system:objectId FROM {type_name} {ids_in}"  # noqa: S608 - _TYPE_NAME is a plain word
+        listed: set[str] = set()
+        try:
+            for start in range(0, len(object_ids), _IDS_PER_SEARCH):
+                ids = object_ids[start : start + _IDS_PER_SEARCH]
+                listed |= {item.object_id for item in self.hook.search(statement, {"ids": ids}, page_size=len(ids))}
+        except (AuthenticationError, UnavailableError):
+            raise
+        except VendorError as error:
+            log.info("%s; objects of type %s are looked at singly", error, type_name)
+        return listed & set(object_ids)
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one object."""
         (record,) = batch
-        outcome = self._wait_for_children(record) or self._delete(record, record.key in unanswered)
+        outcome = self._wait_for_children(record) or self._not_looked_at(record)
+        outcome = outcome or self._delete(record, record.key in unanswered)
         self._release_parent(record, outcome)
         return [outcome]
 
@@ -215,8 +287,12 @@ class EnaioSystem:
 
     def _after_doubt(self, record: Record, presence: Presence, *, refused: bool = False) -> Outcome:
         """Return the outcome of an object that is not live any more after a call of ours that got no response."""
+        observed = record.key in self._observed
         if presence is Presence.BINNED:
-            return self._recycled(record)
+            return self._recycled(record, None if observed else "was in the recycle bin before")
+        if presence is Presence.GONE and not observed:
+            reason = "it is neither live nor in the recycle bin, and it was not there before our call either"
+            return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
         if presence is Presence.GONE and self.hard_delete and not refused:
             reason = "our call went unanswered; it is neither live nor in the recycle bin since"
             return Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED, reason)
@@ -275,6 +351,12 @@ class EnaioSystem:
             return None
         reason = f"not sent: {children} records of the list lie in it and go first; the next try carries on"
         return Outcome(record.key, OutcomeKind.NOT_ATTEMPTED, reason=reason)
+
+    def _not_looked_at(self, record: Record) -> Outcome | None:
+        if (error := self._unseen.get(record.target_id)) is None:
+            return None
+        reason = f"nothing was sent: it could not be looked at before: {error}"
+        return outcome_from_error(record, OutcomeKind.FAILED, reason, error, proof=None)
 
     def _release_parent(self, record: Record, outcome: Outcome | None) -> None:
         if outcome is not None and outcome.kind.final:
