@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.signature import signing_key
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import (
     CertificateUnfinishedError,
@@ -31,7 +28,7 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.reporting import issue
 from airflow_provider_records.reporting.verify import verify
 from tests.evidence import evidence_factory
-from tests.reporting.certified import KEY, NAME, PKCS8, Evidence, certify, digest, html, night, pem, problem
+from tests.reporting.certified import KEY, NAME, Evidence, certify, digest, html, night, pem, problem
 
 OTHER_KEY = Ed25519PrivateKey.generate()
 
@@ -145,31 +142,6 @@ def test_what_is_no_certificate_of_this_version(
     with pytest.raises(error, match=words) as caught:
         Certificate.from_dict(document | change)
     assert "changed" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("pem", "words_"),
-    [
-        (b"", "no unencrypted private key"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no unencrypted private key"),
-        (KEY.private_bytes(*PKCS8, serialization.BestAvailableEncryption(b"p")), "no unencrypted private key"),
-        (
-            KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
-            "no unencrypted private key",
-        ),
-        (rsa.generate_private_key(65537, 2048).private_bytes(*PKCS8, serialization.NoEncryption()), "no Ed25519 key"),
-    ],
-    # The keys are random; xdist needs the same names in all workers.
-    ids=["nothing", "no key inside", "encrypted", "public", "RSA"],
-)
-def test_wrong_signing_keys(pem: bytes, words_: str) -> None:
-    with pytest.raises(ConfigurationError, match=words_):
-        signing_key(pem)
-
-
-def test_signing_key() -> None:
-    key = signing_key(KEY.private_bytes(*PKCS8, serialization.NoEncryption()))
-    assert key.public_key() == KEY.public_key()
 
 
 @pytest.mark.parametrize("key", [KEY, None], ids=["signed", "unsigned"])
