@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.canonical import canonical
-from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import (
@@ -93,55 +92,6 @@ def test_the_digest_is_over_the_bytes_of_the_file(store: Store, listed: Manifest
 def test_without_a_key_there_is_no_signature(store: Store, listed: Manifest) -> None:
     assert certify(store, *night(store, listed))["key"] is None
     assert "Neither of the two files carries an electronic signature" in html(store)
-
-
-@pytest.mark.parametrize(("key", "words"), [(KEY, "does not belong to"), (None, "do not match the checksum")])
-def test_who_reads_a_changed_certificate_is_told(
-    store: Store, listed: Manifest, key: Ed25519PrivateKey | None, words: str
-) -> None:
-    certify(store, *night(store, listed), key=key)
-    assert certificate.read(store, NAME).digest == digest(store)
-    store.write(NAME, store.read(NAME).replace(b'"destroyed":38', b'"destroyed":39'))
-    with pytest.raises(EvidenceError, match=words):
-        certificate.read(store, NAME)
-
-
-def test_unknown_members_are_kept(store: Store, listed: Manifest) -> None:
-    """A later release may add some without a new version."""
-    certify(store, *night(store, listed), key=KEY)
-    document = certify(store, *night(store, listed), key=KEY)
-    for part in (document, document["run"], document["key"], document["files"][0], document["supersedes"]):
-        part["later"] = {"deep": [1, "x"]}
-    document["disposals"][0]["later"] = 1
-    assert Certificate.from_dict(document).to_dict() == document
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "words"),
-    [
-        ({"version": 2}, NewerFormatError, "newer release .format version 2; this release reads up to 1.; read it"),
-        ({"version": 0}, EvidenceError, "no format version"),
-        ({"version": "1"}, EvidenceError, "no format version"),
-        ({"version": True}, EvidenceError, "no format version"),
-        ({"format": "airflow-records/disposal"}, EvidenceError, "does not name the format airflow-records/certificate"),
-        ({"format": None}, EvidenceError, "does not name the format airflow-records/certificate"),
-        ({"complete": 1}, EvidenceError, "not have the expected form"),
-        ({"run": {"dag_id": "a"}}, EvidenceError, "not have the expected form"),
-        ({"files": [{"name": "a", "sha256": "b", "size": "1"}]}, EvidenceError, "not have the expected form"),
-        ({"files": [7]}, EvidenceError, "not have the expected form"),
-        ({"supersedes": "x"}, EvidenceError, "not have the expected form"),
-        ({"key": {}}, EvidenceError, "do not fit each other"),
-        ({"key": "x"}, EvidenceError, "do not fit each other"),
-    ],
-    ids=str,
-)
-def test_what_is_no_certificate_of_this_version(
-    store: Store, listed: Manifest, change: dict[str, Any], error: type[EvidenceError], words: str
-) -> None:
-    document = certify(store, *night(store, listed))
-    with pytest.raises(error, match=words) as caught:
-        Certificate.from_dict(document | change)
-    assert "changed" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", [KEY, None], ids=["signed", "unsigned"])
