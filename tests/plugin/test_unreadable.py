@@ -23,7 +23,7 @@ from airflow_provider_records.reporting.verdict import Verdict
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
 from tests.plugin.conftest import DAG, OTHER, Client, begin, dispose, provenance, run_id
-from tests.plugin.test_page import page_text, run_page
+from tests.plugin.test_app import page_text, run_page
 
 BROKEN = "broken@example.org"
 LONG = f"manual__{'long' * 60}"

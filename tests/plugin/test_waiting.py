@@ -9,7 +9,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from tests.evidence import evidence_factory
 from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, form, know_run, run_id
-from tests.plugin.test_page import EVIL, Marks, page_text
+from tests.plugin.test_app import EVIL, Marks, page_text
 
 DIGEST = "sha256:" + "ab" * 32
 

@@ -70,3 +70,12 @@ def test_the_evidence_path_of_the_configuration_is_used(monkeypatch: pytest.Monk
         evidence_store().write("a", b"1")
         assert (tmp_path / "a").read_bytes() == b"1"
         (tmp_path / "a").unlink()
+
+
+def test_an_empty_evidence_path_is_the_documented_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW__RECORDS__EVIDENCE_PATH", raising=False)
+    default = evidence_store().root
+    assert default.startswith("file:///")
+    assert default.endswith("/records_evidence")
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", "")
+    assert evidence_store().root == default

@@ -1,4 +1,4 @@
-"""The bound of a due list: never later than now, in UTC, and a warning where a tenant's zone could matter."""
+"""The due list as a manifest: complete or not there, and a bound that is never later than now."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError, VendorError
+from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
+from airflow_provider_records.task.due_list import due_manifest
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
+from tests.operators.opus_night import DUE
 from tests.sensors.factories import MODES, wait
 
 KINDS = pytest.mark.parametrize("kind", [OpusDueRecordsOperator, OpusDueRecordsSensor])
@@ -91,3 +95,77 @@ def test_a_bound_that_may_be_early_in_the_tenants_zone_is_said(
     with caplog.at_level(logging.WARNING, "airflow_provider_records.task.due_list"):
         listed(kind, later(hours=-hours))
     assert ("less than 12 hours ago" in caplog.text) is warns
+
+
+def read(served: ServedSandbox, **more: Any) -> list[Any]:
+    """Read the due list of the sandbox; return its records."""
+    options: dict[str, Any] = {"due_before": DUE, "connector_id": None, "target_id_pattern": None, "page_size": 100}
+    manifest = due_manifest(OpusHook(), served.store, **{**options, **more})
+    return list(Manifest.open(served.store, manifest.digest, manifest.uri))
+
+
+def test_every_page_of_the_due_list_is_in_the_manifest(served: ServedSandbox) -> None:
+    records = read(served, page_size=7)
+    assert len({record.key for record in records}) == 60
+    assert served.calls("opus", "due_records") == 9
+
+
+def test_a_record_is_listed_with_what_opus_says_of_it_and_where_it_was_asked(served: ServedSandbox) -> None:
+    row = next(OpusHook().iter_due_records(None, DUE))
+    first = read(served)[0]
+    assert (first.key, first.title, first.classification) == (row.row_key, row.leaf_name, row.term_full_path)
+    assert first.attributes == {
+        "connector_id": OpusHook().connector_id,
+        "due_before": DUE,
+        "created": row.time_created,
+        "created_by": row.created_by,
+        "modified": row.time_modified,
+        "modified_by": row.modified_by,
+    }
+
+
+def test_what_opus_does_not_say_is_not_listed(served: ServedSandbox) -> None:
+    row = {"rowKey": "enaio-1", "leafName": "A", "timeCreated": "", "createdBy": None}
+    served.fault(vendor="opus", call="due_records", times=1, put={"/queriedItems": [row], "/startIndex": ""})
+    (record,) = read(served)
+    assert set(record.attributes) == {"connector_id", "due_before"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "target"), [(None, "enaio-{}"), (r"enaio-(\d+)", "{}")], ids=["no pattern", "pattern"]
+)
+def test_the_target_id_is_what_the_pattern_finds_in_the_key(
+    served: ServedSandbox, pattern: str | None, target: str
+) -> None:
+    for record in read(served, target_id_pattern=pattern):
+        assert record.target_id == target.format(record.key.removeprefix("enaio-"))
+
+
+def test_an_error_on_any_page_leaves_no_manifest(served: ServedSandbox) -> None:
+    served.fault(vendor="opus", call="due_records", skip=3, times=None, status=500)
+    with pytest.raises(VendorError, match="500"):
+        read(served, page_size=7)
+    assert served.store.names("manifests") == []
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"sharepoint-(\d+)", r"enaio-(\d)", r"enaio-\d+()"], ids=["other", "part of the key", "finds nothing"]
+)
+def test_a_key_that_does_not_match_the_pattern_leaves_no_manifest(served: ServedSandbox, pattern: str) -> None:
+    with pytest.raises(InvalidRecordsError, match="target_id_pattern"):
+        read(served, target_id_pattern=pattern)
+    assert served.store.names("manifests") == []
+
+
+@pytest.mark.parametrize("pattern", [r"enaio-\d+", r"(enaio)-(\d+)", "(", 5, b"(x)", ["(x)"]])
+def test_a_wrong_pattern_is_refused_before_any_request(served: ServedSandbox, pattern: Any) -> None:
+    with pytest.raises(ConfigurationError, match="target_id_pattern"):
+        read(served, target_id_pattern=pattern)
+    assert not served.sandbox.log
+
+
+@pytest.mark.parametrize("size", [0, 101, True, "7"])
+def test_a_wrong_page_size_is_refused_before_any_request(served: ServedSandbox, size: Any) -> None:
+    with pytest.raises(ConfigurationError, match="page_size"):
+        read(served, page_size=size)
+    assert not served.sandbox.log

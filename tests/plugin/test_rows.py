@@ -15,7 +15,7 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
 from tests.plugin.conftest import Client, ask, dispose, form, know_run, provenance, run_id, set_state
-from tests.plugin.test_page import page_text, run_page
+from tests.plugin.test_app import page_text, run_page
 
 
 def state(client: TestClient, run: str = "") -> str:
