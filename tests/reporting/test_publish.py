@@ -136,6 +136,16 @@ def test_what_was_kept_and_changed_is_not_replaced(store: Store, listed: Manifes
         certify(store, *disposals)
 
 
+@pytest.mark.parametrize("other", [{"task": "another"}, {"task": "certificate", "map_index": 3}])
+def test_another_tasks_certificate_is_not_superseded(store: Store, listed: Manifest, other: dict[str, Any]) -> None:
+    disposals = night(store, listed)
+    issue.write(store, disposals, evidence_factory.provenance(**other))
+    before = {name: store.read(name) for name in store.names("certificates")}
+    with pytest.raises(ConfigurationError, match=r"was written by task .*: name all of its disposals in disposals="):
+        certify(store, *disposals)
+    assert {name: store.read(name) for name in store.names("certificates")} == before
+
+
 class Died(BaseException):
     """The process ended."""
 
