@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import SystemDescription
-from airflow_provider_records.reporting import bar, certificate_page, wording
+from airflow_provider_records.reporting import certificate_page
 from airflow_provider_records.reporting.verdict import verdict
 from tests.evidence import evidence_factory
 from tests.reporting.certified import (
@@ -110,27 +105,3 @@ def test_verdicts(store: Store, listed: Manifest, results: dict[int, OutcomeKind
 
 def test_verdict_of_a_rehearsal(store: Store, listed: Manifest) -> None:
     assert verdict(status(certify(store, evidence_factory.carry_out(store, listed, dry_run=True)))).level == "rehearsal"
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 10**7), min_size=7, max_size=7).filter(any))
-def test_a_bar_shows_every_outcome_within_its_width(numbers: list[int]) -> None:
-    counts = dict(zip(map(str, OutcomeKind), numbers, strict=True))
-    pieces = bar.bar(counts)
-    assert [piece.kind for piece in pieces] == [each for each in reversed(bar.ORDER) if counts[each]]
-    assert all(piece.width >= 7.5 for piece in pieces)
-    assert all(here.start + here.width < there.start for here, there in pairwise(pieces))
-    assert abs(pieces[-1].start + pieces[-1].width - 1000) < 0.5
-    widths = [piece.width for piece in sorted(pieces, key=lambda piece: piece.records)]
-    assert all(less <= more + 0.5 for less, more in pairwise(widths))
-
-
-def test_every_outcome_and_proof_has_words() -> None:
-    assert set(wording.RESULTS) == set(OutcomeKind) == set(bar.ORDER)
-    assert set(wording.PROOFS) == set(Proof)
-    for description in (evidence_factory.describe("opus"), SystemDescription("Elsewhere")):
-        assert all(wording.meaning(description, kind) for kind in OutcomeKind)
-        assert description.meanings.keys() <= set(OutcomeKind)
-    assert "permanently" not in wording.meaning(evidence_factory.describe("opus"), OutcomeKind.DESTROYED)
-    assert wording.label(evidence_factory.describe("opus"), OutcomeKind.DESTROYED) == "marked"
-    assert wording.label(evidence_factory.describe("enaio"), OutcomeKind.DESTROYED) == "destroyed"

@@ -18,6 +18,7 @@ from airflow_provider_records.reporting.verify import verify
 from tests.reporting.certified import (
     KEY,
     NAME,
+    Edit,
     Evidence,
     pem,
     problem,
@@ -220,3 +221,23 @@ def test_the_page_of_another_run_is_found(evidence: Evidence, tmp_path: Path) ->
     for page in (path for path in evidence.own if path.name.startswith(evidence.page.name)):
         page.write_bytes((other.root / page.relative_to(evidence.root)).read_bytes())
     assert "is the page of another certificate" in problem(evidence.verify())
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda fields: fields["provenance"].update(try_number=3),
+        lambda fields: fields["provenance"].update(run_started_at="2026-11-23T02:00:07+00:00"),
+        lambda fields: fields.update(ended_at="2026-11-23T00:00:00.000Z"),
+        lambda fields: fields.update(dry_run=True),
+        lambda fields: fields["counts"].update(dict.fromkeys(fields["counts"], 0)),
+        lambda fields: fields.update(more=1),
+        lambda fields: fields.pop("counts"),
+    ],
+)
+def test_a_summary_changed_by_hand_is_not_taken_for_a_later_try(evidence: Evidence, edit: Edit) -> None:
+    path = evidence.root / evidence.document["disposals"][0]["file"]
+    fields = json.loads(path.read_bytes())
+    edit(fields)
+    path.write_bytes(canonical(fields) + b"\n")
+    assert "was changed: its bytes are not those that the certificate was made from" in problem(evidence.verify())

@@ -1,24 +1,24 @@
-"""Verification tells later tries and newer certificates from tampering."""
+"""What was added after a certificate: later tries are told from tampering."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 
 import pytest
 
-from airflow_provider_records.evidence import certificate
+from airflow_provider_records.evidence import certificate, formats
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.segment import render
 from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.exceptions import EvidenceError
+from airflow_provider_records.reporting.later import later_tries
 from airflow_provider_records.reporting.verify import verify
 from tests.evidence import evidence_factory
 from tests.reporting.certified import (
     NAME,
-    Edit,
     Evidence,
     problem,
     segments,
@@ -53,59 +53,6 @@ def test_a_try_that_began_after_the_certificate_is_noted(evidence: Evidence) -> 
     report = evidence.verify()
     assert report.ok, report.problem
     assert any(note.startswith("1 files were added") for note in report.notes)
-
-
-def test_a_superseded_certificate_still_verifies(evidence: Evidence) -> None:
-    first = evidence.digest
-    evidence.disposals[0] = evidence.delete(3, {})
-    evidence.certify()
-    newer = evidence.verify()
-    assert newer.ok, newer.problem
-    assert any(note.startswith(f"It replaces an earlier certificate of this run, {first}") for note in newer.notes)
-    older = verify(evidence.root / certificate.superseded_name(NAME, first))
-    assert older.ok, older.problem
-    assert f"It was superseded: a newer certificate of this run lies at {NAME}." in older.notes
-
-
-def test_what_superseded_a_certificate_is_looked_at(evidence: Evidence) -> None:
-    kept = evidence.root / certificate.superseded_name(NAME, evidence.digest)
-    for path in evidence.own:
-        shutil.copy(path, path.with_name(path.name.replace(evidence.path.stem, kept.stem)))
-    assert any(note.startswith("It is a copy of the certificate at") for note in verify(kept).notes)
-    evidence.path.unlink()
-    report = verify(kept)
-    assert report.ok, report.problem
-    assert f"It was superseded, but the newer certificate of this run does not lie at {NAME}: it was taken away." in (
-        report.notes
-    )
-
-
-def test_a_superseded_certificate_is_a_file_like_any_other(evidence: Evidence) -> None:
-    first = evidence.digest
-    evidence.certify()
-    kept = evidence.root / certificate.superseded_name(NAME, first)
-    kept.write_bytes(kept.read_bytes().replace(b'"complete":true', b'"complete":null'))
-    assert f"{kept.name} was changed" in problem(evidence.verify())
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda fields: fields["provenance"].update(try_number=3),
-        lambda fields: fields["provenance"].update(run_started_at="2026-11-23T02:00:07+00:00"),
-        lambda fields: fields.update(ended_at="2026-11-23T00:00:00.000Z"),
-        lambda fields: fields.update(dry_run=True),
-        lambda fields: fields["counts"].update(dict.fromkeys(fields["counts"], 0)),
-        lambda fields: fields.update(more=1),
-        lambda fields: fields.pop("counts"),
-    ],
-)
-def test_a_summary_changed_by_hand_is_not_taken_for_a_later_try(evidence: Evidence, edit: Edit) -> None:
-    path = evidence.root / evidence.document["disposals"][0]["file"]
-    fields = json.loads(path.read_bytes())
-    edit(fields)
-    path.write_bytes(canonical(fields) + b"\n")
-    assert "was changed: its bytes are not those that the certificate was made from" in problem(evidence.verify())
 
 
 def test_a_summary_of_a_try_that_never_was_is_found(evidence: Evidence) -> None:
@@ -178,3 +125,54 @@ def test_a_task_that_began_after_the_certificate_is_noted(evidence: Evidence) ->
     report = evidence.verify()
     assert report.ok, report.problem
     assert any(note.startswith(f"{later.provenance.folder.path} has a journal that") for note in report.notes)
+
+
+def notes(evidence: Evidence) -> list[str]:
+    found = certificate.parse(evidence.path.read_bytes())
+    return list(later_tries(evidence.store, found))
+
+
+def test_nothing_added_is_nothing_to_say(original: Evidence) -> None:
+    assert notes(original) == []
+
+
+def test_all_files_of_a_later_try_are_counted_once(evidence: Evidence) -> None:
+    before = len(evidence.store.names(""))
+    evidence.delete(3, {})
+    folder = evidence_factory.provenance("delete_enaio").folder.path
+    added = len(evidence.store.names("")) - before
+    assert notes(evidence) == [
+        f"{added} files were added to {folder} after the certificate was written, by later tries; it does not cover "
+        "them."
+    ]
+
+
+def test_outcomes_that_no_summary_names_are_those_of_a_later_try_only_under_their_hash(evidence: Evidence) -> None:
+    """A try that ended between its outcomes and its summary leaves such a file."""
+    evidence_factory.journal(evidence.store, evidence.listed, evidence_factory.provenance("delete_enaio", 3))
+    folder = evidence_factory.provenance("delete_enaio").folder.outcomes
+    uri, _, _ = evidence.store.write_lines(folder, formats.OUTCOMES.line, [])
+    assert [note.startswith("2 files were added") for note in notes(evidence)] == [True]
+    (evidence.root / evidence.store.name(uri)).write_bytes(b"changed")
+    with pytest.raises(EvidenceError, match="no later try accounts for it"):
+        notes(evidence)
+
+
+def test_a_session_that_has_read_only_some_of_the_journal_is_refused(evidence: Evidence) -> None:
+    """The certificate names two sessions; no try that came later can have missed one of them."""
+    evidence_factory.journal(evidence.store, evidence.listed, evidence_factory.provenance("delete_enaio", 3))
+    last = segments(evidence)[-1]
+    header = json.loads(last.read_bytes().splitlines()[0])
+    assert len(header["read"]) == 2
+    header["read"].popitem()
+    last.write_bytes(render(header, []))
+    with pytest.raises(EvidenceError, match=f"Session {header['session']} was added to the journal"):
+        notes(evidence)
+
+
+def test_a_task_without_a_journal_is_no_later_task(evidence: Evidence) -> None:
+    """A rehearsal sends nothing, so that nothing of it is missing on a certificate."""
+    evidence_factory.carry_out(
+        evidence.store, evidence.listed, by=evidence_factory.provenance("rehearsal"), dry_run=True
+    )
+    assert notes(evidence) == []
