@@ -1,0 +1,325 @@
+"""A disposing task: what it refuses, what it does with a stop, what it returns, pushes and tells others."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from airflow.providers.openlineage.extractors.base import DefaultExtractor
+from airflow.sdk import DAG, Asset
+from airflow.sdk.definitions.asset import AssetUniqueKey
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.reference import manifest_reference
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.exceptions import DisposalIncompleteError
+from airflow_provider_records.operators.assets import DISPOSALS, disposed
+from airflow_provider_records.operators.base import DisposeOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
+from tests.operators.conftest import ServedSandbox
+from tests.operators.factories import context, run
+from tests.operators.opus_night import approved, due, mark
+
+
+def documents(served: ServedSandbox, number: int) -> list[str]:
+    """Return documents of enaio that nothing holds."""
+    archive: Any = served.sandbox.vendors["enaio"]
+    return sorted(item.id for item in archive.archive.objects.values() if item.base == "DOCUMENT")[:number]
+
+
+def deleting(served: ServedSandbox, records: list[str], **options: Any) -> EnaioDeleteObjectOperator:
+    """Return a task that deletes records; no approval is required."""
+    given: dict[str, Any] = {"hard_delete": True, "require_approval": False, "max_failure_rate": 1.0, **options}
+    return EnaioDeleteObjectOperator(task_id="delete", records=records, **given)
+
+
+def carry_out(operator: Any) -> tuple[dict[str, Any], list[Any]]:
+    """Execute; return the reference and the events that Airflow would register."""
+    where = context(operator)
+    return operator.execute(where), where["outlet_events"][DISPOSALS].asset_alias_events
+
+
+def summary(served: ServedSandbox, reference: dict[str, Any]) -> Disposal:
+    return Disposal.read(served.store, reference["disposal"])
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("missing", ["hook", "system"])
+def test_a_subclass_must_name_its_client_and_its_system(missing: str) -> None:
+    operator = DisposeOperator(task_id="delete", records=[])
+    with pytest.raises(NotImplementedError):
+        _ = operator.hook if missing == "hook" else operator.system()
+
+
+@pytest.mark.parametrize("accept", [(), None, 5, [["destroyed"]], ("blocked",), "destroyed", ("destroyed", "nonsense")])
+def test_accept_takes_only_what_is_gone(served: ServedSandbox, accept: Any) -> None:
+    with pytest.raises(AirflowFailException, match="accept"):
+        mark([], accept=accept)
+
+
+def test_an_empty_list_sends_no_request(served: ServedSandbox) -> None:
+    result = mark([])
+    assert result["complete"]
+    assert set(result["counts"].values()) == {0}
+    assert not served.sandbox.log
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refused_account_stops_and_is_not_retried(served: ServedSandbox, status: int) -> None:
+    reference = approved(served, due())
+    served.fault(vendor="opus", call="destroy_records", times=None, status=status, act=False)
+    operator = OpusDestroyRecordsOperator(task_id="mark", records=reference, concurrency=1)
+    task = context(operator)
+    with pytest.raises(AirflowFailException, match=str(status)):
+        operator.execute(task)
+    pushed = task["ti"].pushed["return_value"]
+    assert pushed["counts"]["failed"] == 15
+    assert pushed["counts"]["not_attempted"] == 45
+    assert sum(pushed["counts"].values()) == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("min_approvals", value) for value in (0, -1, True, "1", 1.0)),
+        *(("max_records", value) for value in (0, True, "5")),
+        *(("max_failure_rate", value) for value in (-0.1, 1.1, "0.1", True)),
+        *(("concurrency", value) for value in (0, -1, True, "2", 1.5)),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_before_any_delete(served: ServedSandbox, name: str, value: Any) -> None:
+    with pytest.raises(AirflowFailException, match=f"{name} must be"):
+        run(deleting(served, documents(served, 1), **{name: value}))
+    assert served.calls("enaio", "delete_object") == 0
+
+
+def test_no_approval_is_asked_for_by_require_approval_and_not_by_a_number(served: ServedSandbox) -> None:
+    with pytest.raises(AirflowFailException, match="require_approval=False"):
+        run(deleting(served, documents(served, 1), min_approvals=0))
+
+
+def test_a_list_that_is_too_long_is_refused_whole(served: ServedSandbox) -> None:
+    records = documents(served, 3)
+    with pytest.raises(AirflowFailException, match="max_records=2"):
+        run(deleting(served, records, max_records=2))
+    assert served.calls("enaio", "delete_object") == 0
+    assert run(deleting(served, records, max_records=3))["counts"]["destroyed"] == 3
+
+
+def test_a_rehearsal_may_be_longer_than_a_disposal(served: ServedSandbox) -> None:
+    assert run(deleting(served, documents(served, 3), max_records=2, dry_run=True))["counts"]["not_attempted"] == 3
+
+
+@pytest.mark.parametrize(("approvers", "needed", "carried_out"), [(1, 1, True), (1, 2, False), (2, 2, True)])
+def test_a_list_needs_as_many_approvers_as_the_dag_says(
+    served: ServedSandbox, approvers: int, needed: int, carried_out: bool
+) -> None:
+    manifest = Manifest.write(served.store, documents(served, 2))
+    reference = approved(served, manifest_reference(manifest), *("anna", "ben")[:approvers])
+    operator = deleting(served, reference, require_approval=True, min_approvals=needed)  # type: ignore[arg-type]
+    if carried_out:
+        assert run(operator)["counts"]["destroyed"] == 2
+        return
+    with pytest.raises(AirflowFailException, match=r"This try sent nothing\. Have the list approved"):
+        run(operator)
+    assert served.calls("enaio", "delete_object") == 0
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["configured", "the DAG's"])
+def test_the_limits_of_the_dag_win_over_the_configured_ones_and_the_evidence_has_what_held(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    monkeypatch.setenv("AIRFLOW__RECORDS__MAX_RECORDS", "7")
+    monkeypatch.setenv("AIRFLOW__RECORDS__MIN_APPROVALS", "3")
+    limits = {"max_records": 9, "min_approvals": 2} if own else {}
+    done = summary(served, run(deleting(served, documents(served, 1), **limits)))
+    assert (done.options["max_records"], done.options["min_approvals"]) == ((9, 2) if own else (7, 3))
+
+
+# What is carried out
+
+
+def test_the_evidence_says_what_the_dag_asked_for_and_that_no_approval_was_required(served: ServedSandbox) -> None:
+    done = summary(served, run(deleting(served, documents(served, 2), accept=("destroyed", "absent"), concurrency=1)))
+    asked = {name: done.options[name] for name in ("conn_id", "accept", "max_failure_rate", "concurrency", "verify")}
+    assert asked == {
+        "conn_id": "enaio_default",
+        "accept": ["absent", "destroyed"],
+        "max_failure_rate": 1.0,
+        "concurrency": 1,
+        "verify": True,
+    }
+    assert not done.approval_required
+    assert done.description.title == "enaio"
+    assert done.provenance.task_id == "delete"
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed", "expected"), [(None, 3, 3), (2, 3, 2), (9, 3, 3)], ids=["none", "fewer", "more"]
+)
+def test_the_connection_bounds_the_number_of_calls_at_once(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch, asked: int | None, allowed: int, expected: int
+) -> None:
+    connection = json.loads(os.environ["AIRFLOW_CONN_ENAIO_DEFAULT"])
+    connection["extra"]["max_concurrency"] = allowed
+    monkeypatch.setenv("AIRFLOW_CONN_ENAIO_DEFAULT", json.dumps(connection))
+    assert deleting(served, [], concurrency=asked)._threads() == expected
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_records_are_probed_after_their_call_unless_the_dag_says_otherwise(served: ServedSandbox, verify: bool) -> None:
+    records = documents(served, 2)
+    run(deleting(served, records, verify=verify))
+    probes = [entry for entry in served.sandbox.log if entry.call == "get_object"]
+    deletes = [entry.seq for entry in served.sandbox.log if entry.call == "delete_object"]
+    assert any(entry.seq > max(deletes) for entry in probes) is verify
+
+
+def test_a_rehearsal_sends_no_delete_and_is_never_complete(served: ServedSandbox) -> None:
+    reference = run(deleting(served, documents(served, 2), dry_run=True))
+    assert served.calls("enaio", "delete_object") == 0
+    assert not reference["complete"]
+    assert summary(served, reference).dry_run
+
+
+# What is left for another try
+
+
+def test_what_is_left_fails_the_try_after_its_reference_was_pushed(served: ServedSandbox) -> None:
+    broken, *others = documents(served, 3)
+    served.fault(vendor="enaio", call="delete_object", match=f"/{broken}", times=None, status=500, act=False)
+    operator = deleting(served, [broken, *others])
+    task = context(operator)
+    with pytest.raises(DisposalIncompleteError, match="The next try carries on with them") as caught:
+        operator.execute(task)
+    assert caught.value.retry
+    pushed = task["ti"].pushed["return_value"]
+    assert (pushed["counts"]["failed"], pushed["counts"]["destroyed"], pushed["complete"]) == (1, 2, False)
+    assert summary(served, pushed).reference() == pushed
+
+
+def test_the_next_try_sends_only_what_is_left(served: ServedSandbox) -> None:
+    broken, *others = documents(served, 3)
+    served.fault(vendor="enaio", call="delete_object", match=f"/{broken}", times=None, status=500, act=False)
+    with pytest.raises(DisposalIncompleteError):
+        run(deleting(served, [broken, *others]))
+    served.sandbox.faults.clear()
+    before = served.calls("enaio", "delete_object")
+    assert run(deleting(served, [broken, *others]), try_number=2)["counts"]["destroyed"] == 3
+    assert served.calls("enaio", "delete_object") - before == 1
+
+
+def test_a_killed_task_sends_nothing_more_and_writes_what_it_knows(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = deleting(served, documents(served, 5), concurrency=1)
+    send = type(operator.hook).delete_object
+
+    def kill_after_the_first(*arguments: Any, **options: Any) -> Any:
+        try:
+            return send(*arguments, **options)
+        finally:
+            operator.on_kill()
+
+    monkeypatch.setattr(type(operator.hook), "delete_object", kill_after_the_first)
+    task = context(operator)
+    with pytest.raises(DisposalIncompleteError, match="the task was stopped"):
+        operator.execute(task)
+    assert served.calls("enaio", "delete_object") == 1
+    counts = task["ti"].pushed["return_value"]["counts"]
+    assert (counts["destroyed"], counts["not_attempted"]) == (1, 4)
+
+
+def test_a_task_may_be_killed_before_it_began(served: ServedSandbox) -> None:
+    operator = deleting(served, [])
+    operator.on_kill()
+    assert "hook" not in operator.__dict__, "no connection is read to stop what has not begun"
+
+
+# What others are told
+
+
+@pytest.mark.parametrize(("hard", "result"), [(True, "destroyed"), (False, "recycled")])
+def test_what_was_disposed_of_changes_the_asset_of_the_system(served: ServedSandbox, hard: bool, result: str) -> None:
+    reference, (event,) = carry_out(deleting(served, [*documents(served, 3), "9999999"], hard_delete=hard))
+    assert event.dest_asset_key == AssetUniqueKey.from_asset(disposed("enaio", result))
+    assert event.source_alias_name == "records_disposals"
+    assert event.extra["records"] == reference["counts"][result] == 3
+    assert event.extra["digest"] == reference["digest"]
+    assert event.extra["disposal"] == reference["disposal"]
+
+
+def test_no_event_where_nothing_was_disposed_of(served: ServedSandbox) -> None:
+    for records, options in (([], {}), (["9999999"], {}), (documents(served, 2), {"dry_run": True})):
+        _, events = carry_out(deleting(served, records, **options))
+        assert events == []
+
+
+def test_no_event_before_the_disposal_is_complete(served: ServedSandbox) -> None:
+    broken, *others = documents(served, 3)
+    served.fault(vendor="enaio", call="delete_object", match=f"/{broken}", times=None, status=500, act=False)
+    operator = deleting(served, [broken, *others])
+    where = context(operator)
+    with pytest.raises(DisposalIncompleteError, match="1 failed of 3 records"):
+        operator.execute(where)
+    assert where["outlet_events"][DISPOSALS].asset_alias_events == []
+    served.sandbox.faults.clear()
+    where = context(operator, try_number=2)
+    operator.execute(where)
+    (event,) = where["outlet_events"][DISPOSALS].asset_alias_events
+    assert event.extra["records"] == 3
+
+
+MINE = Asset("mine")
+
+
+@pytest.mark.parametrize(
+    ("outlets", "kept"), [(None, []), (MINE, [MINE]), ([MINE], [MINE]), ([MINE, DISPOSALS], [MINE])]
+)
+def test_outlets_of_the_dag_are_kept(outlets: Any, kept: list[Asset]) -> None:
+    kind, given = OpusDestroyRecordsOperator, {"outlets": outlets}
+    with DAG("night"):
+        tasks: list[Any] = [
+            kind(task_id="mark", records=[], **given),
+            kind(task_id="by_default", records=[], default_args=given),
+            mapped := kind.partial(task_id="mapped", **given).expand(records=[["1"]]),
+            kind.partial(task_id="mapped_by_default", default_args=given).expand(records=[["1"]]),
+            mapped.unmap({"records": ["1"]}),
+        ]
+    assert [task.outlets for task in tasks] == [[*kept, DISPOSALS]] * len(tasks)
+
+
+def lineage(operator: Any) -> Any:
+    """Ask as the OpenLineage provider does."""
+    return DefaultExtractor(operator).extract_on_complete(None)
+
+
+def test_openlineage_hears_of_each_dropped_dataset(served: ServedSandbox) -> None:
+    records = documents(served, 3)
+    operator = deleting(served, [*records, "9999999"])
+    carry_out(operator)
+    inputs = lineage(operator).inputs
+    assert [(each.namespace, each.name) for each in inputs] == [
+        (f"enaio://{urlsplit(served.url).netloc}/enaio/api/dms", record) for record in records
+    ]
+    for each in inputs:
+        facet = each.facets["lifecycleStateChange"]
+        assert facet.lifecycleStateChange.value == "DROP"
+        assert facet.previousIdentifier.name == each.name
+
+
+def test_openlineage_hears_of_nothing_that_may_still_be_there(served: ServedSandbox) -> None:
+    recycled = deleting(served, documents(served, 3), hard_delete=False)
+    carry_out(recycled)
+    marked = OpusDestroyRecordsOperator(task_id="mark", records=["no-such-key"], require_approval=False)
+    before = deleting(served, [])
+    for operator in (recycled, marked, before):
+        found = lineage(operator)
+        assert found is None or not found.inputs
