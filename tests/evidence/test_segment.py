@@ -190,9 +190,11 @@ def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path))
 
 
-def put(store: Store, *, lines: Sequence[Mapping[str, Any]] = (), at: str | None = None, **header: Any) -> str:
-    """Publish a segment under its name; return its digest."""
-    whole = {**HEADER, **header}
+def put(
+    store: Store, *, number: int = 1, lines: Sequence[Mapping[str, Any]] = (), at: str | None = None, **header: Any
+) -> str:
+    """Publish a segment of a try under its name; return its digest."""
+    whole = {**HEADER, "try": number, **header}
     content = render(whole, lines)
     store.write(at or f"{FOLDER}/{whole['session']}/{file_name(whole['seq'], whole['kind'])}", content)
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -204,8 +206,8 @@ def test_a_folder_without_segments_is_an_empty_journal(store: Store) -> None:
 
 def test_sessions_come_in_the_order_of_their_run_and_try(store: Store) -> None:
     for session, started, number in (("a", "2026-11-23", 1), ("b", "2026-11-22", 10), ("c", "2026-11-22", 9)):
-        opened = put(store, session=session, started=started, **{"try": number})
-        put(store, session=session, started=started, seq=2, kind=ALIVE, prev=opened, **{"try": number})
+        opened = put(store, session=session, started=started, number=number)
+        put(store, session=session, started=started, seq=2, kind=ALIVE, prev=opened, number=number)
     found = [(segment.header["session"], segment.header["seq"]) for segment in load(store, FOLDER)]
     assert found == [("c", 1), ("c", 2), ("b", 1), ("b", 2), ("a", 1), ("a", 2)]
     assert order({**HEADER, "try": 9}) < order({**HEADER, "try": 10})
@@ -250,8 +252,8 @@ def test_a_session_begins_with_its_opening(store: Store) -> None:
 
 def test_what_a_later_session_has_read_cannot_vanish(store: Store) -> None:
     opened = put(store)
-    put(store, session="s2", read={"s1": opened}, **{"try": 2})
+    put(store, session="s2", read={"s1": opened}, number=2)
     assert len(load(store, FOLDER)) == 2
-    put(store, session="s3", read={"s1": "sha256:0"}, **{"try": 3})
+    put(store, session="s3", read={"s1": "sha256:0"}, number=3)
     with pytest.raises(JournalError, match="session s1 lacks segments that were read before"):
         load(store, FOLDER)

@@ -21,6 +21,7 @@ from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
 FOLDER = TaskFolder.of("night", "run", "delete", -1)
 D, B = OutcomeKind.DESTROYED, OutcomeKind.BLOCKED
 TEXTS = ("system", "manifest", "digest", "outcomes", "started_at", "ended_at")
+WRONG_COUNTS: list[Any] = [None, [], {"failed": "1"}, {"failed": -1}, {"failed": True}]
 NOTHING = dict.fromkeys(map(str, OutcomeKind), 0)
 
 
@@ -82,16 +83,10 @@ def test_members_of_a_later_release_are_written_back() -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        *(
-            ({name: None}, ValueError)
-            for name in ("system", "manifest", "digest", "outcomes", "started_at", "ended_at")
-        ),
+        *(({name: None}, ValueError) for name in TEXTS),
         *(({name: value}, ValueError) for name in ("approved", "approvals") for value in (None, "x", [7], {"x": 1})),
         *(({name: value}, ValueError) for name in ("approval_required", "dry_run") for value in (None, 1, "yes")),
-        *(
-            ({"counts": value}, ValueError)
-            for value in (None, [], {"destroyed": "1"}, {"blocked": -1}, {"failed": True})
-        ),
+        *(({"counts": counts}, ValueError) for counts in WRONG_COUNTS),
         ({"counts": {"returned": 0}}, NewerFormatError),
         ({"stopped": 7}, ValueError),
         ({"options": None}, ValueError),
