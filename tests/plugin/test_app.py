@@ -280,3 +280,76 @@ def test_evidence_in_object_storage(monkeypatch: pytest.MonkeyPatch, sign_in: Cl
     assert len(links) >= 5
     for link in links:
         assert anna.get(link).status_code == 200, link
+
+
+def test_a_run_without_a_certificate_says_so(store: Store, sign_in: Client) -> None:
+    dispose(store, certified=False)
+    where = {"dag_id": DAG, "run_id": run_id(0)}
+    for suffix in ("html", "json"):
+        answer = sign_in("anna").get(f"/records/certificate.{suffix}", params=where)
+        assert answer.status_code == 404
+        assert "not in the evidence store (yet)" in answer.text
+
+
+@pytest.mark.parametrize("suffix", ["json.sha256", "html.sig", "pem", "JSON"])
+def test_only_the_certificate_and_its_page_are_served(store: Store, sign_in: Client, suffix: str) -> None:
+    dispose(store)
+    answer = sign_in("anna").get(f"/records/certificate.{suffix}", params={"dag_id": DAG, "run_id": run_id(0)})
+    assert answer.status_code == 404
+    assert "There is no such page." in answer.text
+
+
+def test_a_program_is_told_of_an_error_in_json_and_a_browser_on_a_page(store: Store, sign_in: Client) -> None:
+    anna = sign_in("anna")
+    path = f"/records/run?dag_id={DAG}&run_id=none"
+    page, program = anna.get(path), anna.get(path, headers={"Accept": "application/json"})
+    assert page.status_code == program.status_code == 404
+    assert program.json() == {"detail": f"There is no run none of {DAG} that has disposed of anything."}
+    assert "<main>" in page.text
+
+
+def test_a_program_that_is_not_signed_in_is_refused_and_not_led_to_the_login(store: Store, sign_in: Client) -> None:
+    answer = sign_in("").get("/records/", headers={"Accept": "application/json"})
+    assert answer.status_code == 401
+    assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize("query", ["page=0", "page=x", "page=1000001", "page=1.5"])
+def test_a_page_that_no_link_leads_to_is_not_found(store: Store, sign_in: Client, query: str) -> None:
+    dispose(store)
+    answer = sign_in("anna").get(f"/records/?{query}")
+    assert answer.status_code == 404
+    assert "There is no such page." in answer.text
+
+
+def test_a_list_that_is_gone_is_said_to_be_gone(store: Store, sign_in: Client) -> None:
+    disposal, _ = dispose(store)
+    Path(disposal.manifest.removeprefix("file://")).unlink()
+    path = f"/records/manifests/{disposal.digest.removeprefix('sha256:')}"
+    for suffix in ("", ".jsonl"):
+        answer = sign_in("anna").get(path + suffix, params={"dag_id": DAG, "run_id": run_id(0)})
+        assert answer.status_code == 404
+        assert "not in the evidence store" in answer.text
+
+
+def test_the_names_of_downloads_say_what_they_are(store: Store, sign_in: Client) -> None:
+    disposal, _ = dispose(store)
+    where = {"dag_id": DAG, "run_id": run_id(0)}
+    digest = disposal.digest.removeprefix("sha256:")
+    paths = {f"manifests/{digest}.jsonl": f"{digest}.jsonl", "certificate.json": "certificate-scheduled__2026-11-22T"}
+    for path, name in paths.items():
+        said = sign_in("anna").get(f"/records/{path}", params=where).headers["content-disposition"]
+        assert said.startswith(f"attachment; filename*=UTF-8''{name}")
+    page = sign_in("anna").get("/records/certificate.html", params=where)
+    assert "content-disposition" not in page.headers
+
+
+def test_only_as_many_runs_as_fit_are_on_a_page_and_the_next_page_has_the_rest(
+    store: Store, sign_in: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "RUNS_PER_PAGE", 2)
+    for age in range(3):
+        dispose(store, run=run_id(age))
+    anna = sign_in("anna")
+    shown = [[run_id(age) in anna.get(f"/records/?page={page}").text for age in range(3)] for page in (1, 2, 3)]
+    assert shown == [[True, True, False], [False, False, True], [False, False, False]]
