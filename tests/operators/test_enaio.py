@@ -53,11 +53,13 @@ def test_the_place_and_the_type_of_the_dag_hold_where_a_record_names_none(served
     assert f"location={second.places[0]}" in sent[second.id]
 
 
-@pytest.mark.parametrize("wrong", ["location", "object_type_id"])
-def test_a_place_or_a_type_that_is_not_the_records_deletes_nothing(served: ServedSandbox, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", [{"location": "999999"}, {"object_type_id": "999999"}], ids=["place", "type"])
+def test_a_place_or_a_type_that_is_not_the_records_deletes_nothing(
+    served: ServedSandbox, wrong: dict[str, Any]
+) -> None:
     (document,) = documents(served, 1)
     operator = EnaioDeleteObjectOperator(
-        task_id="delete", records=[document.id], require_approval=False, max_failure_rate=1.0, **{wrong: "999999"}
+        task_id="delete", records=[document.id], require_approval=False, max_failure_rate=1.0, **wrong
     )
     with pytest.raises(DisposalIncompleteError, match="1 failed of 1 records"):
         run(operator)

@@ -2,81 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_records.evidence.folders import TaskFolder
-from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
-from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
-from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.sandbox.core import Fault
-from airflow_provider_records.sandbox.enaio import FakeEnaio
-from airflow_provider_records.sandbox.server import Server
 from airflow_provider_records.systems.enaio import EnaioSystem
 from tests.conftest import Connect, Serve
-
-Says = tuple[str, str | None]
-HARD_AND_SOFT = pytest.mark.parametrize("hard", [True, False], ids=["hard", "soft"])
-
-
-class ServedEnaio:
-    """A served enaio: folder 10 with register 11, documents 100 (in 11), 101 (in 10), 102 (in 10 and 20)."""
-
-    def __init__(self, serve: Serve, connect: Connect, folder: Path) -> None:
-        self.part = FakeEnaio()
-        self.archive = self.part.archive
-        self.archive.add("10", "File", base="FOLDER")
-        self.archive.add("20", "File", base="FOLDER")
-        self.archive.add("11", "Year", base="REGISTER", places=["10"])
-        self.archive.add("100", "Invoice", places=["11"])
-        self.archive.add("101", "Invoice", places=["10"])
-        self.archive.add("102", "Invoice", places=["10", "20"])
-        self.server: Server = serve(self.part)
-        connect("enaio", f"{self.server.url}/enaio", login="disposal", password=self.part.password)
-        self.store = Store(str(folder))
-        self.tries = 0
-
-    def run(self, *records: Any, verify: bool = True, **options: Any) -> dict[str, Outcome]:
-        """Carry out one try; the next one continues it."""
-        self.tries += 1
-        journal = Journal(self.store, TaskFolder("run"), "sha256:0", started="2026-01-01", try_number=self.tries)
-        system = EnaioSystem(EnaioHook(), **options)
-        runner = Runner(system, journal, Limits(), concurrency=1, verify=verify)
-        listed = [Record.from_item(record) for record in records]
-        outcomes = {outcome.key: outcome for outcome in runner.run(listed)}
-        assert list(outcomes) == [record.key for record in listed]
-        return outcomes
-
-    def says(self, record: Any = "101", **options: Any) -> Says:
-        (outcome,) = self.run(record, **options).values()
-        return outcome.kind.value, outcome.proof.value if outcome.proof else None
-
-    def fault(self, call: str = "delete_object", **fault: Any) -> None:
-        self.server.sandbox.faults.append(Fault(vendor="enaio", call=call, **fault))
-
-    def deletes(self) -> list[str]:
-        return [entry.path for entry in self.server.sandbox.log if entry.method == "DELETE"]
-
-    @property
-    def live(self) -> list[str]:
-        return list(self.part.state()["live"])
-
-    @property
-    def binned(self) -> list[str]:
-        return list(self.part.state()["binned"])
-
-    @property
-    def destroyed(self) -> list[str]:
-        return list(self.part.state()["destroyed"])
+from tests.systems.enaio_factory import HARD_AND_SOFT, ServedEnaio
 
 
 @pytest.fixture
@@ -254,7 +191,7 @@ def test_what_was_gone_before_us_is_absent(served: ServedEnaio, hard: bool, form
     assert served.says("99", hard_delete=hard) == ("absent", "probe")
 
 
-def test_a_login_refused_between_deed_and_look_does_not_make_it_somebody_elses(served: ServedEnaio) -> None:
+def test_a_login_refused_between_delete_and_probe_does_not_make_it_anothers(served: ServedEnaio) -> None:
     record = {"key": "101", "location": "10"}
     served.fault("get_object", status=401, skip=1, times=None)
     assert served.says(record, hard_delete=True) == ("unknown", None)
@@ -305,157 +242,6 @@ def test_a_wrong_prefix_makes_nothing_absent(served: ServedEnaio, connect: Conne
     connect("enaio", f"{served.server.url}/enaio", login="disposal", password=served.part.password, api_prefix="/dms")
     found = served.run("99", "101", hard_delete=True)
     assert [outcome.kind.value for outcome in found.values()] == ["not_attempted", "not_attempted"]
-
-
-# After a call of ours that went unanswered
-
-LOST: list[dict[str, Any]] = [{"drop": True}, {"status": 502}, {"status": 503}, {"status": 504}, {"status": 200}]
-
-
-@pytest.mark.parametrize("lost", LOST, ids=str)
-@HARD_AND_SOFT
-def test_a_lost_answer_after_the_deed(served: ServedEnaio, lost: dict[str, Any], hard: bool) -> None:
-    served.fault(**lost)
-    assert served.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
-    assert len(served.deletes()) == 1
-
-
-@pytest.mark.parametrize("lost", LOST, ids=str)
-@HARD_AND_SOFT
-def test_a_lost_answer_without_the_deed_is_sent_once_more(
-    served: ServedEnaio, lost: dict[str, Any], hard: bool
-) -> None:
-    served.fault(act=False, **lost)
-    assert served.says(hard_delete=hard) == ("destroyed" if hard else "recycled", "probe")
-    assert len(served.deletes()) == 2
-
-
-def test_a_soft_delete_that_is_lost_and_cannot_be_seen_is_unknown(served: ServedEnaio) -> None:
-    served.part.turn({"bin_flag": "neither"})
-    served.fault(drop=True)
-    assert served.says() == ("unknown", None)
-    assert served.says() == ("unknown", None)
-    assert len(served.deletes()) == 1
-
-
-@HARD_AND_SOFT
-def test_what_cannot_be_looked_up_after_a_lost_response_is_resolved_by_the_next_try(
-    served: ServedEnaio, hard: bool
-) -> None:
-    served.fault(drop=True)
-    served.fault("get_object", status=500, skip=1, times=None)
-    assert served.says(hard_delete=hard) == ("unknown", None)
-    served.server.sandbox.faults.clear()
-    assert served.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
-
-
-def test_what_is_hidden_after_a_lost_answer_is_unknown(served: ServedEnaio) -> None:
-    served.fault(drop=True)
-    served.fault("get_object", act=False, status=400, skip=1, times=2)
-    assert served.says(hard_delete=True) == ("unknown", None)
-
-
-@pytest.fixture
-def slow(served: ServedEnaio, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """The first call takes effect only after the probe: ``slow(change)`` changes the archive before the second."""
-
-    def arrange(change: Callable[[], object]) -> None:
-        remove = served.part._remove
-
-        def first_change(*args: Any, **options: Any) -> Any:
-            change()
-            return remove(*args, **options)
-
-        monkeypatch.setattr(served.part, "_remove", first_change)
-        served.fault(act=False, drop=True)
-
-    return arrange
-
-
-Slow = Callable[[Callable[[], object]], None]
-
-
-def test_404_after_our_unanswered_hard_delete(served: ServedEnaio, slow: Slow) -> None:
-    slow(lambda: served.archive.destroy(served.archive.objects["101"]))
-    assert served.says(hard_delete=True) == ("destroyed", "inferred")
-
-
-@pytest.mark.parametrize("status", ["400", "404"])
-@HARD_AND_SOFT
-def test_a_second_call_that_finds_it_in_the_bin(served: ServedEnaio, slow: Slow, status: str, hard: bool) -> None:
-    served.part.turn({"binned_delete": status, "version": "5.2.2"})
-    slow(lambda: served.archive.recycle(served.archive.objects["101"], "disposal"))
-    assert served.says(hard_delete=hard) == ("recycled", "probe")
-
-
-@pytest.mark.parametrize("status", ["400", "404"])
-def test_a_second_soft_delete_that_finds_it_nowhere_is_unknown(served: ServedEnaio, slow: Slow, status: str) -> None:
-    served.part.turn({"binned_delete": status, "bin_flag": "neither"})
-    slow(lambda: served.archive.recycle(served.archive.objects["101"], "disposal"))
-    assert served.says() == ("unknown", None)
-
-
-def test_a_second_hard_delete_that_is_refused_for_what_is_nowhere_is_unknown(served: ServedEnaio, slow: Slow) -> None:
-    served.part.turn({"version": "5.2.2", "bin_flag": "neither"})
-    slow(lambda: served.archive.recycle(served.archive.objects["101"], "disposal"))
-    assert served.says(hard_delete=True) == ("unknown", None)
-
-
-@pytest.mark.parametrize(
-    ("hard", "status", "expected"),
-    [(True, 400, "blocked"), (False, 400, "blocked"), (False, 404, "blocked"), (True, 404, "failed")],
-)
-def test_a_second_call_that_is_refused_while_it_is_alive(
-    served: ServedEnaio, hard: bool, status: int, expected: str
-) -> None:
-    served.fault(act=False, drop=True)
-    served.fault(act=False, skip=1, status=status, body={"code": 1100 if status == 400 else 1001})
-    assert served.says(hard_delete=hard)[0] == expected
-
-
-def test_a_second_call_that_is_refused_where_a_place_was_left(served: ServedEnaio, slow: Slow) -> None:
-    slow(lambda: served.archive.leave(served.archive.objects["102"], ["20"]))
-    assert served.says({"key": "102", "location": "20"}, hard_delete=True) == ("blocked", "probe")
-
-
-def test_two_lost_calls_end_as_failed_and_the_next_try_goes_on(served: ServedEnaio) -> None:
-    served.fault(act=False, drop=True, times=2)
-    assert served.says(hard_delete=True)[0] == "failed"
-    assert len(served.deletes()) == 2
-    assert served.says(hard_delete=True) == ("destroyed", "probe")
-
-
-# 500
-
-
-@HARD_AND_SOFT
-def test_500_before_the_deed_is_tried_once_more(served: ServedEnaio, hard: bool) -> None:
-    served.fault(act=False, status=500, body={"code": 3003})
-    assert served.says(hard_delete=hard) == ("destroyed" if hard else "recycled", "probe")
-    assert len(served.deletes()) == 2
-
-
-@HARD_AND_SOFT
-def test_500_after_the_delete_is_resolved_by_a_probe(served: ServedEnaio, hard: bool) -> None:
-    served.fault(status=500, body={"code": 3003})
-    assert served.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
-    assert len(served.deletes()) == 1
-
-
-@HARD_AND_SOFT
-def test_500_twice_with_the_deed_at_the_second(served: ServedEnaio, hard: bool) -> None:
-    served.fault(act=False, status=500, body={"code": 3003})
-    served.fault(skip=1, status=500, body={"code": 3003})
-    assert served.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
-
-
-def test_500_for_ever_is_failed_with_the_raw_text_kept(served: ServedEnaio) -> None:
-    served.fault(act=False, status=500, body={"code": 3003, "message": "see the log"}, times=None)
-    outcome = served.run("101", hard_delete=True)["101"]
-    assert outcome.kind == "failed"
-    assert "see the log" in (outcome.detail or "")
-    assert "see the log" not in (outcome.reason or "")
-    assert len(served.deletes()) == 2
 
 
 # Everything else

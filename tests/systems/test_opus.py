@@ -35,7 +35,7 @@ def records(*keys: str, **attributes: Any) -> list[Record]:
 
 
 def told(found: Sequence[Outcome | None]) -> list[tuple[str, str | None] | None]:
-    return [each and (str(each.kind), str(each.proof) if each.proof else None) for each in found]
+    return [(str(each.kind), str(each.proof) if each.proof else None) if each else None for each in found]
 
 
 def leave(opus: ServedOpus, *keys: str) -> None:

@@ -8,89 +8,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_records.evidence.folders import TaskFolder
-from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import InvalidRecordsError
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Runner
-from airflow_provider_records.hooks.unifier import UnifierHook
-from airflow_provider_records.sandbox.core import Fault
-from airflow_provider_records.sandbox.seed import Item
-from airflow_provider_records.sandbox.unifier import FakeUnifier
-from airflow_provider_records.systems.unifier import UnifierSystem
 from tests.conftest import Connect, Serve
-
-DIGEST = "sha256:" + "0" * 64
-BY_ID = {"parent_id": "540"}
-BY_PATH = {"location": "/Closed/2014", "attributes": {"project_number": "P-0001"}}
-NOWHERE: dict[str, Any] = {}
-PLACES = pytest.mark.parametrize("place", [BY_ID, BY_PATH], ids=["by id", "by path"])
-
-
-def item(node: int, title: str, trouble: str = "") -> Item:
-    when = "2018-02-13 12:45:00"
-    return Item(
-        f"key-{node}", title, "Projects", when, when, "me", "2024-01-01T00:00:00", "guid", "unifier",
-        str(node), "540", "/Closed/2014", project="P-0001", trouble=trouble,
-    )  # fmt: skip
-
-
-def record(node: object, place: dict[str, Any] = NOWHERE, **fields: Any) -> Record:
-    return Record.from_item({"key": f"key-{node}", "target_id": str(node), **place, **fields})
-
-
-class Office:
-    """A served sandbox, and a disposal that is tried again and again."""
-
-    def __init__(self, serve: Serve, connect: Connect, folder: Path) -> None:
-        self.part = FakeUnifier()
-        self.part.load([item(555, "Plan.pdf"), item(556, "Linked.pdf", "linked"), item(557, "Locked.pdf", "locked")])
-        self.sandbox = (server := serve(self.part)).sandbox
-        self.conn_id = connect(
-            "unifier", server.url + "/unifier", self.part.user, self.part.password, max_concurrency=4
-        )
-        self.store = Store(str(folder))
-        self.tries = 0
-
-    def journal(self) -> Journal:
-        self.tries += 1
-        return Journal(
-            self.store, TaskFolder("disposals/a/b/c/-1"), DIGEST, started="2026-01-01", try_number=self.tries
-        )
-
-    def system(self) -> UnifierSystem:
-        return UnifierSystem(UnifierHook(self.conn_id))
-
-    def try_(self, *records: Record, verify: bool = True, system: UnifierSystem | None = None) -> list[Outcome]:
-        runner = Runner(system or self.system(), self.journal(), Limits(), concurrency=4, verify=verify)
-        return runner.run(records)
-
-    def die_after_the_call(self, *records: Record, prepared: bool = True, send: bool = True) -> None:
-        """Leave what a worker leaves that is killed between the call and its answer."""
-        journal, system = self.journal(), self.system()
-        if prepared:
-            journal.record_observed(system.prepare(records, frozenset()))
-        journal.intend(record.key for record in records)
-        if send:
-            for one in records:
-                system.hook.delete_document(one.target_id)
-
-    def fault(self, call: str = "delete_document", **fault: Any) -> None:
-        self.sandbox.faults.append(Fault("unifier", call, **fault))
-
-    def answer(self, status: object, times: int | None = 1, act: bool = False, **fault: Any) -> None:
-        self.fault(body={"data": [], "message": ["no"], "status": status}, times=times, act=act, **fault)
-
-    def calls(self, name: str = "delete_document") -> int:
-        return sum(entry.call == name for entry in self.sandbox.log)
-
-    @property
-    def recycled(self) -> list[str]:
-        return self.sandbox.effects("unifier", "recycled")
+from tests.systems.unifier_factory import BY_ID, BY_PATH, NOWHERE, PLACES, Office, record, told
 
 
 @pytest.fixture
@@ -99,10 +24,6 @@ def office(serve: Serve, connect: Connect, tmp_path: Path) -> Iterator[Office]:
     yield office
     assert office.calls("delete_folder") == 0
     assert set(office.recycled) <= {"555"}, "something was deleted that is not on any list"
-
-
-def told(outcomes: list[Outcome]) -> list[tuple[str, str | None]]:
-    return [(str(outcome.kind), str(outcome.proof) if outcome.proof else None) for outcome in outcomes]
 
 
 # status 200
@@ -258,73 +179,6 @@ def test_a_late_effect_of_a_500_is_ours(office: Office) -> None:
     assert told(office.try_(record(555, BY_ID))) == [("failed", None)]
     office.part.documents[555].binned = True
     assert told(office.try_(record(555, BY_ID))) == [("recycled", "inferred")]
-
-
-# Answers that leave it open
-
-
-DOUBTS: list[dict[str, Any]] = [
-    {"drop": True},
-    {"cut": 15},
-    {"status": 200, "body": "<html>sign in</html>"},
-    {"status": 200, "body": {"data": [], "message": []}},
-    {"status": 200, "body": {"data": [], "status": "done"}},
-    {"status": 400, "body": {"data": [], "status": 200}},
-    {"status": 500, "body": ""},
-    {"status": 502, "body": "<html>bad gateway</html>"},
-]
-
-
-@pytest.mark.parametrize("doubt", DOUBTS)
-@PLACES
-def test_in_doubt_and_not_listed_is_inferred(office: Office, doubt: dict[str, Any], place: dict[str, Any]) -> None:
-    office.fault(**doubt)
-    assert told(office.try_(record(555, place))) == [("recycled", "inferred")]
-    assert office.calls() == 1
-
-
-@pytest.mark.parametrize("doubt", DOUBTS)
-def test_in_doubt_and_listed_is_sent_again_once(office: Office, doubt: dict[str, Any]) -> None:
-    office.fault(act=False, **doubt)
-    assert told(office.try_(record(555, BY_ID))) == [("recycled", "probe")]
-    assert (office.calls(), office.recycled) == (2, ["555"])
-
-
-def test_in_doubt_twice_and_still_listed_is_failed(office: Office) -> None:
-    office.fault(act=False, drop=True, times=None)
-    assert told(office.try_(record(555, BY_ID))) == [("failed", None)]
-    assert office.calls() == 2
-
-
-@pytest.mark.parametrize("acted", [False, True])
-def test_in_doubt_without_a_folder_is_unknown(office: Office, acted: bool) -> None:
-    office.fault(drop=True, act=acted)
-    outcomes = office.try_(record(555))
-    assert told(outcomes) == [("unknown", None)]
-    assert "parent_id" in str(outcomes[0].reason)
-    assert office.calls() == 1
-
-
-def test_in_doubt_while_the_folder_cannot_be_listed_is_unknown_until_it_can(office: Office) -> None:
-    office.fault(drop=True)
-    office.fault("list_nodes", skip=1, times=None, status=503)  # not what the try sees at its start
-    assert told(office.try_(record(555, BY_ID))) == [("unknown", None)]
-    office.sandbox.faults.clear()
-    assert told(office.try_(record(555, BY_ID))) == [("recycled", "inferred")]
-    assert office.calls() == 1
-
-
-def test_killed_before_the_call_of_what_was_gone_claims_nothing(office: Office) -> None:
-    office.part.documents[555].binned = True
-    office.die_after_the_call(record(555, BY_ID), send=False)
-    assert told(office.try_(record(555, BY_ID))) == [("blocked", "probe")]
-    assert office.calls() == 0
-
-
-def test_killed_before_the_call_of_what_is_there_is_carried_out(office: Office) -> None:
-    office.die_after_the_call(record(555, BY_ID), send=False)
-    assert told(office.try_(record(555, BY_ID))) == [("recycled", "probe")]
-    assert office.recycled == ["555"]
 
 
 # Wrong address, credentials, pace
