@@ -25,6 +25,7 @@ from airflow_provider_records.exceptions import (
     VendorError,
 )
 from airflow_provider_records.hooks.enaio import EnaioHook, digits
+from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.systems.base import outcome_from_error
 from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts
 
@@ -56,8 +57,8 @@ class EnaioSystem:
     A probe is a GET by the bare id, then one into the recycle bin, which shows only what this account deleted.
     Before the first call of a try it looks which objects are there: only of those can a call that went unanswered be
     the reason that they are gone. One search shows up to 200 objects; it needs the internal name of their type, which a
-    single look tells where the service names it (6.3.1). What no search shows is looked at singly, and an object that
-    could not be looked at is not sent.
+    single look tells where the service names it (6.3.1). What no search shows is looked at singly. Nothing is sent for
+    an object that no look showed.
 
     ``destroyed`` means removed from enaio; whether the storage medium was erased is the server's setting.
 
@@ -91,7 +92,7 @@ class EnaioSystem:
         self.location = location
         self.object_type_id = object_type_id
         self._observed: Set[str] = frozenset()
-        self._unseen: dict[str, VendorError] = {}
+        self._not_shown: dict[str, Presence | VendorError] = {}
         self._children: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
@@ -140,7 +141,7 @@ class EnaioSystem:
         """Return which objects are there, so that a call of ours can delete them."""
         there: set[str] = set()
         searched: set[str] = set()
-        self._unseen = {}
+        self._not_shown = {}
         size = 1  # the type of one may show the others
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
             while left:
@@ -156,21 +157,17 @@ class EnaioSystem:
         return there
 
     def _look_at(self, object_id: str) -> str | None:
-        """Return the internal name of an object's type, empty if the service does not tell; None if it is not there.
-
-        What is in the recycle bin is there for a hard delete only.
-        """
-        for binned in (False, True) if self.hard_delete else (False,):
-            try:
-                found = self.hook.get_object(object_id, binned=binned)
-            except (NotFoundError, RefusedError):
-                continue
-            except (StopError, UnavailableError):
-                raise
-            except VendorError as error:
-                self._unseen[object_id] = error
-                return None
-            return "" if binned else found.type_name
+        """Return the internal name of an object's type, empty if not known; None if no call of ours can delete it."""
+        try:
+            presence, found = self._locate(object_id)
+        except (StopError, UnavailableError):
+            raise
+        except VendorError as error:
+            self._not_shown[object_id] = error
+            return None
+        if presence.live or (presence is Presence.BINNED and self.hard_delete):
+            return found.type_name if found and presence.live else ""
+        self._not_shown[object_id] = presence
         return None
 
     def _listed(self, type_name: str, object_ids: Sequence[str]) -> set[str]:
@@ -191,8 +188,9 @@ class EnaioSystem:
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one object."""
         (record,) = batch
-        outcome = self._wait_for_children(record) or self._not_looked_at(record)
-        outcome = outcome or self._delete(record, record.key in unanswered)
+        in_doubt = record.key in unanswered
+        outcome = self._wait_for_children(record) or self._not_sent(record, in_doubt)
+        outcome = outcome or self._delete(record, in_doubt)
         self._release_parent(record, outcome)
         return [outcome]
 
@@ -315,19 +313,22 @@ class EnaioSystem:
 
         :raises VendorError: enaio cannot be asked.
         """
+        return self._locate(record.target_id)[0]
+
+    def _locate(self, object_id: str) -> tuple[Presence, EnaioObject | None]:
         hidden = False
         for binned in (False, True):
             try:
-                found = self.hook.get_object(record.target_id, binned=binned)
+                found = self.hook.get_object(object_id, binned=binned)
             except NotFoundError:
                 continue
             except RefusedError:
                 hidden = True
                 continue
             if binned:
-                return Presence.BINNED
-            return Presence.CONTAINER if found.base_type in CONTAINERS else Presence.LIVE
-        return Presence.HIDDEN if hidden else Presence.GONE
+                return Presence.BINNED, found
+            return (Presence.CONTAINER if found.base_type in CONTAINERS else Presence.LIVE), found
+        return (Presence.HIDDEN if hidden else Presence.GONE), None
 
     def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
         """Probe each object by its id: live, or in the recycle bin of the connection's user."""
@@ -352,11 +353,35 @@ class EnaioSystem:
         reason = f"not sent: {children} records of the list lie in it and go first; the next try carries on"
         return Outcome(record.key, OutcomeKind.NOT_ATTEMPTED, reason=reason)
 
-    def _not_looked_at(self, record: Record) -> Outcome | None:
-        if (error := self._unseen.get(record.target_id)) is None:
+    def _not_sent(self, record: Record, in_doubt: bool) -> Outcome | None:
+        """Return the outcome of an object that no look showed; None if one did."""
+        shown = self._not_shown.get(record.target_id)
+        if shown is None:
             return None
-        reason = f"nothing was sent: it could not be looked at before: {error}"
-        return outcome_from_error(record, OutcomeKind.FAILED, reason, error, proof=None)
+        if in_doubt and not isinstance(shown, VendorError):
+            try:
+                shown = self.probe(record)
+            except (StopError, UnavailableError):
+                raise
+            except VendorError as error:
+                shown = error
+            else:
+                if not shown.live:
+                    return self._after_doubt(record, shown)
+                reason = (
+                    "nothing was sent: it is there, though the first look did not show it; the next try looks again"
+                )
+                return Outcome(record.key, OutcomeKind.FAILED, reason=reason)
+        if isinstance(shown, VendorError):
+            reason = f"nothing was sent: it could not be looked at before: {shown}"
+            return outcome_from_error(record, OutcomeKind.FAILED, reason, shown, proof=None)
+        if shown is Presence.BINNED:
+            return self._recycled(record, "was in the recycle bin before")
+        if shown is Presence.HIDDEN:
+            reason = "nothing was sent: the account may not read it, so that nobody could tell what became of it"
+            return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
+        reason = "the service finds it neither live nor in the recycle bin of this account"
+        return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
 
     def _release_parent(self, record: Record, outcome: Outcome | None) -> None:
         if outcome is not None and outcome.kind.final:

@@ -1,0 +1,134 @@
+"""What enaio is asked before the first call, and what an intent of a dead process is worth without it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from airflow_provider_records.evidence.folders import TaskFolder
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.outcome import PROCESS_DIED
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.systems.enaio import EnaioSystem
+from tests.systems.test_enaio import HARD_AND_SOFT, ServedEnaio, served
+
+__all__ = ["served"]
+NAMES_TYPES = "6.5.0"
+
+
+def look(*ids: str, hard_delete: bool = True) -> set[str]:
+    system = EnaioSystem(EnaioHook(), hard_delete=hard_delete)
+    return set(system.prepare([Record(each, each) for each in ids], frozenset()))
+
+
+def calls(served: ServedEnaio) -> Counter[str]:
+    return Counter(entry.call for entry in served.server.sandbox.log if entry.call != "info")
+
+
+def test_one_look_and_a_search_show_all_objects_of_a_type(served: ServedEnaio) -> None:
+    served.part.turn({"version": NAMES_TYPES})
+    ids = [str(number) for number in range(1000, 1450)]
+    for each in ids:
+        served.archive.add(each, "Invoice", places=["10"])
+    assert look(*ids) == set(ids)
+    assert calls(served) == {"get_object": 1, "search": 3}
+
+
+def test_what_a_search_does_not_show_is_looked_at_singly(served: ServedEnaio) -> None:
+    served.part.turn({"version": NAMES_TYPES})
+    assert look("100", "999999", "10", "101", "20", "11", "102") == {"100", "10", "101", "20", "11", "102"}
+    # 999999 is asked for twice, live and in the bin; what comes with it in one go is looked at singly, too.
+    assert calls(served)["get_object"] == 6
+    assert calls(served)["search"] <= 3
+
+
+@pytest.mark.parametrize("trouble", ["no names", "search refused", "search down"])
+def test_where_no_search_helps_each_object_is_looked_at(served: ServedEnaio, trouble: str) -> None:
+    served.part.turn({"version": "6.2.1" if trouble == "no names" else NAMES_TYPES})
+    if trouble == "search refused":
+        served.fault("search", act=False, status=400, times=None)
+    elif trouble == "search down":
+        served.fault("search", act=False, status=500, times=None)
+    assert look("100", "101", "102") == {"100", "101", "102"}
+    assert calls(served)["get_object"] == 3
+
+
+def test_what_lies_in_the_bin_is_there_for_a_hard_delete_only(served: ServedEnaio) -> None:
+    served.archive.recycle(served.archive.objects["101"], "disposal")
+    assert look("101", "100", hard_delete=True) == {"100", "101"}
+    assert look("101", "100", hard_delete=False) == {"100"}
+
+
+def test_what_could_not_be_looked_at_is_not_sent(served: ServedEnaio) -> None:
+    served.fault("get_object", status=500, match="/101", times=None)
+    served.fault("search", act=False, status=500, times=None)
+    found = served.run("100", "101", hard_delete=True)
+    assert [outcome.kind.value for outcome in found.values()] == ["destroyed", "failed"]
+    assert "nothing was sent: it could not be looked at before" in (found["101"].reason or "")
+    assert len(served.deletes()) == 1
+    served.server.sandbox.faults.clear()
+    assert served.run("100", "101", hard_delete=True)["101"].kind == "destroyed"
+
+
+def test_what_was_not_there_is_absent_without_a_call(served: ServedEnaio) -> None:
+    assert served.says("999999", hard_delete=True) == ("absent", "probe")
+    assert served.deletes() == []
+
+
+def test_what_the_account_cannot_see_is_not_sent(served: ServedEnaio) -> None:
+    served.part.turn({"unreadable": "400"})
+    served.archive.objects["101"].no_read = {"disposal"}
+    outcome = served.run("101", hard_delete=True)["101"]
+    assert (outcome.kind, served.deletes()) == ("blocked", [])
+    assert "the account may not read it" in (outcome.reason or "")
+
+
+def die(served: ServedEnaio, *ids: str, observe: bool = True, hard_delete: bool = True) -> None:
+    """Be a try that dies when its intents are written, before any call."""
+    served.tries += 1
+    journal = Journal(served.store, TaskFolder("run"), "sha256:0", started="2026-01-01", try_number=served.tries)
+    journal.record_observed(look(*ids, hard_delete=hard_delete) if observe else set())
+    journal.intend(ids)
+
+
+@HARD_AND_SOFT
+def test_what_was_not_there_before_an_intent_is_absent_after_it(served: ServedEnaio, hard: bool) -> None:
+    served.archive.destroy(served.archive.objects["101"])
+    die(served, "999999", "101", "100", hard_delete=hard)
+    found = served.run("999999", "101", "100", hard_delete=hard)
+    assert [outcome.kind.value for outcome in found.values()] == [
+        "absent",
+        "absent",
+        "destroyed" if hard else "recycled",
+    ]
+    assert len(served.deletes()) == 1
+
+
+def test_what_others_destroy_while_nobody_knows_whether_our_call_left_is_inferred_and_says_so(
+    served: ServedEnaio,
+) -> None:
+    die(served, "100", "101")
+    served.archive.destroy(served.archive.objects["100"])
+    found = served.run("100", "101", hard_delete=True)
+    assert [(each.kind.value, str(each.proof), each.reason) for each in found.values()] == [
+        ("destroyed", "inferred", PROCESS_DIED),
+        ("destroyed", "probe", None),
+    ]
+
+
+def test_what_lay_in_the_bin_before_an_intent_is_not_called_ours(served: ServedEnaio) -> None:
+    served.archive.recycle(served.archive.objects["101"], "disposal")
+    die(served, "101", hard_delete=False)
+    outcome = served.run("101")["101"]
+    assert (outcome.kind, outcome.reason) == ("recycled", "was in the recycle bin before")
+    assert served.deletes() == []
+
+
+def test_what_a_first_look_did_not_show_and_a_second_one_does_is_left_to_the_next_try(served: ServedEnaio) -> None:
+    die(served, "101")
+    served.fault("get_object", act=False, status=404, body={"code": 1001}, times=2)
+    assert served.says("101", hard_delete=True) == ("failed", None)
+    assert served.deletes() == []
+    assert served.says("101", hard_delete=True) == ("destroyed", "probe")
