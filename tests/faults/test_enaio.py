@@ -119,7 +119,8 @@ OTHER: dict[str, Any] = {"properties": {"system:objectId": {"value": "1"}, "Disp
 OWN = {
     own("another object", {"put": {ID: "1"}}, {"put": {"/objects/0": OTHER}}, {"put": {"/objects": []}}): [
         "approved", "first look", "verify", "look, done", "look, not done"],
-    own("two objects", {"put": {"/objects/1": OTHER, "/numItems": 2}}): ["approved", "first look", "verify", "look, not done"],
+    own("two objects", {"put": {"/objects/1": OTHER, "/numItems": 2}}): [
+        "approved", "first look", "verify", "look, not done"],
     own("pages for ever", {"put": {"/hasMoreItems": True}}, {"put": {"/hasMoreItems": True, "/totalNumItems": 10**9}},
         {"put": {"/hasMoreItems": True, ID: "1"}}): ["search"],
     own("an object twice", {"put": {ID: "1"}}): ["search"],

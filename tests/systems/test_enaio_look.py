@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,15 @@ from airflow_provider_records.evidence.outcome import PROCESS_DIED
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.systems.enaio import EnaioSystem
-from tests.systems.test_enaio import HARD_AND_SOFT, ServedEnaio, served
+from tests.conftest import Connect, Serve
+from tests.systems.enaio_factory import HARD_AND_SOFT, ServedEnaio
 
-__all__ = ["served"]
 NAMES_TYPES = "6.5.0"
+
+
+@pytest.fixture
+def served(serve: Serve, connect: Connect, tmp_path: Path) -> ServedEnaio:
+    return ServedEnaio(serve, connect, tmp_path)
 
 
 def look(*ids: str, hard_delete: bool = True) -> set[str]:
