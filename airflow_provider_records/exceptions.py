@@ -54,6 +54,10 @@ class ApprovalError(RecordsError):
     """The approval is missing, is for another list, or has too few distinct approvers."""
 
 
+class ApprovalLapsedError(ApprovalError):
+    """The approval was right, and does not allow new deletes any more; what was done under it stands."""
+
+
 class ApprovalRejectedError(ApprovalError):
     """People decided against this disposal."""
 

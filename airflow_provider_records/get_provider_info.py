@@ -131,6 +131,15 @@ def get_provider_info() -> dict[str, object]:
                         "example": "2",
                         "default": "1",
                     },
+                    "approval_valid_days": {
+                        "description": (
+                            "Days for which an approval allows new deletes, where the approving task does not say."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "14",
+                        "default": "30",
+                    },
                     "max_records": {
                         "description": (
                             "Longest list that one disposal accepts, where the DAG does not say; "

@@ -133,7 +133,15 @@ def write_journal(store: Store, manifest: Manifest, outcomes: Sequence[Outcome])
 
 def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> Path:
     """Write outcomes, summary and certificate; return the path of the certificate."""
-    approval = Approval(manifest.digest, "anna", now(), {"kind": "bench"}).write(store)
+    approval = Approval(
+        manifest.digest,
+        "anna",
+        now(),
+        {"kind": "bench"},
+        dag_id=BY.dag_id,
+        run_id=BY.run_id,
+        valid_until="2999-01-01T00:00:00Z",
+    ).write(store)
     uri, counts = write_outcomes(store, manifest, outcomes, BY.folder)
     disposal = Disposal(
         system="enaio",

@@ -115,7 +115,7 @@ def operator(meter: Meter, count: int, verify: bool) -> None:
 
     store = evidence_store()
     manifest = Manifest.write(store, listed(count))
-    approval = Approval(manifest.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}).write(store)
+    approval = Approval(manifest.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}, **_GIVEN).write(store)
     task = EnaioDeleteObjectOperator(
         task_id="delete",
         records=manifest_reference(manifest, [approval]),
@@ -145,7 +145,7 @@ def night(meter: Meter, count: int) -> None:
         due = execute(OpusDueRecordsOperator(task_id="due", due_before=DUE_BEFORE, target_id_pattern=pattern))
     store = evidence_store()
     manifest = Manifest.open(store, due["digest"])
-    approval = Approval(manifest.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}).write(store)
+    approval = Approval(manifest.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}, **_GIVEN).write(store)
     approved, more = {**due, "approvals": [approval]}, ("destroyed", "absent")
     with meter.running("delete and look"):
         task = EnaioDeleteObjectOperator(task_id="delete", records=approved, hard_delete=True, max_records=count)
@@ -171,12 +171,15 @@ def lists(meter: Meter, count: int) -> None:
     with meter.running("written and digested"):
         written = Manifest.write(store, made_up(count))
     with meter.running("approved, opened, digest recomputed, approval checked"):
-        approval = Approval(written.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}).write(store)
+        approval = Approval(written.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}, **_GIVEN).write(store)
         selection = resolve(manifest_reference(written, [approval]), store)
         selection.authorize(approval_required=True)
     with meter.running("every record read back"):
         if sum(1 for _ in selection.manifest) != count:
             raise SystemExit("not all were read back")
+
+
+_GIVEN: dict[str, Any] = {"dag_id": "bench", "run_id": "manual__2026-11-22", "valid_until": "2999-01-01T00:00:00Z"}
 
 
 def execute(task: Any) -> Any:  # noqa: ANN401

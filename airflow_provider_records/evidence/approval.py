@@ -6,7 +6,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from airflow_provider_records.evidence import formats
@@ -14,6 +15,7 @@ from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError
 
+_TEXTS = ("digest", "approver", "approved_at", "dag_id", "run_id", "valid_until")
 _OPTIONAL_TEXTS = ("name", "comment", "part_of", "shown")
 
 
@@ -30,6 +32,10 @@ class Approval:
     :param part_of: digest of the longer list that was approved, if this list was cut from it.
     :param shown: digest of the list that the approver saw, if the approver withheld records of it.
     :param withheld: the records that the approver withheld: reason by key. This approval does not cover them.
+    :param dag_id: the DAG that asked; the approval counts there, and where a DAG names that one in
+        ``accept_approvals_from``.
+    :param run_id: the run that asked; within its DAG the approval counts for no other run.
+    :param valid_until: when it ends to allow new deletes, ISO 8601 with a time zone.
     :param unrecognized: members of the file that this release does not know.
     :param uri: where its file lies.
     """
@@ -45,6 +51,10 @@ class Approval:
     withheld: Mapping[str, str] = field(default_factory=dict)
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
     uri: str = field(default="", compare=False)
+    _: KW_ONLY
+    dag_id: str
+    run_id: str
+    valid_until: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the approval as plain JSON, without empty members."""
@@ -59,7 +69,7 @@ class Approval:
         :raises ValueError: a member has another type than it must have, or the members contradict each other.
         """
         left = dict(members)
-        texts = {name: left.pop(name) for name in ("digest", "approver", "approved_at")}
+        texts = {name: left.pop(name) for name in _TEXTS}
         texts |= {name: left.pop(name, "") for name in _OPTIONAL_TEXTS}
         source, withheld = left.pop("source"), left.pop("withheld", {})
         if not isinstance(source, dict) or not isinstance(withheld, dict):
@@ -67,8 +77,10 @@ class Approval:
         if not all(isinstance(text, str) for text in (*texts.values(), *withheld.values())):
             raise ValueError("a member of an approval has a wrong type")
         approval = cls(**texts, source=source, withheld=withheld, unrecognized=left, uri=uri)
-        if not approval.digest or not approval.approver.strip():
-            raise ValueError("an approval names no list or no approver")
+        if not all((approval.digest, approval.approver.strip(), approval.dag_id, approval.run_id)):
+            raise ValueError("an approval names no list, no approver or no DAG run")
+        if datetime.fromisoformat(approval.valid_until).tzinfo is None:
+            raise ValueError("an approval ends at a time without a time zone")
         if bool(approval.shown) != bool(withheld) or not all(reason.strip() for reason in withheld.values()):
             raise ValueError("an approval states the shown list without withheld records, or the other way round")
         if approval.part_of and withheld:

@@ -13,7 +13,15 @@ from typing import Any
 
 from airflow_provider_records.evidence import formats, withheld
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, journal_key
+from airflow_provider_records.evidence.authorization import (
+    MARKED,
+    Authorization,
+    Authorizer,
+    Claim,
+    called_at,
+    journal_key,
+    only_marks,
+)
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, OutcomeKind, Proof, known_kind
 from airflow_provider_records.evidence.reader import EvidenceReader, ListIndex, manifest_name, parsed
@@ -59,18 +67,29 @@ def _audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> Audit
     parts = Parts()
     entries = []
     counts: dict[str, Counter[str]] = {}
+    for disposal in disposals.values():
+        files.manifest(disposal.digest)  # one of a newer release is called so before a journal is compared with it
+    journals_read = {file: _read_journal(evidence, file, disposal) for file, disposal in disposals.items()}
+    followed = _followed(evidence, disposals)
+    ours: dict[str, set[str]] = {}
     for file, disposal in disposals.items():
+        begun = max(called_at(disposals[name], journals_read[name].known) for name in followed.get(file, [file]))
         try:
-            authorization = authorizer.authorize(Claim.from_disposal(disposal, files))
+            authorization = authorizer.authorize(Claim.from_disposal(disposal, files, begun))
         except ApprovalError as error:
-            raise ApprovalError(f"{file}: {error}") from error
+            raise type(error)(f"{file}: {error}") from error
         parts.take(disposal, authorization)
         allowed = {key for digest in disposal.approved for key in files.manifest(digest).keys}
-        entry, used = _examine(evidence, file, disposal, files.manifest(disposal.digest).keys, allowed)
+        keys = files.manifest(disposal.digest).keys
+        entry, used, ours[file] = _examine(evidence, file, disposal, journals_read[file], keys=keys, allowed=allowed)
         entries.append(entry)
         names |= used
         # Only the outcomes that the summaries name: another release may know more of them.
         counts.setdefault(disposal.system, Counter()).update(disposal.counts)
+    for file, names_followed in followed.items():
+        marked = set(files.manifest(disposals[file].digest).keys)
+        if others := marked - set[str]().union(*(ours[name] for name in names_followed)):
+            raise EvidenceError(f"{file} has {min(others)!r}, which the disposals that it follows did not destroy.")
     missing, journals = missing_disposals(evidence.store, evidence.listed, disposals)
     undisposed = parts.undisposed_records(lambda digest: files.manifest(digest).each_line())
     lists, approvals = files.lists, files.approvals
@@ -120,14 +139,56 @@ class _Files:
         return self.approvals[name]
 
 
+def _followed(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> dict[str, list[str]]:
+    """Return, by the name of each disposal that only marks what earlier ones here destroyed, the names of those."""
+    found = {}
+    for file, disposal in disposals.items():
+        names = [evidence.name(uri) for uri in disposal.follows or ()]
+        given = [disposals[name] for name in names if name in disposals]
+        accepted = set(disposal.options.get("accept", [OutcomeKind.ABSENT]))
+        if len(given) == len(names) and accepted <= MARKED:
+            deletes = disposal.description.deletes_content
+            if only_marks(disposal.provenance, deletes_content=deletes, followed=given):
+                found[file] = names
+    return found
+
+
+@dataclass(frozen=True)
+class _Journal:
+    """The journal of a disposal.
+
+    :param segments: all of it.
+    :param known: what the try that wrote the summary had read or written.
+    :param late: what an older try added after that.
+    """
+
+    segments: Sequence[Segment]
+    known: Sequence[Segment]
+    late: Sequence[Segment]
+
+
+def _read_journal(evidence: EvidenceReader, file: str, disposal: Disposal) -> _Journal:
+    segments = load(evidence.store, TaskFolder.containing(file).journal)
+    listed = [segment for segment in segments if evidence.listed is None or segment.name in evidence.listed]
+    return _Journal(listed, *_split_by_try(file, disposal, listed))
+
+
 def _examine(
-    evidence: EvidenceReader, file: str, disposal: Disposal, keys: Sequence[str], allowed: Set[str]
-) -> tuple[dict[str, Any], set[str]]:
-    """Compare the outcomes of one disposal with its list and its journal."""
+    evidence: EvidenceReader,
+    file: str,
+    disposal: Disposal,
+    journal: _Journal,
+    *,
+    keys: Sequence[str],
+    allowed: Set[str],
+) -> tuple[dict[str, Any], set[str], set[str]]:
+    """Compare the outcomes of one disposal with its list and its journal.
+
+    :return: what the certificate says of it, the files that it rests on, and the keys that our own calls disposed of.
+    """
     folder = TaskFolder.containing(file)
     own = {name for name in evidence.store.names(folder.path) if evidence.listed is None or name in evidence.listed}
-    segments = [segment for segment in load(evidence.store, folder.journal) if segment.name in own]
-    known, late = _split_by_try(file, disposal, segments)
+    known, late = journal.known, journal.late
     answers = _fold(known)
     intended = {line["key"] for segment in known if segment.header["kind"] == INTENTS for line in segment.lines}
     if outside := (intended | answers.keys()) - allowed:
@@ -163,14 +224,14 @@ def _examine(
             {"outcome": kind, "reason": reason, "count": len(keys), "keys": keys}
             for (kind, reason), keys in sorted(groups.items(), key=lambda item: (severity[item[0][0]], item[0][1]))
         ],
-        "journal": _sessions(segments),
+        "journal": _sessions(journal.segments),
         "uncounted": [
             {"key": line["key"], "outcome": line["outcome"]}
             for line in (*(answers[key] for key in answers if key not in found), *_fold(late).values())
             if line["outcome"] != found.get(line["key"])
         ],
     }
-    return entry, {file, *own}
+    return entry, {file, *own}, {key for key, kind in found.items() if kind in MARKED}
 
 
 def _each_outcome(

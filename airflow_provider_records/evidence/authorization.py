@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest, key_of
+from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.segment import INTENTS, OPEN, Segment
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal
-from airflow_provider_records.exceptions import ApprovalError, EvidenceError
+from airflow_provider_records.evidence.summary import Disposal, Provenance
+from airflow_provider_records.exceptions import ApprovalError, ApprovalLapsedError, EvidenceError
 
 
 class Lines(Protocol):
@@ -97,6 +100,23 @@ def _hash(line: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
+class Execution:
+    """Where and when a list is carried out; an approval must have been given for that.
+
+    :param dag_id: the DAG that carries it out.
+    :param run_id: its run.
+    :param begun: when the try began, ISO 8601 with a time zone; an approval must be valid then. For a list that marks
+        what an earlier task of the run destroyed: when that one began.
+    :param accept_approvals_from: ids of other DAGs whose approvals count.
+    """
+
+    dag_id: str
+    run_id: str
+    begun: str
+    accept_approvals_from: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Claim:
     """What is carried out, and why that is said to be allowed.
 
@@ -106,19 +126,23 @@ class Claim:
     :param min_approvals: distinct approvers that each of these lists needs, at least 1.
     :param approval_required: False if the DAG says ``require_approval=False``.
     :param dry_run: True if nothing is sent; a rehearsal needs no approval.
+    :param execution: where and when the list is carried out; None: it is only handed on, and the task that carries it
+        out will ask again.
     """
 
     digest: str
     approved: Sequence[str]
     approvals: Sequence[Approval]
+    execution: Execution | None = None
     min_approvals: int = 1
     approval_required: bool = True
     dry_run: bool = False
 
     @classmethod
-    def from_disposal(cls, disposal: Disposal, files: Files) -> Claim:
+    def from_disposal(cls, disposal: Disposal, files: Files, begun: str) -> Claim:
         """Return the claim that the summary of a disposal makes.
 
+        :param begun: when the last try began that called for records of the list.
         :raises EvidenceError: an approval cannot be read, or the summary states an impossible ``min_approvals``.
         """
         needed = disposal.options.get("min_approvals", 1)
@@ -127,7 +151,11 @@ class Claim:
                 f"{disposal.uri} says that its task demanded {needed!r} approvals; that must be a whole number of at "
                 "least 1."
             )
+        accepted = disposal.options.get("accept_approvals_from", [])
+        if not isinstance(accepted, list):
+            raise EvidenceError(f"{disposal.uri} does not say as a list whose approvals its task accepted.")
         return cls(
+            execution=Execution(disposal.provenance.dag_id, disposal.provenance.run_id, begun, accepted),
             digest=disposal.digest,
             approved=disposal.approved,
             approvals=[files.approval(uri) for uri in disposal.approvals],
@@ -190,7 +218,8 @@ class Authorizer:
         """Check a claim.
 
         :raises ApprovalError: an approval is for another list or too few people approved, a record is on none of the
-            approved lists, or a person who was asked withheld it.
+            approved lists, or a person who was asked withheld it; an approval was given in another DAG or run.
+        :raises ApprovalLapsedError: all that is right, and an approval has expired.
         :raises EvidenceError: a file is missing, was changed, or is not what it should be.
         """
         listed = self._files.manifest(claim.digest)
@@ -202,6 +231,11 @@ class Authorizer:
         _check_not_withheld(listed, withheld_by)
         if claim.approval_required and not claim.dry_run and len(listed):
             _check_enough(claim)
+        if claim.execution is not None and len(listed):
+            for approval in claim.approvals:
+                _check_given_here(approval, claim.execution)
+            for approval in claim.approvals:
+                _check_valid(approval, claim.execution)
         return Authorization(claim.digest, claim.approvals, originals, withheld_by, journal_key(claim.approved))
 
     def _original(self, approval: Approval) -> Approval:
@@ -210,7 +244,7 @@ class Authorizer:
             original = approval
             if approval.part_of:
                 original = self._files.approval(str(approval.source.get("approval")))
-                if (original.digest, original.approver) != (approval.part_of, approval.approver) or original.part_of:
+                if _giving(original) != (approval.part_of, *_giving(approval)[1:]) or original.part_of:
                     raise ApprovalError(
                         f"The approval {approval.uri} does not fit the one that it rests on ({original.uri})."
                     )
@@ -242,6 +276,31 @@ def _check_for_these_lists(claim: Claim) -> None:
             )
 
 
+def _giving(approval: Approval) -> tuple[str, ...]:
+    """Return what an approval and the one that it rests on must agree in."""
+    return approval.digest, approval.approver, approval.dag_id, approval.run_id, approval.valid_until
+
+
+def _check_given_here(approval: Approval, execution: Execution) -> None:
+    """Check that an approval was given in this run, or in another DAG that this one accepts approvals from."""
+    given = f"The approval by {approval.approver!r} was given in"
+    if approval.dag_id == execution.dag_id and approval.run_id != execution.run_id:
+        raise ApprovalError(f"{given} the run {approval.run_id}, not in this one ({execution.run_id}).")
+    if approval.dag_id not in (execution.dag_id, *execution.accept_approvals_from):
+        raise ApprovalError(
+            f"{given} the DAG {approval.dag_id}, not in this one ({execution.dag_id}); a task that may rely on it "
+            "names that DAG in accept_approvals_from."
+        )
+
+
+def _check_valid(approval: Approval, execution: Execution) -> None:
+    if datetime.fromisoformat(execution.begun) >= datetime.fromisoformat(approval.valid_until):
+        raise ApprovalLapsedError(
+            f"The approval by {approval.approver!r} expired at {approval.valid_until}; it was given at "
+            f"{approval.approved_at}."
+        )
+
+
 def _check_enough(claim: Claim) -> None:
     for digest in claim.approved:
         approvers = {approval.approver for approval in claim.approvals if approval.digest == digest}
@@ -269,15 +328,48 @@ def for_part(original: Approval, digest: str) -> Approval:
     :param original: the approval of the longer list, as a person gave it.
     :param digest: digest of the shorter list.
     """
-    return Approval(
+    return replace(
+        original,
         digest=digest,
-        approver=original.approver,
-        approved_at=original.approved_at,
         source={"approval": original.uri},
-        name=original.name,
-        comment=original.comment,
         part_of=original.digest,
+        shown="",
+        withheld={},
+        unrecognized={},
+        uri="",
     )
+
+
+def called_at(disposal: Disposal, segments: Sequence[Segment]) -> str:
+    """Return when the last try began that called for records of a list; its approvals must have been valid then.
+
+    A try whose approvals had lapsed meanwhile calls for nothing: it only finds out what earlier calls have done.
+
+    :param segments: the journal of the disposal, as far as its summary knows it.
+    """
+    opened = {segment.header["session"]: segment.header for segment in segments if segment.header["kind"] == OPEN}
+    sessions = {segment.header["session"] for segment in segments if segment.header["kind"] == INTENTS}
+    calling = [opened[session] for session in sessions if "refused" not in opened[session]]
+    return max((header.get("begun", header["time"]) for header in calling), default=disposal.started_at)
+
+
+def only_marks(provenance: Provenance, *, deletes_content: bool, followed: Sequence[Disposal]) -> bool:
+    """Tell whether a task only marks what earlier tasks of its run destroyed: it may, though an approval lapsed since.
+
+    :param provenance: who carries out the marking.
+    :param deletes_content: whether its system deletes content.
+    :param followed: the disposals that its records come from.
+    """
+    run = (provenance.dag_id, provenance.run_id)
+    return (
+        not deletes_content
+        and bool(followed)
+        and all((each.provenance.dag_id, each.provenance.run_id) == run and not each.dry_run for each in followed)
+    )
+
+
+MARKED = frozenset({OutcomeKind.DESTROYED, OutcomeKind.RECYCLED})
+"""Outcomes of our own calls: a record with one of them may be marked, whatever became of its approval."""
 
 
 def journal_key(digests: Iterable[str]) -> str:

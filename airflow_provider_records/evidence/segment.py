@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.outcome import OutcomeKind, known_kind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, JournalError, NewerFormatError
@@ -193,6 +194,11 @@ def load(store: Store, folder: str) -> list[Segment]:
             if head not in digests:
                 raise JournalError(f"The journal was changed: session {session} lacks segments that were read before.")
     return [segment for chain in chains for segment in chain]
+
+
+def has_intents(store: Store, folder: TaskFolder) -> bool:
+    """Tell whether a try of a task instance called for any record, or was about to."""
+    return any(name.endswith(f"-{INTENTS}.jsonl") for name in store.names(folder.journal))
 
 
 def file_name(seq: int, kind: str) -> str:

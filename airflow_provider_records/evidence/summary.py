@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any
 
 from airflow_provider_records.evidence import formats, reader
@@ -143,6 +143,7 @@ class Disposal:
     :param provenance: who carried it out.
     :param options: what the DAG asked for: method, limits, concurrency.
     :param stopped: why the sending ended early, if it did.
+    :param follows: URIs of the disposals whose outcomes chose the records, if any did.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
     """
 
@@ -161,6 +162,7 @@ class Disposal:
     provenance: Provenance
     options: Mapping[str, Any] = field(default_factory=dict)
     stopped: str | None = None
+    follows: Sequence[str] | None = None
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
     uri: str = field(default="", compare=False)
 
@@ -245,10 +247,10 @@ class Disposal:
 
     def _well_formed(self) -> bool:
         texts = [self.system, self.manifest, self.digest, self.outcomes, self.started_at, self.ended_at]
-        lists = [self.approved, self.approvals]
+        lists = [self.approved, self.approvals, [] if self.follows is None else self.follows]
         return (
             all(isinstance(each, list) for each in lists)
-            and all(isinstance(text, str) for text in (*texts, *self.approved, *self.approvals))
+            and all(isinstance(text, str) for text in (*texts, *chain.from_iterable(lists)))
             and isinstance(self.approval_required, bool)
             and isinstance(self.dry_run, bool)
             and isinstance(self.stopped, str | None)

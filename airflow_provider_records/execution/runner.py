@@ -181,7 +181,10 @@ class Runner:
 
     def _send_in_rounds(self, todo: Sequence[Record], doubtful: Set[str]) -> None:
         progress = _Progress(len(todo), self.limits)
-        for round_ in range(ROUNDS):
+        first = 0
+        if self.stop_state.reason:  # nothing new may be sent: only what earlier tries sent is looked up
+            todo, first = [record for record in todo if record.key in doubtful], 1
+        for round_ in range(first, ROUNDS):
             self._send(todo, doubtful, progress, round_)
             todo = [record for record in todo if record.key in self.journal.state.in_doubt]
             if not todo or self.stop_state.skip_probes or self.stop_state.no_retry:

@@ -22,6 +22,7 @@ from airflow_provider_records.task.context import evidence_store, hard_stops, pr
 from airflow_provider_records.task.links import list_url
 from airflow_provider_records.task.records import resolve
 from airflow_provider_records.task.templating import RecordsOperator
+from airflow_provider_records.task.validity import check_valid_for, valid_until
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,6 +47,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     :param response_timeout: how long to wait for an answer; None: without limit.
     :param exclude_requester: refuse an approval by the user who triggered the DAG run. A scheduled run has no such
         user; Airflow does not say who cleared a task.
+    :param valid_for: how long the approval allows new deletes; None: ``[records] approval_valid_days`` (30).
     :param notifiers: notified when people are asked, as for ``ApprovalOperator``; ``fail_on_reject`` works as there,
         too.
     :return: a manifest reference with the approval; to a shorter list if records were withheld.
@@ -61,6 +63,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         assigned_users: HITLUser | list[HITLUser],
         response_timeout: timedelta | None,
         exclude_requester: bool = True,
+        valid_for: timedelta | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         if fixed := [name for name in _FIXED if name in kwargs]:
@@ -82,6 +85,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         _check_users(self.assigned_users)
         self.records = records
         self.exclude_requester = exclude_requester
+        self.valid_for = check_valid_for(valid_for)
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401
         """Ask for an answer; an empty list passes without one."""
@@ -201,6 +205,9 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             approved_at=answer.time,
             comment=answer.comment,
             source=_source(context),
+            dag_id=context["ti"].dag_id,
+            run_id=context["ti"].run_id,
+            valid_until=valid_until(answer.time, self.valid_for),
             shown=manifest.digest if withhold else "",
             withheld=withhold,
         )

@@ -10,11 +10,17 @@ from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.client.hook import VendorHook
-from airflow_provider_records.evidence.authorization import Authorization
+from airflow_provider_records.evidence.authorization import MARKED, Execution, called_at, journal_key, only_marks
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
-from airflow_provider_records.evidence.summary import Disposal, write_outcomes
-from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, DisposalIncompleteError
+from airflow_provider_records.evidence.segment import has_intents, load
+from airflow_provider_records.evidence.summary import Disposal, Provenance, SystemDescription, write_outcomes
+from airflow_provider_records.exceptions import (
+    ApprovalError,
+    ApprovalLapsedError,
+    ConfigurationError,
+    DisposalIncompleteError,
+)
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.retries import StopState
@@ -37,6 +43,12 @@ if TYPE_CHECKING:
 _JOURNAL = "records_journal"
 
 
+def _dag_ids(ids: Any) -> tuple[str, ...]:  # noqa: ANN401 - what a DAG may say
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Collection) or not all(isinstance(id_, str) for id_ in ids):
+        raise ConfigurationError(f"accept_approvals_from must be a list of DAG ids, not {ids!r}.")
+    return tuple(ids)
+
+
 def _with_disposals(outlets: Any) -> list[Any]:  # noqa: ANN401 - what a DAG may say
     listed = list(outlets) if isinstance(outlets, Collection) else [outlets] if outlets is not None else []
     return listed if DISPOSALS in listed else [*listed, DISPOSALS]
@@ -51,6 +63,8 @@ class DisposeOperator(RecordsOperator):
     :param accept: of a disposal reference: the outcomes whose records count.
     :param require_approval: False: carry out a list that nobody approved; the evidence says so.
     :param min_approvals: distinct approvers needed; None: ``[records] min_approvals`` (1).
+    :param accept_approvals_from: ids of other DAGs whose approvals count here; usually one that collects approvals and
+        triggers this one. An approval of another run of this DAG never counts.
     :param max_records: longest list accepted; None: ``[records] max_records`` (1000). A longer one is refused whole.
     :param max_failure_rate: share of failed calls, 0 to 1, above which the sending stops (after 20 calls).
     :param concurrency: calls in flight; None: the connection's ``max_concurrency``, which also bounds it.
@@ -71,6 +85,7 @@ class DisposeOperator(RecordsOperator):
         accept: Sequence[str] = (OutcomeKind.DESTROYED.value,),
         require_approval: bool = True,
         min_approvals: int | None = None,
+        accept_approvals_from: Sequence[str] = (),
         max_records: int | None = None,
         max_failure_rate: float = 0.1,
         concurrency: int | None = None,
@@ -84,6 +99,7 @@ class DisposeOperator(RecordsOperator):
         self.accept = accept
         self.require_approval = require_approval
         self.min_approvals = min_approvals
+        self.accept_approvals_from = _dag_ids(accept_approvals_from)
         self.max_records = max_records
         self.max_failure_rate = max_failure_rate
         self.concurrency = concurrency
@@ -119,6 +135,7 @@ class DisposeOperator(RecordsOperator):
             "conn_id": self.hook.conn_id,
             "accept": sorted(accepted_results(self.accept)),
             "min_approvals": min_approvals,
+            "accept_approvals_from": list(self.accept_approvals_from),
             "max_records": limits.max_records,
             "max_failure_rate": self.max_failure_rate,
             "concurrency": self.concurrency,
@@ -186,9 +203,9 @@ class DisposeOperator(RecordsOperator):
         outcomes: list[Outcome] = []
         journal: Journal | None = None
         telemetry = Telemetry(self.system_name)
-        authorization = self._authorize(selection, min_approvals)
         system = self.system()
         description = system.describe()
+        refusal = self._authorize(selection, min_approvals, origin, started, description)
         if manifest.count:
             if self.rehearse_only:
                 outcomes = rehearse(system, list(manifest), concurrency=self._threads())
@@ -199,7 +216,7 @@ class DisposeOperator(RecordsOperator):
                 journal = Journal(
                     store,
                     origin.folder,
-                    authorization.journal_key,
+                    journal_key(selection.approved),
                     started=origin.run_started_at,
                     try_number=origin.try_number,
                     call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
@@ -208,6 +225,8 @@ class DisposeOperator(RecordsOperator):
                         "system": self.system_name,
                         "description": description.to_dict(),
                         "records": manifest.count,
+                        "begun": started,
+                        **({"refused": refusal} if refusal else {}),
                     },
                 )
                 if journal.state.missing_session:
@@ -230,8 +249,12 @@ class DisposeOperator(RecordsOperator):
                 )
                 self._runner = runner
                 self.hook.may_send = runner.may_send
+                if refusal:
+                    self.log.warning("%s What earlier tries sent is looked up", refusal)
+                    runner.stop_state.stop_because(refusal)
                 outcomes = runner.run(list(manifest))
                 stop_state = runner.stop_state
+                stop_state.no_retry = stop_state.no_retry or bool(refusal)
         uri, counts = write_outcomes(store, manifest, outcomes, origin.folder)
         if journal is not None:
             telemetry.rest(counts)
@@ -241,7 +264,7 @@ class DisposeOperator(RecordsOperator):
             manifest=manifest.uri,
             digest=manifest.digest,
             approved=selection.approved,
-            approvals=[approval.uri for approval in authorization.approvals],
+            approvals=[approval.uri for approval in selection.approvals],
             approval_required=self.require_approval,
             dry_run=self.rehearse_only,
             counts=counts,
@@ -251,17 +274,42 @@ class DisposeOperator(RecordsOperator):
             provenance=origin,
             options=self.options() if manifest.count else {},
             stopped=stop_state.reason or None,
+            follows=[followed.uri for followed in selection.follows] or None,
         )
         if journal is not None:
             journal.check_fence()  # one that was given up has nothing to report
         return disposal.write(store), stop_state
 
-    def _authorize(self, selection: Selection, min_approvals: int) -> Authorization:
+    def _authorize(
+        self,
+        selection: Selection,
+        min_approvals: int,
+        origin: Provenance,
+        begun: str,
+        description: SystemDescription,
+    ) -> str:
+        """Return why this try may send nothing new; empty: it may.
+
+        :raises ApprovalError: it may not, and no earlier try left anything to look up.
+        """
+        store = selection.manifest.store
+        accepts_only_own = accepted_results(self.accept) <= MARKED
+        if accepts_only_own and only_marks(
+            origin, deletes_content=description.deletes_content, followed=selection.follows
+        ):
+            journals = [(each, load(store, each.provenance.folder.journal)) for each in selection.follows]
+            begun = max(called_at(each, segments) for each, segments in journals)
         try:
-            return selection.authorize(
-                min_approvals=min_approvals, approval_required=self.require_approval, dry_run=self.rehearse_only
+            selection.authorize(
+                min_approvals=min_approvals,
+                approval_required=self.require_approval,
+                dry_run=self.rehearse_only,
+                execution=Execution(origin.dag_id, origin.run_id, begun, self.accept_approvals_from),
             )
+            return ""
         except ApprovalError as error:
+            if isinstance(error, ApprovalLapsedError) and not self.rehearse_only and has_intents(store, origin.folder):
+                return str(error)
             raise ApprovalError(f"{error} This try sent nothing. Have the list approved in a new DAG run.") from error
 
     def _threads(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval, Rejection
@@ -14,6 +15,7 @@ from airflow_provider_records.task.context import evidence_store
 from airflow_provider_records.task.links import ListLink
 from airflow_provider_records.task.records import Selection, resolve
 from airflow_provider_records.task.templating import RecordsOperator
+from airflow_provider_records.task.validity import check_valid_for, valid_until
 from airflow_provider_records.triggers.base import VendorTrigger
 
 
@@ -21,13 +23,21 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
     """Wait until a list is approved in a vendor's system.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
+    :param valid_for: how long the approval allows new deletes; None: ``[records] approval_valid_days`` (30).
     """
 
     operator_extra_links = (ListLink(),)
 
-    def __init__(self, *, records: Any, **kwargs: Any) -> None:  # noqa: ANN401 - templated; checked when the task runs
+    def __init__(
+        self,
+        *,
+        records: Any,  # noqa: ANN401 - templated; checked when the task runs
+        valid_for: timedelta | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(**kwargs)
         self.records = records
+        self.valid_for = check_valid_for(valid_for)
 
     def approval_question(self, selection: Selection, common: Mapping[str, Any]) -> VendorTrigger:
         """Return what to ask the vendor about a list that is not empty."""
@@ -65,6 +75,15 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
         approvals = [approval.uri for approval in authorization.own_approvals]
         if answer is not None:
             approver, source = self.source()
-            approval = Approval(selection.manifest.digest, approver, now(), {**source, "found": answer})
+            at = now()
+            approval = Approval(
+                selection.manifest.digest,
+                approver,
+                at,
+                {**source, "found": answer},
+                dag_id=self.origin.dag_id,
+                run_id=self.origin.run_id,
+                valid_until=valid_until(at, self.valid_for),
+            )
             approvals.append(approval.write(store))
         return manifest_reference(selection.manifest, approvals, len(authorization.withheld))

@@ -13,8 +13,9 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.client.retry import is_transient
+from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError, TriggerEventError, VendorError
-from airflow_provider_records.task.context import hard_stops
+from airflow_provider_records.task.context import hard_stops, provenance
 from airflow_provider_records.triggers.base import VendorTrigger
 
 if TYPE_CHECKING:
@@ -81,8 +82,14 @@ class VendorSensor(BaseSensorOperator):
         """
         raise NotImplementedError
 
+    @property
+    def origin(self) -> Provenance:
+        """Which task instance waits."""
+        return provenance(self.context)
+
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
+        self.context = context
         with hard_stops():
             reference = self._look(self._question(0.0))
         return PokeReturnValue(reference is not None, reference)
@@ -91,6 +98,7 @@ class VendorSensor(BaseSensorOperator):
         """Wait; return the reference."""
         if not self.deferrable:
             return super().execute(context)
+        self.context = context
         return self._look_or_defer(time.time() + self.timeout)
 
     def execute_complete(self, context: Context, event: Any, deadline: float | None = None) -> Any:  # noqa: ANN401
@@ -104,6 +112,7 @@ class VendorSensor(BaseSensorOperator):
         status = event.get("status") if isinstance(event, Mapping) else None
         if status not in ("look", "timeout"):
             raise TriggerEventError("The sensor was resumed by an event that its trigger does not send; it asks again.")
+        self.context = context
         until = time.time() + self.timeout if deadline is None else deadline
         return self._look_or_defer(until, last=status == "timeout")
 

@@ -25,6 +25,7 @@ class EnaioApprovalSensor(ApprovalSensor):
     :param field: internal name of the index field.
     :param approved: value or values that approve, compared exactly after blanks around them are removed.
     :param rejected: value or values that reject; they fail the task at once. With any other value the sensor waits.
+    :param valid_for: how long the approval allows new deletes; None: ``[records] approval_valid_days`` (30).
     :param enaio_conn_id: connection of type ``enaio``.
     :return: the manifest reference with an approval of its digest.
     :raises AirflowFailException: an object is rejected or does not exist.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.task.context import evidence_store
 from airflow_provider_records.task.due_list import due_bound, due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink
+from airflow_provider_records.task.validity import check_valid_for, valid_until
 from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
 
 
@@ -30,6 +31,7 @@ class OpusDueRecordsSensor(VendorSensor):
     :param target_id_pattern: regular expression whose one group is the content system's id within the key.
     :param page_size: records per page, 1 to 100.
     :param due_means_approved: the DAG states that a record that is due in Opus is approved.
+    :param valid_for: how long that approval allows new deletes; None: ``[records] approval_valid_days`` (30).
     :param opus_conn_id: connection of type ``opus``.
     :return: a manifest reference; with an approval only if ``due_means_approved``.
     :raises ConfigurationError: when the DAG is parsed: ``due_before`` is more than a day in the future.
@@ -47,6 +49,7 @@ class OpusDueRecordsSensor(VendorSensor):
         target_id_pattern: str | None = None,
         page_size: int = 100,
         due_means_approved: bool = False,
+        valid_for: timedelta | None = None,
         opus_conn_id: str = OpusHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -57,6 +60,7 @@ class OpusDueRecordsSensor(VendorSensor):
         self.target_id_pattern = target_id_pattern
         self.page_size = page_size
         self.due_means_approved = due_means_approved
+        self.valid_for = check_valid_for(valid_for)
         self.opus_conn_id = opus_conn_id
 
     @cached_property
@@ -90,11 +94,15 @@ class OpusDueRecordsSensor(VendorSensor):
             self.log.info("%s records are due (%s). Due does not mean approved.", manifest.count, manifest.digest)
             return manifest_reference(manifest)
         source = {"kind": "opus", "conn_id": self.opus_conn_id, "due_means_approved": True}
+        at = now()
         approval = Approval(
             manifest.digest,
             "opus:due_means_approved",
-            now(),
+            at,
             source,
+            dag_id=self.origin.dag_id,
+            run_id=self.origin.run_id,
+            valid_until=valid_until(at, self.valid_for),
             comment="The DAG states that a record on Opus's due list is approved; Opus itself publishes no approval.",
         )
         return manifest_reference(manifest, [approval.write(store)])

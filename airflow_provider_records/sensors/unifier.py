@@ -35,6 +35,7 @@ class UnifierApprovalSensor(ApprovalSensor):
     :param status_field: field of the record that holds the status.
     :param digest_field: field that must contain the list's digest; None: ``record_no`` contains a part of it.
     :param wait_for_record: whether to wait for a record that does not exist yet; False: the task fails.
+    :param valid_for: how long the approval allows new deletes; None: ``[records] approval_valid_days`` (30).
     :param unifier_conn_id: connection of type ``unifier``.
     :return: the manifest reference with an approval of its digest.
     :raises ConfigurationError: when the DAG is parsed: ``record_no`` is the same for every list, and there is no

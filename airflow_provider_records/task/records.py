@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, StoredFiles
+from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, Execution, StoredFiles
 from airflow_provider_records.evidence.manifest import Manifest, key_of
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record
@@ -30,22 +30,40 @@ class Selection:
     :param manifest: exactly these records.
     :param approved: digests of the lists that they are said to come from: the manifest itself, or longer lists.
     :param approvals: the approvals that are said to be for these lists.
+    :param follows: the disposals whose outcomes chose the records.
     """
 
     manifest: Manifest
     approved: Sequence[str]
     approvals: Sequence[Approval] = ()
+    follows: Sequence[Disposal] = ()
 
-    def authorize(self, *, approval_required: bool, min_approvals: int = 1, dry_run: bool = False) -> Authorization:
+    def authorize(
+        self,
+        *,
+        approval_required: bool,
+        min_approvals: int = 1,
+        dry_run: bool = False,
+        execution: Execution | None = None,
+    ) -> Authorization:
         """Check that these records may be handed on, or be disposed of.
 
         :param approval_required: False: approvals may be missing; those that are there must be right.
         :param min_approvals: distinct approvers that each approved list needs.
         :param dry_run: True if nothing is sent.
+        :param execution: where and when they are disposed of; None: they are only handed on.
         :raises ApprovalError: see `Authorizer.authorize`.
         :raises EvidenceError: see `Authorizer.authorize`.
         """
-        claim = Claim(self.manifest.digest, self.approved, self.approvals, min_approvals, approval_required, dry_run)
+        claim = Claim(
+            self.manifest.digest,
+            self.approved,
+            self.approvals,
+            execution,
+            min_approvals,
+            approval_required,
+            dry_run,
+        )
         return Authorizer(StoredFiles(self.manifest.store, [self.manifest])).authorize(claim)
 
 
@@ -122,7 +140,8 @@ def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) 
                 yield line
 
     manifest = Manifest.cut(store, lines())
-    return Selection(manifest, disposal.approved, [Approval.read(store, uri) for uri in disposal.approvals])
+    approvals = [Approval.read(store, uri) for uri in disposal.approvals]
+    return Selection(manifest, disposal.approved, approvals, [disposal])
 
 
 def _joined(parts: Sequence[Selection], store: Store) -> Selection:
@@ -130,4 +149,5 @@ def _joined(parts: Sequence[Selection], store: Store) -> Selection:
     manifest = Manifest.write(store, (record for part in parts for record in part.manifest))
     approved = dict.fromkeys(digest for part in parts for digest in part.approved)
     approvals = {approval.uri: approval for part in parts for approval in part.approvals}
-    return Selection(manifest, list(approved), list(approvals.values()))
+    follows = [disposal for part in parts for disposal in part.follows] if all(part.follows for part in parts) else []
+    return Selection(manifest, list(approved), list(approvals.values()), follows)

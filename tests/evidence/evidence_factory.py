@@ -27,6 +27,8 @@ from airflow_provider_records.systems import SYSTEMS, load
 from airflow_provider_records.systems.enaio import EnaioSystem
 
 DAG, RUN = "retention_nightly", "scheduled__2026-11-22T02:00:00+00:00"
+GIVEN: dict[str, Any] = {"dag_id": DAG, "run_id": RUN, "valid_until": "2026-12-22T07:00:00Z"}
+"""Where an approval was given, and how long it holds, where a test does not care."""
 STARTED = "2026-11-22T02:00:07.120000+00:00"
 REASONS = {
     OutcomeKind.BLOCKED: "refused by enaio: the object is checked out by j.müller; have it checked in",
@@ -86,8 +88,11 @@ def records(count: int) -> list[dict[str, Any]]:
     ][:count]
 
 
-def approve(store: Store, manifest: Manifest, *people: str, comment: str = "") -> list[str]:
-    """Have people approve a list."""
+def approve(
+    store: Store, manifest: Manifest, *people: str, comment: str = "", by: Provenance | None = None
+) -> list[str]:
+    """Have people approve a list, in the run of a task or in the usual one."""
+    asked = {**GIVEN, "dag_id": by.dag_id, "run_id": by.run_id} if by else GIVEN
     return [
         Approval(
             digest=manifest.digest,
@@ -96,6 +101,7 @@ def approve(store: Store, manifest: Manifest, *people: str, comment: str = "") -
             approved_at=f"2026-11-22T07:{minute:02}:41Z",
             source={"kind": "airflow", "task": f"approve_{minute}"},
             comment=comment,
+            **asked,
         ).write(store)
         for minute, person in enumerate(people, 14)
     ]
@@ -150,6 +156,8 @@ def carry_out(
     approved: Manifest | Sequence[Manifest] | None = None,
     dry_run: bool = False,
     options: Mapping[str, Any] | None = None,
+    begun: str | None = None,
+    follows: Sequence[str] | None = None,
 ) -> Disposal:
     """Carry out a list as ``DisposeOperator`` does."""
     by = by or provenance(f"delete_{name}")
@@ -160,12 +168,20 @@ def carry_out(
     if manifest.count and dry_run:
         outcomes = rehearse(system, list(manifest), concurrency=2)
     elif manifest.count:
-        opened = Journal(store, by.folder, journal_key(digests), started=STARTED, try_number=by.try_number)
+        opened = Journal(
+            store,
+            by.folder,
+            journal_key(digests),
+            started=STARTED,
+            try_number=by.try_number,
+            about={"begun": begun or "2026-11-22T07:59:00.000Z"},
+        )
         runner = Runner(system, opened, Limits(10**7, 0.5), concurrency=8)
         outcomes = runner.run(list(manifest))
         stopped = runner.stop_state.reason or None
     uri, counts = write_outcomes(store, manifest, outcomes, by.folder)
     times = sorted(outcome.time for outcome in outcomes if outcome.time) or ["2026-11-22T08:00:00.000Z"]
+    times = [begun, *times] if begun else times
     return Disposal(
         system=name,
         description=description or describe(name),
@@ -188,4 +204,5 @@ def carry_out(
             **(options or {}),
         },
         stopped=stopped,
+        follows=follows,
     ).write(store)

@@ -13,6 +13,7 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError
+from tests.evidence import evidence_factory
 
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
@@ -24,7 +25,13 @@ def store(tmp_path: Path) -> Store:
 
 
 def approval(approver: str = "anna", digest: str = DIGEST, **fields: Any) -> Approval:
-    return Approval(digest, approver, "2026-11-22T07:00:00Z", {"kind": "airflow", "task": "approve"}, **fields)
+    return Approval(
+        digest,
+        approver,
+        "2026-11-22T07:00:00Z",
+        {"kind": "airflow", "task": "approve"},
+        **{**evidence_factory.GIVEN, **fields},
+    )
 
 
 def planted(store: Store, value: object) -> str:
@@ -83,6 +90,12 @@ def test_an_approval_is_found_nowhere_but_in_its_folder(store: Store) -> None:
     [
         {"format": "airflow-records/disposal"},
         {"format": None},
+        {"dag_id": ""},
+        {"run_id": ""},
+        {"run_id": None},
+        {"valid_until": ""},
+        {"valid_until": "for ever"},
+        {"valid_until": "2026-12-22T07:00:00"},
         {"approver": ""},
         {"approver": " "},
         {"approver": None},

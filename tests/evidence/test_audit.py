@@ -141,7 +141,7 @@ def test_another_run_is_not_looked_at(store: Store, listed: Manifest) -> None:
 
 def part(system: str, whole: str, own: str, withheld: str = "") -> tuple[Disposal, Authorization]:
     """A disposal of a part, as the audit gives it to :class:`Parts`."""
-    approval = Approval(own, "a", "2026-11-22T07:00:00Z", {"kind": "part"}, part_of=whole)
+    approval = Approval(own, "a", "2026-11-22T07:00:00Z", {"kind": "part"}, part_of=whole, **evidence_factory.GIVEN)
     disposal = Disposal.from_dict(
         {
             "system": system,
@@ -314,7 +314,9 @@ def test_refuses_a_part_that_does_not_fit_its_whole(store: Store, listed: Manife
     part = Manifest.write(store, list(listed)[:15])
     fields: dict[str, Any] = {"approver": "a", "part_of": listed.digest, field: part.digest}
     source = {"kind": "part", "approval": whole}
-    approval = Approval(digest=part.digest, approved_at="2026-11-22T07:00:00Z", source=source, **fields).write(store)
+    approval = Approval(
+        digest=part.digest, approved_at="2026-11-22T07:00:00Z", source=source, **evidence_factory.GIVEN, **fields
+    ).write(store)
     with pytest.raises(ApprovalError, match="does not fit the one that it rests on"):
         audited(store, evidence_factory.carry_out(store, part, [approval]))
 
@@ -323,7 +325,9 @@ def test_refuses_a_part_with_records_that_the_whole_does_not_have(store: Store, 
     (whole,) = evidence_factory.approve(store, listed, "a")
     part = Manifest.write(store, [*listed, {"key": "added"}])
     source = {"kind": "part", "approval": whole}
-    approval = Approval(part.digest, "a", "2026-11-22T07:00:00Z", source, part_of=listed.digest).write(store)
+    approval = Approval(
+        part.digest, "a", "2026-11-22T07:00:00Z", source, part_of=listed.digest, **evidence_factory.GIVEN
+    ).write(store)
     with pytest.raises(ApprovalError, match="'added' of the list"):
         audited(store, evidence_factory.carry_out(store, part, [approval]))
 

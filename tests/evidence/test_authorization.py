@@ -13,14 +13,16 @@ import pytest
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.audit import audit
-from airflow_provider_records.evidence.authorization import for_part, journal_key
+from airflow_provider_records.evidence.authorization import Execution, for_part, journal_key
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.reader import EvidenceReader
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import ApprovalError, EvidenceError, RecordsError
+from airflow_provider_records.exceptions import ApprovalError, ApprovalLapsedError, EvidenceError, RecordsError
 from airflow_provider_records.task.records import Selection
 from tests.evidence import evidence_factory
 
+BEGUN = "2026-11-22T08:00:00.000Z"
 NOBODY = "sha256:" + "0" * 64
 
 
@@ -44,6 +46,7 @@ class Asked:
     min_approvals: int = 1
     approval_required: bool = True
     dry_run: bool = False
+    accept_approvals_from: Sequence[str] = ()
 
 
 class Setup:
@@ -60,7 +63,7 @@ class Setup:
         return Manifest.write(self.store, keys)
 
     def approve(self, manifest: Manifest, person: str = "anna", **fields: Any) -> str:
-        given = {"source": {"kind": "airflow"}, "name": person.title(), **fields}
+        given = {**evidence_factory.GIVEN, "source": {"kind": "airflow"}, "name": person.title(), **fields}
         return Approval(manifest.digest, person, "2026-11-22T07:00:00Z", **given).write(self.store)
 
     def withhold(self, *keys: str, shown: Manifest | None = None, person: str = "anna") -> tuple[Manifest, str]:
@@ -102,8 +105,12 @@ def refused(words: str, kind: type[RecordsError] = ApprovalError) -> Callable[[C
 def gate(store: Store, asked: Asked) -> None:
     """Ask as a disposing task does before its first call."""
     approvals = [Approval.read(store, uri) for uri in asked.approvals]
+    execution = Execution(evidence_factory.DAG, evidence_factory.RUN, BEGUN, asked.accept_approvals_from)
     Selection(asked.listed, [listed.digest for listed in asked.approved], approvals).authorize(
-        approval_required=asked.approval_required, min_approvals=asked.min_approvals, dry_run=asked.dry_run
+        approval_required=asked.approval_required,
+        min_approvals=asked.min_approvals,
+        dry_run=asked.dry_run,
+        execution=execution,
     )
 
 
@@ -115,7 +122,11 @@ def from_files(store: Store, asked: Asked) -> None:
         asked.approvals,
         approved=asked.approved,
         dry_run=asked.dry_run,
-        options={"min_approvals": asked.min_approvals},
+        options={
+            "min_approvals": asked.min_approvals,
+            "accept_approvals_from": list(asked.accept_approvals_from),
+        },
+        begun=BEGUN,
     )
     done = replace(done, approval_required=asked.approval_required)
     audit(EvidenceReader(store, store.root), {store.name(done.uri): done})
@@ -192,6 +203,23 @@ def two_reviewers_each_withhold_one(setup: Setup) -> Asked:
     return Asked(second, [second], [setup.part(second, by_anna), by_ben], min_approvals=2)
 
 
+@good
+def an_approval_of_a_dag_that_counts_here(setup: Setup) -> Asked:
+    approval = setup.approve(setup.whole, dag_id="other", run_id="r1")
+    return Asked(setup.whole, [setup.whole], [approval], accept_approvals_from=["another", "other"])
+
+
+@good
+def an_approval_that_is_valid_for_a_moment_more(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole, valid_until="2026-11-22T08:00:00.001Z")])
+
+
+@good
+def an_empty_list_with_an_expired_approval_of_another_run(setup: Setup) -> Asked:
+    approval = setup.approve(setup.list(), run_id="r0", valid_until=BEGUN)
+    return Asked(setup.list(), [setup.list()], [approval])
+
+
 # Refused: approvals
 
 
@@ -247,6 +275,89 @@ def a_missing_approval(setup: Setup) -> Asked:
     approval = setup.approve(setup.whole)
     setup.remove(approval)
     return Asked(setup.whole, [setup.whole], [approval])
+
+
+# Refused: approvals that were given elsewhere, or that have expired
+
+
+@refused("was given in the run scheduled__2026-10-22, not in this one")
+def an_approval_of_another_run(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole, run_id="scheduled__2026-10-22")])
+
+
+@refused("was given in the DAG other, not in this one .* accept_approvals_from")
+def an_approval_of_another_dag(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole, dag_id="other")])
+
+
+@refused("was given in the DAG other, not in this one")
+def an_approval_of_a_dag_that_is_not_the_accepted_one(setup: Setup) -> Asked:
+    asked = an_approval_of_another_dag(setup)
+    return replace(asked, accept_approvals_from=["another"])
+
+
+@refused("was given in the run r0, not in this one")
+def an_approval_of_another_run_where_the_own_dag_is_accepted(setup: Setup) -> Asked:
+    approval = setup.approve(setup.whole, run_id="r0")
+    return Asked(setup.whole, [setup.whole], [approval], accept_approvals_from=[evidence_factory.DAG])
+
+
+@refused("was given in the run r0, not in this one")
+def an_approval_of_another_run_beside_one_of_this(setup: Setup) -> Asked:
+    approvals = [setup.approve(setup.whole), setup.approve(setup.whole, "ben", run_id="r0")]
+    return Asked(setup.whole, [setup.whole], approvals)
+
+
+@refused("was given in the run r0, not in this one")
+def an_approval_of_another_run_where_none_is_required(setup: Setup) -> Asked:
+    return replace(an_approval_of_another_run_beside_one_of_this(setup), approval_required=False)
+
+
+@refused("was given in the run r0, not in this one")
+def an_approval_of_another_run_in_a_rehearsal(setup: Setup) -> Asked:
+    return replace(an_approval_of_another_run_beside_one_of_this(setup), dry_run=True)
+
+
+@refused("was given in the run r0, not in this one")
+def a_part_of_a_list_that_was_approved_in_another_run(setup: Setup) -> Asked:
+    part = setup.list("c", "d")
+    return Asked(part, [part], [setup.part(part, setup.approve(setup.whole, run_id="r0"))])
+
+
+@refused("does not fit the one that it rests on")
+def a_part_that_hides_the_run_of_its_approval(setup: Setup) -> Asked:
+    part = setup.list("c", "d")
+    original = setup.approve(setup.whole, run_id="r0")
+    return Asked(part, [part], [setup.part(part, original, run_id=evidence_factory.RUN)])
+
+
+@refused("does not fit the one that it rests on")
+def a_part_that_holds_longer_than_its_approval(setup: Setup) -> Asked:
+    part = setup.list("c", "d")
+    original = setup.approve(setup.whole, valid_until=BEGUN)
+    return Asked(part, [part], [setup.part(part, original, valid_until="2026-12-01T00:00:00Z")])
+
+
+@refused("by 'anna' expired at 2026-11-22T08:00:00.000Z", ApprovalLapsedError)
+def an_expired_approval(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole, valid_until=BEGUN)])
+
+
+@refused("by 'anna' expired at 2026-11-22T08:30:00", ApprovalLapsedError)
+def an_approval_that_expired_in_another_time_zone(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole, valid_until="2026-11-22T08:30:00+01:00")])
+
+
+@refused("by 'ben' expired", ApprovalLapsedError)
+def an_expired_approval_beside_a_valid_one(setup: Setup) -> Asked:
+    approvals = [setup.approve(setup.whole), setup.approve(setup.whole, "ben", valid_until=BEGUN)]
+    return Asked(setup.whole, [setup.whole], approvals)
+
+
+@refused("by 'anna' expired", ApprovalLapsedError)
+def a_part_of_a_list_whose_approval_has_expired(setup: Setup) -> Asked:
+    part = setup.list("c", "d")
+    return Asked(part, [part], [setup.part(part, setup.approve(setup.whole, valid_until=BEGUN))])
 
 
 # Refused: records that are on no approved list
@@ -432,7 +543,7 @@ def test_refused(
         ask(store, case(Setup(store)))
 
 
-@pytest.mark.parametrize("name", [name for name, (_, kind, _) in REFUSED.items() if kind is ApprovalError])
+@pytest.mark.parametrize("name", [name for name, (_, kind, _) in REFUSED.items() if issubclass(kind, ApprovalError)])
 def test_gate_and_audit_say_the_same(store: Store, name: str) -> None:
     asked = REFUSED[name][0](Setup(store))
     with pytest.raises(ApprovalError) as before:
@@ -510,3 +621,56 @@ def test_an_approval_that_many_parts_share_is_verified_once(store: Store, monkey
         disposals[store.name(done.uri)] = done
     audit(EvidenceReader(store, store.root), disposals)
     assert check.call_count == 1
+
+
+EXPIRED = "2999-01-01T00:00:00.000Z"
+
+
+def marked_later(store: Store, *keys: str, **change: Any) -> None:
+    """Audit a mark that was made when the approval had expired, of a disposal that left "b" alone."""
+    setup = Setup(store)
+    approval = setup.approve(setup.whole)
+    system = evidence_factory.ObedientSystem({"b": OutcomeKind.BLOCKED})
+    deleted = evidence_factory.carry_out(store, setup.whole, [approval], system=system, begun=BEGUN)
+    given: dict[str, Any] = {"name": "opus", "options": {"accept": ["destroyed"]}, "follows": [deleted.uri], **change}
+    marked = evidence_factory.carry_out(
+        store, setup.list(*keys), [approval], approved=setup.whole, begun=EXPIRED, **given
+    )
+    both = {store.name(disposal.uri): disposal for disposal in (marked, deleted)}
+    audit(EvidenceReader(store, store.root), both)
+
+
+def test_what_was_destroyed_in_time_may_be_marked_later(store: Store) -> None:
+    marked_later(store, *"acde")
+
+
+def test_what_was_not_destroyed_may_not_be_marked_later(store: Store) -> None:
+    with pytest.raises(EvidenceError, match="has 'b', which the disposals that it follows did not destroy"):
+        marked_later(store, *"abc")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"follows": None},
+        {"follows": []},
+        {"options": {"accept": ["absent", "destroyed"]}},
+        {"options": {}},
+        {"name": "unifier"},
+    ],
+)
+def test_no_other_disposal_is_allowed_after_the_approval_expired(store: Store, change: dict[str, Any]) -> None:
+    with pytest.raises(ApprovalLapsedError, match="expired"):
+        marked_later(store, *"ac", **change)
+
+
+def test_a_try_that_calls_under_an_expired_approval_is_found(store: Store) -> None:
+    """Its first try was in time; the second one deleted what the first had left."""
+    setup = Setup(store)
+    approval = setup.approve(setup.whole)
+    left = evidence_factory.ObedientSystem({"b": OutcomeKind.FAILED})
+    evidence_factory.carry_out(store, setup.whole, [approval], system=left, begun=BEGUN)
+    by = evidence_factory.provenance("delete_enaio", 2)
+    second = evidence_factory.carry_out(store, setup.whole, [approval], by=by, begun=EXPIRED)
+    with pytest.raises(ApprovalLapsedError, match="expired"):
+        audit(EvidenceReader(store, store.root), {store.name(second.uri): second})

@@ -114,7 +114,8 @@ def rewrite(name: str, content: bytes, file_format: str, change: Callable[[dict[
 
 def gate(run: Run) -> None:
     files = StoredFiles(run.store)
-    Authorizer(files).authorize(Claim.from_disposal(Disposal.read(run.store, run.disposal.uri), files))
+    disposal = Disposal.read(run.store, run.disposal.uri)
+    Authorizer(files).authorize(Claim.from_disposal(disposal, files, disposal.started_at))
     selection = resolve(run.disposal.reference(), run.store)
     assert [record.key for record in selection.manifest] == ["b", "c"]
 

@@ -11,6 +11,7 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ApprovalError
+from tests.evidence import evidence_factory
 
 KEYS = ["enaio-1", "enaio-2", "a:b", "https://host/x?y=1", "Ünï 3", "k:", "two words"]
 
@@ -89,7 +90,16 @@ def lines(*keys: str) -> list[withheld.Line]:
 
 
 def approval(**reasons: str) -> Approval:
-    return Approval("sha256:2", "airflow:anna", "2026-11-22", {}, name="Anna", shown="sha256:1", withheld=reasons)
+    return Approval(
+        "sha256:2",
+        "airflow:anna",
+        "2026-11-22",
+        {},
+        name="Anna",
+        shown="sha256:1",
+        withheld=reasons,
+        **evidence_factory.GIVEN,
+    )
 
 
 @pytest.mark.parametrize(

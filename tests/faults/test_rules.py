@@ -35,6 +35,7 @@ from tests.faults import test_enaio, test_unifier
 from tests.faults.matrix import Column, Reading
 from tests.faults.rows import ROWS, Row
 from tests.faults.trial import ServedSandbox, Trial
+from tests.operators import factories
 from tests.operators.factories import context
 
 Patch = pytest.MonkeyPatch
@@ -63,7 +64,7 @@ def another_list_than_the_approved(sandbox: ServedSandbox) -> None:
     trial = Trial(sandbox, "enaio", 1, delete(require_approval=True))
     longer = [*trial.keys, str(int(trial.keys[0]) + 1)]
     approved, given = (Manifest.write(trial.store, keys) for keys in (trial.keys, longer))
-    approval = Approval(approved.digest, "jane", now(), {"kind": "test"}).write(trial.store)
+    approval = Approval(approved.digest, "jane", now(), {"kind": "test"}, **factories.GIVEN).write(trial.store)
     trial.records = manifest_reference(given, [approval])  # type: ignore[assignment]
     trial.attempt()
 

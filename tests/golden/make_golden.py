@@ -123,6 +123,7 @@ def signed_run(store: Store) -> None:
         comment="checked, größtenteils",
         shown=listed.digest,
         withheld=withheld,
+        **evidence_factory.GIVEN,
     )
     given = [
         Approval.read(store, uri) for uri in (first.write(store), *approve(store, rest, "u.groessmann@example.org"))
@@ -176,6 +177,7 @@ def signed_run(store: Store) -> None:
         "unifier:DR-0042",
         "2026-11-22T07:45:00Z",
         {"kind": "unifier", "project_number": "P-0001", "record_no": "DR-0042", "status": "Approved"},
+        **evidence_factory.GIVEN,
     )
     binned = carry_out(
         store, drawings, [process.write(store)], name="unifier", system=System(usual=OutcomeKind.RECYCLED)
@@ -204,7 +206,7 @@ def unsigned_run(store: Store) -> None:
     )
     older.record([Outcome(late, OutcomeKind.DESTROYED, Proof.RESPONSE, time=outcome.now())])
     whole = Manifest.write(store, (f"0815{number}" for number in range(8)))
-    approvals = [Approval.read(store, uri) for uri in approve(store, whole, "a.maier@example.org")]
+    approvals = [Approval.read(store, uri) for uri in approve(store, whole, "a.maier@example.org", by=origin("x"))]
     part = Manifest.write(store, list(whole)[:5])
     given = [for_part(each, part.digest).write(store) for each in approvals]
     failing = System({record.key: OutcomeKind.FAILED for record in list(part)[:2]})

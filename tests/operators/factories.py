@@ -9,6 +9,13 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+GIVEN: dict[str, Any] = {
+    "dag_id": "night",
+    "run_id": "manual__2026-11-22T04:30:00+00:00",
+    "valid_until": "2999-01-01T00:00:00Z",
+}
+"""Where an approval was given, and how long it holds, where a test does not care."""
+
 
 @dataclass
 class TaskInstance:

@@ -55,7 +55,7 @@ def disposed(store: Store, count: int = 5, **told: Any) -> Disposal:
     return evidence_factory.carry_out(
         store,
         listed,
-        evidence_factory.approve(store, listed, "a"),
+        evidence_factory.approve(store, listed, "a", by=origin),
         system=evidence_factory.ObedientSystem(results),
         by=origin,
     )

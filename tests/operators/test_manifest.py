@@ -20,7 +20,7 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
 from airflow_provider_records.task.records import resolve
 from tests.operators.conftest import ServedSandbox
-from tests.operators.factories import run
+from tests.operators.factories import GIVEN, run
 
 RECORDS = [{"key": f"enaio-{number}", "target_id": str(number), "title": f"Akte {number}"} for number in range(1, 24)]
 
@@ -31,7 +31,7 @@ def approved(served: ServedSandbox, records: Any = RECORDS, *approvers: str) -> 
 
 
 def approve(served: ServedSandbox, digest: str, name: str) -> str:
-    return Approval(digest, name, now(), {"kind": "test"}, comment="seen").write(served.store)
+    return Approval(digest, name, now(), {"kind": "test"}, comment="seen", **GIVEN).write(served.store)
 
 
 def split(records: Any, size: int = 5) -> Any:
@@ -74,7 +74,9 @@ def test_each_part_stands_on_the_approvals_of_the_list(served: ServedSandbox, si
 
 def test_one_person_twice_stays_one_in_the_parts(served: ServedSandbox) -> None:
     whole = approved(served)
-    again = Approval(whole["digest"], "anna", "2026-01-01T00:00:00Z", {"kind": "elsewhere"}).write(served.store)
+    again = Approval(whole["digest"], "anna", "2026-01-01T00:00:00Z", {"kind": "elsewhere"}, **GIVEN).write(
+        served.store
+    )
     for part in split({**whole, "approvals": [*whole["approvals"], again]}):
         assert len(part["approvals"]) == 2
         with pytest.raises(ApprovalError, match="1 distinct approvers and needs 2"):

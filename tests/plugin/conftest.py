@@ -139,7 +139,8 @@ def dispose(
 ) -> list[Disposal]:
     """Carry out a run: deleted in enaio, marked in Opus, certified."""
     manifest = Manifest.write(store, records if records is not None else evidence_factory.records(9))
-    approvals = evidence_factory.approve(store, manifest, *people) if people else []
+    asked = provenance("approve", dag_id=dag_id, run=run)
+    approvals = evidence_factory.approve(store, manifest, *people, by=asked) if people else []
     system = evidence_factory.ObedientSystem(results)
     deleted = evidence_factory.carry_out(
         store, manifest, approvals, system=system, by=provenance("delete", dag_id=dag_id, run=run)

@@ -129,7 +129,9 @@ class Evidence:
         self.listed = Manifest.write(self.store, list(whole)[:8])
         source = {"kind": "part", "approval": first}
         time = "2026-11-22T07:30:00Z"
-        part = Approval(self.listed.digest, "j.weber@example.org", time, source, part_of=whole.digest)
+        part = Approval(
+            self.listed.digest, "j.weber@example.org", time, source, part_of=whole.digest, **evidence_factory.GIVEN
+        )
         self.keys = [record.key for record in self.listed]
         self.approvals = [part.write(self.store)]
         told = {self.keys[2]: OutcomeKind.BLOCKED}

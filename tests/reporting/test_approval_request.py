@@ -15,6 +15,7 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import approval_request
+from tests.evidence.evidence_factory import GIVEN
 
 WHOLE = "http://127.0.0.1:8080/plugin/disposals/records/manifests/1?dag_id=night&run_id=scheduled__2026"
 HOSTILE = [
@@ -133,7 +134,7 @@ def test_a_text_shows_as_it_is_and_does_nothing(store: Store, text: str) -> None
         "attributes": {"connector_id": text, "created": text, "modified": [text], "due_before": text},
     }
     person = Approval(
-        "sha256:1", "airflow:x", f"2026 {text}", {}, name=text, comment=text, shown="x", withheld={text: text}
+        "sha256:1", "airflow:x", f"2026 {text}", {}, name=text, comment=text, shown="x", withheld={text: text}, **GIVEN
     )
     tokens = assert_harmless(written(store, [record, "other"], person))
     flat = " ".join(text.split())
@@ -202,8 +203,9 @@ def test_what_others_have_said_stands_by_itself(store: Store) -> None:
             comment="Seen.",
             shown="2",
             withheld={"k": "held"},
+            **GIVEN,
         ),
-        Approval("1", "unifier:P/B/1", "2026-11-23T09:30:00Z", {}),
+        Approval("1", "unifier:P/B/1", "2026-11-23T09:30:00Z", {}, **GIVEN),
     ]
     tokens = assert_harmless(written(store, ["a"], *people))
     assert [shown(token) for token in tokens if token.type == "inline"][2:6] == [
@@ -230,7 +232,9 @@ def test_a_request_fits_into_every_database(store: Store) -> None:
     record = {"title": worst, "classification": worst, "location": worst, "object_type_id": worst}
     records = [{"key": f"{number}{worst}", **record, "attributes": {"connector_id": worst}} for number in range(50)]
     many = {f"{number}{worst}": worst for number in range(500)}
-    people = [Approval("1", "x", worst, {}, name=worst, comment=worst, shown="1", withheld=many) for _ in range(2)]
+    people = [
+        Approval("1", "x", worst, {}, name=worst, comment=worst, shown="1", withheld=many, **GIVEN) for _ in range(2)
+    ]
     text = written(
         store,
         [

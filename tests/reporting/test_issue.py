@@ -186,7 +186,9 @@ def test_part_of_a_longer_approved_list(store: Store, listed: Manifest) -> None:
     (whole,) = evidence_factory.approve(store, listed, "a")
     part = Manifest.write(store, list(listed)[:15])
     source = {"kind": "part", "approval": whole}
-    approval = Approval(part.digest, "a", "2026-11-22T07:00:00Z", source, part_of=listed.digest).write(store)
+    approval = Approval(
+        part.digest, "a", "2026-11-22T07:00:00Z", source, part_of=listed.digest, **evidence_factory.GIVEN
+    ).write(store)
     document = certify(store, evidence_factory.carry_out(store, part, [approval]))
     assert {store.uri(each["file"]) for each in document["approvals"]} == {whole, approval}
     assert {each["digest"] for each in document["manifests"]} == {listed.digest, part.digest}
@@ -274,7 +276,7 @@ def test_what_a_later_reviewer_took_out_needs_no_disposal(store: Store, listed: 
     rest = Manifest.write(store, list(listed)[2:])
     withhold = dict.fromkeys(keys(listed)[:2], "a lawsuit is pending")
     source = {"kind": "airflow", "task": "second"}
-    second = Approval(rest.digest, "b", now(), source, shown=listed.digest, withheld=withhold)
+    second = Approval(rest.digest, "b", now(), source, shown=listed.digest, withheld=withhold, **evidence_factory.GIVEN)
     kept = for_part(Approval.read(store, first), rest.digest)
     assert kept.part_of == listed.digest
     disposal = evidence_factory.carry_out(store, rest, [kept.write(store), second.write(store)])

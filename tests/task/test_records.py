@@ -30,6 +30,7 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.task.records import Selection, accepted_results, resolve
 from tests.evidence.evidence_factory import forge
 from tests.evidence.failing_store import in_memory
+from tests.operators import factories
 
 FOLDER = TaskFolder.of("night", "run", "delete", -1)
 D, B, R, A = OutcomeKind.DESTROYED, OutcomeKind.BLOCKED, OutcomeKind.RECYCLED, OutcomeKind.ABSENT
@@ -46,7 +47,7 @@ def keys(selection: Selection) -> list[str]:
 
 def approve(store: Store, digest: str, approver: str = "anna", **fields: Any) -> str:
     source = fields.pop("source", {"kind": "airflow"})
-    return Approval(digest, approver, "2026-11-22T07:00:00Z", source, **fields).write(store)
+    return Approval(digest, approver, "2026-11-22T07:00:00Z", source, **{**factories.GIVEN, **fields}).write(store)
 
 
 def approved(store: Store, items: Sequence[object], *people: str) -> dict[str, Any]:

@@ -1,0 +1,219 @@
+"""An approval counts in the run that it was given in, and until it expires; a refusal forbids new deletes only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
+from airflow_provider_records.operators import base
+from airflow_provider_records.operators.certificate import DestructionCertificateOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.manifest import SplitManifestOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
+from airflow_provider_records.reporting.verify import verify
+from tests.evidence.schemas import assert_store_valid
+from tests.operators.conftest import ServedSandbox
+from tests.operators.factories import run
+from tests.operators.reviewer import ANNA, Request, request_for
+from tests.operators.test_four_eyes import gone, keys, listed
+
+__all__ = ["listed", "request_for"]
+
+LATER = "2999-01-01T00:00:00.000Z"
+
+
+def delete(records: Any, try_number: int = 1, *, task_id: str = "delete", **more: Any) -> Any:
+    facts = {name: more.pop(name) for name in ("dag_id", "run_id") if name in more}
+    operator = EnaioDeleteObjectOperator(task_id=task_id, records=records, hard_delete=True, **more)
+    return run(operator, try_number, **facts)
+
+
+def mark(records: Any, **more: Any) -> Any:
+    facts = {name: more.pop(name) for name in ("dag_id", "run_id") if name in more}
+    return run(OpusDestroyRecordsOperator(task_id="mark", records=records, **more), **facts)
+
+
+@pytest.fixture
+def expire(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let time pass until every approval has expired."""
+    return lambda: monkeypatch.setattr(base, "now", lambda: LATER)
+
+
+def certified(served: ServedSandbox, *disposals: Any, dag_id: str = "night") -> None:
+    operator = DestructionCertificateOperator(task_id="certificate", disposals=list(disposals), require_complete=False)
+    reference = run(operator, dag_id=dag_id)
+    assert_store_valid(served.store)
+    report = verify(reference["certificate"].removeprefix("file://"))
+    assert report.ok, report.problem
+
+
+def test_an_approval_states_where_and_until_when(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any]
+) -> None:
+    reference = request_for(listed, valid_for=timedelta(hours=36)).ask().approve(ANNA)
+    approval = Approval.read(served.store, reference["approvals"][0])
+    assert (approval.dag_id, approval.run_id) == ("night", "manual__2026-11-22T04:30:00+00:00")
+    assert (approval.approved_at, approval.valid_until) == ("2026-11-22T09:30:00.000Z", "2026-11-23T21:30:00.000Z")
+
+
+@pytest.mark.parametrize(("days", "until"), [("", "2026-12-22"), ("7", "2026-11-29")])
+def test_the_configuration_says_how_long_where_the_dag_does_not(
+    request_for: Request,
+    served: ServedSandbox,
+    listed: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    days: str,
+    until: str,
+) -> None:
+    if days:
+        monkeypatch.setenv("AIRFLOW__RECORDS__APPROVAL_VALID_DAYS", days)
+    reference = request_for(listed).ask().approve(ANNA)
+    assert Approval.read(served.store, reference["approvals"][0]).valid_until == f"{until}T09:30:00.000Z"
+
+
+@pytest.mark.parametrize("valid_for", [timedelta(), timedelta(days=-1), 30, "30"])
+def test_a_duration_that_is_none_is_refused(request_for: Request, listed: dict[str, Any], valid_for: Any) -> None:
+    with pytest.raises(ConfigurationError, match="valid_for"):
+        request_for(listed, valid_for=valid_for).ask()
+
+
+def test_no_days_at_all_are_refused(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__RECORDS__APPROVAL_VALID_DAYS", "0")
+    with pytest.raises(AirflowFailException, match="approval_valid_days must be at least 1"):
+        request_for(listed).ask().approve(ANNA)
+    assert not served.store.names("approvals")
+
+
+def test_last_months_approval_posted_as_an_xcom_deletes_nothing(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any]
+) -> None:
+    reference = request_for(listed).ask().approve(ANNA)
+    for posted in (reference, [reference], run(SplitManifestOperator(task_id="split", records=reference, size=3))):
+        with pytest.raises(AirflowFailException, match=r"was given in the run manual__2026-11-22.* not in this one"):
+            delete(posted, run_id="scheduled__2026-12-22")
+    assert not served.sandbox.log
+
+
+def test_an_approval_of_another_dag_counts_only_where_the_task_names_it(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any]
+) -> None:
+    reference = request_for(listed).ask().approve(ANNA)
+    for accepted in ([], ["nights"]):
+        with pytest.raises(AirflowFailException, match="was given in the DAG night, not in this one"):
+            delete(reference, dag_id="other", accept_approvals_from=accepted)
+    assert not served.sandbox.log
+    done = delete(reference, dag_id="other", accept_approvals_from=["night"])
+    assert done["counts"]["destroyed"] == 8
+    assert Disposal.read(served.store, done["disposal"]).options["accept_approvals_from"] == ["night"]
+    certified(served, done, dag_id="other")
+
+
+@pytest.mark.parametrize("ids", ["night", b"x", 7, [7], None])
+def test_other_dags_are_a_list_of_ids(ids: Any) -> None:
+    with pytest.raises(ConfigurationError, match="accept_approvals_from must be a list of DAG ids"):
+        EnaioDeleteObjectOperator(task_id="delete", records=[], accept_approvals_from=ids)
+
+
+def test_a_disposal_of_another_run_cannot_be_marked(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any]
+) -> None:
+    done = delete(request_for(listed).ask().approve(ANNA))
+    with pytest.raises(AirflowFailException, match="not in this one"):
+        mark(done, run_id="scheduled__2026-12-22")
+    assert served.calls("opus", "destroy_records") == 0
+
+
+def test_an_expired_approval_deletes_nothing(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any], expire: Any
+) -> None:
+    reference = request_for(listed).ask().approve(ANNA)
+    expire()
+    options: list[dict[str, Any]] = [{}, {"require_approval": False}, {"dry_run": True}]
+    for more in options:
+        with pytest.raises(AirflowFailException, match="by 'airflow:anna' expired at 2026-12-22T09:30:00"):
+            delete(reference, **more)
+    assert not served.sandbox.log
+
+
+def test_what_was_destroyed_in_time_stands_and_nothing_else_is_sent(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any], expire: Any
+) -> None:
+    reference = request_for(listed).ask().approve(ANNA)
+    first = keys(served, listed)[0]
+    target = first.removeprefix("enaio-")
+    served.fault(vendor="enaio", call="delete_object", match=target, times=None, status=500, act=False)
+    with pytest.raises(DisposalIncompleteError, match="1 failed"):
+        delete(reference, max_failure_rate=1.0)
+    assert len(gone(served)) == 7
+    served.sandbox.faults.clear()
+    before = served.calls("enaio", "delete_object")
+    expire()
+    with pytest.raises(AirflowFailException, match="1 failed of 8 records; The approval by 'airflow:anna' expired"):
+        delete(reference, 2)
+    assert served.calls("enaio", "delete_object") == before
+    done = newest(served, "delete")
+    assert (done["counts"]["destroyed"], done["counts"]["failed"]) == (7, 1)
+    marked = mark(done)
+    assert sum(marked["counts"].values()) == 7
+    assert served.calls("opus", "destroy_records") > 0
+    certified(served, done, marked)
+
+
+def test_calls_in_doubt_are_resolved_though_the_approval_expired(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any], expire: Any
+) -> None:
+    reference = request_for(listed).ask().approve(ANNA)
+    served.fault(vendor="enaio", call="delete_object", times=None, status=500, act=True)
+    served.fault(vendor="enaio", call="*", skip=9, times=None, status=500, act=False)
+    with pytest.raises(DisposalIncompleteError, match="unknown"):
+        delete(reference, max_failure_rate=1.0, concurrency=1)
+    served.sandbox.faults.clear()
+    destroyed, sent = gone(served), served.calls("enaio", "delete_object")
+    assert destroyed
+    unknown = newest(served, "delete")["counts"]["unknown"]
+    assert unknown
+    expire()
+    with pytest.raises(AirflowFailException, match="expired"):
+        delete(reference, 2)
+    done = newest(served, "delete")
+    assert done["counts"]["unknown"] == 0
+    assert done["counts"]["destroyed"] + done["counts"]["absent"] == len(destroyed)
+    assert served.calls("enaio", "delete_object") == sent
+    certified(served, done)
+
+
+@pytest.mark.parametrize("more", [{"accept": ("destroyed", "absent")}, {"records": "manifest"}])
+def test_only_what_our_own_calls_destroyed_is_marked_later(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any], expire: Any, more: dict[str, Any]
+) -> None:
+    reference = request_for(listed).ask().approve(ANNA)
+    done = delete(reference)
+    expire()
+    with pytest.raises(AirflowFailException, match="expired"):
+        mark(reference if more.pop("records", "") else done, **more)
+    assert served.calls("opus", "destroy_records") == 0
+
+
+def test_a_second_system_deletes_nothing_though_a_first_one_did(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any], expire: Any
+) -> None:
+    done = delete(request_for(listed).ask().approve(ANNA))
+    sent = served.calls("enaio", "delete_object")
+    expire()
+    with pytest.raises(AirflowFailException, match="expired"):
+        delete(done, task_id="again")
+    assert served.calls("enaio", "delete_object") == sent
+
+
+def newest(served: ServedSandbox, task: str) -> dict[str, Any]:
+    """Return the reference that the last try of a task pushed."""
+    names = [name for name in served.store.names("disposals") if f"/{task}/" in name and name.endswith("disposal.json")]
+    return Disposal.read(served.store, served.store.uri(max(names))).reference()
