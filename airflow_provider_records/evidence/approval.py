@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.folders import rejections_folder
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError
 
@@ -123,6 +124,10 @@ class Rejection:
     :param source: where the decision was made: ``kind``, and what identifies it there.
     :param name: name of who rejected, for people.
     :param comment: comment on the decision.
+    :param unrecognized: members of the file that this release does not know.
+    :param dag_id: the DAG that asked.
+    :param run_id: the run that asked: there the list is stopped for good, with all that it was cut from or that is cut
+        from it.
     """
 
     digest: str
@@ -131,11 +136,46 @@ class Rejection:
     source: Mapping[str, Any]
     name: str = ""
     comment: str = ""
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+    _: KW_ONLY
+    dag_id: str
+    run_id: str
 
     def write(self, store: Store) -> str:
-        """Write the rejection under the digest of its own bytes; return its URI."""
+        """Write the rejection under the digest of its own bytes into the folder of its run; return its URI."""
         content = canonical({**_members(self), **formats.REJECTION.members}) + b"\n"
-        return store.write(f"rejections/{hashlib.sha256(content).hexdigest()}.json", content)
+        folder = rejections_folder(self.dag_id, self.run_id)
+        return store.write(f"{folder}/{hashlib.sha256(content).hexdigest()}.json", content)
+
+    @classmethod
+    def of_run(cls, store: Store, dag_id: str, run_id: str) -> list[Rejection]:
+        """Read all rejections of a run.
+
+        :raises NewerFormatError: one was written by a newer release.
+        :raises EvidenceError: one was changed, or is no rejection.
+        """
+        return [cls._read(store, name) for name in store.names(rejections_folder(dag_id, run_id))]
+
+    @classmethod
+    def _read(cls, store: Store, name: str) -> Rejection:
+        uri, content = store.uri(name), store.read(name)
+        members = None
+        with suppress(ValueError, RecursionError):
+            members = json.loads(content)
+        formats.REJECTION.refuse_newer(members, uri)
+        if not name.endswith(f"/{hashlib.sha256(content).hexdigest()}.json"):
+            raise EvidenceError(f"The rejection at {uri} was changed: its bytes no longer match its name.")
+        try:
+            left = formats.REJECTION.check(members, uri)
+            texts = {name: left.pop(name) for name in ("digest", "rejected_by", "rejected_at", "dag_id", "run_id")}
+            texts |= {name: left.pop(name, "") for name in ("name", "comment")}
+            source = left.pop("source")
+            if not isinstance(source, dict) or not all(isinstance(text, str) for text in texts.values()):
+                raise ValueError("a member of a rejection has a wrong type")
+            datetime.fromisoformat(texts["rejected_at"])
+            return cls(**texts, source=source, unrecognized=left)
+        except (EvidenceError, ValueError, TypeError, KeyError):
+            raise EvidenceError(f"{uri} is no rejection.") from None
 
 
 def _members(decision: Approval | Rejection) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_records.evidence import formats, withheld
-from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.authorization import (
     MARKED,
     Authorization,
@@ -137,6 +137,9 @@ class _Files:
             store = self._evidence.store
             self.approvals[name] = Approval.read(store, store.uri(name))
         return self.approvals[name]
+
+    def rejections(self, dag_id: str, run_id: str) -> Sequence[Rejection]:
+        return Rejection.of_run(self._evidence.store, dag_id, run_id)
 
 
 def _followed(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> dict[str, list[str]]:

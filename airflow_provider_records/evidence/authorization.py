@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from airflow_provider_records.evidence import withheld
-from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest, key_of
 from airflow_provider_records.evidence.outcome import OutcomeKind
@@ -50,6 +50,10 @@ class Files(Protocol):
         """Return an approval by the URI that a reference, a summary or another approval states."""
         ...
 
+    def rejections(self, dag_id: str, run_id: str) -> Sequence[Rejection]:
+        """Return all rejections of a run."""
+        ...
+
 
 class StoredFiles:
     """The files of an evidence store; lists are streamed, so that memory does not grow with the approved lists.
@@ -77,6 +81,13 @@ class StoredFiles:
         :raises EvidenceError: the approval is missing or was changed, or the file is no approval.
         """
         return Approval.read(self._store, uri)
+
+    def rejections(self, dag_id: str, run_id: str) -> Sequence[Rejection]:
+        """Read the rejections of a run.
+
+        :raises EvidenceError: one was changed, or is no rejection.
+        """
+        return Rejection.of_run(self._store, dag_id, run_id)
 
 
 @dataclass(frozen=True)
@@ -108,12 +119,14 @@ class Execution:
     :param begun: when the try began, ISO 8601 with a time zone; an approval must be valid then. For a list that marks
         what an earlier task of the run destroyed: when that one began.
     :param accept_approvals_from: ids of other DAGs whose approvals count.
+    :param over: True if the list was carried out already; then a rejection counts only if it came before ``begun``.
     """
 
     dag_id: str
     run_id: str
     begun: str
     accept_approvals_from: Sequence[str] = ()
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,7 +168,7 @@ class Claim:
         if not isinstance(accepted, list):
             raise EvidenceError(f"{disposal.uri} does not say as a list whose approvals its task accepted.")
         return cls(
-            execution=Execution(disposal.provenance.dag_id, disposal.provenance.run_id, begun, accepted),
+            execution=Execution(disposal.provenance.dag_id, disposal.provenance.run_id, begun, accepted, over=True),
             digest=disposal.digest,
             approved=disposal.approved,
             approvals=[files.approval(uri) for uri in disposal.approvals],
@@ -219,7 +232,7 @@ class Authorizer:
 
         :raises ApprovalError: an approval is for another list or too few people approved, a record is on none of the
             approved lists, or a person who was asked withheld it; an approval was given in another DAG or run.
-        :raises ApprovalLapsedError: all that is right, and an approval has expired.
+        :raises ApprovalLapsedError: all that is right, and an approval has expired, or the list was rejected.
         :raises EvidenceError: a file is missing, was changed, or is not what it should be.
         """
         listed = self._files.manifest(claim.digest)
@@ -236,6 +249,7 @@ class Authorizer:
                 _check_given_here(approval, claim.execution)
             for approval in claim.approvals:
                 _check_valid(approval, claim.execution)
+            self._check_not_rejected(claim, claim.execution, originals)
         return Authorization(claim.digest, claim.approvals, originals, withheld_by, journal_key(claim.approved))
 
     def _original(self, approval: Approval) -> Approval:
@@ -255,6 +269,27 @@ class Authorizer:
                 withheld.check(approval, shown.each_line(), left.each_line())
             self._originals[approval.uri] = original
         return self._originals[approval.uri]
+
+    def _check_not_rejected(self, claim: Claim, execution: Execution, originals: Sequence[Approval]) -> None:
+        """Check that nobody rejected the list in this run or in one that approved it, or one that shares its records.
+
+        A list that was cut from a rejected one, or that a rejected one was cut from, has a record in common with it.
+        """
+        runs = {(execution.dag_id, execution.run_id), *((each.dag_id, each.run_id) for each in originals)}
+        begun = datetime.fromisoformat(execution.begun)
+        lines: Set[bytes] | None = None
+        for rejection in (each for run in sorted(runs) for each in self._files.rejections(*run)):
+            if execution.over and datetime.fromisoformat(rejection.rejected_at) >= begun:
+                continue
+            rejected = self._files.manifest(rejection.digest)
+            if lines is None:
+                lines = {line for _, line in self._files.manifest(claim.digest).each_line()}
+            if rejection.digest == claim.digest or len(rejected.missing(lines)) < len(lines):
+                said = f": {rejection.comment.rstrip('.')}" if rejection.comment else ""
+                raise ApprovalLapsedError(
+                    f"{rejection.name or rejection.rejected_by} rejected this list, or one that shares records with "
+                    f"it, at {rejection.rejected_at}{said}. A rejection stops them in this run."
+                )
 
     def _check_contained(self, digest: str, wholes: Iterable[str]) -> None:
         """Check that every record of a list is, with the same fields, on one of the longer lists."""

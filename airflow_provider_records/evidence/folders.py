@@ -19,6 +19,11 @@ def run_folder(dag_id: str, run_id: str) -> str:
     return f"{dag_folder(dag_id)}/{safe_name(run_id)}"
 
 
+def rejections_folder(dag_id: str, run_id: str) -> str:
+    """Return the folder of all rejections of a DAG run."""
+    return f"rejections/{safe_name(dag_id)}/{safe_name(run_id)}"
+
+
 @dataclass(frozen=True)
 class TaskFolder:
     """The folder of one task instance: ``disposals/<dag>/<run>/<task>/<map index>``.

@@ -220,7 +220,16 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         who, source = _approver(answer.user_id), _source(context)
         try:
             digest = resolve(self.records, evidence_store()).manifest.digest
-            rejection = Rejection(digest, who, answer.time, source, answer.user_name, answer.comment)
+            rejection = Rejection(
+                digest,
+                who,
+                answer.time,
+                source,
+                answer.user_name,
+                answer.comment,
+                dag_id=context["ti"].dag_id,
+                run_id=context["ti"].run_id,
+            )
             uri = rejection.write(evidence_store())
             self.log.info("The rejection is kept as %s", uri)
         except RecordsError as error:

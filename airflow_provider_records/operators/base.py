@@ -294,9 +294,10 @@ class DisposeOperator(RecordsOperator):
         """
         store = selection.manifest.store
         accepts_only_own = accepted_results(self.accept) <= MARKED
-        if accepts_only_own and only_marks(
+        marks = accepts_only_own and only_marks(
             origin, deletes_content=description.deletes_content, followed=selection.follows
-        ):
+        )
+        if marks:
             journals = [(each, load(store, each.provenance.folder.journal)) for each in selection.follows]
             begun = max(called_at(each, segments) for each, segments in journals)
         try:
@@ -304,7 +305,7 @@ class DisposeOperator(RecordsOperator):
                 min_approvals=min_approvals,
                 approval_required=self.require_approval,
                 dry_run=self.rehearse_only,
-                execution=Execution(origin.dag_id, origin.run_id, begun, self.accept_approvals_from),
+                execution=Execution(origin.dag_id, origin.run_id, begun, self.accept_approvals_from, over=marks),
             )
             return ""
         except ApprovalError as error:

@@ -64,7 +64,16 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
             return super()._look(question)
         except ApprovalRejectedError as error:
             who, source = self.source()
-            Rejection(self.listed, who, now(), source, comment=str(error)).write(evidence_store())
+            rejection = Rejection(
+                self.listed,
+                who,
+                now(),
+                source,
+                comment=str(error),
+                dag_id=self.origin.dag_id,
+                run_id=self.origin.run_id,
+            )
+            rejection.write(evidence_store())
             raise
 
     def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401

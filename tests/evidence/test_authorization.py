@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from airflow_provider_records.evidence import withheld
-from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.authorization import Execution, for_part, journal_key
 from airflow_provider_records.evidence.manifest import Manifest
@@ -360,6 +360,57 @@ def a_part_of_a_list_whose_approval_has_expired(setup: Setup) -> Asked:
     return Asked(part, [part], [setup.part(part, setup.approve(setup.whole, valid_until=BEGUN))])
 
 
+# Refused: lists that were rejected in this run
+
+
+def rejected(setup: Setup, listed: Manifest, **change: Any) -> None:
+    given: dict[str, Any] = {"rejected_at": "2026-11-22T07:30:00.000Z", "name": "Ben", "comment": "still needed"}
+    run = {"dag_id": evidence_factory.DAG, "run_id": evidence_factory.RUN}
+    Rejection(listed.digest, "ben", source={"kind": "airflow"}, **{**given, **run, **change}).write(setup.store)
+
+
+@refused("Ben rejected this list, .* at 2026-11-22T07:30:00.000Z: still needed. A rejection", ApprovalLapsedError)
+def a_list_that_somebody_else_rejected(setup: Setup) -> Asked:
+    rejected(setup, setup.whole)
+    return one_approval(setup)
+
+
+@refused("Ben rejected this list", ApprovalLapsedError)
+def a_rejected_list_where_no_approval_is_required(setup: Setup) -> Asked:
+    return replace(a_list_that_somebody_else_rejected(setup), approvals=(), approval_required=False)
+
+
+@refused("Ben rejected this list", ApprovalLapsedError)
+def a_part_of_a_rejected_list(setup: Setup) -> Asked:
+    rejected(setup, setup.whole)
+    return a_part_under_the_approvals_of_the_whole(setup)
+
+
+@refused("Ben rejected this list", ApprovalLapsedError)
+def a_list_of_which_a_part_was_rejected(setup: Setup) -> Asked:
+    rejected(setup, setup.list("e"))
+    return one_approval(setup)
+
+
+@refused("Ben rejected this list", ApprovalLapsedError)
+def a_list_that_was_rejected_in_the_accepted_run_of_another_dag(setup: Setup) -> Asked:
+    rejected(setup, setup.whole, dag_id="other", run_id="r1")
+    return an_approval_of_a_dag_that_counts_here(setup)
+
+
+@good
+def a_list_that_was_rejected_in_another_run(setup: Setup) -> Asked:
+    rejected(setup, setup.whole, run_id="r0")
+    rejected(setup, setup.whole, dag_id="other")
+    return one_approval(setup)
+
+
+@good
+def a_part_beside_the_rejected_one(setup: Setup) -> Asked:
+    rejected(setup, setup.list("a", "b"))
+    return a_part_under_the_approvals_of_the_whole(setup)
+
+
 # Refused: records that are on no approved list
 
 
@@ -647,6 +698,26 @@ def test_what_was_destroyed_in_time_may_be_marked_later(store: Store) -> None:
 def test_what_was_not_destroyed_may_not_be_marked_later(store: Store) -> None:
     with pytest.raises(EvidenceError, match="has 'b', which the disposals that it follows did not destroy"):
         marked_later(store, *"abc")
+
+
+def test_a_rejection_after_the_first_call_forbids_no_more_than_what_came_later(store: Store) -> None:
+    setup = Setup(store)
+    asked = one_approval(setup)
+    rejected(setup, setup.whole, rejected_at=BEGUN)
+    from_files(store, asked)
+    with pytest.raises(ApprovalLapsedError, match="rejected"):
+        gate(store, asked)
+
+
+@pytest.mark.parametrize("change", [b"changed", b""])
+def test_a_changed_rejection_is_found(store: Store, change: bytes) -> None:
+    setup = Setup(store)
+    rejected(setup, setup.list("x"))
+    (name,) = store.names("rejections")
+    store.write(name, store.read(name).replace(b"still needed", change))
+    for ask in (gate, from_files):
+        with pytest.raises(EvidenceError, match="was changed"):
+            ask(store, one_approval(setup))
 
 
 @pytest.mark.parametrize(

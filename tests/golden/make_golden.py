@@ -219,7 +219,10 @@ def rejected_list(store: Store) -> None:
     """A list that somebody decided to keep."""
     listed = Manifest.write(store, ["1000001"])
     source = {"kind": "airflow", "task": "approve"}
-    Rejection(listed.digest, "airflow:j.weber", "2026-11-23T07:10:00Z", source, comment="still needed").write(store)
+    run: dict[str, Any] = {"dag_id": evidence_factory.DAG, "run_id": "scheduled__2026-11-23T02:00:00+00:00"}
+    Rejection(listed.digest, "airflow:j.weber", "2026-11-23T07:10:00Z", source, comment="still needed", **run).write(
+        store
+    )
 
 
 def certify(

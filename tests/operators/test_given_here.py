@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from airflow_provider_records.reporting.verify import verify
 from tests.evidence.schemas import assert_store_valid
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
-from tests.operators.reviewer import ANNA, Request, request_for
+from tests.operators.reviewer import ANNA, BEN, Request, request_for
 from tests.operators.test_four_eyes import gone, keys, listed
 
 __all__ = ["listed", "request_for"]
@@ -172,7 +172,7 @@ def test_calls_in_doubt_are_resolved_though_the_approval_expired(
 ) -> None:
     reference = request_for(listed).ask().approve(ANNA)
     served.fault(vendor="enaio", call="delete_object", times=None, status=500, act=True)
-    served.fault(vendor="enaio", call="*", skip=9, times=None, status=500, act=False)
+    served.fault(vendor="enaio", call="*", skip=14, times=None, status=500, act=False)
     with pytest.raises(DisposalIncompleteError, match="unknown"):
         delete(reference, max_failure_rate=1.0, concurrency=1)
     served.sandbox.faults.clear()
@@ -217,3 +217,35 @@ def newest(served: ServedSandbox, task: str) -> dict[str, Any]:
     """Return the reference that the last try of a task pushed."""
     names = [name for name in served.store.names("disposals") if f"/{task}/" in name and name.endswith("disposal.json")]
     return Disposal.read(served.store, served.store.uri(max(names))).reference()
+
+
+# Rejections
+
+
+def test_a_rejection_beside_an_approval_stops_the_list(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any]
+) -> None:
+    """Two reviewers are asked side by side; what one rejected must not go because the other one approved it."""
+    one, two = (request_for(listed, task_id=task_id).ask() for task_id in ("left", "right"))
+    reference = one.approve(ANNA, withhold=f"{keys(served, listed)[0]}: held")
+    two.answer("Reject", BEN, comment="still needed")
+    for records in (reference, run(SplitManifestOperator(task_id="split", records=reference, size=3))):
+        for needed in (True, False):
+            with pytest.raises(AirflowFailException, match=r"Ben rejected this list, .*: still needed"):
+                delete(records, require_approval=needed)
+    assert not gone(served)
+    assert len(served.store.names("rejections/night")) == 1
+
+
+def test_what_was_destroyed_before_the_rejection_is_marked(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any]
+) -> None:
+    left, right = (request_for(listed, task_id=task_id).ask() for task_id in ("left", "right"))
+    done = delete(left.approve(ANNA))
+    event = {**right.event("Reject", BEN), "responded_at": datetime.now(UTC)}
+    right.complete(event)
+    with pytest.raises(AirflowFailException, match="rejected this list"):
+        delete(done, task_id="again")
+    marked = mark(done)
+    assert served.calls("opus", "destroy_records") > 0
+    certified(served, done, marked)

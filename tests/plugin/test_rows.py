@@ -47,7 +47,9 @@ def state(client: TestClient, run: str = "") -> str:
 
 
 def reject(store: Store, manifest: Manifest) -> None:
-    Rejection(manifest.digest, "airflow:7", "2026-11-22T07:00:00Z", {"kind": "airflow"}).write(store)
+    Rejection(
+        manifest.digest, "airflow:7", "2026-11-22T07:00:00Z", {"kind": "airflow"}, dag_id="records", run_id="r"
+    ).write(store)
 
 
 @pytest.mark.parametrize("certified", [False, True])
