@@ -138,6 +138,7 @@ def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> Pa
         "anna",
         now(),
         {"kind": "bench"},
+        approver_type="person",
         dag_id=BY.dag_id,
         run_id=BY.run_id,
         valid_until="2999-01-01T00:00:00Z",

@@ -179,7 +179,12 @@ def lists(meter: Meter, count: int) -> None:
             raise SystemExit("not all were read back")
 
 
-_GIVEN: dict[str, Any] = {"dag_id": "bench", "run_id": "manual__2026-11-22", "valid_until": "2999-01-01T00:00:00Z"}
+_GIVEN: dict[str, Any] = {
+    "approver_type": "person",
+    "dag_id": "bench",
+    "run_id": "manual__2026-11-22",
+    "valid_until": "2999-01-01T00:00:00Z",
+}
 
 
 def execute(task: Any) -> Any:  # noqa: ANN401

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
@@ -14,9 +15,10 @@ from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import rejections_folder
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import EvidenceError
+from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
 
-_TEXTS = ("digest", "approver", "approved_at", "dag_id", "run_id", "valid_until")
+PERSON, PROCESS, DAG = "person", "process", "dag"
+_TEXTS = ("digest", "approver", "approver_type", "approved_at", "dag_id", "run_id", "valid_until")
 _OPTIONAL_TEXTS = ("name", "comment", "part_of", "shown")
 
 
@@ -25,7 +27,7 @@ class Approval:
     """One approval of one list.
 
     :param digest: digest of the approved manifest.
-    :param approver: stable id of the approver; ``min_approvals`` counts distinct ids.
+    :param approver: stable id of the approver.
     :param approved_at: time of the approval, ISO 8601 in UTC.
     :param source: where the approval was given: ``kind``, and what identifies it there.
     :param name: name of the approver for people.
@@ -33,6 +35,8 @@ class Approval:
     :param part_of: digest of the longer list that was approved, if this list was cut from it.
     :param shown: digest of the list that the approver saw, if the approver withheld records of it.
     :param withheld: the records that the approver withheld: reason by key. This approval does not cover them.
+    :param approver_type: ``person``; ``process``, a vendor's decision that names nobody; or ``dag``, a choice that the
+        DAG's author wrote down. From two approvals on, only persons count.
     :param dag_id: the DAG that asked; the approval counts there, and where a DAG names that one in
         ``accept_approvals_from``.
     :param run_id: the run that asked; within its DAG the approval counts for no other run.
@@ -53,9 +57,18 @@ class Approval:
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
     uri: str = field(default="", compare=False)
     _: KW_ONLY
+    approver_type: str
     dag_id: str
     run_id: str
     valid_until: str
+
+    @property
+    def person(self) -> frozenset[str]:
+        """What tells this person from others: id, without the source before it, and name, folded; empty: no person."""
+        if self.approver_type != PERSON:
+            return frozenset()
+        texts = (self.approver, self.approver.partition(":")[2], self.name)
+        return frozenset(folded for text in texts if (folded := _folded(text)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the approval as plain JSON, without empty members."""
@@ -80,6 +93,8 @@ class Approval:
         approval = cls(**texts, source=source, withheld=withheld, unrecognized=left, uri=uri)
         if not all((approval.digest, approval.approver.strip(), approval.dag_id, approval.run_id)):
             raise ValueError("an approval names no list, no approver or no DAG run")
+        if approval.approver_type not in (PERSON, PROCESS, DAG):
+            raise formats.newer_member(f"An approver is of the type {approval.approver_type[:40]!r}")
         if datetime.fromisoformat(approval.valid_until).tzinfo is None:
             raise ValueError("an approval ends at a time without a time zone")
         if bool(approval.shown) != bool(withheld) or not all(reason.strip() for reason in withheld.values()):
@@ -110,6 +125,8 @@ class Approval:
             raise EvidenceError(f"The approval at {uri} was changed: its bytes no longer match its name.")
         try:
             return cls.from_dict(formats.APPROVAL.check(members, uri), uri)
+        except NewerFormatError:
+            raise
         except (EvidenceError, ValueError, TypeError, KeyError, AttributeError):
             raise EvidenceError(f"{uri} is no approval.") from None
 
@@ -176,6 +193,10 @@ class Rejection:
             return cls(**texts, source=source, unrecognized=left)
         except (EvidenceError, ValueError, TypeError, KeyError):
             raise EvidenceError(f"{uri} is no rejection.") from None
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
 def _members(decision: Approval | Rejection) -> dict[str, Any]:

@@ -313,7 +313,14 @@ def _check_for_these_lists(claim: Claim) -> None:
 
 def _giving(approval: Approval) -> tuple[str, ...]:
     """Return what an approval and the one that it rests on must agree in."""
-    return approval.digest, approval.approver, approval.dag_id, approval.run_id, approval.valid_until
+    return (
+        approval.digest,
+        approval.approver,
+        approval.approver_type,
+        approval.dag_id,
+        approval.run_id,
+        approval.valid_until,
+    )
 
 
 def _check_given_here(approval: Approval, execution: Execution) -> None:
@@ -338,13 +345,28 @@ def _check_valid(approval: Approval, execution: Execution) -> None:
 
 def _check_enough(claim: Claim) -> None:
     for digest in claim.approved:
-        approvers = {approval.approver for approval in claim.approvals if approval.digest == digest}
-        if len(approvers) < claim.min_approvals:
+        given = [approval for approval in claim.approvals if approval.digest == digest]
+        found = _persons(given)
+        if claim.min_approvals == 1:
+            found = max(found, bool(given))  # any one approval will do, also one that names no person
+        if found < claim.min_approvals:
+            unnamed = sum(not approval.person for approval in given)
+            note = f" ({unnamed} of its approvals name no person, and from 2 on only persons count)" if unnamed else ""
             raise ApprovalError(
-                f"The list {digest} has {len(approvers)} distinct approvers and needs {claim.min_approvals}. An "
+                f"The list {digest} has {found} distinct approvers and needs {claim.min_approvals}{note}. An "
                 "approval sensor or operator before the disposing task asks for one; a DAG that needs none says "
                 "require_approval=False."
             )
+
+
+def _persons(approvals: Iterable[Approval]) -> int:
+    """Count distinct persons: two approvals are of one person if they share the id or the name."""
+    groups: list[frozenset[str]] = []
+    for approval in approvals:
+        if person := approval.person:
+            same = [group for group in groups if group & person]
+            groups = [group for group in groups if group not in same] + [person.union(*same)]
+    return len(groups)
 
 
 def _check_not_withheld(listed: Lines, withheld_by: Mapping[str, Approval]) -> None:

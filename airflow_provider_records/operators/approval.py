@@ -14,7 +14,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence import withheld
-from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.reporting import approval_request
@@ -205,6 +205,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             approved_at=answer.time,
             comment=answer.comment,
             source=_source(context),
+            approver_type=PERSON,
             dag_id=context["ti"].dag_id,
             run_id=context["ti"].run_id,
             valid_until=valid_until(answer.time, self.valid_for),

@@ -62,7 +62,7 @@ class DisposeOperator(RecordsOperator):
     :param records: a manifest or disposal reference, a list of ids or of record mappings, or one id.
     :param accept: of a disposal reference: the outcomes whose records count.
     :param require_approval: False: carry out a list that nobody approved; the evidence says so.
-    :param min_approvals: distinct approvers needed; None: ``[records] min_approvals`` (1).
+    :param min_approvals: approvals needed, from 2 on of distinct persons; None: ``[records] min_approvals`` (1).
     :param accept_approvals_from: ids of other DAGs whose approvals count here; usually one that collects approvals and
         triggers this one. An approval of another run of this DAG never counts.
     :param max_records: longest list accepted; None: ``[records] max_records`` (1000). A longer one is refused whole.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.approval import PROCESS, Approval, Rejection
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalRejectedError
@@ -90,6 +90,7 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
                 approver,
                 at,
                 {**source, "found": answer},
+                approver_type=PROCESS,
                 dag_id=self.origin.dag_id,
                 run_id=self.origin.run_id,
                 valid_until=valid_until(at, self.valid_for),

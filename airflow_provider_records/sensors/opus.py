@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.approval import DAG, Approval
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.hooks.opus import OpusHook
@@ -100,6 +100,7 @@ class OpusDueRecordsSensor(VendorSensor):
             "opus:due_means_approved",
             at,
             source,
+            approver_type=DAG,
             dag_id=self.origin.dag_id,
             run_id=self.origin.run_id,
             valid_until=valid_until(at, self.valid_for),

@@ -27,7 +27,7 @@ from airflow_provider_records.systems import SYSTEMS, load
 from airflow_provider_records.systems.enaio import EnaioSystem
 
 DAG, RUN = "retention_nightly", "scheduled__2026-11-22T02:00:00+00:00"
-GIVEN: dict[str, Any] = {"dag_id": DAG, "run_id": RUN, "valid_until": "2026-12-22T07:00:00Z"}
+GIVEN: dict[str, Any] = {"approver_type": "person", "dag_id": DAG, "run_id": RUN, "valid_until": "2026-12-22T07:00:00Z"}
 """Where an approval was given, and how long it holds, where a test does not care."""
 STARTED = "2026-11-22T02:00:07.120000+00:00"
 REASONS = {

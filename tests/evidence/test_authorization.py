@@ -150,6 +150,16 @@ def two_people(setup: Setup) -> Asked:
 
 
 @good
+def one_approval_of_a_process(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole, approver_type="process")])
+
+
+@good
+def one_choice_of_the_dag(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole, approver_type="dag")])
+
+
+@good
 def no_approval_is_required(setup: Setup) -> Asked:
     return Asked(setup.whole, [setup.whole], approval_required=False)
 
@@ -232,6 +242,50 @@ def no_approval(setup: Setup) -> Asked:
 def one_person_twice(setup: Setup) -> Asked:
     approvals = [setup.approve(setup.whole), setup.approve(setup.whole, comment="again")]
     return Asked(setup.whole, [setup.whole], approvals, min_approvals=2)
+
+
+@refused("has 1 distinct approvers and needs 2")
+def one_person_in_different_writing(setup: Setup) -> Asked:
+    approvals = [
+        setup.approve(setup.whole, "airflow:DR-7", name=""),
+        setup.approve(setup.whole, "unifier: dr-7 ", name=""),
+    ]
+    return Asked(setup.whole, [setup.whole], approvals, min_approvals=2)
+
+
+@refused("has 1 distinct approvers and needs 2")
+def one_name_with_two_ids(setup: Setup) -> Asked:
+    approvals = [
+        setup.approve(setup.whole, f"airflow:{id_}", name=name) for id_, name in (("7", "ANNA"), ("8", "Anna "))
+    ]
+    return Asked(setup.whole, [setup.whole], approvals, min_approvals=2)
+
+
+@refused("has 1 distinct approvers and needs 3")
+def three_that_a_common_name_makes_one(setup: Setup) -> Asked:
+    named = (("7", "A"), ("8", "B"), ("7", "b"))
+    approvals = [setup.approve(setup.whole, f"airflow:{id_}", name=name) for id_, name in named]
+    return Asked(setup.whole, [setup.whole], approvals, min_approvals=3)
+
+
+@refused("has 1 distinct approvers and needs 2")
+def a_process_and_a_person(setup: Setup) -> Asked:
+    approvals = [setup.approve(setup.whole, "enaio:Disposal", approver_type="process"), setup.approve(setup.whole)]
+    return Asked(setup.whole, [setup.whole], approvals, min_approvals=2)
+
+
+@refused("has 0 distinct approvers and needs 2")
+def the_dag_and_a_process(setup: Setup) -> Asked:
+    types = ("dag", "process")
+    approvals = [setup.approve(setup.whole, type_, approver_type=type_) for type_ in types]
+    return Asked(setup.whole, [setup.whole], approvals, min_approvals=2)
+
+
+@refused("does not fit the one that it rests on")
+def a_part_that_makes_a_person_of_a_process(setup: Setup) -> Asked:
+    part = setup.list("c")
+    original = setup.approve(setup.whole, approver_type="process")
+    return Asked(part, [part], [setup.part(part, original, approver_type="person")])
 
 
 @refused("has 1 distinct approvers and needs 2")

@@ -177,7 +177,7 @@ def signed_run(store: Store) -> None:
         "unifier:DR-0042",
         "2026-11-22T07:45:00Z",
         {"kind": "unifier", "project_number": "P-0001", "record_no": "DR-0042", "status": "Approved"},
-        **evidence_factory.GIVEN,
+        **{**evidence_factory.GIVEN, "approver_type": "process"},
     )
     binned = carry_out(
         store, drawings, [process.write(store)], name="unifier", system=System(usual=OutcomeKind.RECYCLED)

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 GIVEN: dict[str, Any] = {
+    "approver_type": "person",
     "dag_id": "night",
     "run_id": "manual__2026-11-22T04:30:00+00:00",
     "valid_until": "2999-01-01T00:00:00Z",

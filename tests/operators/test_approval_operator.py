@@ -100,6 +100,7 @@ def test_an_approval_is_kept_with_all_that_finds_it_again(
             "map_index": -1,
             "try": 1,
         },
+        approver_type="person",
         dag_id="night",
         run_id="manual__2026-11-22T04:30:00+00:00",
         valid_until="2026-12-22T09:30:00.000Z",
