@@ -50,7 +50,7 @@ def claims(certificate: Certificate, store: Store) -> list[Claim]:
         for record, outcome in zip(Manifest.open(store, disposal.digest), outcomes, strict=True):
             if not outcome.kind.gone:
                 continue
-            claim = Claim(disposal.system, title, disposal.options["conn_id"], record, outcome)
+            claim = Claim(disposal.system, title, disposal.conn_id, record, outcome)
             known = found.setdefault((claim.system, claim.conn_id, record.key), claim)
             if _RANK[outcome.kind] < _RANK[known.outcome.kind]:
                 found[claim.system, claim.conn_id, record.key] = claim

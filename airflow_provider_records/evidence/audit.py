@@ -22,6 +22,7 @@ from airflow_provider_records.evidence.authorization import (
     journal_key,
     only_marks,
 )
+from airflow_provider_records.evidence.binding import intended
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, OutcomeKind, Proof, known_kind
 from airflow_provider_records.evidence.reader import EvidenceReader, ListIndex, manifest_name, parsed
@@ -261,12 +262,18 @@ def _each_outcome(
 
 def _split_by_try(file: str, disposal: Disposal, segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
     """Part a journal into what the try that wrote the summary had read, and what an older try added after that."""
-    if not segments or disposal.idle:
+    begun = intended(segments)
+    if disposal.idle:
+        if begun:
+            raise JournalError(f"{file} says that nothing was sent; its journal says otherwise.")
         return [], list(segments)
+    if not segments:
+        return [], []
     opened = {segment.header["session"]: segment.header for segment in segments if segment.header["kind"] == OPEN}
     own = journal_key(disposal.approved)
-    if foreign := [session for session, header in opened.items() if header["manifest"] != own]:
-        raise JournalError(f"Session {foreign[0]} of the journal of {file} belongs to another list.")
+    for name, session in begun.items():
+        if (session.manifest, session.place) != (own, disposal.place):
+            raise JournalError(f"Session {name} of the journal of {file} belongs to another list, system or method.")
     newest, header = list(opened.items())[-1]
     if (header["started"], header["try"]) != (disposal.provenance.run_started_at, disposal.provenance.try_number):
         raise JournalError(
@@ -278,6 +285,8 @@ def _split_by_try(file: str, disposal: Disposal, segments: Sequence[Segment]) ->
     passed: set[str] = set()
     for segment in segments:
         session = segment.header["session"]
+        if opened[session]["manifest"] != own:
+            continue  # it intended nothing, so that it bound nothing
         if session == newest or (session in header["read"] and session not in passed):
             known.append(segment)
         else:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_records.evidence.binding import Place, refuse_other
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.outcome import Outcome, known_kind
 from airflow_provider_records.evidence.segment import (
@@ -73,9 +74,11 @@ class Journal:
     :param call_seconds: longest time a call can take from its beginning until it has taken effect or never will.
     :param expected: ``uri`` of the newest session that began a call, where that is known from elsewhere. It is to be
         kept there before the first call: its first segment is on storage by then, and names all that it read.
-    :param about: what the start of the session says for those who watch, such as the system.
+    :param place: where and how the list is carried out. As soon as an intent stands, the journal is bound to list and
+        place.
+    :param about: what the start of the session says for those who watch, such as the number of records.
     :param clock: seconds since the epoch.
-    :raises JournalError: the journal belongs to another list, was changed, or a newer try has opened it.
+    :raises JournalError: the journal is bound to another list or place, was changed, or a newer try has opened it.
     """
 
     def __init__(
@@ -88,13 +91,15 @@ class Journal:
         try_number: int,
         call_seconds: float = 120.0,
         expected: str = "",
+        place: Place | None = None,
         about: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self.folder = folder.journal
         self._expected = expected
-        self._about = dict(about or {})
+        self._place = place or Place()
+        self._about = {**self._place.to_dict(), **(about or {})}
         self._clock = clock
         self._started = {"started": started, "try": try_number}
         self._call_seconds = call_seconds
@@ -115,8 +120,10 @@ class Journal:
         self._flights: dict[str, _Flight] = {}
         self._names = set(self.store.names(self.folder))
         heads: dict[str, str] = {}
-        for segment in load(self.store, self.folder):
-            self._take(segment, manifest)
+        segments = load(self.store, self.folder)
+        refuse_other(segments, manifest, self._place)
+        for segment in segments:
+            self._take(segment)
             heads[segment.header["session"]] = segment.digest
         self.state.abandon()
         self._session = f"{len(heads) + 1:04}-{self._started['try']:04}-{secrets.token_hex(4)}"
@@ -140,15 +147,10 @@ class Journal:
         self._settled_at = max((min(each.last, begun) + each.within + _SKEW for each in flights), default=0.0)
         return bool(heads)
 
-    def _take(self, segment: Segment, manifest: str) -> None:
+    def _take(self, segment: Segment) -> None:
         header, state = segment.header, self.state
         kind, session = header["kind"], header["session"]
         if kind == OPEN:
-            if header["manifest"] != manifest:
-                raise JournalError(
-                    f"This task instance has already worked on the list {header['manifest']}; it was now given "
-                    f"{manifest}. Nothing was deleted. Start a new DAG run for the new list."
-                )
             if order(header) > order(self._started):
                 raise _taken_over(session)
             self._flights[session] = _Flight(header["calls_end_within"])

@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from airflow_provider_records.evidence import formats, reader
+from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.manifest import Manifest, key_of
@@ -80,7 +81,8 @@ class SystemDescription:
     :param method: how its records are disposed of, as a sentence without a full stop.
     :param meanings: what an outcome means in this system, by outcome; only where that differs from the usual meaning.
     :param caveats: what an outcome of this system does not prove, one sentence each.
-    :param deletes_content: False for a system that holds no content, where ``destroyed`` is a status that is set.
+    :param action: what its calls do: ``destroy`` content permanently, ``recycle`` it, or ``mark`` a record whose
+        content lies elsewhere. Orders, journals and summaries call it the method.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
     """
 
@@ -88,7 +90,7 @@ class SystemDescription:
     method: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict)
     caveats: Sequence[str] = ()
-    deletes_content: bool = True
+    action: str = "destroy"
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,8 +101,13 @@ class SystemDescription:
             "method": self.method,
             "meanings": dict(self.meanings),
             "caveats": list(self.caveats),
-            "deletes_content": self.deletes_content,
+            "action": self.action,
         }
+
+    @property
+    def deletes_content(self) -> bool:
+        """Whether the system holds content; else ``destroyed`` is a status that is set."""
+        return self.action != "mark"
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> SystemDescription:
@@ -118,7 +125,7 @@ class SystemDescription:
             and all(isinstance(text, str) for text in found.meanings.values())
             and isinstance(found.caveats, list | tuple)
             and all(isinstance(text, str) for text in found.caveats)
-            and isinstance(found.deletes_content, bool)
+            and isinstance(found.action, str)
         )
         if not well_formed:
             raise ValueError("a member of a system's description has a wrong type")
@@ -141,7 +148,10 @@ class Disposal:
     :param counts: number of records by outcome; 0 for those that a file does not name.
     :param outcomes: URI of the outcomes, one line a record in the order of the manifest.
     :param provenance: who carried it out.
-    :param options: what the DAG asked for: method, limits, concurrency.
+    :param options: what the DAG asked for, such as limits and concurrency.
+    :param target: where it was carried out, see ``VendorHook.target``; empty for an empty list.
+    :param method: ``destroy``, ``recycle`` or ``mark``.
+    :param conn_id: the Airflow connection; empty for an empty list.
     :param stopped: why the sending ended early, if it did.
     :param follows: URIs of the disposals whose outcomes chose the records, if any did.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
@@ -162,6 +172,9 @@ class Disposal:
     provenance: Provenance
     options: Mapping[str, Any] = field(default_factory=dict)
     stopped: str | None = None
+    target: str = ""
+    method: str = ""
+    conn_id: str = ""
     follows: Sequence[str] | None = None
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
     uri: str = field(default="", compare=False)
@@ -175,6 +188,11 @@ class Disposal:
     def idle(self) -> bool:
         """Whether nothing was to be sent, so that it has no journal."""
         return self.dry_run or not any(self.counts.values())
+
+    @property
+    def place(self) -> Place:
+        """Where and how it was carried out."""
+        return Place(self.system, self.target, self.method, self.conn_id)
 
     @property
     def left(self) -> str:
@@ -243,10 +261,12 @@ class Disposal:
         del members["unrecognized"], members["uri"]
         members |= {"description": self.description.to_dict(), "provenance": self.provenance.to_dict()}
         members["counts"] = dict(self.counts)
-        return {**self.unrecognized, **{name: value for name, value in members.items() if value is not None}}
+        known = {name: value for name, value in members.items() if value not in (None, "")}
+        return {**self.unrecognized, **known}
 
     def _well_formed(self) -> bool:
         texts = [self.system, self.manifest, self.digest, self.outcomes, self.started_at, self.ended_at]
+        texts += [self.target, self.method, self.conn_id]
         lists = [self.approved, self.approvals, [] if self.follows is None else self.follows]
         return (
             all(isinstance(each, list) for each in lists)

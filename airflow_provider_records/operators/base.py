@@ -11,7 +11,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.evidence.authorization import MARKED, Execution, called_at, journal_key, only_marks
+from airflow_provider_records.evidence.binding import Place, refuse_less, refuse_other
 from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.manifest import key_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.segment import has_intents, load
 from airflow_provider_records.evidence.summary import Disposal, Provenance, SystemDescription, write_outcomes
@@ -132,7 +134,6 @@ class DisposeOperator(RecordsOperator):
         """Return what the DAG asked for, for the evidence; where it leaves a limit to ``[records]``, what held."""
         limits, min_approvals = self._limits()
         return {
-            "conn_id": self.hook.conn_id,
             "accept": sorted(accepted_results(self.accept)),
             "min_approvals": min_approvals,
             "accept_approvals_from": list(self.accept_approvals_from),
@@ -206,6 +207,15 @@ class DisposeOperator(RecordsOperator):
         system = self.system()
         description = system.describe()
         refusal = self._authorize(selection, min_approvals, origin, started, description)
+        place = Place(
+            self.system_name,
+            self.hook.target if manifest.count else "",
+            description.action,
+            self.hook.conn_id if manifest.count else "",
+        )
+        begun = load(store, origin.folder.journal)
+        refuse_less(begun, {key_of(line) for line in manifest.lines()}, dry_run=self.rehearse_only)
+        refuse_other(begun, journal_key(selection.approved), place)
         if manifest.count:
             if self.rehearse_only:
                 outcomes = rehearse(system, list(manifest), concurrency=self._threads())
@@ -221,8 +231,8 @@ class DisposeOperator(RecordsOperator):
                     try_number=origin.try_number,
                     call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
                     expected=str(hints.get(_JOURNAL) or "") if hints is not None else "",
+                    place=place,
                     about={
-                        "system": self.system_name,
                         "description": description.to_dict(),
                         "records": manifest.count,
                         "begun": started,
@@ -273,6 +283,9 @@ class DisposeOperator(RecordsOperator):
             ended_at=now(),
             provenance=origin,
             options=self.options() if manifest.count else {},
+            target=place.target,
+            method=place.method,
+            conn_id=place.conn_id,
             stopped=stop_state.reason or None,
             follows=[followed.uri for followed in selection.follows] or None,
         )

@@ -109,7 +109,7 @@ class EnaioSystem:
     def describe(self) -> SystemDescription:
         """Say whether objects are deleted permanently, and that nothing is known about the storage medium then."""
         if not self.hard_delete:
-            return SystemDescription("enaio", "Moved to the recycle bin of enaio (soft delete)")
+            return SystemDescription("enaio", "Moved to the recycle bin of enaio (soft delete)", action="recycle")
         return SystemDescription(
             "enaio",
             "Deleted permanently from enaio (hard delete)",

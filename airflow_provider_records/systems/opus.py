@@ -72,7 +72,7 @@ class OpusSystem:
                 "Destroyed in Opus is a status. It deletes no content, and Opus offers no way to read the status of a "
                 "single record back."
             ],
-            deletes_content=False,
+            action="mark",
         )
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:

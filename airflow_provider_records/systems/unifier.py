@@ -141,7 +141,9 @@ class UnifierSystem:
     def describe(self) -> SystemDescription:
         """Say that documents are moved to the recycle bin: the API has no permanent deletion."""
         return SystemDescription(
-            "Unifier", "Moved to the recycle bin of Unifier, whose interface knows no permanent deletion"
+            "Unifier",
+            "Moved to the recycle bin of Unifier, whose interface knows no permanent deletion",
+            action="recycle",
         )
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import journal_key
+from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
@@ -130,9 +131,22 @@ def forge(store: Store, disposal: str, **change: Any) -> str:
     return store.write(f"{TaskFolder.containing(store.name(disposal)).path}/{name}/disposal.json", content)
 
 
-def journal(store: Store, manifest: Manifest, origin: Provenance) -> Journal:
+def journal(store: Store, manifest: Manifest, origin: Provenance, **options: Any) -> Journal:
     """Open the journal of a try."""
-    return Journal(store, origin.folder, manifest.digest, started=STARTED, try_number=origin.try_number)
+    return Journal(
+        store,
+        origin.folder,
+        manifest.digest,
+        started=STARTED,
+        try_number=origin.try_number,
+        place=place_of("enaio", describe("enaio")),
+        **options,
+    )
+
+
+def place_of(name: str, description: SystemDescription) -> Place:
+    """Return where and how a list is carried out against a system."""
+    return Place(name, f"https://{name}.example.org", description.action, f"{name}_default")
 
 
 def describe(name: str, *, hard_delete: bool = True) -> SystemDescription:
@@ -165,6 +179,8 @@ def carry_out(
     digests = [source.digest for source in sources]
     system = system or ObedientSystem()
     stopped, outcomes = None, list[Outcome]()
+    described = description or describe(name)
+    place = place_of(name, described)
     if manifest.count and dry_run:
         outcomes = rehearse(system, list(manifest), concurrency=2)
     elif manifest.count:
@@ -174,6 +190,7 @@ def carry_out(
             journal_key(digests),
             started=STARTED,
             try_number=by.try_number,
+            place=place,
             about={"begun": begun or "2026-11-22T07:59:00.000Z"},
         )
         runner = Runner(system, opened, Limits(10**7, 0.5), concurrency=8)
@@ -184,7 +201,7 @@ def carry_out(
     times = [begun, *times] if begun else times
     return Disposal(
         system=name,
-        description=description or describe(name),
+        description=described,
         manifest=manifest.uri,
         digest=manifest.digest,
         approved=digests,
@@ -197,12 +214,14 @@ def carry_out(
         ended_at=times[-1],
         provenance=by,
         options={
-            "conn_id": f"{name}_default",
             "min_approvals": 1,
             "max_records": 1000,
             "hard_delete": name == "enaio",
             **(options or {}),
         },
         stopped=stopped,
+        target=place.target,
+        method=place.method,
+        conn_id=place.conn_id,
         follows=follows,
     ).write(store)

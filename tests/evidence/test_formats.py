@@ -17,7 +17,6 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.authorization import Authorizer, Claim, StoredFiles
 from airflow_provider_records.evidence.canonical import canonical
-from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.segment import parse, render
@@ -122,7 +121,7 @@ def gate(run: Run) -> None:
 
 def next_try(run: Run) -> None:
     second = evidence_factory.provenance("delete_enaio", 2)
-    opened = Journal(run.store, second.folder, run.listed.digest, started=evidence_factory.STARTED, try_number=2)
+    opened = evidence_factory.journal(run.store, run.listed, second)
     assert {key: outcome.kind for key, outcome in opened.state.outcomes.items()} == {
         "a": OutcomeKind.BLOCKED,
         "b": OutcomeKind.DESTROYED,

@@ -12,12 +12,11 @@ import pytest
 
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import for_part
-from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import ApprovalError, EvidenceError
+from airflow_provider_records.exceptions import ApprovalError, EvidenceError, JournalError
 from airflow_provider_records.reporting import wording
 from airflow_provider_records.reporting.verdict import verdict
 from tests.evidence import evidence_factory
@@ -309,8 +308,7 @@ def test_as_many_people_as_the_task_demanded(store: Store, listed: Manifest) -> 
 def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: Manifest) -> None:
     """An older try publishes an answer after the newer one has read its journal."""
     origin, key = evidence_factory.provenance("delete_enaio"), keys(listed)[0]
-    hour_ago: dict[str, Any] = {"clock": lambda: time.time() - 3600}
-    old = Journal(store, origin.folder, listed.digest, started=evidence_factory.STARTED, try_number=1, **hour_ago)
+    old = evidence_factory.journal(store, listed, origin, clock=lambda: time.time() - 3600)
     old.intend([key])
     newer = evidence_factory.carry_out(
         store,
@@ -326,11 +324,11 @@ def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: M
     assert "answers that are not counted above, 1" in html(store)
 
 
-def test_a_list_emptied_by_a_clear_does_not_hide_what_went(store: Store, listed: Manifest) -> None:
+def test_a_summary_that_says_less_than_its_journal_is_not_certified(store: Store, listed: Manifest) -> None:
     """Clearing a whole run after its night lists nothing any more; the journal still knows what was destroyed."""
     evidence_factory.carry_out(store, listed, evidence_factory.approve(store, listed, "a"))
     again = evidence_factory.carry_out(
         store, Manifest.write(store, []), by=evidence_factory.provenance("delete_enaio", 2)
     )
-    document = certify(store, again)
-    assert len(document["disposals"][0]["uncounted"]) == 40
+    with pytest.raises(JournalError, match="says that nothing was sent; its journal says otherwise"):
+        certify(store, again)
