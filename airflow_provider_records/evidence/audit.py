@@ -26,6 +26,7 @@ from airflow_provider_records.evidence.binding import intended
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, OutcomeKind, Proof, known_kind
 from airflow_provider_records.evidence.reader import EvidenceReader, ListIndex, manifest_name, parsed
+from airflow_provider_records.evidence.run import approvals_of
 from airflow_provider_records.evidence.segment import INTENTS, OPEN, JournalState, Segment, load
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
@@ -93,6 +94,12 @@ def _audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> Audit
             raise EvidenceError(f"{file} has {min(others)!r}, which the disposals that it follows did not destroy.")
     missing, journals = missing_disposals(evidence.store, evidence.listed, disposals)
     undisposed = parts.undisposed_records(lambda digest: files.manifest(digest).each_line())
+    runs = {(each.provenance.dag_id, each.provenance.run_id) for each in disposals.values()}
+    for approval in approvals_of(evidence, runs):
+        if not parts.covers(approval.digest):
+            files.approvals[evidence.store.name(approval.uri)] = approval
+            whole = {"digest": approval.digest, "count": len(files.manifest(approval.digest))}
+            undisposed += [whole] if whole not in undisposed else []
     lists, approvals = files.lists, files.approvals
     facts = {
         "scope": {
@@ -359,14 +366,21 @@ class Parts:
 
     def __init__(self) -> None:
         self._approved: dict[str, set[str]] = {}
+        self._covered: set[str] = set()
         self._withheld: dict[tuple[str, str], set[str]] = {}
 
     def take(self, disposal: Disposal, authorization: Authorization) -> None:
         """Take in one disposal, which may be of a part."""
         self._approved.setdefault(disposal.system, set()).update(disposal.approved)
+        self._covered.update(disposal.approved)
         for approval in authorization.approvals:
             if approval.part_of:
+                self._covered.add(approval.part_of)
                 self._withheld.setdefault((disposal.system, approval.part_of), set()).update(authorization.withheld)
+
+    def covers(self, digest: str) -> bool:
+        """Return whether any disposal is of this approved list or of a part of it."""
+        return digest in self._covered
 
     def undisposed_records(self, lines: Callable[[str], Iterable[withheld.Line]]) -> list[dict[str, Any]]:
         """Return how many records of each list stand on no part that the system was given."""

@@ -10,6 +10,8 @@ from airflow.sdk import BaseOperator, conf
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records.evidence import signature
+from airflow_provider_records.evidence.folders import TaskFolder
+from airflow_provider_records.evidence.run import all_disposals
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.exceptions import (
@@ -32,8 +34,9 @@ class DestructionCertificateOperator(BaseOperator):
 
     Beside each of the two lies its signature (``.sig``), or a checksum (``.sha256``) if there is no key.
 
-    A run has one certificate, so one task, which is not mapped, names all disposals of the run. What the evidence store
-    holds of this run and ``disposals`` does not name makes the certificate incomplete, and it says so.
+    A run has one certificate, so one task, which is not mapped, names all disposals of the run. It covers what the
+    journals of the run hold, also where a clear has taken the reference away. What was begun without a summary, or
+    approved in this run without a disposal, makes the certificate incomplete, and it says so.
 
     :param disposals: disposal references of this DAG run: a list, which may hold the outputs of mapped tasks.
     :param require_complete: fail, after the certificate is written, if records are left for another try, a
@@ -60,14 +63,17 @@ class DestructionCertificateOperator(BaseOperator):
                     "A run has one certificate, and a mapped task would write several over each other. Name all "
                     "disposals of the run in disposals= of one task that is not mapped."
                 )
-            found = [_of_this_run(read_disposal(item, store), origin) for item in _references(self.disposals)]
+            items = list(_references(self.disposals))
+            named = [_of_this_run(read_disposal(item, store), origin) for item in items if item is not None]
+            found = all_disposals(store, origin.dag_id, origin.run_id, named)
+            _check_none(items.count(None), named, found, store)
             if not found:
                 raise InvalidRecordsError(
                     "disposals= holds no disposal reference, so there is nothing to certify. Did the disposing tasks "
                     "run? An upstream failure, such as a rejected approval, leaves none."
                 )
             key = _signing_key()
-            written = issue.write(store, _distinct(found, store), origin, key)
+            written = issue.write(store, found, origin, key)
         if key is None:
             self.log.warning("The certificate is not signed: [records] signing_key_file names no key.")
         reference = written.reference()
@@ -88,11 +94,6 @@ def _references(disposals: object) -> Iterator[object]:
     if isinstance(disposals, Sequence) and not isinstance(disposals, (str, bytes)):
         for item in disposals:
             yield from _references(item)
-    elif disposals is None:
-        raise InvalidRecordsError(
-            "disposals= holds None: an upstream task pushed no disposal. It was skipped, failed before it began, or "
-            "was marked as success by hand; a certificate that passes over it would say too much. Clear that task."
-        )
     else:
         yield disposals
 
@@ -108,8 +109,16 @@ def _of_this_run(disposal: Disposal, origin: Provenance) -> Disposal:
     return disposal
 
 
-def _distinct(disposals: Sequence[Disposal], store: Store) -> list[Disposal]:
-    return list({store.name(disposal.uri): disposal for disposal in disposals}.values())
+def _check_none(missing: int, named: Sequence[Disposal], found: Sequence[Disposal], store: Store) -> None:
+    """Accept an output that a clear has taken away only where the journals hold what it pointed to."""
+    folders = {TaskFolder.containing(store.name(each.uri)) for each in named}
+    unnamed = [each for each in found if TaskFolder.containing(store.name(each.uri)) not in folders]
+    if missing > len(unnamed):
+        raise InvalidRecordsError(
+            "disposals= holds None: an upstream task pushed no disposal, and no journal of this run holds one in its "
+            "place. It was skipped, failed before it began, or was marked as success by hand; a certificate that "
+            "passes over it would say too much. Clear that task."
+        )
 
 
 def _signing_key() -> Ed25519PrivateKey | None:

@@ -19,12 +19,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from airflow_provider_records.evidence import certificate as documents
 from airflow_provider_records.evidence import reader, signature
 from airflow_provider_records.evidence.audit import AuditResult, audit
+from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.certificate import Certificate, ListedFile, Run, Superseded
+from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance
-from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, NewerFormatError
+from airflow_provider_records.exceptions import (
+    ConfigurationError,
+    EvidenceError,
+    NewerFormatError,
+    StoreUnavailableError,
+)
 from airflow_provider_records.reporting import wording
 from airflow_provider_records.reporting.verdict import RunStatus
 
@@ -70,7 +77,7 @@ def write(
 ) -> IssuedCertificate:
     """Read all the evidence again and write the certificate of a DAG run, with its page.
 
-    An older certificate of the run is kept beside the new one, which names it.
+    An older certificate of the run is kept beside the new one, which names it; one that says the same stays.
 
     :param store: the evidence store.
     :param disposals: all of this run.
@@ -78,7 +85,8 @@ def write(
     :param key: signs certificate and page; None: they get checksums.
     :raises ConfigurationError: another task has written the run's certificate; it stays as it is.
     :raises NewerFormatError: a newer release wrote a file, such as the run's certificate; it stays as it is.
-    :raises EvidenceError: a file is missing, was changed or does not fit the others; no certificate is written.
+    :raises EvidenceError: a file is missing, was changed or does not fit the others, or the older certificate says
+        more; no certificate is written.
     :raises JournalError: the same, of a journal.
     :raises ApprovalError: the same, of an approval.
     """
@@ -89,14 +97,15 @@ def write(
     name = documents.file_name(provenance.dag_id, provenance.run_id)
     _check_alone(store, name, provenance)
     found = audit(reader.EvidenceReader(store, store.root), {store.name(each.uri): each for each in disposals})
-    certificate = _compose(
-        store,
-        disposals,
-        provenance,
-        found,
-        key=VerificationKey.from_key(key.public_key()) if key else None,
-        older=_keep_older(store, name),
-    )
+    older = _read_older(store, name)
+    if older is not None:
+        _refuse_less(older, found)
+    verification_key = VerificationKey.from_key(key.public_key()) if key else None
+    certificate = _compose(store, disposals, provenance, found, key=verification_key, older=None)
+    if older is not None and _says_the_same(older, certificate):
+        return IssuedCertificate(store.uri(name), store.uri(documents.page_name(name)), older)
+    if kept := _keep_older(store, name):
+        certificate = _compose(store, disposals, provenance, found, key=verification_key, older=kept)
     uri = _publish(store, name, certificate, key, certificate_page.pieces(store, certificate, disposals))
     return IssuedCertificate(uri, store.uri(documents.page_name(name)), certificate)
 
@@ -166,6 +175,46 @@ def _check_alone(store: Store, name: str, provenance: Provenance) -> None:
             "certificate: name all of its disposals in disposals= of one task that is not mapped. If that task was "
             "renamed, move its certificate out of the way."
         )
+
+
+def _read_older(store: Store, name: str) -> Certificate | None:
+    """Read the run's certificate as it stands; None if there is none, or if it or its page is not whole."""
+    if not store.exists(name):
+        return None
+    try:
+        older = documents.read(store, name)
+        page = documents.page_name(name)
+        signature.check(store, page, store.read(page), older.key)
+    except (NewerFormatError, StoreUnavailableError):
+        raise
+    except EvidenceError:
+        return None
+    return older
+
+
+def _refuse_less(older: Certificate, found: AuditResult) -> None:
+    """Refuse to replace a certificate by one that leaves out a journal of it: the store has lost evidence."""
+    held = {session["session"]: entry["file"] for entry in older.disposals for session in entry["journal"]}
+    kept = {session["session"] for entry in found.facts["disposals"] for session in entry["journal"]}
+    missing = {each["task"] for each in found.facts["missing_disposals"]}
+    for session, file in held.items():
+        if session not in kept and TaskFolder.containing(file).path not in missing:
+            raise EvidenceError(
+                f"The certificate of this run covers {file} with session {session} of its journal, and the evidence "
+                "store does not hold that any more. The certificate stays as it is; restore the evidence."
+            )
+
+
+def _says_the_same(older: Certificate, newer: Certificate) -> bool:
+    """Compare two certificates but for when, by which try, and in place of what they were written."""
+
+    def said(certificate: Certificate) -> dict[str, Any]:
+        document = certificate.to_dict()
+        replaced = document.pop("supersedes", None) or {"file": ""}
+        document["files"] = [each for each in document["files"] if each["name"] != replaced["file"]]
+        return {name: value for name, value in document.items() if name not in {"id", "written_at", "provenance"}}
+
+    return canonical(said(older)) == canonical(said(newer))
 
 
 def _keep_older(store: Store, name: str) -> Superseded | None:

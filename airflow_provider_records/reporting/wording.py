@@ -123,8 +123,7 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
     if entry["uncounted"]:
         yield (
             f"The journal of task {task} holds {len(entry['uncounted'])} answers that its summary does not count "
-            "(they are listed as uncounted): an older try went on beside a newer one, or the task was run again "
-            "with another list or as a dry run."
+            "(they are listed as uncounted): an older try went on beside a newer one."
         )
 
 
@@ -150,6 +149,9 @@ def gaps(document: Mapping[str, Any]) -> list[str]:
         *(
             f"{titles[each['system']]}: {each['count']:,} records of the approved list {each['digest']} "
             "have no disposal: the parts that hold them were not carried out, or disposals= does not name them"
+            if "system" in each
+            else f"{each['count']:,} records of the list {each['digest']}, which was approved in this run, have no "
+            "disposal in any system: the task that was to carry it out never began, or disposals= does not name it"
             for each in document["undisposed_records"]
         ),
     ]

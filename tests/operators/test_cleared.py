@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.reporting.verify import verify
 from airflow_provider_records.sandbox.server import Server
 from tests.evidence.schemas import assert_store_valid
@@ -134,3 +139,88 @@ def test_the_journal_names_where_and_how(served: ServedSandbox, documents: list[
     assert named == disposal.place.to_dict()
     assert named["method"] == "destroy"
     assert named["conn_id"] == "enaio_default"
+
+
+def test_the_same_certificate_is_issued_again_without_the_references(
+    served: ServedSandbox, documents: list[str]
+) -> None:
+    """The certificate task alone is cleared after a clear of the disposing task, which pushed nothing since."""
+    done = delete(documents[:3])
+    before = certify(served, done)
+    files = served.store.names("")
+    assert certify(served, done) == before
+    assert certify(served, None) == before
+    assert certify(served) == before
+    assert served.store.names("") == files
+
+
+def test_a_certificate_that_changed_is_issued_anew(served: ServedSandbox, documents: list[str]) -> None:
+    first = certify(served, delete(documents[:3]))
+    changed = certify(served, delete(documents[:3], 2))
+    assert changed["supersedes"]["file"] in served.store.names("certificates")
+    assert changed["counts"] == first["counts"]
+
+
+def mapped(index: int, records: list[str]) -> Any:
+    operator = EnaioDeleteObjectOperator(task_id="parts", records=records, hard_delete=True, require_approval=False)
+    return run(operator, map_index=index)
+
+
+def test_map_indexes_that_are_gone_stay_on_the_certificate(served: ServedSandbox, documents: list[str]) -> None:
+    first, second = mapped(0, documents[:3]), mapped(1, documents[3:5])
+    before = certify(served, [first, second])
+    assert before["counts"]["enaio"]["destroyed"] == 5
+    assert certify(served, [first]) == before
+
+
+def test_an_output_that_no_journal_explains_is_refused(served: ServedSandbox, documents: list[str]) -> None:
+    done = delete(documents[:3])
+    with pytest.raises(AirflowFailException, match="no journal of this run holds one in its place"):
+        certify(served, done, None)
+
+
+def test_a_journal_without_a_summary_makes_the_certificate_incomplete(
+    served: ServedSandbox, documents: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where an earlier try of the same task had an empty list, and its reference is still there."""
+    other, empty = mapped(0, documents[:2]), delete([])
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Disposal, "write", dies)
+        with pytest.raises(KeyboardInterrupt):
+            delete(documents[2:4], 2)
+    said = certify(served, empty, other, require_complete=False)
+    assert not said["complete"]
+    (gap,) = said["missing_disposals"]
+    assert gap["task"].endswith("/delete/-1")
+
+
+def test_a_certificate_never_says_less_than_the_one_before(served: ServedSandbox, documents: list[str]) -> None:
+    done, part = delete(documents[:3]), mapped(0, documents[3:5])
+    before = certify(served, done, part)
+    lost = Disposal.read(served.store, done["disposal"]).provenance.folder.path
+    for name in served.store.names(lost):
+        served.store.remove(name)
+    with pytest.raises(AirflowFailException, match="does not hold that any more"):
+        certify(served, part)
+    name = next(each for each in served.store.names("certificates") if each.endswith(".json"))
+    assert json.loads(served.store.read(name)) == before
+
+
+def test_an_approved_list_that_nothing_carried_out_is_left(served: ServedSandbox, documents: list[str]) -> None:
+    """All mapped deletions die before they begin, and the mark has an empty list to work on."""
+    listed = Manifest.write(served.store, documents[:10])
+    source = {"kind": "airflow", "dag": "night", "run": "manual__2026-11-22T04:30:00+00:00", "task": "approve"}
+    approval = Approval(listed.digest, "airflow:anna", now(), source).write(served.store)
+    marked = run(OpusDestroyRecordsOperator(task_id="mark", records=[]))
+    with pytest.raises(AirflowFailException, match=r"10 records of the list sha256:.* have no disposal in any system"):
+        certify(served, [], marked)
+    said = certify(served, [], marked, require_complete=False)
+    assert not said["complete"]
+    assert said["undisposed_records"] == [{"digest": listed.digest, "count": 10}]
+    assert [served.store.uri(each["file"]) for each in said["approvals"]] == [approval]
+    done = delete(manifest_reference(listed, [approval]), require_approval=True)
+    assert certify(served, done, marked)["complete"]
