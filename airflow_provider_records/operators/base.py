@@ -15,6 +15,7 @@ from airflow_provider_records.evidence.binding import Place, refuse_less, refuse
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import key_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
+from airflow_provider_records.evidence.run import all_disposals
 from airflow_provider_records.evidence.segment import has_intents, load
 from airflow_provider_records.evidence.summary import Disposal, Provenance, SystemDescription, write_outcomes
 from airflow_provider_records.exceptions import (
@@ -28,6 +29,7 @@ from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
+from airflow_provider_records.reporting.verdict import RunStatus
 from airflow_provider_records.systems.base import RegisteredSystem
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
 from airflow_provider_records.task.lineage import lineage
@@ -162,6 +164,11 @@ class DisposeOperator(RecordsOperator):
         self._done = disposal
         reference = disposal.reference()
         self.log.info("%s: %s", self.system_name, ", ".join(f"{n} {name}" for name, n in disposal.counts.items() if n))
+        if not disposal.description.deletes_content:
+            origin = disposal.provenance
+            done = all_disposals(selection.manifest.store, origin.dag_id, origin.run_id, [disposal])
+            for alarm in RunStatus(done).alarms:
+                self.log.error("%s", alarm)
         if disposal.complete or disposal.dry_run:
             for asset, extra in events(disposal):
                 context["outlet_events"][DISPOSALS].add(asset, extra)

@@ -46,6 +46,11 @@ class Row:
         """Whether the run is active, so that the page updates itself."""
         return self.airflow_run is not None and self.airflow_run.active
 
+    @property
+    def alarms(self) -> list[str]:
+        """What somebody must look at although every outcome is final, one sentence each."""
+        return RunStatus(self.run.disposals).alarms
+
 
 @dataclass(frozen=True)
 class ReasonTotal:

@@ -37,6 +37,7 @@ def pieces(store: Store, certificate: Certificate, disposals: Sequence[Disposal]
             verdict=verdict(status),
             bar=bar,
             gaps=status.gaps,
+            alarms=status.alarms,
             withheld=status.withheld,
             demanded=_demanded(document),
             order=ORDER,

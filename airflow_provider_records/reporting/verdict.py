@@ -65,6 +65,31 @@ class RunStatus:
         """What is left to do, by system and outcome, and what has no disposal; empty if the run is complete."""
         return "; ".join([*filter(None, map(_left, self.disposals)), *self.gaps])
 
+    @property
+    def alarms(self) -> list[str]:
+        """What somebody must look at although every outcome is final, one sentence each.
+
+        A record whose content is destroyed and whose mark is refused may be on hold. Counts tell how many there are at
+        least: a list of marks that is longer than what was destroyed holds others, too.
+        """
+        found = []
+        marking = [each for each in self.disposals if not each.description.deletes_content]
+        for title in sorted({each.description.title for each in marking}):
+            marks = [each for each in marking if each.description.title == title]
+            lists = {digest for each in marks for digest in each.approved}
+            gone = sum(
+                each.counts[kind]
+                for each in self.disposals
+                if each.description.deletes_content and lists & set(each.approved)
+                for kind in OutcomeKind
+                if kind.gone
+            )
+            others = max(0, sum(sum(each.counts.values()) for each in marks) - gone)
+            refused = sum(each.counts[OutcomeKind.BLOCKED] for each in marks) - others
+            if gone and refused > 0:
+                found.append(wording.refused_marks(title, refused))
+        return found
+
     def covers(self, disposals: Sequence[Disposal]) -> bool:
         """Return whether this status is still correct for a run that has these summaries.
 

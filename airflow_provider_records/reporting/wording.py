@@ -137,6 +137,15 @@ def withheld(number: int) -> str:
     return f"{number:,} record{' was' if number == 1 else 's were'} withheld before approval, each with a reason"
 
 
+def refused_marks(title: str, number: int) -> str:
+    """Return that content is destroyed whose record a system refuses to mark, as a sentence."""
+    records = "1 record" if number == 1 else f"{number:,} records"
+    return (
+        f"The content of {records} is gone, and {title} refuses to mark {'it' if number == 1 else 'them'}, perhaps "
+        f"because of a hold. Have {'it' if number == 1 else 'them'} looked at in {title}."
+    )
+
+
 def gaps(document: Mapping[str, Any]) -> list[str]:
     """Return what belongs to the run and has no disposal on its certificate, one sentence each."""
     titles = {each["disposal"]["system"]: each["disposal"]["description"]["title"] for each in document["disposals"]}

@@ -224,3 +224,26 @@ def test_an_approved_list_that_nothing_carried_out_is_left(served: ServedSandbox
     assert [served.store.uri(each["file"]) for each in said["approvals"]] == [approval]
     done = delete(manifest_reference(listed, [approval]), require_approval=True)
     assert certify(served, done, marked)["complete"]
+
+
+def test_destroyed_content_whose_mark_is_refused_is_said_first(
+    served: ServedSandbox, documents: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [{"key": f"enaio-{each}", "target_id": each} for each in documents]
+    opus: Any = served.sandbox.vendors["opus"]
+    for number, record in enumerate(records):
+        opus.decide(record["key"], "release")
+        opus.decide(record["key"], "approve")
+        if number < 2:
+            opus.decide(record["key"], "hold")
+    done = delete(records)
+    marked = run(OpusDestroyRecordsOperator(task_id="mark", records=done, require_approval=False))
+    refused = marked["counts"]["blocked"]
+    assert refused >= 2
+    alarm = f"The content of {refused} records is gone, and Opus refuses to mark them, perhaps because of a hold."
+    assert alarm in capsys.readouterr().out
+    assert certify(served, done, marked)["complete"]
+    page = next(each for each in served.store.names("certificates") if each.endswith(".html"))
+    shown = served.store.read(page).decode()
+    assert f'<p class="alarm" role="alert">{alarm}' in shown
+    assert shown.index(alarm) < shown.index('<div class="verdict')

@@ -16,7 +16,7 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 from airflow_provider_records.exceptions import EvidenceError
-from airflow_provider_records.reporting import issue
+from airflow_provider_records.reporting import issue, wording
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
 from tests.evidence import evidence_factory
 
@@ -29,7 +29,7 @@ def disposal(*, dry_run: bool = False, stopped: str | None = None, **counts: int
         description=SystemDescription("enaio"),
         manifest="",
         digest="",
-        approved=[],
+        approved=["sha256:" + "1" * 64],
         approvals=[],
         approval_required=False,
         dry_run=dry_run,
@@ -139,3 +139,26 @@ def test_a_document_of_a_wrong_shape(store: Store, change: dict[str, Any]) -> No
         del document[name]
     with pytest.raises(EvidenceError, match="The certificate does not have the expected form"):
         RunStatus.from_document(certificate.Certificate.from_dict(document))
+
+
+@pytest.mark.parametrize(
+    ("marks", "number"),
+    [
+        ([disposal(blocked=2, destroyed=8)], 2),
+        ([disposal(blocked=1, destroyed=3), disposal(blocked=1, destroyed=5)], 2),
+        ([disposal(blocked=2, destroyed=18)], 0),  # a list of its own: the refused ones may have their content still
+        ([disposal(destroyed=10)], 0),
+        ([], 0),
+    ],
+)
+def test_content_that_is_gone_and_may_not_be_marked_is_an_alarm(marks: list[Disposal], number: int) -> None:
+    opus = SystemDescription("Opus", action="mark")
+    status = RunStatus([disposal(destroyed=9, absent=1), *(replace(each, description=opus) for each in marks)])
+    assert status.alarms == ([wording.refused_marks("Opus", number)] if number else [])
+
+
+def test_a_refused_mark_without_destroyed_content_is_no_alarm() -> None:
+    marked = replace(disposal(blocked=2), description=SystemDescription("Opus", action="mark"))
+    assert RunStatus([marked]).alarms == []
+    other = replace(disposal(destroyed=2), approved=["sha256:" + "9" * 64])
+    assert RunStatus([other, marked]).alarms == []
