@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operators.crash_points import REQUEST, SUMMARY, VENDORS, WRITE, CrashRun, Death, crash_run
+from tests.operators.crash_points import CALL, REQUEST, SUMMARY, VENDORS, WRITE, CrashRun, Death, crash_run
 from tests.system.conftest import Installation
 from tests.system.test_standalone import Api, standalone, wait
 
@@ -65,7 +65,7 @@ def deaths(vendor: str, folder: Path) -> Iterator[list[Death]]:
     dice = random.Random(f"boundaries-{vendor}")
     for _ in range(RANDOM):
         yield [
-            Death(dice.choice((REQUEST, WRITE)), dice.randint(2, 8), dice.random() < 0.5)
+            Death(dice.choice((CALL, REQUEST, WRITE)), dice.randint(2, 8), dice.random() < 0.5)
             for _ in range(dice.randint(1, 3))
         ]
 

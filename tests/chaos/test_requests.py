@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.operators.crash_points import REQUEST, WRITE, Death, crash_run
-from tests.operators.test_crash import each_vendor, survive
+from tests.operators.crash_points import REQUEST, Death, crash_run
+from tests.operators.test_crash import any_death, each_vendor, survive
 
 
 @each_vendor
@@ -27,6 +27,6 @@ def test_killed_before_and_after_every_request(vendor: str, concurrency: int, tm
 @pytest.mark.parametrize("seed", range(40))
 def test_killed_at_random(vendor: str, seed: int, tmp_path: Path) -> None:
     dice = random.Random(f"chaos-{vendor}-{seed}")
-    deaths = [Death(dice.choice((REQUEST, WRITE)), dice.randint(1, 12), dice.random() < 0.5) for _ in range(8)]
+    deaths = [any_death(dice, 12) for _ in range(8)]
     with crash_run(vendor, tmp_path, blind=3, concurrency=dice.randint(1, 4)) as made:
         survive(made, deaths, unknown=3 if vendor == "unifier" else 0)
