@@ -233,6 +233,7 @@ def test_a_killed_task_sends_nothing_more_and_writes_what_it_knows(
     with pytest.raises(DisposalIncompleteError, match="the task was stopped"):
         operator.execute(task)
     assert served.calls("enaio", "delete_object") == 1
+    assert operator.hook.stopping, "a client that waits must end, too"
     counts = task["ti"].pushed["return_value"]["counts"]
     assert (counts["destroyed"], counts["not_attempted"]) == (1, 4)
 
