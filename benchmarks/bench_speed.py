@@ -81,6 +81,9 @@ def sandbox(records: int, latency: float) -> Iterator[Sandbox]:
     with serving([*command, "--records", str(records)]) as served:
         fault = {"times": None, "latency_ms": latency * 1000}
         requests.post(f"{served.url}/_sandbox/faults", json=fault, timeout=60).raise_for_status()
+        # One that names object types, so that the first look is a search.
+        switches = {"enaio": {"version": "6.5.0"}}
+        requests.put(f"{served.url}/_sandbox/switches", json=switches, timeout=60).raise_for_status()
         yield served
 
 

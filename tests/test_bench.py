@@ -39,7 +39,7 @@ def test_speed_is_measured(tmp_path: Path) -> None:
     assert len(rates) == 5
     assert all(0 < float(rate) < 800 for _, rate in rates)
     assert re.search(r"[\d.]+ times the bare loop \(goal: at least 0.98\)", said)
-    # 1 page twice, 2 tokens; a version, 60 deletes and 120 looks less those of the troubled; 4 marks
+    # 1 page twice, 2 tokens; a version, few first looks, 60 deletes and 120 looks less those of the troubled; 4 marks
     assert 150 < int(re.findall(r" s, (\d+) calls; ", said)[0]) < 200
     assert re.search(r"deleted \{'destroyed': \d+, .*\n  marked  \{'destroyed': \d+, ", said)
     assert re.search(r"peak memory of the process +[\d.]+ MB \(goal: under 200 MB\)", said)

@@ -27,7 +27,7 @@ from airflow_provider_records.evidence import journal as journal_module
 from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.reader import EvidenceReader
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
@@ -344,9 +344,7 @@ class CrashRun:
         assert not {key for key, each in outcomes.items() if not each.kind.final} - left
         assert len(left) <= unknown, left
         assert done <= claimed | left, "done, and no outcome says so"
-        for key in claimed - done:  # gone before us, and our own unanswered intent: that is what inferred means
-            assert key not in self.there
-            assert outcomes[key].proof is Proof.INFERRED
+        assert not claimed - done, "claimed, and not done by us; an intent is not a call"
         for key, each in outcomes.items():
             if each.kind is OutcomeKind.ABSENT:
                 assert key not in self.there

@@ -42,9 +42,7 @@ def assert_true(
     assert max(gone.values()) == 1
     claimed = {key for key, item in outcomes.items() if item["outcome"] == effect}
     destroyed = {approved[object_id] for object_id in gone}
-    assert destroyed <= claimed
-    # Gone before us, but with an intent of a killed try: nobody can tell, and the proof says so.
-    assert all(outcomes[key]["proof"] == "inferred" for key in claimed - destroyed)
+    assert destroyed == claimed
     living = set(installation.sandbox.vendors[content].state()["live"])
     assert not {object_id for object_id, key in approved.items() if key in claimed} & living
     assert sum(sum(part["counts"].values()) for part in disposals[delete]) == len(approved) == len(outcomes)
