@@ -242,6 +242,7 @@ def begin(store: Store, manifest: Manifest, origin: Provenance) -> Journal:
         started=origin.run_started_at,
         try_number=origin.try_number,
         about={"system": "enaio", "records": manifest.count},
+        place=evidence_factory.place_of("enaio", evidence_factory.describe("enaio")),
     )
 
 
