@@ -17,12 +17,13 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, StoreUnavailableError, VendorError
 from airflow_provider_records.execution.limits import FAILURES, Limits
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState
-from airflow_provider_records.systems.base import System
+from airflow_provider_records.systems.base import ObservesChunks, System
 
 log = logging.getLogger(__name__)
 
 _PROGRESS_EVERY = 5.0
 _BATCHES_PER_THREAD = 8
+_CHUNKS_AHEAD = 2
 _STORE_PATIENCE = 120.0
 _LONGEST_PAUSE = 5.0
 
@@ -43,6 +44,28 @@ class Chunk:
     found: Counter[OutcomeKind] = field(default_factory=Counter)
     ended: float = 0.0
     in_flight: int = 0
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """Calls whose intents are not published yet.
+
+    :param batches: the records of each call.
+    :param look: tells which records are there; None: the system has observed them at the start.
+    """
+
+    batches: Sequence[Sequence[Record]]
+    look: Future[Set[str]] | None
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether the look has ended."""
+        return self.look is None or self.look.done()
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of all calls."""
+        return [record for batch in self.batches for record in batch]
 
 
 @dataclass
@@ -234,16 +257,24 @@ class Runner:
 
         The intents of a chunk are published as soon as no more than one other chunk is in flight: that one keeps the
         threads busy while outcomes and intents are written. So at most two chunks have intents without outcomes.
+        For the same reason two chunks are looked at ahead of that.
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
         batches = (todo[start : start + size] for start in range(0, len(todo), size))
+        observing = self.system if round_ == 0 and isinstance(self.system, ObservesChunks) else None
+        ahead: list[_Ahead] = []
         in_flight: dict[Future[list[Outcome]], Chunk] = {}
         ended: deque[Future[list[Outcome]]] = deque()
         signal = threading.Event()
         more = True
 
         def enough() -> bool:
-            return len(ended) >= width or len(in_flight) - len(ended) <= (width if more else 0)
+            if in_flight and len(ended) >= min(width, len(in_flight)):
+                return True
+            return len(in_flight) - len(ended) <= width and any(each.looked_at for each in ahead[:1])
+
+        def note_look(_: Future[Set[str]]) -> None:
+            signal.set()
 
         def note_end(future: Future[list[Outcome]]) -> None:
             ended.append(future)
@@ -252,15 +283,23 @@ class Runner:
 
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
             try:
-                while more or in_flight:
-                    more = more and not self.stop_state.skip_probes and (not self.stop_state.reason or round_ > 0)
-                    if more and len(in_flight) <= width:
-                        begun, next_ = time.time(), list(islice(batches, width))
+                while more or ahead or in_flight:
+                    if self.stop_state.skip_probes or (self.stop_state.reason and round_ == 0):
+                        more = False
+                        ahead.clear()
+                    while more and len(ahead) < _CHUNKS_AHEAD:
+                        next_ = list(islice(batches, width))
                         more = len(next_) == width
+                        look = pool.submit(self._look, observing, next_) if observing and next_ else None
                         if next_:
-                            self.journal.intend(record.key for batch in next_ for record in batch)
-                        chunk = Chunk(begun, sum(map(len, next_)), in_flight=len(next_))
-                        for batch in next_:
+                            ahead.append(_Ahead(next_, look))
+                        if look:
+                            look.add_done_callback(note_look)
+                    if ahead and ahead[0].looked_at and len(in_flight) <= width:
+                        first, begun = ahead.pop(0), time.time()
+                        self._publish_intents(first)
+                        chunk = Chunk(begun, len(first.records), in_flight=len(first.batches))
+                        for batch in first.batches:
                             future = pool.submit(self._carry_out, batch, doubtful, progress, round_)
                             in_flight[future] = chunk
                             future.add_done_callback(note_end)
@@ -281,6 +320,28 @@ class Runner:
         if self._error is not None:
             raise self._error
 
+    def _look(self, system: ObservesChunks, batches: Sequence[Sequence[Record]]) -> Set[str]:
+        """Return which records are there; runs in a thread of the pool."""
+        if self.stop_state.reason:
+            return frozenset()
+        try:
+            return system.observe([record for batch in batches for record in batch])
+        except VendorError as error:
+            self.stop_state.stop(error)
+        except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
+            self._stop_on_defect(error)
+        return frozenset()
+
+    def _stop_on_defect(self, error: Exception) -> None:
+        self._error = error
+        self.stop_state.stop_because(f"an unexpected error ({type(error).__name__})")
+
+    def _publish_intents(self, chunk: _Ahead) -> None:
+        """Publish what was observed, then what is about to be called."""
+        if chunk.look and (there := chunk.look.result()):
+            self.journal.record_observed(there)
+        self.journal.intend(record.key for record in chunk.records)
+
     def _publish(self, ended: Sequence[Future[list[Outcome]]], in_flight: dict[Future[list[Outcome]], Chunk]) -> None:
         """Publish the outcomes of calls that have ended, and report chunks that are complete."""
         self._record([outcome for future in ended for outcome in future.result()])
@@ -299,8 +360,7 @@ class Runner:
         try:
             found = self._attempts.make(batch, doubtful, round_)
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of the other batches
-            self._error = error
-            self.stop_state.stop_because(f"an unexpected error ({type(error).__name__})")
+            self._stop_on_defect(error)
             why = f"unexpected {type(error).__name__} while it was carried out"
             found = {record.key: self._attempts.unresolved(record, why) for record in batch}
         time_ = now()

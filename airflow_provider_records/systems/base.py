@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
@@ -52,6 +52,20 @@ class System(Protocol):
 
     def verify(self, record: Record, outcome: Outcome) -> Outcome:
         """Probe a record after its call was answered; return the outcome with a stronger proof, or a corrected one."""
+
+
+@runtime_checkable
+class ObservesChunks(Protocol):
+    """What the runner asks in addition of a system whose ``prepare`` does not observe the records."""
+
+    def observe(self, records: Sequence[Record]) -> Set[str]:
+        """Look at the records of a few calls shortly before their intents are published.
+
+        :param records: records that have no final outcome yet; calls of earlier tries cannot take effect any more.
+        :return: keys that were observed; the journal keeps them for later tries. The system itself remembers what it
+            did not observe, and sends nothing for it.
+        :raises VendorError: no call can succeed.
+        """
 
 
 class RegisteredSystem(System, Protocol):

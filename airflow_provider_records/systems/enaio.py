@@ -55,8 +55,8 @@ class EnaioSystem:
     """How enaio deletes an object and shows what became of it.
 
     A probe is a GET by the bare id, then one into the recycle bin, which shows only what this account deleted.
-    Before the first call of a try it looks which objects are there: only of those can a call that went unanswered be
-    the reason that they are gone. One search shows up to 200 objects; it needs the internal name of their type, which a
+    Shortly before its calls it looks which objects are there: only of those can a call that went unanswered be the
+    reason that they are gone. One search shows up to 200 objects; it needs the internal name of their type, which a
     single look tells where the service names it (6.3.1). What no search shows is looked at singly. Nothing is sent for
     an object that no look showed.
 
@@ -91,8 +91,9 @@ class EnaioSystem:
         self.cascade_delete = cascade_delete
         self.location = location
         self.object_type_id = object_type_id
-        self._observed: Set[str] = frozenset()
+        self._observed: set[str] = set()
         self._not_shown: dict[str, Presence | VendorError] = {}
+        self._types: dict[str, bool] = {}
         self._children: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
@@ -120,7 +121,7 @@ class EnaioSystem:
         )
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
-        """Refuse malformed ids, and a hard delete by a service that is too old for it; look which objects are there."""
+        """Refuse malformed ids, and a hard delete by a service that is known to be too old for it."""
         for record in records:
             for value in (record.target_id, self._location(record), self._object_type(record)):
                 digits(value or "0")
@@ -132,28 +133,36 @@ class EnaioSystem:
             for record in records:
                 if (parent := self._location(record)) and parent != record.target_id:
                     self._children.setdefault(parent, set()).add(record.target_id)
+        self._observed = set(observed_before)
+        self._not_shown = {}
+        return frozenset()
+
+    def observe(self, records: Sequence[Record]) -> Set[str]:
+        """Look which objects are there."""
         there = self._look(list(dict.fromkeys(record.target_id for record in records)))
-        here = frozenset(record.key for record in records if record.target_id in there)
-        self._observed = here | observed_before
+        here = {record.key for record in records if record.target_id in there}
+        self._observed |= here
         return here
 
     def _look(self, left: list[str]) -> set[str]:
         """Return which objects are there, so that a call of ours can delete them."""
         there: set[str] = set()
-        searched: set[str] = set()
-        self._not_shown = {}
+        new = [name for name, searchable in self._types.copy().items() if searchable]
         size = 1  # the type of one may show the others
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
             while left:
+                for name in new:
+                    there |= self._listed(name, left)
+                    left = [object_id for object_id in left if object_id not in there]
                 batch, left = left[:size], left[size:]
                 types = dict(zip(batch, pool.map(self._look_at, batch), strict=True))
                 there |= {object_id for object_id, name in types.items() if name is not None}
-                new = {name for name in types.values() if name and _TYPE_NAME.fullmatch(name)} - searched
-                searched |= new
-                for name in new:
-                    there |= self._listed(name, left)
-                left = [object_id for object_id in left if object_id not in there]
+                new = [name for name in set(types.values()) if name and _TYPE_NAME.fullmatch(name)]
+                new = [name for name in new if name not in self._types]
+                self._types |= dict.fromkeys(new, True)
                 size = 1 if new else self.max_concurrency
+        for object_id in there:
+            self._not_shown.pop(object_id, None)
         return there
 
     def _look_at(self, object_id: str) -> str | None:
@@ -182,6 +191,7 @@ class EnaioSystem:
         except (AuthenticationError, UnavailableError):
             raise
         except VendorError as error:
+            self._types[type_name] = False
             log.info("%s; objects of type %s are looked at singly", error, type_name)
         return listed & set(object_ids)
 

@@ -119,6 +119,9 @@ class ObedientSystem:
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         self.prepared += 1
+        return self._look(records)
+
+    def _look(self, records: Sequence[Record]) -> Set[str]:
         for record in records:
             self._others_come("look", record.key)
         observed = {record.key for record in records if record.key in self.archive.there}
@@ -177,6 +180,19 @@ class ObedientSystem:
             raise ServerError("told to be blind")
         there = record.key in self.archive.there
         return Outcome(record.key, OutcomeKind.FAILED if there else outcome.kind, Proof.PROBE)
+
+
+class LookingSystem(ObedientSystem):
+    """The same, but it observes the records of a few calls shortly before them."""
+
+    def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
+        self.prepared += 1
+        return frozenset()
+
+    def observe(self, records: Sequence[Record]) -> Set[str]:
+        if self.archive.dead:
+            raise Killed
+        return self._look(records)
 
 
 def listed(count: int) -> list[Record]:

@@ -26,7 +26,9 @@ def served(serve: Serve, connect: Connect, tmp_path: Path) -> ServedEnaio:
 
 def look(*ids: str, hard_delete: bool = True) -> set[str]:
     system = EnaioSystem(EnaioHook(), hard_delete=hard_delete)
-    return set(system.prepare([Record(each, each) for each in ids], frozenset()))
+    records = [Record(each, each) for each in ids]
+    system.prepare(records, frozenset())
+    return set(system.observe(records))
 
 
 def calls(served: ServedEnaio) -> Counter[str]:
