@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import pytest
 
@@ -19,7 +19,7 @@ from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.runner import Chunk, Runner
 from tests.evidence.failing_store import in_memory
-from tests.execution.archive import DIGEST, FOLDER, STARTED, Archive, ObedientSystem, listed, one_try
+from tests.execution.archive import DIGEST, FOLDER, STARTED, Archive, LookingSystem, ObedientSystem, listed, one_try
 
 LONG = 20.0
 
@@ -100,6 +100,45 @@ def test_two_chunks_at_most_are_intended_without_an_outcome(slow: bool, monkeypa
 
     one_try(store, ObedientSystem(archive, at_call=count), listed(60), 1, concurrency=3)
     assert 6 < max(ahead) <= 12
+
+
+def test_each_record_is_looked_at_once_and_what_is_there_is_published_before_its_intent() -> None:
+    archive, store = Archive(names(45)), in_memory()
+    one_try(store, LookingSystem(archive, {"r003": ["lost_before"]}, batch_size=3), listed(50), 1, concurrency=1)
+    observed, intended = list[str](), list[str]()
+    for segment in load(store, f"{FOLDER.path}/journal"):
+        keys = [line["key"] for line in segment.lines]
+        if segment.header["kind"] == "observed":
+            observed += keys
+        elif segment.header["kind"] == "intents":
+            intended += keys
+            assert len(observed) == min(45, len(set(intended)))  # not later, and not much earlier
+    assert set(intended) == set(names(50))
+    assert observed == names(45)
+
+
+def test_the_look_at_the_next_chunk_does_not_wait_for_calls_nor_they_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 2)
+    archive, looked, sent = Archive(names(40)), threading.Event(), threading.Event()
+    in_time: list[bool] = []
+
+    class Looking(LookingSystem):
+        def observe(self, records: Sequence[Record]) -> Set[str]:
+            if records[0].key == "r004":
+                in_time.append(sent.wait(LONG))  # until a call of the chunk before
+            found = super().observe(records)
+            if records[0].key == "r008":
+                looked.set()
+            return found
+
+    def hang(key: str) -> None:
+        sent.set()
+        if key == "r000":
+            in_time.append(looked.wait(LONG))  # until a look at the chunk after the next one
+
+    outcomes = one_try(in_memory(), Looking(archive, at_call=hang), listed(40), 1, concurrency=2)
+    assert in_time == [True, True]
+    assert counts(outcomes)["destroyed"] == 40
 
 
 def test_batches_are_full_but_for_the_last() -> None:

@@ -44,6 +44,7 @@ from tests.execution.archive import (
     STARTED,
     SURE,
     Archive,
+    LookingSystem,
     ObedientSystem,
     Passing,
     check,
@@ -109,6 +110,7 @@ def tries(draw: st.DrawFn) -> dict[str, Any]:
         "gone": draw(st.sets(st.sampled_from(keys))),
         "plans": draw(st.lists(st.tuples(plan, st.sets(st.sampled_from(keys)), mishap), min_size=1, max_size=4)),
         "others": draw(st.lists(others, min_size=4, max_size=4)),
+        "system": draw(st.sampled_from([ObedientSystem, LookingSystem])),
         "batch_size": draw(st.integers(1, 3)),
         "concurrency": draw(st.integers(1, 3)),
         "rate": draw(st.sampled_from([0.0, 1.0])),
@@ -126,12 +128,12 @@ def test_after_the_last_try_everything_is_done_once_and_told_truly(case: dict[st
     for number, (plan, blind, mishap) in enumerate(case["plans"], 1):
         archive.dead = False
         store.on_write = unlucky(archive, store.writes, mishap)
-        system = ObedientSystem(archive, plan, blind=blind, batch_size=case["batch_size"])
+        system = case["system"](archive, plan, blind=blind, batch_size=case["batch_size"])
         survive(lambda system=system, number=number: one_try(store, system, records, number, **run))  # type: ignore[misc]
         assert archive.wrong == []
     archive.dead = False
     store.on_write = lambda *_: None
-    last = ObedientSystem(archive, batch_size=case["batch_size"])
+    last = case["system"](archive, batch_size=case["batch_size"])
     outcomes = one_try(store, last, records, len(case["plans"]) + 1, **run)
     check(archive, records, outcomes, first)
     assert sum(counts(outcomes).values()) == len(records)
@@ -154,14 +156,13 @@ def test_whoever_destroys_what_every_try_says_only_what_is_true(case: dict[str, 
     for number, ((plan, blind, mishap), others) in enumerate(zip(case["plans"], case["others"], strict=False), 1):
         archive.dead = False
         store.on_write = unlucky(archive, store.writes, mishap)
-        system = ObedientSystem(archive, plan, blind=blind, batch_size=case["batch_size"], others=others)
+        system = case["system"](archive, plan, blind=blind, batch_size=case["batch_size"], others=others)
         survive(partial(attempt, system, number))
         assert archive.wrong == []
     archive.dead = False
     store.on_write = lambda *_: None
-    outcomes = one_try(
-        store, ObedientSystem(archive, batch_size=case["batch_size"]), records, len(case["plans"]) + 1, **run
-    )
+    last = case["system"](archive, batch_size=case["batch_size"])
+    outcomes = one_try(store, last, records, len(case["plans"]) + 1, **run)
     check_truth(archive, outcomes)
     assert all(outcome.kind.final for outcome in outcomes)
 
@@ -196,18 +197,21 @@ PLAN = {
 
 @pytest.mark.parametrize("what", MISHAPS)
 @pytest.mark.parametrize("after", [False, True])
-def test_a_mishap_at_every_write(what: str, after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("system", [ObedientSystem, LookingSystem])
+def test_a_mishap_at_every_write(
+    what: str, after: bool, system: type[ObedientSystem], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
     records = listed(10)
     first = set(names(9))
     for at in itertools.count(1):
         archive = Archive(first)
         store = failing_store(unlucky(archive, 0, (at, after, what)))
-        survive(lambda archive=archive, store=store: one_try(store, ObedientSystem(archive, PLAN), records, 1))  # type: ignore[misc]
+        survive(lambda archive=archive, store=store: one_try(store, system(archive, PLAN), records, 1))  # type: ignore[misc]
         written = store.writes
         archive.dead = False
         store.on_write = lambda *_: None
-        check(archive, records, one_try(store, ObedientSystem(archive), records, 2), first)
+        check(archive, records, one_try(store, system(archive), records, 2), first)
         if written < at:
             break
     assert at > 10
@@ -506,6 +510,32 @@ def test_a_refusal_before_the_first_call_leaves_every_outcome_of_earlier_tries()
     assert (found["destroyed"], found["failed"]) == (9, 1)
     assert runner.stop_state.no_retry
     assert runner.stop_state.reason == "the password was changed"
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("the password was changed"), ValueError("a defect")])
+def test_a_look_that_fails_stops_the_sending_and_keeps_the_outcomes_of_earlier_calls(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 1)
+
+    class Blinded(LookingSystem):
+        def observe(self, records: Sequence[Record]) -> Set[str]:
+            if records[0].key >= "r004":
+                raise error
+            return super().observe(records)
+
+    archive, store = Archive(names(10)), in_memory()
+    runner = Runner(Blinded(archive), opened(store, 1), NO_LIMITS, concurrency=2)
+    if isinstance(error, ValueError):
+        with pytest.raises(ValueError, match="a defect"):
+            runner.run(listed(10))
+    else:
+        assert counts(runner.run(listed(10)))["not_attempted"] >= 6
+        assert runner.stop_state.no_retry
+    assert set(archive.sent) <= set(names(4))
+    looking = LookingSystem(archive)
+    check(archive, listed(10), one_try(store, looking, listed(10), 2), set(names(10)))
+    assert sorted(archive.sent) == names(10)
 
 
 def test_a_system_that_recovers_after_the_breaker_is_probed() -> None:

@@ -22,7 +22,7 @@ from tests.operators.crash_points import CALL, REQUEST, SUMMARY, VENDORS, WRITE,
 pytestmark = pytest.mark.durability
 each_vendor = pytest.mark.parametrize("vendor", list(VENDORS))
 MIDST = {
-    "enaio": Death(REQUEST, 19, after=True),
+    "enaio": Death(REQUEST, 20, after=True),
     "unifier": Death(REQUEST, 12, after=True),
     "opus": Death(REQUEST, 4, after=True),
 }
