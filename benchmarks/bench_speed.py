@@ -79,6 +79,8 @@ def sandbox(records: int, latency: float) -> Iterator[Sandbox]:
     """Run a sandbox that delays each response by ``latency`` seconds."""
     command = [sys.executable, "-m", "airflow_provider_records.cli", "sandbox", "--port", "0"]
     with serving([*command, "--records", str(records)]) as served:
+        version = {"enaio": {"version": "6.5.0"}}  # it names types, so that a search looks at many objects
+        requests.put(f"{served.url}/_sandbox/switches", json=version, timeout=60).raise_for_status()
         fault = {"times": None, "latency_ms": latency * 1000}
         requests.post(f"{served.url}/_sandbox/faults", json=fault, timeout=60).raise_for_status()
         # One that names object types, so that the first look is a search.
