@@ -65,10 +65,10 @@ def approvals_of(evidence: EvidenceReader, runs: Set[tuple[str, str]]) -> Iterat
         if evidence.listed is not None and name not in evidence.listed:
             continue
         approval = Approval.read(evidence.store, evidence.store.uri(name))
-        source = approval.source
-        if (source.get("dag"), source.get("run")) not in runs:
+        # A vendor's decision names no task, so nothing tells one that was asked again from two that were asked.
+        if (approval.dag_id, approval.run_id) not in runs or "task" not in approval.source:
             continue
-        asked = tuple(source.get(name) for name in ("dag", "run", "task", "map_index"))
+        asked = (approval.dag_id, approval.run_id, approval.source["task"], approval.source.get("map_index"))
         if asked not in newest or newest[asked].approved_at < approval.approved_at:
             newest[asked] = approval
     yield from newest.values()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.approval import PERSON, Approval
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import now
@@ -213,8 +213,16 @@ def test_a_certificate_never_says_less_than_the_one_before(served: ServedSandbox
 def test_an_approved_list_that_nothing_carried_out_is_left(served: ServedSandbox, documents: list[str]) -> None:
     """All mapped deletions die before they begin, and the mark has an empty list to work on."""
     listed = Manifest.write(served.store, documents[:10])
-    source = {"kind": "airflow", "dag": "night", "run": "manual__2026-11-22T04:30:00+00:00", "task": "approve"}
-    approval = Approval(listed.digest, "airflow:anna", now(), source).write(served.store)
+    approval = Approval(
+        listed.digest,
+        "airflow:anna",
+        now(),
+        {"kind": "airflow", "task": "approve"},
+        approver_type=PERSON,
+        dag_id="night",
+        run_id="manual__2026-11-22T04:30:00+00:00",
+        valid_until="2126-11-22T04:30:00Z",
+    ).write(served.store)
     marked = run(OpusDestroyRecordsOperator(task_id="mark", records=[]))
     with pytest.raises(AirflowFailException, match=r"10 records of the list sha256:.* have no disposal in any system"):
         certify(served, [], marked)

@@ -11,7 +11,7 @@ from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.reporting import wording
 from tests.evidence import evidence_factory
 
-MARKS = SystemDescription("Registry", deletes_content=False, meanings={"destroyed": "status set"})
+MARKS = SystemDescription("Registry", action="mark", meanings={"destroyed": "status set"})
 DELETES = SystemDescription("Archive", method="Deleted for good", caveats=["No proof about media."])
 
 

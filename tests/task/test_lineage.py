@@ -26,12 +26,10 @@ def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path))
 
 
-def disposal(
-    store: Store, results: Mapping[str, OutcomeKind], *, deletes_content: bool = True, **more: Any
-) -> Disposal:
+def disposal(store: Store, results: Mapping[str, OutcomeKind], *, action: str = "destroy", **more: Any) -> Disposal:
     """Carry out a list on which each key has the outcome that it is given; the ids are the keys behind ``id-``."""
     manifest = Manifest.write(store, [{"key": key, "target_id": f"id-{key}"} for key in results])
-    said = SystemDescription("enaio", deletes_content=deletes_content)
+    said = SystemDescription("enaio", action=action)
     return carry_out(store, manifest, system=ObedientSystem(results), description=said, **more)
 
 
