@@ -57,7 +57,7 @@ def sandbox(records: int) -> Sandbox:
     return made
 
 
-def environment(home: Path, records: int = 0) -> dict[str, str]:
+def airflow_environment(home: Path, records: int = 0) -> dict[str, str]:
     """Return the environment of a separate Airflow below ``home``; write its signing key.
 
     :param home: the Airflow home; created if it is missing.
@@ -146,7 +146,7 @@ def run(records: int, home: Path) -> int:
     _empty(home)
     made = sandbox(records)
     with Server(made) as server, (home / "airflow.log").open("w") as log:
-        env = environment(home, records) | connection_variables(connections(made, server.url))
+        env = airflow_environment(home, records) | connection_variables(connections(made, server.url))
         console.print(f"Sandbox: {server.url} (Opus, enaio, Unifier). Airflow's log: {home}/airflow.log")
         with _night(console) as show:
             show("Airflow is set up (SQLite)")
@@ -184,7 +184,7 @@ def serve_ui(records: int, home: Path, port: int) -> int:
     _empty(home)
     made = sandbox(records)
     with Server(made) as server, (home / "airflow.log").open("w") as log:
-        env = environment(home, records) | standalone_variables(port) | user_variables(USERS, home)
+        env = airflow_environment(home, records) | standalone_variables(port) | user_variables(USERS, home)
         stored = {
             conn_id: {**fields, "extra": json.dumps(fields["extra"])}
             for conn_id, fields in connections(made, server.url).items()

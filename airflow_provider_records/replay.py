@@ -27,14 +27,14 @@ from airflow_provider_records.exceptions import (
     UnreadableAnswerError,
 )
 from airflow_provider_records.reporting import wording
-from airflow_provider_records.systems import load
-from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts, grouped
+from airflow_provider_records.systems import system_class
+from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
 _RANK = {kind: place for place, kind in enumerate(OutcomeKind)}
 """A record that was recycled and later destroyed is destroyed."""
 
 
-def claims(certificate: Certificate, store: Store) -> list[Claim]:
+def claims(certificate: Certificate, store: Store) -> list[GoneRecord]:
     """Return every record that a verified certificate calls gone, once for each system and connection.
 
     :param certificate: the certificate.
@@ -42,7 +42,7 @@ def claims(certificate: Certificate, store: Store) -> list[Claim]:
     :raises EvidenceError: a file is missing or was changed.
     """
     evidence = reader.EvidenceReader(store, certificate.store)
-    found: dict[tuple[str, str, str], Claim] = {}
+    found: dict[tuple[str, str, str], GoneRecord] = {}
     for entry in certificate.disposals:
         disposal = Disposal.from_dict(entry["disposal"])
         title = disposal.description.title
@@ -50,14 +50,14 @@ def claims(certificate: Certificate, store: Store) -> list[Claim]:
         for record, outcome in zip(Manifest.open(store, disposal.digest), outcomes, strict=True):
             if not outcome.kind.gone:
                 continue
-            claim = Claim(disposal.system, title, disposal.conn_id, record, outcome)
+            claim = GoneRecord(disposal.system, title, disposal.conn_id, record, outcome)
             known = found.setdefault((claim.system, claim.conn_id, record.key), claim)
             if _RANK[outcome.kind] < _RANK[known.outcome.kind]:
                 found[claim.system, claim.conn_id, record.key] = claim
     return list(found.values())
 
 
-def look(claims: Iterable[Claim]) -> list[Finding]:
+def look(claims: Iterable[GoneRecord]) -> list[Finding]:
     """Look for every record in its system, through the connection that it was disposed of through.
 
     :param claims: what the certificate says.
@@ -66,7 +66,7 @@ def look(claims: Iterable[Claim]) -> list[Finding]:
     findings = []
     for (name, conn_id), ours in grouped(claims, lambda claim: (claim.system, claim.conn_id)).items():
         try:
-            system = load(name).from_connection(conn_id)
+            system = system_class(name).from_connection(conn_id)
             threads = system.max_concurrency
             probes = system.look_back(ours)
         except RecordsError as error:
@@ -97,7 +97,7 @@ def _send(probes: Iterable[Probe], threads: int) -> list[Finding]:
         return [finding for findings in pool.map(send, probes) for finding in findings]
 
 
-def _not_asked(claims: Sequence[Claim], why: str) -> list[Finding]:
+def _not_asked(claims: Sequence[GoneRecord], why: str) -> list[Finding]:
     return [Finding(claim, Whereabouts.UNSEEN, why, failed=True) for claim in claims]
 
 

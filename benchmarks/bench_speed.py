@@ -30,9 +30,9 @@ from speed_parts import OBJECTS, listed, seeded
 
 from airflow_provider_records.demo import (
     airflow,
+    airflow_environment,
     child_process,
     connection_variables,
-    environment,
     free_port,
     ready,
     standalone_variables,
@@ -100,7 +100,7 @@ def connected(served: Sandbox, threads: int) -> dict[str, dict[str, Any]]:
 def measure(name: str, home: Path, made: Mapping[str, Mapping[str, Any]] | None = None, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
     """Run one function of ``speed_parts.py`` in a separate process with a separate Airflow home."""
     with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as folder:
-        env = environment(Path(folder)) | connection_variables(made or {})
+        env = airflow_environment(Path(folder)) | connection_variables(made or {})
         out = Path(folder) / "result.json"
         with (home / "log.txt").open("a") as log:
             command = [sys.executable, str(PARTS), name, json.dumps(asked), str(out)]
@@ -160,7 +160,9 @@ def mapped(home: Path, count: int, latency: float) -> float:
         enaio = connected(served, 1)["enaio_default"]
         plain = {"conn_type": "http", "host": served.url, "login": enaio["login"], "password": enaio["password"]}
         env = (
-            environment(Path(folder) / "airflow") | standalone_variables(port) | connection_variables({"plain": plain})
+            airflow_environment(Path(folder) / "airflow")
+            | standalone_variables(port)
+            | connection_variables({"plain": plain})
         )
         env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False"}
         with (home / "log.txt").open("a") as log, child_process(airflow("standalone"), env, log) as child:

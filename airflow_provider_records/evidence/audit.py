@@ -27,7 +27,7 @@ from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, OutcomeKind, Proof, known_kind
 from airflow_provider_records.evidence.reader import EvidenceReader, ListIndex, manifest_name, parsed
 from airflow_provider_records.evidence.run import approvals_of
-from airflow_provider_records.evidence.segment import INTENTS, OPEN, JournalState, Segment, load
+from airflow_provider_records.evidence.segment import INTENTS, OPEN, JournalState, Segment, load_segments
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ApprovalError, EvidenceError, JournalError, RecordsError
@@ -179,7 +179,7 @@ class _Journal:
 
 
 def _read_journal(evidence: EvidenceReader, file: str, disposal: Disposal) -> _Journal:
-    segments = load(evidence.store, TaskFolder.containing(file).journal)
+    segments = load_segments(evidence.store, TaskFolder.containing(file).journal)
     listed = [segment for segment in segments if evidence.listed is None or segment.name in evidence.listed]
     return _Journal(listed, *_split_by_try(file, disposal, listed))
 

@@ -36,11 +36,11 @@ from airflow_provider_records.evidence.segment import (
     OUTCOMES,
     JournalState,
     Segment,
-    file_name,
-    load,
+    load_segments,
     order,
-    parse,
-    render,
+    parse_segment,
+    render_segment,
+    segment_name,
 )
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import JournalError
@@ -120,7 +120,7 @@ class Journal:
         self._flights: dict[str, _Flight] = {}
         self._names = set(self.store.names(self.folder))
         heads: dict[str, str] = {}
-        segments = load(self.store, self.folder)
+        segments = load_segments(self.store, self.folder)
         refuse_other(segments, manifest, self._place)
         for segment in segments:
             self._take(segment)
@@ -129,7 +129,7 @@ class Journal:
         self._session = f"{len(heads) + 1:04}-{self._started['try']:04}-{secrets.token_hex(4)}"
         self._known = {*heads, self._session}
         self._seq, self._prev = 0, ""
-        self._names.add(f"{self.folder}/{self._session}/{file_name(0, OPEN)}")
+        self._names.add(f"{self.folder}/{self._session}/{segment_name(0, OPEN)}")
         missing = bool(self._expected) and self._expected not in {
             self.store.uri(f"{self.folder}/{session}") for session in heads
         }
@@ -227,10 +227,10 @@ class Journal:
         for session in set(self.store.children(self.folder)) - self._known:
             # Its folder comes before its first segment. To list it again finds that; to ask for the segment by
             # name may not, for a minute: network file systems remember what was not there.
-            name = f"{self.folder}/{session}/{file_name(0, OPEN)}"
-            if file_name(0, OPEN) not in self.store.children(f"{self.folder}/{session}"):
+            name = f"{self.folder}/{session}/{segment_name(0, OPEN)}"
+            if segment_name(0, OPEN) not in self.store.children(f"{self.folder}/{session}"):
                 continue
-            if (segment := parse(name, self.store.read(name))) is None:
+            if (segment := parse_segment(name, self.store.read(name))) is None:
                 continue
             if (*order(segment.header), session) > (*order(self._started), self._session):
                 raise _taken_over(session)
@@ -255,8 +255,8 @@ class Journal:
             "prev": self._prev,
             "time": datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
-        content = render(header, lines)
-        self.store.write(f"{self.folder}/{self._session}/{file_name(seq, kind)}", content)
+        content = render_segment(header, lines)
+        self.store.write(f"{self.folder}/{self._session}/{segment_name(seq, kind)}", content)
         self._prev = f"sha256:{hashlib.sha256(content).hexdigest()}"
         return begun
 

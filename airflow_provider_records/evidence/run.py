@@ -8,7 +8,7 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.binding import intended
 from airflow_provider_records.evidence.folders import TaskFolder, run_folder
 from airflow_provider_records.evidence.reader import EvidenceReader
-from airflow_provider_records.evidence.segment import load
+from airflow_provider_records.evidence.segment import load_segments
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 
@@ -28,7 +28,7 @@ def all_disposals(store: Store, dag_id: str, run_id: str, given: Iterable[Dispos
     """
     found: dict[TaskFolder, Disposal] = {TaskFolder.containing(store.name(each.uri)): each for each in given}
     for folder, summaries in _summaries(store, run_folder(dag_id, run_id)).items():
-        if not intended(load(store, folder.journal)):
+        if not intended(load_segments(store, folder.journal)):
             continue
         begun = [each for each in summaries if not each.idle]
         if begun:

@@ -121,7 +121,7 @@ class JournalState(Generic[Known]):
         self.in_doubt.discard(key)
 
 
-def render(header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> bytes:
+def render_segment(header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> bytes:
     """Return the bytes of a segment."""
     first = {**header, **formats.JOURNAL.members, "lines": len(lines)}
     body = b"".join(canonical(line) + b"\n" for line in (first, *lines))
@@ -132,7 +132,7 @@ def _trailer(body: bytes) -> bytes:
     return canonical({"end": hashlib.sha256(body).hexdigest()}) + b"\n"
 
 
-def parse(name: str, content: bytes) -> Segment | None:
+def parse_segment(name: str, content: bytes) -> Segment | None:
     """Read a segment; None if it is torn: cut off before its end, so that nothing was ever built on it.
 
     :raises NewerFormatError: it was written by a newer release.
@@ -165,7 +165,7 @@ def parse(name: str, content: bytes) -> Segment | None:
     return Segment(name, header, lines[:-1], f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
-def load(store: Store, folder: str) -> list[Segment]:
+def load_segments(store: Store, folder: str) -> list[Segment]:
     """Read all segments of a journal and check every chain; what is torn is left out.
 
     A segment whose publication was not confirmed may be there, torn, or missing; the session then went on from
@@ -180,11 +180,11 @@ def load(store: Store, folder: str) -> list[Segment]:
     digests: set[str] = set()
     for name in store.names(folder):
         session, _, file = name.removeprefix(f"{folder}/").partition("/")
-        if not file or (segment := parse(name, store.read(name))) is None:
+        if not file or (segment := parse_segment(name, store.read(name))) is None:
             continue
         chain, header = sessions.setdefault(session, []), segment.header
         follows = header["prev"] in digests if chain else header["kind"] == OPEN
-        if not follows or header["session"] != session or file != file_name(header["seq"], header["kind"]):
+        if not follows or header["session"] != session or file != segment_name(header["seq"], header["kind"]):
             raise JournalError(f"The journal was changed: {name} does not follow the segment before it.")
         chain.append(segment)
         digests.add(segment.digest)
@@ -201,7 +201,7 @@ def has_intents(store: Store, folder: TaskFolder) -> bool:
     return any(name.endswith(f"-{INTENTS}.jsonl") for name in store.names(folder.journal))
 
 
-def file_name(seq: int, kind: str) -> str:
+def segment_name(seq: int, kind: str) -> str:
     """Return the last part of a segment's name."""
     return f"{seq:06}-{kind}.jsonl"
 

@@ -432,7 +432,7 @@ class EnaioHook(VendorHook):
         return self.url(self._prefix, path)
 
     def _object_url(self, object_id: str) -> str:
-        return self._dms(f"objects/{quoted(digits(object_id))}")
+        return self._dms(f"objects/{quoted(check_object_id(object_id))}")
 
 
 def _unread(response: Response) -> Response:
@@ -443,7 +443,7 @@ def _dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def digits(value: object) -> str:
+def check_object_id(value: object) -> str:
     """Return an id as it is.
 
     :raises InvalidRecordsError: it is no text made of digits.
@@ -454,7 +454,7 @@ def digits(value: object) -> str:
 
 
 def _ids(**given: str | None) -> dict[str, str]:
-    return {name: digits(value) for name, value in given.items() if value is not None}
+    return {name: check_object_id(value) for name, value in given.items() if value is not None}
 
 
 def _query(statement: str, parameters: Mapping[str, Any] | None, skip: int, size: int, deleted: str) -> dict[str, Any]:

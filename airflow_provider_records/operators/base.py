@@ -16,7 +16,7 @@ from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import key_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.run import all_disposals
-from airflow_provider_records.evidence.segment import has_intents, load
+from airflow_provider_records.evidence.segment import has_intents, load_segments
 from airflow_provider_records.evidence.summary import Disposal, Provenance, SystemDescription, write_outcomes
 from airflow_provider_records.exceptions import (
     ApprovalError,
@@ -220,7 +220,7 @@ class DisposeOperator(RecordsOperator):
             description.action,
             self.hook.conn_id if manifest.count else "",
         )
-        begun = load(store, origin.folder.journal)
+        begun = load_segments(store, origin.folder.journal)
         refuse_less(begun, {key_of(line) for line in manifest.lines()}, dry_run=self.rehearse_only)
         refuse_other(begun, journal_key(selection.approved), place)
         if manifest.count:
@@ -318,7 +318,7 @@ class DisposeOperator(RecordsOperator):
             origin, deletes_content=description.deletes_content, followed=selection.follows
         )
         if marks:
-            journals = [(each, load(store, each.provenance.folder.journal)) for each in selection.follows]
+            journals = [(each, load_segments(store, each.provenance.folder.journal)) for each in selection.follows]
             begun = max(called_at(each, segments) for each, segments in journals)
         try:
             selection.authorize(

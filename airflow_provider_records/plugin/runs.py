@@ -19,7 +19,7 @@ from airflow_provider_records.evidence import certificate, reader
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.folders import DISPOSALS, TaskFolder, dag_folder, run_folder
 from airflow_provider_records.evidence.outcome import OutcomeKind, known_kind
-from airflow_provider_records.evidence.segment import OPEN, JournalState, file_name, parse
+from airflow_provider_records.evidence.segment import OPEN, JournalState, parse_segment, segment_name
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 from airflow_provider_records.exceptions import EvidenceError, RecordsError
@@ -372,12 +372,12 @@ class RunReader:
     def _session_header(self, session: str) -> Mapping[str, Any]:
         """Return the header of a session's first segment; empty if that segment is missing or incomplete."""
         try:
-            return self._header(f"{session}/{file_name(0, OPEN)}")
+            return self._header(f"{session}/{segment_name(0, OPEN)}")
         except LookupError:
             return {}
 
     def _read_header(self, name: str) -> Mapping[str, Any]:
-        if not self.store.exists(name) or (segment := parse(name, self.store.read(name))) is None:
+        if not self.store.exists(name) or (segment := parse_segment(name, self.store.read(name))) is None:
             raise LookupError(name)  # an exception is not cached: the segment may be written later
         return segment.header
 
@@ -385,7 +385,7 @@ class RunReader:
         state: _LiveState = self._journal_state(journal)
         with state.lock:
             for name in sorted(set(segments) - state.applied):
-                if (segment := parse(name, self.store.read(name))) is not None:
+                if (segment := parse_segment(name, self.store.read(name))) is not None:
                     state.journal.add(segment)
                     state.applied.add(name)
             counts = Counter(state.journal.outcomes.values())

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_records.evidence import reader
 from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.folders import TaskFolder
-from airflow_provider_records.evidence.segment import OPEN, Segment, load
+from airflow_provider_records.evidence.segment import OPEN, Segment, load_segments
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import EvidenceError
@@ -32,7 +32,7 @@ def _added(store: Store, certificate: Certificate, entry: Mapping[str, Any], lis
     folder = TaskFolder.containing(entry["file"])
     if not (added := [each for each in store.names(folder.path) if each not in listed]):
         return
-    segments = load(store, folder.journal)
+    segments = load_segments(store, folder.journal)
     chained = {segment.name for segment in segments}
     _check_later_sessions(segments, entry, listed)
     tries = {(each.header["started"], each.header["try"]) for each in segments}

@@ -17,7 +17,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 from airflow_provider_records.sandbox.core import FakeVendor, Handler, Switch
-from airflow_provider_records.sandbox.enaio_archive import Archive, EnaioObject, digits
+from airflow_provider_records.sandbox.enaio_archive import Archive, StoredObject, is_object_id
 from airflow_provider_records.sandbox.enaio_search import BadQueryError, read_query
 from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 from airflow_provider_records.sandbox.seed import Item
@@ -217,7 +217,7 @@ class FakeEnaio(FakeVendor):
     def _remove(self, call: Call, hard: bool, cascade: bool) -> list[dict[str, Any]]:
         found = self._find(call)
         location = call.query.get("location")
-        if location is not None and not digits(location):
+        if location is not None and not is_object_id(location):
             raise self._error(400, None, "location must be an object id.")
         if location is not None and location not in found.places:
             raise self._error(404, NOT_FOUND)
@@ -246,7 +246,7 @@ class FakeEnaio(FakeVendor):
                 effects.append(self.archive.recycle(item, self.user))
         return effects
 
-    def _check(self, item: EnaioObject) -> None:
+    def _check(self, item: StoredObject) -> None:
         if self.user in item.no_delete:
             raise self._error(400, REFUSED)
         today = datetime.now(UTC).date().isoformat()
@@ -276,7 +276,7 @@ class FakeEnaio(FakeVendor):
         if self.set["bin_flag"] == "neither":
             return False
         number = call.query.get("garbageMode", "0")
-        if not digits(number):
+        if not is_object_id(number):
             raise self._error(400, None, "garbageMode must be a number.")
         return int(number) > 0
 
@@ -288,7 +288,7 @@ class FakeEnaio(FakeVendor):
             raise self._refuse("binned_get")
         line = self.archive.line(found)
 
-        def node(item: EnaioObject) -> dict[str, Any]:
+        def node(item: StoredObject) -> dict[str, Any]:
             below = [] if item is found else self.archive.children(item.id)
             children = [node(child) for child in below if child in line]
             return {**self._row(item, set(), permissions=False), "children": children}
@@ -325,7 +325,7 @@ class FakeEnaio(FakeVendor):
 
     # Shared by the calls
 
-    def _row(self, item: EnaioObject, fields: set[str], permissions: bool) -> dict[str, Any]:
+    def _row(self, item: StoredObject, fields: set[str], permissions: bool) -> dict[str, Any]:
         always = {"system:objectId", "system:objectTypeId", "system:baseTypeId"}
         values = self.archive.values(item)
         properties = {name: {"value": found[0]} for name in sorted(always | fields) if (found := values(name))}
@@ -336,9 +336,9 @@ class FakeEnaio(FakeVendor):
             row["permissions"] = {"delete": [] if self.user in item.no_delete else ["metadata", "object"]}
         return row
 
-    def _find(self, call: Call) -> EnaioObject:
+    def _find(self, call: Call) -> StoredObject:
         object_id, object_type = call.params["id"], call.query.get("objectTypeId")
-        if not digits(object_id) or (object_type is not None and not digits(object_type)):
+        if not is_object_id(object_id) or (object_type is not None and not is_object_id(object_type)):
             raise self._error(400, None, "Ids of objects and object types are made of digits.")
         found = self.archive.objects.get(object_id)
         if found is None or object_type not in {None, self.archive.types[found.object_type].id}:

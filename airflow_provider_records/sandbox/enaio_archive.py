@@ -19,7 +19,7 @@ SYSTEM_FIELDS = {
 
 
 @dataclass
-class EnaioObject:
+class StoredObject:
     """One folder, register or document.
 
     :param id: digits.
@@ -64,7 +64,7 @@ class Archive:
     """All objects, live or in a recycle bin, and the ids of the destroyed ones."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, EnaioObject] = {}
+        self.objects: dict[str, StoredObject] = {}
         self.types: dict[str, ObjectType] = {}
         self.destroyed: list[str] = []
         self._children: dict[str, dict[str, None]] = {}
@@ -78,7 +78,7 @@ class Archive:
         base: str = "DOCUMENT",
         fields: dict[str, str] | None = None,
         places: Iterable[str] = (),
-    ) -> EnaioObject:
+    ) -> StoredObject:
         """Add an object; the caller sets rights, locks and so on at what is returned.
 
         :param object_id: digits.
@@ -89,13 +89,13 @@ class Archive:
         :raises ValueError: the id is taken or not made of digits, or it cannot be filed in these places.
         """
         places = list(places)
-        if not digits(object_id) or object_id in self.objects:
+        if not is_object_id(object_id) or object_id in self.objects:
             raise ValueError(f"{object_id!r} is taken or not made of digits")
         if lost := [place for place in places if place not in self.objects]:
             raise ValueError(f"{object_id} cannot lie in {', '.join(lost)}: no such object")
         if len(places) > (0 if base == "FOLDER" else 1 if base == "REGISTER" else len(places)):
             raise ValueError(f"{object_id} is a {base} and cannot lie in {len(places)} places")
-        made = EnaioObject(object_id, object_type, base, dict(fields or {}), places)
+        made = StoredObject(object_id, object_type, base, dict(fields or {}), places)
         self.objects[object_id] = made
         for place in places:
             self._children.setdefault(place, {})[object_id] = None
@@ -104,30 +104,30 @@ class Archive:
         known.fields.update(made.fields)
         return made
 
-    def leave(self, item: EnaioObject, places: list[str]) -> dict[str, Any]:
+    def leave(self, item: StoredObject, places: list[str]) -> dict[str, Any]:
         """Remove the object from some of its places; return the effect."""
         for place in places:
             item.places.remove(place)
             del self._children[place][item.id]
         return {"effect": "removed_from_place", "id": item.id, "places": places}
 
-    def recycle(self, item: EnaioObject, user: str) -> dict[str, Any]:
+    def recycle(self, item: StoredObject, user: str) -> dict[str, Any]:
         """Move the object to a user's recycle bin; return the effect."""
         item.bin = user
         return {"effect": "recycled", "id": item.id}
 
-    def destroy(self, item: EnaioObject) -> dict[str, Any]:
+    def destroy(self, item: StoredObject) -> dict[str, Any]:
         """Remove the object for good; return the effect."""
         self.leave(item, list(item.places))
         del self.objects[item.id]
         self.destroyed.append(item.id)
         return {"effect": "destroyed", "id": item.id}
 
-    def children(self, object_id: str) -> list[EnaioObject]:
+    def children(self, object_id: str) -> list[StoredObject]:
         """Return its direct children, live or in a recycle bin."""
         return [self.objects[child] for child in self._children.get(object_id, {})]
 
-    def tree(self, top: EnaioObject) -> list[EnaioObject]:
+    def tree(self, top: StoredObject) -> list[StoredObject]:
         """Return the object and all below it in the same state (live, or in that recycle bin); the object first."""
         found = {top.id: top}
         waiting = [top.id]
@@ -138,7 +138,7 @@ class Archive:
                     waiting.append(child.id)
         return list(found.values())
 
-    def line(self, bottom: EnaioObject) -> list[EnaioObject]:
+    def line(self, bottom: StoredObject) -> list[StoredObject]:
         """Return the object and all of its ancestors."""
         found = {bottom.id: bottom}
         waiting = [bottom]
@@ -148,7 +148,7 @@ class Archive:
                 waiting.append(found[place])
         return list(found.values())
 
-    def select(self, statement: Statement, user: str, *, binned: bool) -> list[EnaioObject]:
+    def select(self, statement: Statement, user: str, *, binned: bool) -> list[StoredObject]:
         """Return the objects that a statement finds.
 
         :param statement: the parsed statement.
@@ -175,7 +175,7 @@ class Archive:
         statement.sort(rows, self.values)
         return rows
 
-    def values(self, item: EnaioObject) -> Values:
+    def values(self, item: StoredObject) -> Values:
         """Return a function that looks up a field's values; fields about the parents have one value for each place."""
 
         def lookup(name: str) -> list[str]:
@@ -204,6 +204,6 @@ class Archive:
         return object_id
 
 
-def digits(text: str) -> bool:
+def is_object_id(text: str) -> bool:
     """Tell whether a text can be an id of enaio."""
     return text.isascii() and text.isdigit()

@@ -140,10 +140,10 @@ def read_query(body: dict[str, Any]) -> Query:
     text, parameters = query.get("statement"), query.get("parameters", {})
     if not isinstance(text, str) or not isinstance(parameters, dict):
         raise BadQueryError("statement is text, parameters is an object")
-    return Query(parse(text, parameters), skip, most, scope == "DELETED_DOCUMENTS_ONLY", permissions)
+    return Query(parse_statement(text, parameters), skip, most, scope == "DELETED_DOCUMENTS_ONLY", permissions)
 
 
-def parse(text: str, parameters: Mapping[str, Any]) -> Statement:
+def parse_statement(text: str, parameters: Mapping[str, Any]) -> Statement:
     """Parse a statement and insert its parameters.
 
     :param text: the statement.

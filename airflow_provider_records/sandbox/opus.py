@@ -15,8 +15,14 @@ from typing import Any
 from airflow_provider_records.sandbox.core import FakeVendor, Handler, Switch
 from airflow_provider_records.sandbox.message import Call, Reply
 from airflow_provider_records.sandbox.opus_due import due_list
-from airflow_provider_records.sandbox.opus_record import ConnectorRecord, answer, invalid, json_body, years_later
-from airflow_provider_records.sandbox.opus_token import Tokens
+from airflow_provider_records.sandbox.opus_record import (
+    ConnectorRecord,
+    answer,
+    invalid_request,
+    json_body,
+    years_later,
+)
+from airflow_provider_records.sandbox.opus_token import OpusTokens
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR, UNIFIER_CONNECTOR, Item
 
 PER_CALL = 15
@@ -70,7 +76,7 @@ class FakeOpus(FakeVendor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tokens = Tokens(self.client_id, self.client_secret)
+        self.tokens = OpusTokens(self.client_id, self.client_secret)
         self.connections: dict[str, list[ConnectorRecord]] = {ENAIO_CONNECTOR: [], UNIFIER_CONNECTOR: []}
         self.terms: set[str] = set()
         self._by_key: dict[str, list[ConnectorRecord]] = {}
@@ -151,16 +157,16 @@ class FakeOpus(FakeVendor):
         body = json_body(call)
         ids = body.get("disposalIds")
         if call.query or set(body) != {"disposalIds"}:
-            raise invalid("the body holds disposalIds and nothing else; there is no query")
+            raise invalid_request("the body holds disposalIds and nothing else; there is no query")
         if not isinstance(ids, list) or not ids or not all(isinstance(item, str) and item for item in ids):
-            raise invalid("disposalIds must be a list of keys")
+            raise invalid_request("disposalIds must be a list of keys")
         if len(set(ids)) != len(ids):
-            raise invalid("disposalIds holds a key twice")
+            raise invalid_request("disposalIds holds a key twice")
         self._check_count("disposalIds", ids)
 
         refused = {key: reason for key in ids if (reason := self._refusal(key))}
         if refused and self.set["unapproved"] == "call_400":
-            raise invalid("disposalIds holds records that may not be destroyed")
+            raise invalid_request("disposalIds holds records that may not be destroyed")
         if refused and self.set["unapproved"] == "call_418":
             refused = {key: refused.get(key, "the call was refused") for key in ids}
         effects = [self._mark(record) for key in ids if key not in refused for record in self._hit(key)]
@@ -211,25 +217,25 @@ class FakeOpus(FakeVendor):
         self.tokens.check(call)
         body = json_body(call)
         if call.query or set(body) != {"id", "conflictOption", "data"}:
-            raise invalid("the body holds id, conflictOption and data, and nothing else; there is no query")
+            raise invalid_request("the body holds id, conflictOption and data, and nothing else; there is no query")
         connector = str(body["id"]).lower()
         if connector not in self.connections:
-            raise invalid("id is not the GUID of a connection")
+            raise invalid_request("id is not the GUID of a connection")
         if body["conflictOption"] not in ("Overwrite", "Skip"):
-            raise invalid("conflictOption must be Overwrite or Skip")
+            raise invalid_request("conflictOption must be Overwrite or Skip")
         data = body["data"]
         if not isinstance(data, list) or not data or not all(isinstance(item, dict) for item in data):
-            raise invalid("data must be a list of records")
+            raise invalid_request("data must be a list of records")
         self._check_count("data", data)
         for item in data:
             for name in REQUIRED:
                 if not isinstance(item.get(name), str) or not item[name]:
-                    raise invalid(f"every record needs {name!r} as text")
+                    raise invalid_request(f"every record needs {name!r} as text")
                 if name.startswith("time") and not _TIME.fullmatch(item[name]):
-                    raise invalid(f"{name} must look like 2014-12-19 18:15:00")
+                    raise invalid_request(f"{name} must look like 2014-12-19 18:15:00")
         keys = [item["rowKey"] for item in data]
         if len(set(keys)) != len(keys):
-            raise invalid("data holds a rowKey twice")
+            raise invalid_request("data holds a rowKey twice")
 
         refused: dict[str, str] = {}
         effects = []
@@ -253,7 +259,7 @@ class FakeOpus(FakeVendor):
 
     def _check_count(self, name: str, values: list[Any]) -> None:
         if len(values) > PER_CALL and self.set["sixteen"] == "refused":
-            raise invalid(f"{name} holds more than {PER_CALL}")
+            raise invalid_request(f"{name} holds more than {PER_CALL}")
 
 
 def _submitted(item: dict[str, Any], connector: str) -> ConnectorRecord:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_records.sandbox.message import Call, Reply
-from airflow_provider_records.sandbox.opus_record import ConnectorRecord, answer, invalid, years_later
+from airflow_provider_records.sandbox.opus_record import ConnectorRecord, answer, invalid_request, years_later
 
 PER_PAGE = 100
 TENANT_OFFSET = timedelta(hours=10)
@@ -33,9 +33,9 @@ def due_list(call: Call, connections: Mapping[str, list[ConnectorRecord]], switc
     query = _query(call, switches["query_case"] == "ignored")
     records = connections.get(query["id"].lower())
     if records is None:
-        raise invalid("id is not the GUID of a connection")
+        raise invalid_request("id is not the GUID of a connection")
     if not query["itemsPerPage"].isdecimal() or not 1 <= int(query["itemsPerPage"]) <= PER_PAGE:
-        raise invalid(f"itemsPerPage must be a number from 1 to {PER_PAGE}")
+        raise invalid_request(f"itemsPerPage must be a number from 1 to {PER_PAGE}")
     size = int(query["itemsPerPage"])
     bound = _bound(query["disposalDueDate"], switches["zone"] == "tenant")
     scope = f"{query['id'].lower()}|{query['disposalDueDate']}"
@@ -66,22 +66,22 @@ def _query(call: Call, fold: bool) -> dict[str, str]:
     for name, value in call.query.items():
         folded = name.lower() if fold else name
         if folded not in known:
-            raise invalid(f"unknown query parameter {name!r}")
+            raise invalid_request(f"unknown query parameter {name!r}")
         query[known[folded]] = value
     for name in NAMES:
         if name != "startIndex" and not query.get(name):
-            raise invalid(f"query parameter {name!r} is required")
+            raise invalid_request(f"query parameter {name!r} is required")
     return query
 
 
 def _bound(text: str, is_local: bool) -> str:
     if not _BOUND.fullmatch(text):
-        raise invalid("disposalDueDate must look like 2024-12-20T11:13:00")
+        raise invalid_request("disposalDueDate must look like 2024-12-20T11:13:00")
     try:
         local = datetime.fromisoformat(text)
         return (local - TENANT_OFFSET if is_local else local).isoformat()
     except (ValueError, OverflowError):
-        raise invalid("disposalDueDate is no date") from None
+        raise invalid_request("disposalDueDate is no date") from None
 
 
 def _is_listed(record: ConnectorRecord, bound: str, switches: Mapping[str, Any]) -> bool:
@@ -132,5 +132,5 @@ def _place(cursor: str, scope: str, is_opaque: bool) -> tuple[int, bool]:
         if not cursor.startswith("+/") or of != scope:
             text = ""
     if not text.isdecimal():
-        raise invalid("startIndex is not one that this query returned")
+        raise invalid_request("startIndex is not one that this query returned")
     return int(text), text.startswith("0")

@@ -64,10 +64,10 @@ def years_later(time: str) -> str:
 
 def json_body(call: Call) -> dict[str, Any]:
     if call.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise invalid("the call needs a body with the content type application/json")
+        raise invalid_request("the call needs a body with the content type application/json")
     body = call.json()
     if not isinstance(body, dict):
-        raise invalid("the body is no JSON object")
+        raise invalid_request("the body is no JSON object")
     return body
 
 
@@ -75,5 +75,5 @@ def answer(status: int, body: Any = None, effects: list[dict[str, Any]] | None =
     return Reply(status, body, {"request-id": str(uuid.uuid4())}, effects or [])
 
 
-def invalid(message: str) -> AbortWith:
+def invalid_request(message: str) -> AbortWith:
     return AbortWith(answer(400, {"statusCode": 400, "message": message, "errors": []}))

@@ -24,7 +24,7 @@ ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST_ASSERTION = 3600
 
 
-class Tokens:
+class OpusTokens:
     """An app registration of Opus: one client with its secret, certificates and tokens.
 
     :param client_id: the only client.

@@ -14,7 +14,7 @@ from airflow_provider_records.sandbox import unifier_wire as wire
 from airflow_provider_records.sandbox.core import FakeVendor, Handler, Switch
 from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 from airflow_provider_records.sandbox.seed import Item
-from airflow_provider_records.sandbox.unifier_tokens import OAUTH_USER, PASSWORD, USER, Tokens
+from airflow_provider_records.sandbox.unifier_tokens import OAUTH_USER, PASSWORD, USER, UnifierTokens
 
 BASE = "/unifier/ws/rest/service"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -69,7 +69,7 @@ class Document:
 
 
 @dataclass
-class Record:
+class BpRecord:
     """A business process record; ``attachments`` are node ids of documents, which are linked by it."""
 
     project_number: str
@@ -92,13 +92,13 @@ class FakeUnifier(FakeVendor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tokens = Tokens(self.set)
+        self.tokens = UnifierTokens(self.set)
         self.shells: dict[str, str] = {}
         self.folders: dict[int, Folder] = {}
         self.documents: dict[int, Document] = {}
         self.links: set[int] = set()
         self.bpnames = {"Disposal Request"}
-        self.records: dict[tuple[str, str, str], Record] = {}
+        self.records: dict[tuple[str, str, str], BpRecord] = {}
         self.interfaces: dict[str, list[str]] = {}
         self._recycled = 0
         self._audit_id = 48212
@@ -155,7 +155,7 @@ class FakeUnifier(FakeVendor):
         """
         self.bpnames.add(bpname)
         values = {"record_no": record_no, "status": status, "title": title or None, "disposal_digest": digest or None}
-        self.records[project_number, bpname, record_no] = Record(project_number, bpname, values)
+        self.records[project_number, bpname, record_no] = BpRecord(project_number, bpname, values)
 
     def set_status(self, project_number: str, bpname: str, record_no: str, status: str) -> None:
         """Set a record's status text.
@@ -355,7 +355,7 @@ class FakeUnifier(FakeVendor):
         )
         return self._answer([{"file_id": item.file_id, "file_name": item.path.rpartition("/")[2]} for item in files])
 
-    def _asked_record(self, call: Call, further: set[str]) -> Record | None:
+    def _asked_record(self, call: Call, further: set[str]) -> BpRecord | None:
         project, asked = wire.project_of(call), wire.asked_in(call, "input", {"bpname", "record_no"}, further)
         self._check_bp(project, asked["bpname"])
         record = self.records.get((project, asked["bpname"], asked["record_no"]))
@@ -385,7 +385,7 @@ class FakeUnifier(FakeVendor):
         if bpname not in self.bpnames:
             raise AbortWith(self._answer(status=603))
 
-    def _fields(self, record: Record) -> dict[str, Any]:
+    def _fields(self, record: BpRecord) -> dict[str, Any]:
         names = self.interfaces.get(record.bpname, list(record.fields))
         hidden = {"status"} if self.set["bp_status_missing"] else set()
         return {name: record.fields.get(name) for name in names if name not in hidden}

@@ -24,7 +24,7 @@ TENANT = {"x-unifier-tenant-code": "demo", "x-unifier-tenant": "demo-tenant"}
 PACIFIC = timezone(timedelta(hours=-8))
 
 
-class Tokens:
+class UnifierTokens:
     """Issues tokens to the two integration users and checks them.
 
     Tests may put users that are not active into ``disabled``, and clear ``issued`` to end all tokens.

@@ -22,7 +22,7 @@ SYSTEMS: MutableMapping[str, str] = {
 """``module:class`` by the short name of the system; another package adds its own entry when it is imported."""
 
 
-def load(name: str) -> type[RegisteredSystem]:
+def system_class(name: str) -> type[RegisteredSystem]:
     """Return the class of a system.
 
     :param name: the short name of the system, as a summary has it.

@@ -9,7 +9,7 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proo
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import VendorError
-from airflow_provider_records.systems.finding import Claim, Probe
+from airflow_provider_records.systems.finding import GoneRecord, Probe
 
 
 class System(Protocol):
@@ -88,7 +88,7 @@ class RegisteredSystem(System, Protocol):
     def describe(self) -> SystemDescription:
         """Return what the system says of itself, as it is set up here; sends no request."""
 
-    def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
+    def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """Return probes that together show where all these records are now; they change nothing.
 
         :param claims: what the evidence says of records of this system.

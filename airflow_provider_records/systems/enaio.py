@@ -24,10 +24,10 @@ from airflow_provider_records.exceptions import (
     UnavailableError,
     VendorError,
 )
-from airflow_provider_records.hooks.enaio import EnaioHook, digits
+from airflow_provider_records.hooks.enaio import EnaioHook, check_object_id
 from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.systems.base import outcome_from_error
-from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts
+from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class EnaioSystem:
         """Refuse malformed ids, and a hard delete by a service that is known to be too old for it."""
         for record in records:
             for value in (record.target_id, self._location(record), self._object_type(record)):
-                digits(value or "0")
+                check_object_id(value or "0")
         if self.hard_delete:
             self.hook.check_hard_delete()
         else:
@@ -340,11 +340,11 @@ class EnaioSystem:
             return (Presence.CONTAINER if found.base_type in CONTAINERS else Presence.LIVE), found
         return (Presence.HIDDEN if hidden else Presence.GONE), None
 
-    def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
+    def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """Probe each object by its id: live, or in the recycle bin of the connection's user."""
         return (Probe([claim], partial(self._find, claim)) for claim in claims)
 
-    def _find(self, claim: Claim) -> list[Finding]:
+    def _find(self, claim: GoneRecord) -> list[Finding]:
         presence = self.probe(claim.record)
         if presence is Presence.HIDDEN:
             return [Finding(claim, Whereabouts.UNSEEN, presence.value)]

@@ -20,7 +20,7 @@ class Whereabouts(StrEnum):
 
 
 @dataclass(frozen=True)
-class Claim:
+class GoneRecord:
     """What a certificate says of one record that is gone.
 
     :param system: the short name of the system, such as ``enaio``.
@@ -47,7 +47,7 @@ class Finding:
     :param failed: True if a system could not be asked that should have answered.
     """
 
-    claim: Claim
+    claim: GoneRecord
     whereabouts: Whereabouts
     detail: str = ""
     failed: bool = False
@@ -61,16 +61,16 @@ class Probe:
     :param send: sends the requests, and returns one finding a record.
     """
 
-    claims: Sequence[Claim]
+    claims: Sequence[GoneRecord]
     send: Callable[[], list[Finding]]
 
 
 Key = TypeVar("Key", bound=Hashable)
 
 
-def grouped(claims: Iterable[Claim], key: Callable[[Claim], Key]) -> dict[Key, list[Claim]]:
+def grouped(claims: Iterable[GoneRecord], key: Callable[[GoneRecord], Key]) -> dict[Key, list[GoneRecord]]:
     """Group claims, in their order."""
-    groups: dict[Key, list[Claim]] = {}
+    groups: dict[Key, list[GoneRecord]] = {}
     for claim in claims:
         groups.setdefault(key(claim), []).append(claim)
     return groups

@@ -15,7 +15,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import VendorError
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts, grouped
+from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
 DueList = tuple[str, str]
 """The due list that a record was on: the connector id, and the date that the list was read with."""
@@ -137,12 +137,12 @@ class OpusSystem:
         """Opus cannot be asked about a single record."""
         return outcome
 
-    def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
+    def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """Read the due lists: a record is listed only while it is due, so one that is marked is not."""
         readable = grouped(claims, lambda claim: self.due_list(claim.record) is not None)
         return (Probe(ours, partial(self._find, known, ours)) for known, ours in readable.items())
 
-    def _find(self, known: bool, claims: Sequence[Claim]) -> list[Finding]:
+    def _find(self, known: bool, claims: Sequence[GoneRecord]) -> list[Finding]:
         if not known:
             why = "without a connector id Opus cannot be asked; the connection has no connector_id either"
             return [Finding(claim, Whereabouts.UNSEEN, why) for claim in claims]

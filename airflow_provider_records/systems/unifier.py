@@ -26,7 +26,7 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_responses import NODE_ID, Node
 from airflow_provider_records.systems.base import outcome_from_error
-from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts, grouped
+from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
 
 @dataclass(frozen=True)
@@ -196,12 +196,12 @@ class UnifierSystem:
             return Outcome(record.key, OutcomeKind.UNKNOWN, None, reason, outcome.request_id, outcome.detail)
         return outcome
 
-    def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
+    def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """List the folders that the records name: Unifier shows a document nowhere else."""
         folders = grouped(claims, lambda claim: FolderAddress.from_record(claim.record))
         return (Probe(ours, partial(self._find, folder, ours)) for folder, ours in folders.items())
 
-    def _find(self, folder: FolderAddress | None, claims: Sequence[Claim]) -> list[Finding]:
+    def _find(self, folder: FolderAddress | None, claims: Sequence[GoneRecord]) -> list[Finding]:
         if folder is None:
             why = "the record does not name its folder, and Unifier finds no document by its id"
             return [Finding(claim, Whereabouts.UNSEEN, why) for claim in claims]
@@ -313,7 +313,7 @@ def _unfit(record: Record, folder: FolderAddress, contents: Contents) -> Outcome
     return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, f"nothing was sent: its {folder} {obstacle}")
 
 
-def _found(claim: Claim, listed: bool, folder: FolderAddress) -> Finding:
+def _found(claim: GoneRecord, listed: bool, folder: FolderAddress) -> Finding:
     if not listed:
         return Finding(claim, Whereabouts.GONE)
     if claim.outcome.proof is Proof.RESPONSE:

@@ -63,7 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     sandbox, port = demo.sandbox(60), demo.free_port()
     with Server(sandbox) as server, (home / "standalone.log").open("wb") as log:
         env = {
-            **demo.environment(home),
+            **demo.airflow_environment(home),
             **demo.standalone_variables(port),
             **demo.connection_variables(connections(sandbox, server.url)),
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),

@@ -24,7 +24,7 @@ from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.sandbox.seed import items
-from airflow_provider_records.systems import SYSTEMS, load
+from airflow_provider_records.systems import SYSTEMS, system_class
 from airflow_provider_records.systems.enaio import EnaioSystem
 
 DAG, RUN = "retention_nightly", "scheduled__2026-11-22T02:00:00+00:00"
@@ -155,7 +155,7 @@ def describe(name: str, *, hard_delete: bool = True) -> SystemDescription:
         return SystemDescription(name, name, dict.fromkeys(map(str, OutcomeKind), name), [name])
     if name == "enaio":
         return EnaioSystem(EnaioHook("enaio_default"), hard_delete=hard_delete).describe()
-    return load(name).from_connection(f"{name}_default").describe()
+    return system_class(name).from_connection(f"{name}_default").describe()
 
 
 def carry_out(

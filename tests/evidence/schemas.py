@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from airflow_provider_records.evidence.segment import parse
+from airflow_provider_records.evidence.segment import parse_segment
 from airflow_provider_records.evidence.store import Store
 
 FORMATS = {
@@ -49,7 +49,7 @@ def assert_store_valid(store: Store) -> int:
         if name.endswith(BESIDE):
             continue
         content, file_format = store.read(name), format_of(name)
-        if file_format == "journal" and parse(name, content) is None:
+        if file_format == "journal" and parse_segment(name, content) is None:
             continue
         for definition, value in values(file_format, content, lines=name.endswith(".jsonl")):
             error = next(validator(file_format, definition).iter_errors(value), None)

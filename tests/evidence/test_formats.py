@@ -19,7 +19,7 @@ from airflow_provider_records.evidence.authorization import Authorizer, Claim, S
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from airflow_provider_records.evidence.segment import parse, render
+from airflow_provider_records.evidence.segment import parse_segment, render_segment
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
@@ -61,7 +61,7 @@ def carried_out(store: Store, **changes: Callable[[dict[str, Any]], None]) -> Ru
         values = [dict(header), *map(dict, lines)]
         for value in values if "journal" in changes else ():
             changes["journal"](value)
-        return render(values[0], values[1:])
+        return render_segment(values[0], values[1:])
 
     def put(folder: str, first: bytes, lines: Iterator[bytes]) -> tuple[str, str, int]:
         listed = list(lines)
@@ -283,10 +283,10 @@ def test_a_certificate_of_a_later_release_is_called_newer(store: Store) -> None:
 def test_a_segment_of_a_kind_that_a_later_release_writes_is_called_newer(store: Store) -> None:
     run = carried_out(store)
     name = next(name for name in store.names("disposals") if name.endswith("intents.jsonl"))
-    segment = parse(name, store.read(name))
+    segment = parse_segment(name, store.read(name))
     assert segment is not None
     with pytest.raises(NewerFormatError, match="kind 'suspended', which this release does not know"):
-        parse(name, render({**segment.header, "kind": "suspended"}, segment.lines))
+        parse_segment(name, render_segment({**segment.header, "kind": "suspended"}, segment.lines))
     assert run.disposal.complete
 
 

@@ -17,7 +17,7 @@ from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
-from airflow_provider_records.evidence.segment import INTENTS, OUTCOMES, load, parse, render
+from airflow_provider_records.evidence.segment import INTENTS, OUTCOMES, load_segments, parse_segment, render_segment
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, JournalError, NewerFormatError
 from tests.evidence.failing_store import FailingStore, Killed, failing_store, in_memory
@@ -65,7 +65,7 @@ def test_a_later_try_knows_what_an_earlier_one_has_written(store: Store) -> None
     }
     assert journal.state.in_doubt == {"c"}
     assert journal.state.observed_before == {"a", "b"}
-    kinds = [segment.header["kind"] for segment in load(store, journal.folder)]
+    kinds = [segment.header["kind"] for segment in load_segments(store, journal.folder)]
     assert kinds == ["open", "observed", "intents", "outcomes", "intents", "open"]
     assert not opened(in_memory()).resumed
 
@@ -95,7 +95,7 @@ def test_intents_are_on_storage_when_intend_returns(store: Store) -> None:
     assert not journal.holds_lease()
     journal.intend(["a"])
     assert journal.holds_lease()
-    assert [line["key"] for line in load(store, journal.folder)[-1].lines] == ["a"]
+    assert [line["key"] for line in load_segments(store, journal.folder)[-1].lines] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_torn_end_is_left_out_wherever_it_is_cut() -> None:
     for cut in range(len(content)):
         for rest in (b"", b"\0" * 7):
             store.write(name, content[:cut] + rest)
-            journal = [segment.name for segment in load(store, f"{FOLDER.path}/journal")]
+            journal = [segment.name for segment in load_segments(store, f"{FOLDER.path}/journal")]
             assert journal == segments(store)[:-1], cut
     store.write(name, content[: len(content) // 2])
     assert opened(store, 2).state.in_doubt == set()
@@ -206,8 +206,8 @@ def test_every_changed_byte_of_every_segment_is_told_from_a_torn_end() -> None:
                 b'"version":%d}' % number in changed or b'"version":%d,' % number in changed for number in range(2, 10)
             )
             with pytest.raises(NewerFormatError if newer else JournalError, match="newer" if newer else "was changed"):
-                parse(name, changed)
-        assert parse(name, content) is not None
+                parse_segment(name, changed)
+        assert parse_segment(name, content) is not None
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_what_is_added_or_moved_is_found(change: Callable[[bytes], bytes]) -> No
         content = store.read(name)
         store.write(name, change(content))
         with pytest.raises(JournalError, match="was changed"):
-            load(store, f"{FOLDER.path}/journal")
+            load_segments(store, f"{FOLDER.path}/journal")
         store.write(name, content)
 
 
@@ -243,12 +243,12 @@ def test_a_segment_forged_with_a_hash_of_its_own_breaks_the_chain() -> None:
     store = in_memory()
     written(store)
     name = next(name for name in segments(store) if OUTCOMES in name)
-    segment = parse(name, store.read(name))
+    segment = parse_segment(name, store.read(name))
     assert segment is not None
     forged = [{**line, "outcome": "destroyed"} for line in segment.lines]
-    store.write(name, render(segment.header, forged))
+    store.write(name, render_segment(segment.header, forged))
     with pytest.raises(JournalError, match="does not follow"):
-        load(store, f"{FOLDER.path}/journal")
+        load_segments(store, f"{FOLDER.path}/journal")
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -257,7 +257,7 @@ def test_a_missing_segment_is_found(place: int, tmp_path: Path) -> None:
     written(store)
     (tmp_path / segments(store)[place]).unlink()
     with pytest.raises(JournalError, match="does not follow"):
-        load(store, f"{FOLDER.path}/journal")
+        load_segments(store, f"{FOLDER.path}/journal")
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -267,7 +267,7 @@ def test_a_segment_cut_off_though_others_follow_is_found(place: int) -> None:
     name = segments(store)[place]
     store.write(name, store.read(name)[:-10])
     with pytest.raises(JournalError, match="does not follow"):
-        load(store, f"{FOLDER.path}/journal")
+        load_segments(store, f"{FOLDER.path}/journal")
 
 
 @pytest.mark.parametrize("cut", [None, -1, -10, 0])
@@ -293,28 +293,28 @@ def test_a_segment_of_another_session_or_under_another_name_is_found(tmp_path: P
         content = store.read(name)
         store.write(name, other.read(source))
         with pytest.raises(JournalError, match="does not follow"):
-            load(store, f"{FOLDER.path}/journal")
+            load_segments(store, f"{FOLDER.path}/journal")
         store.write(name, content)
     last = tmp_path / segments(store)[-1]
     last.rename(last.with_name("000009-intents.jsonl"))
     with pytest.raises(JournalError, match="does not follow"):
-        load(store, f"{FOLDER.path}/journal")
+        load_segments(store, f"{FOLDER.path}/journal")
 
 
 def test_a_foreign_file_that_is_no_segment_is_found_or_left_out() -> None:
     store = in_memory()
     written(store)
     store.write(f"{FOLDER.path}/journal/README", b"hello")
-    load(store, f"{FOLDER.path}/journal")
+    load_segments(store, f"{FOLDER.path}/journal")
     store.write(f"{FOLDER.path}/journal/x/README", b"hello\n")
     with pytest.raises(JournalError, match="was changed"):
-        load(store, f"{FOLDER.path}/journal")
+        load_segments(store, f"{FOLDER.path}/journal")
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_torn_or_changed_or_a_segment(content: bytes) -> None:
     try:
-        assert parse("x", content) is None
+        assert parse_segment("x", content) is None
     except JournalError:
         assert b"\n" in content
 
@@ -329,7 +329,7 @@ def test_any_bytes_are_torn_or_changed_or_a_segment(content: bytes) -> None:
 )
 def test_what_is_rendered_is_parsed(extra: dict[str, Any], lines: list[dict[str, Any]]) -> None:
     header = {**extra, "session": "s", "started": "", "try": 1, "kind": "open", "seq": 0, "prev": "", "time": ""}
-    segment = parse("x", render(header, lines))
+    segment = parse_segment("x", render_segment(header, lines))
     assert segment is not None
     assert dict(segment.header) == {**header, "lines": len(lines)}
     assert list(segment.lines) == lines
@@ -537,10 +537,10 @@ def test_the_fence_costs_no_reading_of_old_segments() -> None:
 def test_a_line_is_canonical_and_a_header_says_what_it_is() -> None:
     store = in_memory()
     journal = written(store)
-    for segment in load(store, journal.folder):
+    for segment in load_segments(store, journal.folder):
         lines = store.read(segment.name).splitlines(keepends=True)
         assert all(canonical(json.loads(line)) + b"\n" == line for line in lines)
         assert segment.header["try"] == 1
         assert segment.header["started"] == STARTED
         assert segment.name.endswith(f"/{segment.header['seq']:06}-{segment.header['kind']}.jsonl")
-    assert [s.header["kind"] for s in load(store, journal.folder)].count(INTENTS) == 2
+    assert [s.header["kind"] for s in load_segments(store, journal.folder)].count(INTENTS) == 2

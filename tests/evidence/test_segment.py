@@ -24,11 +24,11 @@ from airflow_provider_records.evidence.segment import (
     OUTCOMES,
     JournalState,
     Segment,
-    file_name,
-    load,
+    load_segments,
     order,
-    parse,
-    render,
+    parse_segment,
+    render_segment,
+    segment_name,
 )
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import JournalError, NewerFormatError
@@ -125,22 +125,22 @@ def test_an_outcome_of_a_later_release_is_called_newer() -> None:
 
 
 def test_a_segment_ends_with_the_hash_of_all_before_it() -> None:
-    content = render(HEADER, [{"key": "a"}])
+    content = render_segment(HEADER, [{"key": "a"}])
     *body, trailer = content.splitlines(keepends=True)
     assert json.loads(trailer) == {"end": hashlib.sha256(b"".join(body)).hexdigest()}
     assert json.loads(body[0]) == {**HEADER, **formats.JOURNAL.members, "lines": 1}
-    assert parse("x", content) == Segment(
+    assert parse_segment("x", content) == Segment(
         "x", {**HEADER, "lines": 1}, [{"key": "a"}], f"sha256:{hashlib.sha256(content).hexdigest()}"
     )
 
 
 @pytest.mark.parametrize("lines", [[], [{"key": "a"}], [{"key": "a"}, {"key": "end"}]], ids=len)
 def test_a_beginning_of_a_segment_is_torn_also_if_zeros_fill_its_end(lines: list[dict[str, Any]]) -> None:
-    content = render(HEADER, lines)
+    content = render_segment(HEADER, lines)
     for cut in range(len(content)):
-        assert parse("x", content[:cut]) is None
+        assert parse_segment("x", content[:cut]) is None
         if content[:cut].count(b"\n") >= len(lines) + 1:
-            assert parse("x", content[:cut] + b"\0" * 3) is None
+            assert parse_segment("x", content[:cut] + b"\0" * 3) is None
 
 
 def sealed(*values: Any) -> bytes:
@@ -176,13 +176,13 @@ FIRST = {**HEADER, **formats.JOURNAL.members, "lines": 1}
 )
 def test_what_is_neither_a_segment_nor_the_beginning_of_one_was_changed(content: bytes) -> None:
     with pytest.raises(JournalError, match="The journal was changed: some/name does not match its own hash"):
-        parse("some/name", content)
+        parse_segment("some/name", content)
 
 
 @pytest.mark.parametrize("change", [{"version": 2}, {"kind": "suspended"}], ids=str)
 def test_a_segment_of_a_later_release_is_called_newer(change: dict[str, Any]) -> None:
     with pytest.raises(NewerFormatError, match="newer release"):
-        parse("x", sealed({**FIRST, **change}, {"key": "a"}))
+        parse_segment("x", sealed({**FIRST, **change}, {"key": "a"}))
 
 
 @pytest.fixture
@@ -195,20 +195,20 @@ def put(
 ) -> str:
     """Publish a segment of a try under its name; return its digest."""
     whole = {**HEADER, "try": number, **header}
-    content = render(whole, lines)
-    store.write(at or f"{FOLDER}/{whole['session']}/{file_name(whole['seq'], whole['kind'])}", content)
+    content = render_segment(whole, lines)
+    store.write(at or f"{FOLDER}/{whole['session']}/{segment_name(whole['seq'], whole['kind'])}", content)
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def test_a_folder_without_segments_is_an_empty_journal(store: Store) -> None:
-    assert load(store, FOLDER) == []
+    assert load_segments(store, FOLDER) == []
 
 
 def test_sessions_come_in_the_order_of_their_run_and_try(store: Store) -> None:
     for session, started, number in (("a", "2026-11-23", 1), ("b", "2026-11-22", 10), ("c", "2026-11-22", 9)):
         opened = put(store, session=session, started=started, number=number)
         put(store, session=session, started=started, seq=2, kind=ALIVE, prev=opened, number=number)
-    found = [(segment.header["session"], segment.header["seq"]) for segment in load(store, FOLDER)]
+    found = [(segment.header["session"], segment.header["seq"]) for segment in load_segments(store, FOLDER)]
     assert found == [("c", 1), ("c", 2), ("b", 1), ("b", 2), ("a", 1), ("a", 2)]
     assert order({**HEADER, "try": 9}) < order({**HEADER, "try": 10})
 
@@ -217,13 +217,13 @@ def test_a_session_may_go_on_from_the_last_segment_that_was_confirmed(store: Sto
     opened = put(store)
     put(store, seq=2, kind=ALIVE, prev=opened)
     put(store, seq=3, kind=INTENTS, prev=opened, lines=[{"key": "a"}])
-    assert [segment.header["seq"] for segment in load(store, FOLDER)] == [1, 2, 3]
+    assert [segment.header["seq"] for segment in load_segments(store, FOLDER)] == [1, 2, 3]
 
 
 def test_a_torn_segment_is_left_out(store: Store) -> None:
     put(store)
-    store.write(f"{FOLDER}/s1/{file_name(2, ALIVE)}", render({**HEADER, "seq": 2}, [])[:-9])
-    assert [segment.header["seq"] for segment in load(store, FOLDER)] == [1]
+    store.write(f"{FOLDER}/s1/{segment_name(2, ALIVE)}", render_segment({**HEADER, "seq": 2}, [])[:-9])
+    assert [segment.header["seq"] for segment in load_segments(store, FOLDER)] == [1]
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ def test_a_torn_segment_is_left_out(store: Store) -> None:
     [
         {"prev": "sha256:0"},
         {"prev": ""},
-        {"session": "s2", "at": f"{FOLDER}/s1/{file_name(2, ALIVE)}"},
-        {"at": f"{FOLDER}/s1/{file_name(3, ALIVE)}"},
-        {"at": f"{FOLDER}/s1/{file_name(2, INTENTS)}"},
+        {"session": "s2", "at": f"{FOLDER}/s1/{segment_name(2, ALIVE)}"},
+        {"at": f"{FOLDER}/s1/{segment_name(3, ALIVE)}"},
+        {"at": f"{FOLDER}/s1/{segment_name(2, INTENTS)}"},
     ],
     ids=["another before it", "none before it", "of another session", "other number", "other kind"],
 )
@@ -241,19 +241,19 @@ def test_a_segment_that_does_not_follow_was_changed(store: Store, header: dict[s
     opened = put(store)
     put(store, **{"seq": 2, "kind": ALIVE, "prev": opened, **header})
     with pytest.raises(JournalError, match="does not follow the segment before it"):
-        load(store, FOLDER)
+        load_segments(store, FOLDER)
 
 
 def test_a_session_begins_with_its_opening(store: Store) -> None:
     put(store, kind=ALIVE)
     with pytest.raises(JournalError, match="does not follow the segment before it"):
-        load(store, FOLDER)
+        load_segments(store, FOLDER)
 
 
 def test_what_a_later_session_has_read_cannot_vanish(store: Store) -> None:
     opened = put(store)
     put(store, session="s2", read={"s1": opened}, number=2)
-    assert len(load(store, FOLDER)) == 2
+    assert len(load_segments(store, FOLDER)) == 2
     put(store, session="s3", read={"s1": "sha256:0"}, number=3)
     with pytest.raises(JournalError, match="session s1 lacks segments that were read before"):
-        load(store, FOLDER)
+        load_segments(store, FOLDER)

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, counts
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.evidence.segment import load
+from airflow_provider_records.evidence.segment import load_segments
 from airflow_provider_records.evidence.store import FileSystem, Store
 from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
@@ -91,7 +91,9 @@ def test_two_chunks_at_most_are_intended_without_an_outcome(slow: bool, monkeypa
     all_sent = threading.Event()
 
     def count(key: str) -> None:
-        lines = Counter(each.header["kind"] for each in load(store, f"{FOLDER.path}/journal") for _ in each.lines)
+        lines = Counter(
+            each.header["kind"] for each in load_segments(store, f"{FOLDER.path}/journal") for _ in each.lines
+        )
         ahead.append(lines["intents"] - lines["outcomes"])
         if len(archive.sent) == 60:
             all_sent.set()
@@ -106,7 +108,7 @@ def test_each_record_is_looked_at_once_and_what_is_there_is_published_before_its
     archive, store = Archive(names(45)), in_memory()
     one_try(store, LookingSystem(archive, {"r003": ["lost_before"]}, batch_size=3), listed(50), 1, concurrency=1)
     observed, intended = list[str](), list[str]()
-    for segment in load(store, f"{FOLDER.path}/journal"):
+    for segment in load_segments(store, f"{FOLDER.path}/journal"):
         keys = [line["key"] for line in segment.lines]
         if segment.header["kind"] == "observed":
             observed += keys
@@ -164,7 +166,9 @@ def test_each_chunk_is_reported_once_its_outcomes_are_published(monkeypatch: pyt
     def report(chunk: Chunk) -> None:
         assert threading.current_thread() is threading.main_thread()
         chunks.append(chunk)
-        published = [line for each in load(journal.store, journal.folder) for line in each.lines if "outcome" in line]
+        published = [
+            line for each in load_segments(journal.store, journal.folder) for line in each.lines if "outcome" in line
+        ]
         assert len(published) >= sum(sum(each.found.values()) for each in chunks)
 
     plan = {"r003": ["blocked"], "r004": ["lost_after"], "r029": ["failed"]}

@@ -20,7 +20,7 @@ from airflow_provider_records.evidence import journal as journal_module
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, Outcome, OutcomeKind, Proof, counts
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.evidence.segment import load
+from airflow_provider_records.evidence.segment import load_segments
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import (
     AuthenticationError,
@@ -394,7 +394,9 @@ def test_an_answer_for_another_record_is_no_answer() -> None:
     archive, store = Archive(names(2)), in_memory()
     with pytest.raises(ValueError, match="answered for another record than 'r001'"):
         one_try(store, Confused(archive), listed(2), 1, concurrency=1)
-    outcomes = [line for each in load(store, f"{FOLDER.path}/journal") for line in each.lines if "outcome" in line]
+    outcomes = [
+        line for each in load_segments(store, f"{FOLDER.path}/journal") for line in each.lines if "outcome" in line
+    ]
     assert [(line["key"], line["outcome"]) for line in outcomes] == [("r000", "destroyed"), ("r001", "unknown")]
     assert outcomes[1]["unanswered"] is True
     check(archive, listed(2), one_try(store, ObedientSystem(archive), listed(2), 2), set(names(2)))
@@ -604,7 +606,7 @@ def test_no_call_leaves_before_its_intent_is_on_storage(monkeypatch: pytest.Monk
     archive, store = Archive(names(12)), in_memory()
 
     def intended(key: str) -> None:
-        segments = [each for each in load(store, f"{FOLDER.path}/journal") if each.header["kind"] == "intents"]
+        segments = [each for each in load_segments(store, f"{FOLDER.path}/journal") if each.header["kind"] == "intents"]
         assert {"key": key} in [line for each in segments for line in each.lines]
 
     check(archive, listed(12), one_try(store, ObedientSystem(archive, at_call=intended), listed(12), 1), set(names(12)))
@@ -972,7 +974,7 @@ def test_a_long_chunk_keeps_its_right_while_nobody_else_comes(clock: Clock, monk
 
     outcomes = one_try(store, ObedientSystem(archive, at_call=slowly), listed(8), 1, concurrency=1, clock=clock)
     check(archive, listed(8), outcomes, set(names(8)))
-    assert any(each.header["kind"] == "alive" for each in load(store, f"{FOLDER.path}/journal"))
+    assert any(each.header["kind"] == "alive" for each in load_segments(store, f"{FOLDER.path}/journal"))
 
 
 def test_a_client_may_repeat_a_call_only_while_the_right_lasts(clock: Clock) -> None:

@@ -159,7 +159,7 @@ def any_object(patch: Patch) -> None:
 
 def any_id(patch: Patch) -> None:
     for module in (enaio_hook, enaio_system):
-        patch.setattr(module, "digits", lambda value: value)
+        patch.setattr(module, "check_object_id", lambda value: value)
     patch.setattr(enaio_hook, "quoted", lambda part: part)
     patch.setattr(EnaioSystem, "_look", lambda _, object_ids: set(object_ids))
 

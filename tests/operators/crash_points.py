@@ -169,7 +169,7 @@ def arm(vendor: str, death: Death | None, lease: float | None) -> Counter[str]:
     for name, act in (("write", Store.write), ("write_lines", dying(SUMMARY, Store.write_lines))):
         setattr(Store, name, dying(WRITE, act))
     Transport.send_once = dying(REQUEST, Transport.send_once)  # type: ignore[method-assign]
-    system = systems.load(vendor)
+    system = systems.system_class(vendor)
     system.dispose = dying(CALL, system.dispose)  # type: ignore[method-assign]
     return told
 

@@ -11,7 +11,7 @@ from airflow_provider_records.evidence import certificate, formats
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from airflow_provider_records.evidence.segment import render
+from airflow_provider_records.evidence.segment import render_segment
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import EvidenceError, JournalError
 from airflow_provider_records.reporting.later import later_tries
@@ -98,7 +98,7 @@ def test_a_session_that_read_nothing_is_found(evidence: Evidence) -> None:
     header = json.loads(first.read_bytes().splitlines()[0]) | {"session": "0009-0009-planted0", "try": 9}
     path = first.parent.parent / header["session"] / first.name
     path.parent.mkdir()
-    path.write_bytes(render(header, []))
+    path.write_bytes(render_segment(header, []))
     assert "was added to the journal" in problem(evidence.verify())
 
 
@@ -158,7 +158,7 @@ def test_a_session_that_has_read_only_some_of_the_journal_is_refused(evidence: E
     header = json.loads(last.read_bytes().splitlines()[0])
     assert len(header["read"]) == 2
     header["read"].popitem()
-    last.write_bytes(render(header, []))
+    last.write_bytes(render_segment(header, []))
     with pytest.raises(EvidenceError, match=f"Session {header['session']} was added to the journal"):
         notes(evidence)
 

@@ -21,7 +21,7 @@ from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from airflow_provider_records.evidence.segment import render
+from airflow_provider_records.evidence.segment import render_segment
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import (
@@ -337,7 +337,7 @@ def test_a_forged_journal_is_found_though_its_own_hash_fits(evidence: Evidence) 
     document = evidence.document
     path = next(path for path in segments(evidence) if path.name.endswith("intents.jsonl"))
     header, *lines = (json.loads(line) for line in path.read_bytes().splitlines()[:-1])
-    path.write_bytes(render(header, [*lines[1:], lines[0]]))
+    path.write_bytes(render_segment(header, [*lines[1:], lines[0]]))
     evidence.relist(document)
     evidence.reseal(document)
     assert "does not follow the segment before it" in problem(evidence.verify())

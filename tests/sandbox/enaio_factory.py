@@ -7,7 +7,7 @@ from typing import Any
 import requests
 
 from airflow_provider_records.sandbox.enaio import FakeEnaio
-from airflow_provider_records.sandbox.enaio_archive import EnaioObject
+from airflow_provider_records.sandbox.enaio_archive import StoredObject
 from airflow_provider_records.sandbox.server import Server
 from tests.conftest import Serve
 
@@ -48,7 +48,7 @@ class ServedEnaio:
     def effects(self, effect: str) -> list[str]:
         return self.server.sandbox.effects("enaio", effect)
 
-    def object(self, object_id: str) -> EnaioObject:
+    def object(self, object_id: str) -> StoredObject:
         return self.archive.objects[object_id]
 
 

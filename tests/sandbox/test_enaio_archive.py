@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_records.sandbox.enaio_archive import Archive, digits
-from airflow_provider_records.sandbox.enaio_search import BadQueryError, parse
+from airflow_provider_records.sandbox.enaio_archive import Archive, is_object_id
+from airflow_provider_records.sandbox.enaio_search import BadQueryError, parse_statement
 
 ME = "disposal"
 
@@ -27,7 +27,7 @@ def below(archive: Archive, object_id: str) -> list[str]:
 
 
 def found(archive: Archive, statement: str, user: str = ME, *, binned: bool = False) -> list[str]:
-    return [item.id for item in archive.select(parse(statement, {}), user, binned=binned)]
+    return [item.id for item in archive.select(parse_statement(statement, {}), user, binned=binned)]
 
 
 @pytest.mark.parametrize(
@@ -135,4 +135,4 @@ def test_unknown_types_and_fields_are_refused(archive: Archive, statement: str) 
 
 
 def test_an_id_is_made_of_ascii_digits() -> None:
-    assert [digits(text) for text in ("0", "109491", "", "-1", "1.0", "٣", "²")] == [True, True, *[False] * 5]
+    assert [is_object_id(text) for text in ("0", "109491", "", "-1", "1.0", "٣", "²")] == [True, True, *[False] * 5]

@@ -14,7 +14,7 @@ from airflow_provider_records.exceptions import ApprovalError, RecordsError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
-from airflow_provider_records.sandbox.unifier import Record as BpRecord
+from airflow_provider_records.sandbox.unifier import BpRecord
 from airflow_provider_records.sensors.approval import ApprovalSensor
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor

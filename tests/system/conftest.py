@@ -137,7 +137,7 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def migrated(home: Path) -> Path:
     """Give an Airflow home a database that knows the DAGs in it."""
-    env = demo.environment(home) | {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
+    env = demo.airflow_environment(home) | {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
     for words in (("db", "migrate"), ("dags", "reserialize")):
         subprocess.run(demo.airflow(*words), env=env, check=True, capture_output=True)
     return home
@@ -155,7 +155,7 @@ def begin(airflow_home: Path, tmp_path: Path) -> Iterator[Callable[..., Installa
         made = connections(sandbox, server.url)
         for connection in made.values():
             connection["extra"].update(extra)
-        env = demo.environment(airflow_home, records) | demo.connection_variables(made)
+        env = demo.airflow_environment(airflow_home, records) | demo.connection_variables(made)
         env["AIRFLOW__CORE__DAGS_FOLDER"] = str(airflow_home / "dags")
         env["AIRFLOW__RECORDS__EVIDENCE_PATH"] = f"file://{tmp_path}/evidence"
         return Installation(airflow_home, sandbox, server.url, env)

@@ -68,7 +68,7 @@ def offices(airflow_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Airflow's API server, with users who are somebody."""
     folder, port = tmp_path_factory.mktemp("api"), demo.free_port()
     env = {
-        **demo.environment(airflow_home),
+        **demo.airflow_environment(airflow_home),
         **demo.standalone_variables(port),
         "AIRFLOW__CORE__DAGS_FOLDER": str(airflow_home / "dags"),
         **demo.user_variables(dict.fromkeys(USERS, "op"), folder),

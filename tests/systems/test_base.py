@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import VendorError
-from airflow_provider_records.systems import SYSTEMS, load
+from airflow_provider_records.systems import SYSTEMS, system_class
 from airflow_provider_records.systems.base import RegisteredSystem, outcome_from_error
 
 RECORD = Record.from_item({"key": "k", "target_id": "17"})
@@ -34,7 +34,7 @@ def test_the_system_says_what_an_error_proves_and_whether_the_call_may_still_tak
 
 @pytest.mark.parametrize("name", sorted(SYSTEMS))
 def test_each_registered_system_offers_all_that_other_rooms_ask_of_it(name: str) -> None:
-    system = load(name)
+    system = system_class(name)
     asked = {member for kind in RegisteredSystem.__mro__[:2] for member in vars(kind) if not member.startswith("_")} | {
         "name",
         "batch_size",

@@ -6,12 +6,12 @@ import pytest
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.systems.finding import Claim, Finding, Whereabouts, grouped
+from airflow_provider_records.systems.finding import Finding, GoneRecord, Whereabouts, grouped
 
 
-def claim(key: str, system: str = "enaio") -> Claim:
+def claim(key: str, system: str = "enaio") -> GoneRecord:
     outcome = Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE)
-    return Claim(system, system, f"{system}_default", Record.from_item(key), outcome)
+    return GoneRecord(system, system, f"{system}_default", Record.from_item(key), outcome)
 
 
 @pytest.mark.parametrize(

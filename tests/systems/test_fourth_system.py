@@ -27,7 +27,7 @@ from airflow_provider_records.operators.certificate import DestructionCertificat
 from airflow_provider_records.reporting.verify import verify
 from airflow_provider_records.systems import SYSTEMS
 from airflow_provider_records.systems.base import RegisteredSystem
-from airflow_provider_records.systems.finding import Claim, Finding, Probe, Whereabouts
+from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts
 from tests.operators.factories import context, run
 from tests.plugin.conftest import DAG, Client, know_run, server, set_state, sign_in
 
@@ -109,10 +109,10 @@ class ShelfSystem:
         there = self.hook.has(record.target_id)
         return Outcome(record.key, OutcomeKind.FAILED if there else outcome.kind, Proof.PROBE, outcome.reason)
 
-    def look_back(self, claims: Sequence[Claim]) -> Iterator[Probe]:
+    def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         return (Probe([claim], partial(self._find, claim)) for claim in claims)
 
-    def _find(self, claim: Claim) -> list[Finding]:
+    def _find(self, claim: GoneRecord) -> list[Finding]:
         if self.hook.has(claim.record.target_id):
             return [Finding(claim, Whereabouts.BACK, "on the shelf")]
         return [Finding(claim, Whereabouts.GONE)]

@@ -14,7 +14,7 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proo
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import DisposalIncompleteError, VendorError
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
-from airflow_provider_records.systems.finding import Claim, Finding, Whereabouts
+from airflow_provider_records.systems.finding import Finding, GoneRecord, Whereabouts
 from airflow_provider_records.systems.opus import OpusSystem
 from tests.conftest import Serve
 from tests.hooks.opus_factory import CONNECTOR, KEYS, ServedOpus
@@ -47,7 +47,7 @@ def leave(opus: ServedOpus, *keys: str) -> None:
 
 def look_back(opus: ServedOpus, *listed: Record) -> list[Finding]:
     done = Outcome("", OutcomeKind.DESTROYED, Proof.RESPONSE)
-    claims = [Claim("opus", "Opus", "opus_default", record, done) for record in listed]
+    claims = [GoneRecord("opus", "Opus", "opus_default", record, done) for record in listed]
     return [finding for probe in OpusSystem(opus.hook).look_back(claims) for finding in probe.send()]
 
 

@@ -60,7 +60,7 @@ def test_only_what_was_destroyed_is_told(store: Store) -> None:
     [
         (OutcomeKind.RECYCLED, {}),
         (OutcomeKind.ABSENT, {}),
-        (OutcomeKind.DESTROYED, {"deletes_content": False}),
+        (OutcomeKind.DESTROYED, {"action": "mark"}),
         (OutcomeKind.DESTROYED, {"dry_run": True}),
     ],
     ids=["recycled", "gone before", "only marked", "rehearsal"],
