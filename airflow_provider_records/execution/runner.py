@@ -269,7 +269,7 @@ class Runner:
         more = True
 
         def enough() -> bool:
-            if in_flight and len(ended) >= min(width, len(in_flight)):
+            if (in_flight or not ahead) and len(ended) >= min(width, len(in_flight)):
                 return True
             return len(in_flight) - len(ended) <= width and any(each.looked_at for each in ahead[:1])
 
