@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records import __version__
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
@@ -125,7 +126,7 @@ def append_lines(path: Path, outcomes: Sequence[Outcome]) -> None:
 
 def write_journal(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> None:
     """Write what the runner writes."""
-    journal = Journal(store, BY.folder, manifest.digest, started=STARTED, try_number=1)
+    journal = Journal(store, BY.folder, manifest.digest, started=STARTED, try_number=1, place=Place("enaio"))
     for chunk in chunks(outcomes):
         journal.intend(each.key for each in chunk)
         journal.record(chunk)

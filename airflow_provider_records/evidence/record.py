@@ -14,6 +14,7 @@ from airflow_provider_records.exceptions import InvalidRecordsError
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _TEXTS = ("title", "classification", "location", "object_type_id", "parent_id")
 _FIELDS = frozenset({"key", "target_id", "attributes", *_TEXTS})
+_RENDERED_STARTS = ("[", "{", "(", "<", "LazyXComSequence(")
 _RENDERED = ("none", "null", "nan", "undefined", "true", "false")
 _LARGEST_NUMBER = 1024  # bits; Python refuses to write much longer ones
 
@@ -133,7 +134,7 @@ def _identifier(name: str, value: object) -> str:
 
 
 def _refuse_rendered(text: str) -> str:
-    if text[0] in "[{(<" or text.lower() in _RENDERED:
+    if text.startswith(_RENDERED_STARTS) or text.lower() in _RENDERED:
         raise InvalidRecordsError(
             f"{text!r} is a rendered value, not an id. Pass the upstream task's .output instead of a Jinja text."
         )

@@ -97,7 +97,8 @@ def test_an_answer_that_an_older_try_wrote_late_is_listed_and_not_counted(store:
     key = keys(listed)[0]
     folder = provenance("delete_enaio").folder
     started, hour_ago = evidence_factory.STARTED, lambda: time.time() - 3600
-    old = Journal(store, folder, listed.digest, started=started, try_number=1, clock=hour_ago)
+    place = evidence_factory.place_of("enaio", evidence_factory.describe("enaio"))
+    old = Journal(store, folder, listed.digest, started=started, try_number=1, clock=hour_ago, place=place)
     old.intend([key])
     newer = evidence_factory.carry_out(
         store, listed, system=ObedientSystem({key: OutcomeKind.BLOCKED}), by=provenance("delete_enaio", 2)

@@ -77,7 +77,7 @@ def carried_out(store: Store, **changes: Callable[[dict[str, Any]], None]) -> Ru
         listed = Manifest.write(store, KEYS)
         approvals = [store.uri(store.names("approvals")[0]) for _ in evidence_factory.approve(store, listed, "anna")]
         told = evidence_factory.ObedientSystem({"a": OutcomeKind.BLOCKED})
-        with patch("airflow_provider_records.evidence.journal.render", rendered):
+        with patch("airflow_provider_records.evidence.journal.render_segment", rendered):
             evidence_factory.carry_out(store, listed, approvals, system=told)
     finally:
         del store.write, store.write_lines

@@ -19,6 +19,7 @@ for _ in range(100_000):
 
 RENDERED = [
     "[]",
+    "LazyXComSequence([7])",
     "['1', '2']",
     '["1"]',
     "{}",

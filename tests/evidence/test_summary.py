@@ -149,7 +149,7 @@ def test_a_provenance_leaves_out_what_is_not_known_and_names_its_folder() -> Non
         {"meanings": {"destroyed": 7}},
         {"caveats": "one text"},
         {"caveats": [7]},
-        {"deletes_content": 1},
+        {"action": 1},
     ],
     ids=str,
 )

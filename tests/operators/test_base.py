@@ -148,14 +148,14 @@ def test_the_limits_of_the_dag_win_over_the_configured_ones_and_the_evidence_has
 
 def test_the_evidence_says_what_the_dag_asked_for_and_that_no_approval_was_required(served: ServedSandbox) -> None:
     done = summary(served, run(deleting(served, documents(served, 2), accept=("destroyed", "absent"), concurrency=1)))
-    asked = {name: done.options[name] for name in ("conn_id", "accept", "max_failure_rate", "concurrency", "verify")}
+    asked = {name: done.options[name] for name in ("accept", "max_failure_rate", "concurrency", "verify")}
     assert asked == {
-        "conn_id": "enaio_default",
         "accept": ["absent", "destroyed"],
         "max_failure_rate": 1.0,
         "concurrency": 1,
         "verify": True,
     }
+    assert (done.conn_id, done.method) == ("enaio_default", "destroy")
     assert not done.approval_required
     assert done.description.title == "enaio"
     assert done.provenance.task_id == "delete"
@@ -258,7 +258,7 @@ def test_what_was_disposed_of_changes_the_asset_of_the_system(served: ServedSand
 
 
 def test_no_event_where_nothing_was_disposed_of(served: ServedSandbox) -> None:
-    for records, options in (([], {}), (["9999999"], {}), (documents(served, 2), {"dry_run": True})):
+    for records, options in (([], {}), (documents(served, 2), {"dry_run": True}), (["9999999"], {})):
         _, events = carry_out(deleting(served, records, **options))
         assert events == []
 

@@ -69,9 +69,9 @@ def test_a_place_or_a_type_that_is_not_the_records_deletes_nothing(
 def test_the_evidence_says_how_the_dag_had_it_deleted(served: ServedSandbox) -> None:
     (document,) = documents(served, 1)
     asked = {"hard_delete": True, "cascade_delete": True, "location": document.places[0], "object_type_id": None}
-    options = Disposal.read(served.store, delete([document.id], **asked)["disposal"]).options
-    assert {name: options[name] for name in asked} == asked
-    assert options["conn_id"] == "enaio_default"
+    done = Disposal.read(served.store, delete([document.id], **asked)["disposal"])
+    assert {name: done.options[name] for name in asked} == asked
+    assert (done.conn_id, done.method) == ("enaio_default", "destroy")
 
 
 @pytest.mark.parametrize("cascade", [False, True])
@@ -105,7 +105,6 @@ def test_place_type_and_connection_may_be_templates(served: ServedSandbox, monke
     operator.render_template_fields({"id": "1", "place": "10", "type": "5", "name": "archive"})  # type: ignore[typeddict-unknown-key]
     assert (operator.records, operator.location, operator.object_type_id) == ("1", "10", "5")
     assert operator.hook.conn_id == "enaio_archive"
-    assert operator.options()["conn_id"] == "enaio_archive"
 
 
 def test_no_connection_is_read_when_the_dag_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:

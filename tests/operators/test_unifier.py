@@ -34,7 +34,7 @@ def test_documents_are_recycled_and_never_called_destroyed(served: ServedSandbox
 
 def test_the_evidence_names_the_system_and_the_connection(served: ServedSandbox) -> None:
     done = Disposal.read(served.store, delete(documents(served, 1))["disposal"])
-    assert (done.system, done.options["conn_id"]) == ("unifier", "unifier_default")
+    assert (done.system, done.conn_id, done.method) == ("unifier", "unifier_default", "recycle")
     described = UnifierDeleteDocumentOperator(task_id="again", records=[]).system().describe()
     assert done.description.to_dict() == described.to_dict()
 
