@@ -28,16 +28,16 @@ from datetime import timedelta
 sys.path.insert(0, {root!r})
 
 from airflow.sdk import DAG
-from tests.operators import mortal
+from tests.operators import crash_points
 
 
-def mortally(name, case):
+def killed(name, case):
     def arm(context):
         os.environ.update(case["env"])
         deaths, number = case["deaths"], context["ti"].try_number
-        mortal.arm(case["vendor"], mortal.Death(*deaths[number - 1]) if number <= len(deaths) else None, 0.5)
+        crash_points.arm(case["vendor"], crash_points.Death(*deaths[number - 1]) if number <= len(deaths) else None, 0.5)
 
-    vendor = mortal.VENDORS[case["vendor"]]
+    vendor = crash_points.VENDORS[case["vendor"]]
     with DAG(name, schedule=None, catchup=False) as dag:
         vendor.operator(
             task_id="dispose", records=case["records"], require_approval=False, pre_execute=arm,
@@ -48,7 +48,7 @@ def mortally(name, case):
 
 with open({cases!r}) as file:
     for name, case in json.load(file).items():
-        globals()[name] = mortally(name, case)
+        globals()[name] = killed(name, case)
 """
 
 
@@ -96,7 +96,7 @@ def test_killed_at_every_file_it_writes(begin: Callable[..., Installation], tmp_
         (tmp_path / "cases.json").write_text(json.dumps(cases))
         (tmp_path / "dags").mkdir()
         root = str(Path(__file__).parents[2])
-        (tmp_path / "dags" / "mortal.py").write_text(DAGS.format(root=root, cases=str(tmp_path / "cases.json")))
+        (tmp_path / "dags" / "killed.py").write_text(DAGS.format(root=root, cases=str(tmp_path / "cases.json")))
         installation.env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"), "AIRFLOW__CORE__PARALLELISM": "4"}
         with standalone(installation, tmp_path / "standalone.log") as (api, _):
             runs: dict[str, str] = {}
