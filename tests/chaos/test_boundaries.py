@@ -35,7 +35,8 @@ def killed(name, case):
     def arm(context):
         os.environ.update(case["env"])
         deaths, number = case["deaths"], context["ti"].try_number
-        crash_points.arm(case["vendor"], crash_points.Death(*deaths[number - 1]) if number <= len(deaths) else None, 0.5)
+        death = crash_points.Death(*deaths[number - 1]) if number <= len(deaths) else None
+        crash_points.arm(case["vendor"], death, 0.5)
 
     vendor = crash_points.VENDORS[case["vendor"]]
     with DAG(name, schedule=None, catchup=False) as dag:
