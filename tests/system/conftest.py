@@ -57,7 +57,7 @@ class Installation:
         return Path(self.env["AIRFLOW__RECORDS__EVIDENCE_PATH"].removeprefix("file://"))
 
     def manifest(self, digest: str) -> list[dict[str, Any]]:
-        lines = (self.evidence / "manifests" / f"{digest.removeprefix('sha256:')}.jsonl").read_text().splitlines()
+        _, *lines = (self.evidence / "manifests" / f"{digest.removeprefix('sha256:')}.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
     def disposals(self) -> dict[str, list[dict[str, Any]]]:
@@ -70,7 +70,7 @@ class Installation:
         return found
 
     def outcomes(self, disposal: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        lines = Path(disposal["outcomes"].removeprefix("file://")).read_text().splitlines()
+        _, *lines = Path(disposal["outcomes"].removeprefix("file://")).read_text().splitlines()
         return {item["key"]: item for item in map(json.loads, lines)}
 
     def certificate(self) -> dict[str, Any]:
