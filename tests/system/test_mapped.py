@@ -30,7 +30,7 @@ def assert_each_once(installation: Installation, system: str, task_id: str) -> l
     records = {item["key"]: item["target_id"] for part in parts for item in installation.manifest(part["digest"])}
     lists = [installation.manifest(path.stem) for path in installation.evidence.glob("manifests/*.jsonl")]
     assert records in [{item["key"]: item["target_id"] for item in whole} for whole in lists]
-    outcomes = {key: item["result"] for part in parts for key, item in installation.outcomes(part).items()}
+    outcomes = {key: item["outcome"] for part in parts for key, item in installation.outcomes(part).items()}
     assert outcomes.keys() == records.keys()
     assert set(outcomes.values()) <= {RESULTS[system], "blocked", "absent"}
     claimed = [key for key, result in outcomes.items() if result == RESULTS[system]]
