@@ -379,7 +379,7 @@ class Parts:
                 self._withheld.setdefault((disposal.system, approval.part_of), set()).update(authorization.withheld)
 
     def covers(self, digest: str) -> bool:
-        """Return whether any disposal is of this approved list or of a part of it."""
+        """Tell whether this approved list, or a part of it, was carried out by one of the disposals."""
         return digest in self._covered
 
     def undisposed_records(self, lines: Callable[[str], Iterable[withheld.Line]]) -> list[dict[str, Any]]:
