@@ -65,10 +65,9 @@ def deaths(vendor: str, folder: Path) -> Iterator[list[Death]]:
     yield [Death(SUMMARY, 1, False)]
     dice = random.Random(f"boundaries-{vendor}")
     for _ in range(RANDOM):
-        yield [
-            Death(dice.choice((CALL, REQUEST, WRITE)), dice.randint(2, 8), dice.random() < 0.5)
-            for _ in range(dice.randint(1, 3))
-        ]
+        kinds = [dice.choice((CALL, REQUEST, WRITE)) for _ in range(dice.randint(1, 3))]
+        # A step that a try never takes would kill nothing.
+        yield [Death(kind, dice.randint(2, min(8, steps[kind])), dice.random() < 0.5) for kind in kinds]
 
 
 def left(api: Api, runs: dict[str, str], going: set[str]) -> set[str]:
