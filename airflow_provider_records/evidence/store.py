@@ -23,16 +23,26 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
 
 _LONGEST_NAME = 180
+_UPPER = re.compile(r"%[0-9a-f]{2}|(?<=[0-9])t(?=[0-9])")
+"""Upper case in a usual name: quoted bytes, and the T within a time."""
 _Found = TypeVar("_Found")
 _DRAFTED = "drafted in the temporary folder"
 
 
 def safe_name(text: str) -> str:
-    """Return one path part for any text (run ids hold colons, slashes and more); distinct for distinct texts."""
+    """Return one path part for any text (run ids hold colons, slashes and more); distinct for distinct texts.
+
+    Names also differ where a file system (SMB, macOS) ignores case or a dot at the end: of the texts that differ in
+    these only, one keeps its plain name, and a part of a hash follows the others.
+    """
     name = quote(text, safe="+=@,").replace("~", "%7E")
-    if name.strip(".") and len(name) <= _LONGEST_NAME:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    usual = name == _UPPER.sub(lambda found: found[0].upper(), name.lower()) and not name.endswith(".")
+    if usual and name.strip(".") and len(name) <= _LONGEST_NAME:
         return name
-    return f"{name[: _LONGEST_NAME - 65].rstrip('.%')}~{hashlib.sha256(text.encode()).hexdigest()}"
+    if name.strip(".") and len(name) <= _LONGEST_NAME - 65:
+        return f"{name.rstrip('.')}~{digest[:16]}"
+    return f"{name[: _LONGEST_NAME - 65].rstrip('.%')}~{digest}"
 
 
 def is_inside(name: str) -> bool:

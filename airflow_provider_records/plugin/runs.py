@@ -311,7 +311,7 @@ class RunReader:
         """
         if not name.isascii():
             return ""  # this package writes ASCII names only
-        text = unquote(name)
+        text = unquote(name.partition("~")[0])
         if safe_name(text) == name:
             return text
         problem: EvidenceError | None = None

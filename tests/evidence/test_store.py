@@ -304,7 +304,28 @@ def test_names_are_distinct_path_parts(one: str, other: str) -> None:
         assert 0 < len(name) <= 180
         assert not set(name) & set('/\\:*?"<>|#\0 ')
         assert name.strip(".")
-    assert (safe_name(one) == safe_name(other)) == (one == other)
+    assert (safe_name(one).lower() == safe_name(other).lower()) == (one == other)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("night", "Night", "NIGHT"),
+        ("x" * 179 + "Y", "x" * 179 + "y", "X" * 180),
+        ("at__2026-11-22T04:30", "at__2026-11-22t04:30", "AT__2026-11-22T04:30"),
+        ("night", "night.", "Night."),
+        ("%2F", "%2f", "/"),
+    ],
+)
+def test_names_do_not_share_a_folder_where_case_and_dots_at_the_end_do_not_count(texts: tuple[str, ...]) -> None:
+    names = {safe_name(text).lower() for text in texts}
+    assert len(names) == len(texts)
+    assert not any(name.endswith(".") or len(name) > 180 for name in names)
+
+
+@pytest.mark.parametrize("usual", ["records_nightly", "scheduled__2026-11-22T02:00:00+00:00", "part.delete", "a-1"])
+def test_usual_ids_keep_their_plain_names(usual: str) -> None:
+    assert safe_name(usual) == usual.replace(":", "%3A")
 
 
 def test_a_name_cannot_be_taken_for_the_short_form_of_another() -> None:
