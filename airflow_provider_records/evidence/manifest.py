@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from airflow_provider_records.evidence import formats, reader
+from airflow_provider_records.evidence.distinct import Distinct, Seen
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, InvalidRecordsError
@@ -102,45 +102,15 @@ def key_of(line: bytes) -> str:
 
 
 def _distinct(items: Iterable[object]) -> Iterator[bytes]:
-    keys, targets = _Digests(), _Digests()
+    distinct = Distinct()
     for item in items:
         record = Record.from_item(item)
-        line = record.line()
-        content = _short(line)
-        known = keys.put(_short(record.key), content)
-        if known == content:
-            continue
-        if known is not None:
-            raise InvalidRecordsError(f"Record {record.key!r} comes twice, with different fields.")
-        if targets.put(_short(f"{record.target_id}\0{record.location or ''}"), b"") is not None:
-            raise InvalidRecordsError(
-                f"Record {record.key!r}: its target_id {record.target_id!r} is already that of another record."
-            )
-        yield line
-
-
-class _Digests:
-    """Digests and what belongs to them, as a dict has it, in a quarter of its memory: lists may hold millions."""
-
-    def __init__(self) -> None:
-        self._buckets = [b""] * (1 << 16)
-
-    def put(self, digest: bytes, value: bytes) -> bytes | None:
-        """Keep a value, unless there is one for this digest; return that one.
-
-        :param value: always of the same length.
-        """
-        number = int.from_bytes(digest[:2], "big")
-        bucket, step = self._buckets[number], len(digest) + len(value)
-        at = bucket.find(digest)
-        while at > 0 and at % step:  # across two neighbours
-            at = bucket.find(digest, at + 1)
-        if at >= 0:
-            return bucket[at + len(digest) : at + step]
-        self._buckets[number] = bucket + digest + value
-        return None
-
-
-def _short(text: str | bytes) -> bytes:
-    """A digest short enough to keep a million in memory, long enough never to collide by chance."""
-    return hashlib.blake2b(text.encode() if isinstance(text, str) else text, digest_size=16).digest()
+        match distinct.put(record):
+            case Seen.NEW:
+                yield record.line()
+            case Seen.DIFFERS:
+                raise InvalidRecordsError(f"Record {record.key!r} comes twice, with different fields.")
+            case Seen.TWO_KEYS:
+                raise InvalidRecordsError(
+                    f"Record {record.key!r}: its target_id {record.target_id!r} is already that of another record."
+                )

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_records.evidence import formats
-from airflow_provider_records.evidence.manifest import Manifest, _Digests, key_of
+from airflow_provider_records.evidence.distinct import Digests
+from airflow_provider_records.evidence.manifest import Manifest, key_of
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, InvalidRecordsError
@@ -57,6 +58,7 @@ def test_an_empty_list_is_a_manifest(store: Store) -> None:
         ["1", {"key": "1", "title": "other"}],
         [{"key": "1", "target_id": "a"}, {"key": "1", "target_id": "b"}],
         [{"key": "1", "attributes": {"a": 1}}, {"key": "1", "attributes": {"a": True}}],
+        [{"key": "1", "location": "/A"}, {"key": "1", "location": "/A/"}],
     ],
 )
 def test_a_key_with_different_fields_is_refused(store: Store, items: list[Any]) -> None:
@@ -68,8 +70,16 @@ def test_a_key_with_different_fields_is_refused(store: Store, items: list[Any]) 
 def test_two_records_for_one_content_are_refused(store: Store) -> None:
     with pytest.raises(InvalidRecordsError, match="'b': its target_id 'x' is already that of another"):
         Manifest.write(store, [{"key": "a", "target_id": "x"}, {"key": "b", "target_id": "x"}])
+    for twin in ("01001", {"key": "a", "target_id": "01001"}, {"key": "a", "target_id": 1001, "location": "/A"}):
+        with pytest.raises(InvalidRecordsError, match="is already that of another"):
+            Manifest.write(store, ["1001", twin])
     both = [{"key": "a", "target_id": "x", "location": "1"}, {"key": "b", "target_id": "x", "location": "2"}]
     assert Manifest.write(store, both).count == 2
+
+
+def test_two_unicode_forms_of_a_key_are_refused(store: Store) -> None:
+    with pytest.raises(InvalidRecordsError, match="comes twice"):
+        Manifest.write(store, ["\u00e9", "e\u0301"])
 
 
 def test_one_bad_item_leaves_no_list(store: Store) -> None:
@@ -171,7 +181,7 @@ def test_what_is_written_is_read_back(items: list[object]) -> None:
 
 
 def test_digests_are_told_apart_also_where_two_neighbours_look_like_one() -> None:
-    digests = _Digests()
+    digests = Digests()
     first, value = b"\0" * 15 + b"\1", b"\2" * 16
     across = (first + value)[1:17]
     assert digests.put(first, value) is None
@@ -181,7 +191,7 @@ def test_digests_are_told_apart_also_where_two_neighbours_look_like_one() -> Non
 
 
 def test_a_long_list_takes_little_memory() -> None:
-    digests, count = _Digests(), 200_000
+    digests, count = Digests(), 200_000
     for number in range(count):
         digest = hashlib.blake2b(b"%d" % number, digest_size=16).digest()
         digests.put(digest, digest)
@@ -191,7 +201,7 @@ def test_a_long_list_takes_little_memory() -> None:
 
 @given(st.dictionaries(st.binary(min_size=3, max_size=3), st.binary(min_size=1, max_size=1)))
 def test_digests_are_kept_as_in_a_dict(pairs: dict[bytes, bytes]) -> None:
-    digests = _Digests()
+    digests = Digests()
     for _ in range(2):
         for digest, value in pairs.items():
             assert digests.put(b"\0\0" + digest, value) in {None, value}

@@ -1,0 +1,109 @@
+"""Which items of a list are the same record, however their ids are written."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from enum import Enum
+
+from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.record import Record
+
+
+class Seen(Enum):
+    """What the records before say about a record."""
+
+    NEW = "none of them is this one"
+    REPEATED = "one of them is this one"
+    DIFFERS = "it comes twice, with different fields"
+    TWO_KEYS = "its object is on the list under another key, too"
+
+
+class Distinct:
+    """Tells for one record after the other whether the list has it already.
+
+    Two records are the same if their keys are, in any Unicode form, or if they name the same content: ``1001`` and
+    ``01001`` are one id. An object of enaio can be listed once for each of its places (``location`` is an id); a node
+    of Unifier has one number, however its folder is written.
+
+    :param forms: forms of one record that differ in nothing else count as ``REPEATED``; False: as another record.
+    """
+
+    def __init__(self, *, forms: bool = False) -> None:
+        self._forms = forms
+        self._keys, self._contents = Digests(), Digests()
+        self._spoiled: dict[bytes, Seen] = {}
+
+    def put(self, record: Record) -> Seen:
+        """Compare a record with those before, and remember it."""
+        key, content = _key(record), _content(record)
+        facts = _short(_folded(record) if self._forms else record.line())
+        earlier = self._keys.put(key, content)
+        known = self._contents.put(content, facts)
+        if earlier is None and known is None:
+            return Seen.NEW
+        if earlier in {None, content} and known == facts:
+            return Seen.REPEATED
+        if earlier is None:
+            self._spoiled[content] = Seen.TWO_KEYS
+            return Seen.TWO_KEYS
+        # Of the objects that one key names, none is known to be the right one.
+        self._spoiled |= dict.fromkeys((key, earlier, content), Seen.DIFFERS)
+        return Seen.DIFFERS
+
+    def contradiction(self, record: Record) -> Seen | None:
+        """Return how another record contradicts this one; both were put. None: none does."""
+        if not self._spoiled:
+            return None
+        return self._spoiled.get(_key(record)) or self._spoiled.get(_content(record))
+
+
+class Digests:
+    """Digests and what belongs to them, as a dict has it, in a quarter of its memory: lists may hold millions."""
+
+    def __init__(self) -> None:
+        self._buckets = [b""] * (1 << 16)
+
+    def put(self, digest: bytes, value: bytes) -> bytes | None:
+        """Keep a value, unless there is one for this digest; return that one.
+
+        :param value: always of the same length.
+        """
+        number = int.from_bytes(digest[:2], "big")
+        bucket, step = self._buckets[number], len(digest) + len(value)
+        at = bucket.find(digest)
+        while at > 0 and at % step:  # across two neighbours
+            at = bucket.find(digest, at + 1)
+        if at >= 0:
+            return bucket[at + len(digest) : at + step]
+        self._buckets[number] = bucket + digest + value
+        return None
+
+
+def _key(record: Record) -> bytes:
+    return _short(_composed(record.key))
+
+
+def _content(record: Record) -> bytes:
+    place = record.location or ""
+    return _short(f"{_number(record.target_id)}\0{'' if place.startswith('/') else _number(place)}")
+
+
+def _folded(record: Record) -> str:
+    """Return all that the forms of one record have in common."""
+    fields = {**record.to_dict(), "key": _number(record.key), "target_id": "", "location": "", "parent_id": ""}
+    fields["attributes"] = {name: value for name, value in record.attributes.items() if name != "project_number"}
+    return _composed(canonical(fields).decode())
+
+
+def _number(text: str) -> str:
+    return text.lstrip("0") or "0" if text.isascii() and text.isdigit() else _composed(text)
+
+
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _short(text: str | bytes) -> bytes:
+    """A digest short enough to keep a million in memory, long enough never to collide by chance."""
+    return hashlib.blake2b(text.encode() if isinstance(text, str) else text, digest_size=16).digest()
