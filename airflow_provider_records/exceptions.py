@@ -62,6 +62,14 @@ class ApprovalRejectedError(ApprovalError):
     """People decided against this disposal."""
 
 
+class ApprovalWithdrawnError(ApprovalLapsedError):
+    """The approval was right, and its source does not approve any more."""
+
+
+class HoldError(RecordsError, ValueError):
+    """A hold or its release cannot be written as it was asked for; nothing was changed."""
+
+
 class TriggerEventError(RecordsError):
     """A waiting sensor was resumed by an event that its trigger does not send."""
 

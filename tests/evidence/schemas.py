@@ -63,6 +63,8 @@ def format_of(name: str) -> str:
     if name.endswith("/disposal.json"):
         return "disposal"
     parts = name.split("/")
+    if parts[0] == "holds":
+        return parts[1].partition("-")[0]
     return FORMATS[parts[5] if parts[0] == "disposals" else parts[0]]
 
 
