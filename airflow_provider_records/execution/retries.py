@@ -69,14 +69,14 @@ class Attempts:
     :param system: the system.
     :param journal: the opened journal, which holds the intents of all records that are sent here.
     :param stop_state: read before each call; errors that end the sending are noted there.
-    :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
+    :param verify: probe the records after their calls, to raise the proof to ``probe`` where the system allows it.
     """
 
     def __init__(self, system: System, journal: Journal, stop_state: StopState, *, verify: bool) -> None:
         self.system = system
         self.journal = journal
         self.stop_state = stop_state
-        self.verify = verify
+        self.verify_calls = verify
         self._causes: dict[str, str] = {}
         self._calls = Counter[str]()
         self._thread = threading.local()
@@ -102,7 +102,7 @@ class Attempts:
             time.sleep(min(left, _NAP))
 
     def make(self, batch: Sequence[Record], doubtful: Set[str], round_: int) -> dict[str, Outcome]:
-        """Probe, call and probe again, as far as this round allows.
+        """Probe, call, and probe what was left open, as far as this round allows.
 
         :param batch: the records of one call.
         :param doubtful: keys for which an earlier call may have got no response.
@@ -142,8 +142,9 @@ class Attempts:
             left_open = self._dispose(send, frozenset(unanswered), found)
             unanswered |= {record.key for record in left_open}
             send = self._resolve_unanswered(left_open, found) if left_open else []
-        if confused := [key for key, outcome in found.items() if key != outcome.key]:
-            raise ValueError(f"{self.system.name} answered for another record than {confused[0]!r}")
+        for record in batch:
+            if record.key in found:
+                self._refuse_other(record, found[record.key])
         known_to_have_left = unanswered - {key for key in self.journal.state.abandoned if not self._calls[key]}
         return {
             key: replace(outcome, unanswered=True)
@@ -181,18 +182,29 @@ class Attempts:
                 self._causes[record.key] = "its answer left open what became of it"
                 left_open.append(record)
             else:
-                found[record.key] = self._verified(record, answer)
+                found[record.key] = answer
         return left_open
 
-    def _verified(self, record: Record, outcome: Outcome) -> Outcome:
-        if not self.verify or not outcome.kind.gone or outcome.proof is not Proof.RESPONSE:
-            return outcome
+    def verify(self, answered: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
+        """Probe the records of a chunk whose calls were answered.
+
+        :param answered: records with their outcomes.
+        :return: one outcome a record, in their order.
+        """
+        found = {outcome.key: outcome for _, outcome in answered}
+        batch = [each for each in answered if each[1].kind.gone and each[1].proof is Proof.RESPONSE]
+        if not self.verify_calls or not batch or self.stop_state.skip_probes:
+            return list(found.values())
         try:
-            return self.system.verify(record, outcome)
+            probed = self.system.verify(batch)
         except VendorError as error:
             self.stop_state.stop_on(error)
-            log.warning("%s; the outcome of %s stays proven by the answer only", error, record.key)
-            return outcome
+            log.warning("%s; %s outcomes stay proven by the answers only", error, len(batch))
+            return list(found.values())
+        for (record, _), outcome in zip(batch, probed, strict=True):
+            self._refuse_other(record, outcome)
+            found[record.key] = outcome
+        return list(found.values())
 
     def _resolve_unanswered(self, batch: Sequence[Record], found: dict[str, Outcome]) -> list[Record]:
         """Probe what became of records; return those that are still there."""
@@ -213,6 +225,10 @@ class Attempts:
             else:
                 found[record.key] = answer
         return there
+
+    def _refuse_other(self, record: Record, outcome: Outcome) -> None:
+        if outcome.key != record.key:
+            raise ValueError(f"{self.system.name} answered for another record than {record.key!r}")
 
     def _only_if_observed(self, outcome: Outcome) -> Outcome:
         """Return an inferred outcome as far as it is justified, any other one as it is."""

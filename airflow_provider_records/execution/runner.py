@@ -6,10 +6,11 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any, TypeAlias
 
 from airflow_provider_records.evidence.journal import LEASE, Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
@@ -68,6 +69,21 @@ class _Ahead:
         return [record for batch in self.batches for record in batch]
 
 
+_Call: TypeAlias = "Future[list[tuple[Record, Outcome]]]"
+
+
+@dataclass(frozen=True)
+class _Verified:
+    """Calls that have ended, and are verified together.
+
+    :param calls: the calls with their chunks.
+    :param outcomes: the outcomes of all records of these calls that have one, in their order.
+    """
+
+    calls: Mapping[_Call, Chunk]
+    outcomes: Future[list[Outcome]]
+
+
 @dataclass
 class _Progress:
     """Counts over all threads of one try."""
@@ -98,6 +114,15 @@ class _Progress:
             self.calls += self.attempted > before
             return self.limits.too_many_failures(self.calls, self.attempted, self.failures)
 
+    def correct(self, before: Sequence[Outcome], after: Sequence[Outcome]) -> bool:
+        """Count outcomes anew that a probe has changed; tell if there are too many failures."""
+        with self.lock:
+            for old, new in zip(before, after, strict=True):
+                self.found[old.kind] -= 1
+                self.found[new.kind] += 1
+                self.failures += (new.kind in FAILURES) - (old.kind in FAILURES)
+            return self.limits.too_many_failures(self.calls, self.attempted, self.failures)
+
     def next_round(self) -> None:
         """Remove unanswered records from the counts: the next round counts them again."""
         self.attempted -= self.unanswered
@@ -124,7 +149,7 @@ class Runner:
     :param journal: the opened journal.
     :param limits: the breakers.
     :param concurrency: largest number of calls in flight.
-    :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
+    :param verify: probe the records after their calls, to raise the proof to ``probe`` where the system allows it.
     :param report: called with each chunk, in the thread that runs the list, when its outcomes are published.
     :param interrupt: called when the try is aborted, so that calls in flight neither wait nor repeat themselves.
     :param clock: seconds, for how long outcomes are written again.
@@ -256,34 +281,44 @@ class Runner:
         """Carry out batches so that no thread waits for the journal or for the slowest call of a chunk.
 
         The intents of a chunk are published as soon as no more than one other chunk is in flight: that one keeps the
-        threads busy while outcomes and intents are written. So at most two chunks have intents without outcomes.
+        threads busy while outcomes and intents are written. Calls that were answered are verified together, a chunk
+        at a time, and their outcomes are published after that. So at most three chunks have intents without outcomes.
         For the same reason two chunks are looked at ahead of that.
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
         batches = (todo[start : start + size] for start in range(0, len(todo), size))
         observing = self.system if round_ == 0 and isinstance(self.system, ObservesChunks) else None
         ahead: list[_Ahead] = []
-        in_flight: dict[Future[list[Outcome]], Chunk] = {}
-        ended: deque[Future[list[Outcome]]] = deque()
+        in_flight: dict[_Call, Chunk] = {}
+        ended: deque[_Call] = deque()
+        verified: list[_Verified] = []
         signal = threading.Event()
         more = True
 
+        def may_begin() -> bool:
+            """Tell whether the next chunk may be intended now."""
+            unpublished = len(in_flight) + sum(len(each.calls) for each in verified)
+            left_open = len(in_flight) - len(ended)
+            return any(each.looked_at for each in ahead[:1]) and left_open <= width and unpublished <= 2 * width
+
+        def may_verify() -> bool:
+            """Tell whether the calls that have ended make a chunk, or nothing else will end before them."""
+            return bool(ended) and len(ended) >= min(width, len(in_flight))
+
         def enough() -> bool:
-            if (in_flight or not ahead) and len(ended) >= min(width, len(in_flight)):
-                return True
-            return len(in_flight) - len(ended) <= width and any(each.looked_at for each in ahead[:1])
+            return may_begin() or may_verify() or any(each.outcomes.done() for each in verified)
 
-        def note_look(_: Future[Set[str]]) -> None:
-            signal.set()
-
-        def note_end(future: Future[list[Outcome]]) -> None:
-            ended.append(future)
+        def note(_: Future[Any]) -> None:
             if enough():
                 signal.set()
 
+        def note_end(call: _Call) -> None:
+            ended.append(call)
+            note(call)
+
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.system.name) as pool:
             try:
-                while more or ahead or in_flight:
+                while more or ahead or in_flight or verified:
                     if self.stop_state.skip_probes or (self.stop_state.reason and round_ == 0):
                         more = False
                         ahead.clear()
@@ -294,8 +329,8 @@ class Runner:
                         if next_:
                             ahead.append(_Ahead(next_, look))
                         if look:
-                            look.add_done_callback(note_look)
-                    if ahead and ahead[0].looked_at and len(in_flight) <= width:
+                            look.add_done_callback(note)
+                    if may_begin():
                         first, begun = ahead.pop(0), time.time()
                         self._publish_intents(first)
                         chunk = Chunk(begun, len(first.records), in_flight=len(first.batches))
@@ -304,10 +339,23 @@ class Runner:
                             in_flight[future] = chunk
                             future.add_done_callback(note_end)
                         continue
+                    if not more and not ahead and not in_flight and not verified:
+                        break
                     signal.clear()
                     if not enough():
                         signal.wait(LEASE / 5)
-                    self._publish([ended.popleft() for _ in range(len(ended))], in_flight)
+                    if may_verify():
+                        calls = {call: in_flight[call] for call in list(ended)}
+                        answered = [each for call in calls for each in call.result()]
+                        outcomes = pool.submit(self._verify, answered, progress)
+                        verified.append(_Verified(calls, outcomes))
+                        for call in calls:
+                            ended.popleft()
+                            del in_flight[call]
+                        outcomes.add_done_callback(note)
+                    while verified and verified[0].outcomes.done():
+                        self._publish(verified[0])
+                        del verified[0]
                     if in_flight and not self.stop_state.reason:
                         self.journal.keep_alive()
                     progress.say()
@@ -315,7 +363,9 @@ class Runner:
                 self._stop_on(error)
                 self.interrupt()
                 wait(in_flight)
-                self._publish(list(in_flight), in_flight)
+                taken = {call for each in verified for call in each.calls}
+                rest = {call: chunk for call, chunk in in_flight.items() if call not in taken}
+                self._publish(*verified, _Verified(rest, _unverified(rest)))
                 raise
         if self._error is not None:
             raise self._error
@@ -342,32 +392,58 @@ class Runner:
             self.journal.record_observed(there)
         self.journal.intend(record.key for record in chunk.records)
 
-    def _publish(self, ended: Sequence[Future[list[Outcome]]], in_flight: dict[Future[list[Outcome]], Chunk]) -> None:
+    def _publish(self, *verified: _Verified) -> None:
         """Publish the outcomes of calls that have ended, and report chunks that are complete."""
-        self._record([outcome for future in ended for outcome in future.result()])
-        for future in ended:
-            chunk = in_flight.pop(future)
-            chunk.in_flight -= 1
-            chunk.found.update(outcome.kind for outcome in future.result())
-            if not chunk.in_flight:
-                chunk.ended = time.time()
-                self.report(chunk)
+        self._record([outcome for each in verified for outcome in each.outcomes.result()])
+        for each in verified:
+            outcomes = iter(each.outcomes.result())
+            for call, chunk in each.calls.items():
+                chunk.in_flight -= 1
+                chunk.found.update(outcome.kind for outcome in islice(outcomes, len(call.result())))
+                if not chunk.in_flight:
+                    chunk.ended = time.time()
+                    self.report(chunk)
 
     def _carry_out(
         self, batch: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int
-    ) -> list[Outcome]:
-        """Return an outcome for each record of a batch, except for unanswered ones; runs in a thread of the pool."""
+    ) -> list[tuple[Record, Outcome]]:
+        """Return the records of a batch that have an outcome, all but unanswered ones; runs in a thread of the pool."""
         try:
             found = self._attempts.make(batch, doubtful, round_)
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of the other batches
             self._stop_on_defect(error)
             why = f"unexpected {type(error).__name__} while it was carried out"
             found = {record.key: self._attempts.unresolved(record, why) for record in batch}
-        time_ = now()
-        outcomes = [replace(outcome, time=outcome.time or time_) for outcome in found.values()]
-        if progress.add(outcomes, len(batch) - len(outcomes)):
+        found = _timed(found.values())
+        answered = [(record, found[record.key]) for record in batch if record.key in found]
+        self._judge(progress.add(list(found.values()), len(batch) - len(found)))
+        return answered
+
+    def _verify(self, answered: Sequence[tuple[Record, Outcome]], progress: _Progress) -> list[Outcome]:
+        """Return the outcomes as a probe of their records confirms or corrects them; runs in a thread of the pool."""
+        before = [outcome for _, outcome in answered]
+        try:
+            after = list(_timed(self._attempts.verify(answered)).values())
+        except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of these calls
+            self._stop_on_defect(error)
+            return before
+        self._judge(progress.correct(before, after))
+        return after
+
+    def _judge(self, too_many_failures: bool) -> None:
+        if too_many_failures:
             self.stop_state.stop_because(
                 f"more than {self.limits.max_failure_rate:.0%} of the calls failed (max_failure_rate); "
                 "see their reasons"
             )
-        return outcomes
+
+
+def _timed(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
+    time_ = now()
+    return {outcome.key: replace(outcome, time=outcome.time or time_) for outcome in outcomes}
+
+
+def _unverified(calls: Iterable[_Call]) -> Future[list[Outcome]]:
+    future = Future[list[Outcome]]()
+    future.set_result([outcome for call in calls for _, outcome in call.result()])
+    return future

@@ -50,8 +50,14 @@ class System(Protocol):
             an outcome ``unknown``.
         """
 
-    def verify(self, record: Record, outcome: Outcome) -> Outcome:
-        """Probe a record after its call was answered; return the outcome with a stronger proof, or a corrected one."""
+    def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> Sequence[Outcome]:
+        """Probe records after their calls were answered, once for the calls of a chunk.
+
+        :param batch: records with what the answers say: gone, proven by the response. There may be more of them than
+            ``batch_size``.
+        :return: each outcome with a stronger proof, corrected, or as it was if the probe tells nothing.
+        :raises VendorError: the system cannot be asked; all outcomes stay as they were.
+        """
 
 
 @runtime_checkable

@@ -212,8 +212,20 @@ class EnaioSystem:
         self._release_parent(record, outcome)
         return [outcome]
 
-    def verify(self, record: Record, outcome: Outcome) -> Outcome:
-        """Probe an object after the service said that it was deleted."""
+    def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
+        """Probe objects after the service said that they were deleted."""
+        found = []
+        for record, outcome in batch:
+            try:
+                found.append(self._verified(record, outcome))
+            except (StopError, UnavailableError):
+                raise
+            except VendorError as error:
+                log.warning("%s; the outcome of %s stays proven by the answer only", error, record.key)
+                found.append(outcome)
+        return found
+
+    def _verified(self, record: Record, outcome: Outcome) -> Outcome:
         presence = self.probe(record)
         if presence.live:
             return self._still_there(record, "the service said that it was deleted")
@@ -240,7 +252,7 @@ class EnaioSystem:
             return outcome
         try:
             # The response is the same whether the object was deleted or only removed from this one place.
-            return self.verify(record, outcome)
+            return self._verified(record, outcome)
         except VendorError:
             return None
 

@@ -133,9 +133,9 @@ class OpusSystem:
                 outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, time=now()))
         return outcomes
 
-    def verify(self, record: Record, outcome: Outcome) -> Outcome:
+    def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
         """Opus cannot be asked about a single record."""
-        return outcome
+        return [outcome for _, outcome in batch]
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """Read the due lists: a record is listed only while it is due, so one that is marked is not."""

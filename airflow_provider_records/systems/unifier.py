@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -27,6 +28,8 @@ from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_responses import NODE_ID, Node
 from airflow_provider_records.systems.base import outcome_from_error
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -184,12 +187,24 @@ class UnifierSystem:
         """List the folder after an unanswered call ("Get Folders or Documents Metadata")."""
         return [self._resolve_unanswered(record) for record in batch]
 
-    def verify(self, record: Record, outcome: Outcome) -> Outcome:
-        """List the folder after a response. Some listings show the recycle bin; then the outcome stays as it is."""
+    def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
+        """List each folder once. Some listings show the recycle bin; then the outcome stays as it is."""
+        folders = {folder for record, _ in batch if (folder := FolderAddress.from_record(record))}
+        listed: dict[FolderAddress, Contents] = {}
+        for folder in folders:
+            try:
+                listed[folder] = self._contents(folder)
+            except (StopError, UnavailableError):
+                raise
+            except VendorError as error:
+                log.warning("%s; what was deleted in it stays proven by the answers only", error)
+        return [self._verified(record, outcome, listed) for record, outcome in batch]
+
+    def _verified(self, record: Record, outcome: Outcome, listed: Mapping[FolderAddress, Contents]) -> Outcome:
         folder = FolderAddress.from_record(record)
-        if folder is None:
+        if folder is None or folder not in listed:
             return outcome
-        if record.target_id not in self._contents(folder).by_id:
+        if record.target_id not in listed[folder].by_id:
             return Outcome(record.key, outcome.kind, Proof.PROBE, outcome.reason, outcome.request_id, outcome.detail)
         if outcome.kind is OutcomeKind.ABSENT:
             reason = f"Unifier does not know its node id, yet its {folder} lists it"

@@ -48,6 +48,7 @@ class Archive:
         self.observed: set[str] = set()
         self.sent: list[str] = []
         self.probed: list[str] = []
+        self.verified: list[list[str]] = []
         self.wrong: list[str] = []
         self.dead = False
         self._open: set[str] = set()
@@ -175,11 +176,14 @@ class ObedientSystem:
             for record in batch
         ]
 
-    def verify(self, record: Record, outcome: Outcome) -> Outcome:
-        if record.key in self.blind:
+    def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
+        self.archive.verified.append([record.key for record, _ in batch])
+        if any(record.key in self.blind for record, _ in batch):
             raise ServerError("told to be blind")
-        there = record.key in self.archive.there
-        return Outcome(record.key, OutcomeKind.FAILED if there else outcome.kind, Proof.PROBE)
+        return [
+            Outcome(record.key, OutcomeKind.FAILED if record.key in self.archive.there else outcome.kind, Proof.PROBE)
+            for record, outcome in batch
+        ]
 
 
 class LookingSystem(ObedientSystem):

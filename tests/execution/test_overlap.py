@@ -83,7 +83,7 @@ def test_calls_go_on_while_the_journal_is_written(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("slow", [False, True])
-def test_two_chunks_at_most_are_intended_without_an_outcome(slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_chunks_at_most_are_intended_without_an_outcome(slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 2)
     monkeypatch.setattr(runner_module, "LEASE", 0.05)
     archive, store = Archive(names(60)), in_memory()
@@ -101,7 +101,7 @@ def test_two_chunks_at_most_are_intended_without_an_outcome(slow: bool, monkeypa
             all_sent.wait(LONG)
 
     one_try(store, ObedientSystem(archive, at_call=count), listed(60), 1, concurrency=3)
-    assert 6 < max(ahead) <= 12
+    assert 6 < max(ahead) <= 18
 
 
 def test_each_record_is_looked_at_once_and_what_is_there_is_published_before_its_intent() -> None:

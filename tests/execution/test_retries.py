@@ -60,9 +60,9 @@ class Scripted:
         self.asked.append("probe")
         return [given(self.probes.pop(0))]
 
-    def verify(self, record: Record, outcome: Outcome) -> Outcome:
+    def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
         self.asked.append("verify")
-        return given(self.verified) or outcome
+        return [given(self.verified) or outcome for _, outcome in batch]
 
 
 def given(answer: Answer) -> Outcome | None:
@@ -87,7 +87,9 @@ def attempts(system: Scripted, opened: Journal | None = None, *, verify: bool = 
 def made(
     system: Scripted, round_: int = 0, doubtful: Set[str] = frozenset(), *, verify: bool = False
 ) -> Outcome | None:
-    return attempts(system, verify=verify).make([RECORD], doubtful, round_).get("a")
+    trying = attempts(system, verify=verify)
+    found = trying.make([RECORD], doubtful, round_).get("a")
+    return trying.verify([(RECORD, found)])[0] if found and verify else found
 
 
 @pytest.mark.parametrize("answer", [GONE, BLOCKED, Outcome("a", OutcomeKind.FAILED, reason="busy")], ids=str)
@@ -220,6 +222,19 @@ def test_a_verification_corrects_the_answer_and_one_that_fails_leaves_it() -> No
     wrong = Outcome("a", OutcomeKind.FAILED, Proof.PROBE, "still there")
     assert made(Scripted(GONE, verified=wrong), verify=True) == wrong
     assert made(Scripted(GONE, verified=ServerError("blind")), verify=True) == GONE
+
+
+def test_a_verification_that_answers_for_another_record_is_a_fault() -> None:
+    with pytest.raises(ValueError, match="archive answered for another record than 'a'"):
+        made(Scripted(GONE, verified=Outcome("b", OutcomeKind.DESTROYED, Proof.PROBE)), verify=True)
+
+
+def test_nothing_is_verified_when_nothing_may_be_probed_any_more() -> None:
+    system = Scripted()
+    trying = attempts(system, verify=True)
+    trying.stop_state.skip_probes = True
+    assert trying.verify([(RECORD, GONE)]) == [GONE]
+    assert system.asked == []
 
 
 def test_an_inferred_outcome_needs_a_look_before_the_call() -> None:

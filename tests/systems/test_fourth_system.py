@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 from functools import cached_property, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -105,9 +106,13 @@ class ShelfSystem:
             return [Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED, "it was there before our call")]
         return [Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, "it was gone before our call")]
 
-    def verify(self, record: Record, outcome: Outcome) -> Outcome:
-        there = self.hook.has(record.target_id)
-        return Outcome(record.key, OutcomeKind.FAILED if there else outcome.kind, Proof.PROBE, outcome.reason)
+    def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
+        return [
+            replace(
+                outcome, kind=OutcomeKind.FAILED if self.hook.has(record.target_id) else outcome.kind, proof=Proof.PROBE
+            )
+            for record, outcome in batch
+        ]
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         return (Probe([claim], partial(self._find, claim)) for claim in claims)

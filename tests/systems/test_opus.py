@@ -190,7 +190,7 @@ def test_a_record_whose_mark_went_unanswered_is_unknown_without_a_connector(opus
 def test_a_marked_record_cannot_be_verified(opus: ServedOpus) -> None:
     (record,) = records(A)
     outcome = Outcome(A, OutcomeKind.DESTROYED, Proof.RESPONSE)
-    assert OpusSystem(opus.hook).verify(record, outcome) is outcome
+    assert OpusSystem(opus.hook).verify([(record, outcome)]) == [outcome]
     assert not opus.sandbox.log
 
 

@@ -69,7 +69,7 @@ def test_what_somebody_else_removes_meanwhile_is_absent_unless_listed(
     assert seen == {"key-555"}
     (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
     assert outcome is not None
-    assert told([system.verify(record(555, BY_ID), outcome)]) == [told_so]
+    assert told(system.verify([(record(555, BY_ID), outcome)])) == [told_so]
 
 
 @pytest.mark.parametrize("second", [12764, 200])
