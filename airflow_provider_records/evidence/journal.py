@@ -12,12 +12,15 @@ Two tries may run at once: a worker that was given up may still live. What keeps
   ``LEASE`` seconds after its session published something and then saw no newer one; and a newer one waits until the
   last such publication is older than that plus the longest time a call can take.
 
-The second rule compares the clocks of two workers; they must agree within ``_SKEW`` seconds.
+The second rule rests on no wall clock: one may be set, and those of two workers may differ. Within a process, and
+between processes on one start of one machine, seconds are compared that pass evenly (:mod:`.clock`). What a session on
+another machine published counts as published just now, so the newer session waits the whole time by its own clock.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -26,6 +29,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_records.evidence.binding import Place, refuse_other
+from airflow_provider_records.evidence.clock import elapsed
+from airflow_provider_records.evidence.clock import timeline as boot_timeline
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.outcome import Outcome, known_kind
 from airflow_provider_records.evidence.segment import (
@@ -46,7 +51,8 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import JournalError
 
 LEASE = 10.0
-_SKEW = 2.0
+_MARGIN = 2.0
+"""Seconds by which two clocks may drift apart while calls are waited for, and by which a timer may be late."""
 
 
 @dataclass
@@ -54,12 +60,13 @@ class _Flight:
     """Calls of another session that the system may still be processing.
 
     :param within: seconds after ``last`` until they are over.
-    :param last: when the session last took the right to begin calls.
+    :param last: when the session last took the right to begin calls, by our own :func:`elapsed`; infinite if that is
+        not known, since the session ran on another machine.
     :param keys: what it intended and has no outcome for.
     """
 
     within: float
-    last: float = 0.0
+    last: float = -math.inf
     keys: set[str] = field(default_factory=set)
 
 
@@ -77,7 +84,9 @@ class Journal:
     :param place: where and how the list is carried out. As soon as an intent stands, the journal is bound to list and
         place.
     :param about: what the start of the session says for those who watch, such as the number of records.
-    :param clock: seconds since the epoch.
+    :param clock: seconds since the epoch, for what the segments say; nothing is decided by it.
+    :param steady: seconds that pass evenly, by which rights to call end and are waited for.
+    :param timeline: names the sessions that ``steady`` is the same for; empty: there are no others.
     :raises JournalError: the journal is bound to another list or place, was changed, or a newer try has opened it.
     """
 
@@ -94,6 +103,8 @@ class Journal:
         place: Place | None = None,
         about: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = elapsed,
+        timeline: str | None = None,
     ) -> None:
         self.store = store
         self.folder = folder.journal
@@ -101,10 +112,12 @@ class Journal:
         self._place = place or Place()
         self._about = {**self._place.to_dict(), **(about or {})}
         self._clock = clock
+        self._steady = steady
+        self._timeline = boot_timeline() if timeline is None else timeline
         self._started = {"started": started, "try": try_number}
         self._call_seconds = call_seconds
         self._calls_end_within = LEASE + call_seconds
-        self._lease_until = 0.0
+        self._lease_until = -math.inf
         self.resumed = self._open(manifest)
         while set(store.names(self.folder)) - self._names:  # published after we read and before we started
             self._open(manifest)
@@ -144,7 +157,7 @@ class Journal:
         flights = [flight for flight in self._flights.values() if flight.keys]
         if missing:  # nobody knows what it says, so the last call is taken to have begun just now
             flights.append(_Flight(self._calls_end_within, begun))
-        self._settled_at = max((min(each.last, begun) + each.within + _SKEW for each in flights), default=0.0)
+        self._settled_at = max((min(each.last, begun) + each.within + _MARGIN for each in flights), default=-math.inf)
         return bool(heads)
 
     def _take(self, segment: Segment) -> None:
@@ -157,7 +170,8 @@ class Journal:
         state.add(segment)
         flight = self._flights[session]
         if kind in {INTENTS, ALIVE}:
-            flight.last = datetime.fromisoformat(header["time"]).timestamp()
+            same = self._timeline and header.get("timeline") == self._timeline
+            flight.last = header["elapsed"] if same else math.inf
         if kind == INTENTS:
             flight.keys |= {line["key"] for line in segment.lines}
         elif kind == OUTCOMES:
@@ -167,11 +181,11 @@ class Journal:
 
     def seconds_until_settled(self) -> float:
         """Return the seconds until no call that went unanswered can take effect any more."""
-        return max(0.0, self._settled_at - self._clock())
+        return max(0.0, self._settled_at - self._steady())
 
     def note_unanswered(self) -> None:
         """Take note that a call went unanswered just now."""
-        self._settled_at = max(self._settled_at, self._clock() + self._call_seconds)
+        self._settled_at = max(self._settled_at, self._steady() + self._call_seconds)
 
     def record_observed(self, keys: Set[str]) -> None:
         """Publish which records were observed to be there, for a later try that must judge an unanswered call.
@@ -197,16 +211,16 @@ class Journal:
         :raises JournalError: as :meth:`intend`.
         :raises EvidenceError: as :meth:`intend`.
         """
-        if self._clock() > self._lease_until - LEASE / 2:
+        if self._steady() > self._lease_until - LEASE / 2:
             self._renew_lease(ALIVE, [])
 
     def holds_lease(self) -> bool:
         """Tell whether a call may be begun now."""
-        return self._clock() < self._lease_until
+        return self._steady() < self._lease_until
 
     def release_lease(self) -> None:
         """Let no call be begun until the lease is renewed."""
-        self._lease_until = 0.0
+        self._lease_until = -math.inf
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Publish outcomes.
@@ -242,10 +256,11 @@ class Journal:
         self._lease_until = begun + LEASE
 
     def _publish(self, kind: str, lines: Sequence[Mapping[str, Any]], **more: object) -> float:
-        """Publish a segment; return when that was begun."""
-        begun, seq = self._clock(), self._seq
+        """Publish a segment; return when that was begun, in seconds that pass evenly."""
+        begun, seq = self._steady(), self._seq
         # Never the same name again: of a segment whose publication failed nobody knows whether it is there.
         self._seq += 1
+        written_at = datetime.fromtimestamp(self._clock(), UTC)
         header = {
             **self._started,
             **more,
@@ -253,8 +268,10 @@ class Journal:
             "kind": kind,
             "seq": seq,
             "prev": self._prev,
-            "time": datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": written_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
+        if self._timeline:
+            header |= {"timeline": self._timeline, "elapsed": round(begun, 3)}
         content = render_segment(header, lines)
         self.store.write(f"{self.folder}/{self._session}/{segment_name(seq, kind)}", content)
         self._prev = f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -3,8 +3,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import shutil
-import time
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.clock import elapsed, timeline
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
@@ -144,7 +147,7 @@ def test_the_newest_session_is_missed_though_older_ones_are_there(tmp_path: Path
     lose(second.uri)
     third = opened(store, 3, call_seconds=30.0, expected=second.uri)
     assert third.state.missing_session == second.uri
-    assert third._settled_at > time.time() + 30
+    assert third._settled_at > elapsed() + 30
     assert opened(store, 4, expected=third.uri).state.missing_session == second.uri
 
 
@@ -174,7 +177,7 @@ def test_a_try_killed_while_it_opens_is_no_loss(after: bool, store: Store) -> No
         hint = opened(store, 2, expected=hint).uri
     third = opened(store, 3, expected=hint)
     assert not third.state.missing_session
-    assert third._settled_at == 0
+    assert third._settled_at == -math.inf
     assert not opened(store, 4, expected=third.uri).state.missing_session
 
 
@@ -417,7 +420,7 @@ def test_a_newer_try_ends_an_older_one_before_its_next_chunk(store: Store) -> No
 
 def test_a_right_that_was_had_before_ends_by_itself() -> None:
     now = 1_800_000_000.0
-    journal = opened(in_memory(), clock=lambda: now)
+    journal = opened(in_memory(), steady=lambda: now)
     journal.intend(["a"])
     now += 9.9
     assert journal.holds_lease()
@@ -427,10 +430,21 @@ def test_a_right_that_was_had_before_ends_by_itself() -> None:
     assert journal.holds_lease()
 
 
+@pytest.mark.parametrize("jump", [-3600.0, 600.0])
+def test_a_right_ends_in_time_though_the_clock_of_the_machine_is_set(jump: float) -> None:
+    wall, passed = 1_800_000_000.0, 50.0
+    journal = opened(in_memory(), clock=lambda: wall, steady=lambda: passed)
+    journal.intend(["a"])
+    wall += jump
+    assert journal.holds_lease()
+    passed += 10.1
+    assert not journal.holds_lease()
+
+
 def test_the_right_is_renewed_only_when_half_of_it_is_over() -> None:
     now = 1_800_000_000.0
     store = in_memory()
-    journal = opened(store, clock=lambda: now)
+    journal = opened(store, steady=lambda: now)
     journal.intend(["a"])
     now += 4
     journal.keep_alive()
@@ -438,6 +452,15 @@ def test_the_right_is_renewed_only_when_half_of_it_is_over() -> None:
     now += 2
     journal.keep_alive()
     assert len(segments(store)) == 3
+
+
+def test_processes_of_one_machine_share_a_timeline() -> None:
+    code = "from airflow_provider_records.evidence.clock import *; print(timeline(), elapsed(), sep='|')"
+    before = elapsed()
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+    name, seconds = other.split("|")
+    assert name == timeline() != ""
+    assert before < float(seconds) < elapsed()
 
 
 def test_an_older_try_that_opens_late_is_refused_and_leaves_no_trace(store: Store) -> None:

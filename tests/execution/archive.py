@@ -225,12 +225,12 @@ def one_try(
     *,
     concurrency: int = 2,
     limits: Limits | None = None,
-    clock: Callable[[], float] | None = None,
+    steady: Callable[[], float] | None = None,
     started: str = STARTED,
     passing: Passing | None = None,
 ) -> list[Outcome]:
     """Run one try as an operator does."""
-    options: dict[str, Any] = {} if clock is None else {"clock": clock}
+    options: dict[str, Any] = {} if steady is None else {"steady": steady}
     journal = Journal(store, FOLDER, DIGEST, started=started, try_number=number, call_seconds=0, **options)
     passing = passing or Passing()
     runner = Runner(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_records.evidence import journal as journal_module
+from airflow_provider_records.evidence.clock import elapsed
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, Outcome, OutcomeKind, Proof, counts
 from airflow_provider_records.evidence.record import Record
@@ -302,7 +304,7 @@ def test_a_look_waits_until_the_lost_call_can_take_effect_no_more(
         clock.now += seconds
 
     monkeypatch.setattr(time, "sleep", pass_time)
-    journal = opened(in_memory(), 1, call_seconds=30.0, clock=clock)
+    journal = opened(in_memory(), 1, call_seconds=30.0, steady=clock)
     outcomes = Runner(Slow(archive), journal, NO_LIMITS, concurrency=1).run(listed(2))
     check(archive, listed(2), outcomes, set(names(2)))
     assert archive.sent == ["r000", "r001"]
@@ -313,7 +315,7 @@ def test_a_look_waits_until_the_lost_call_can_take_effect_no_more(
 
 def test_a_try_after_one_that_ended_with_a_lost_call_waits_for_it(clock: Clock) -> None:
     archive, store = Archive(names(3)), in_memory()
-    journal = opened(store, 1, call_seconds=30.0, clock=clock)
+    journal = opened(store, 1, call_seconds=30.0, steady=clock)
 
     def stop(key: str) -> None:
         if key == "r001":
@@ -327,7 +329,7 @@ def test_a_try_after_one_that_ended_with_a_lost_call_waits_for_it(clock: Clock) 
         OutcomeKind.NOT_ATTEMPTED,
     ]
     assert "not looked up: the task was stopped" in str(outcomes[1].reason)
-    newer = opened(store, 2, clock=clock)
+    newer = opened(store, 2, steady=clock)
     assert newer.seconds_until_settled() == pytest.approx(journal_module.LEASE + 30 + 2, abs=0.01)
     clock.now += newer.seconds_until_settled()
     check(
@@ -503,8 +505,8 @@ def test_a_journal_that_is_there_is_not_lost_and_a_lost_one_may_still_have_calls
     store = in_memory()
     first = opened(store, 1)
     assert not opened(store, 2, expected=first.uri).state.missing_session
-    assert opened(in_memory(), 1, call_seconds=30.0)._settled_at == 0
-    assert opened(in_memory(), 2, call_seconds=30.0, expected=first.uri)._settled_at > time.time() + 25
+    assert opened(in_memory(), 1, call_seconds=30.0)._settled_at == -math.inf
+    assert opened(in_memory(), 2, call_seconds=30.0, expected=first.uri)._settled_at > elapsed() + 25
 
 
 def test_a_rehearsal_sends_nothing() -> None:
@@ -932,14 +934,14 @@ def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None
     results: dict[str, Any] = {}
 
     def zombie() -> None:
-        journal = opened(store, 1, call_seconds=60.0, clock=clock)
+        journal = opened(store, 1, call_seconds=60.0, steady=clock)
         try:
             Runner(ObedientSystem(archive, at_call=hang), journal, NO_LIMITS, concurrency=1).run(listed(1))
         except JournalError as error:
             results["zombie"] = error
 
     def newer() -> None:
-        journal = opened(store, 2, call_seconds=60.0, clock=clock)
+        journal = opened(store, 2, call_seconds=60.0, steady=clock)
         results["seconds_until_settled"] = journal.seconds_until_settled()
         results["newer"] = Runner(ObedientSystem(archive), journal, NO_LIMITS, concurrency=1).run(listed(1))
 
@@ -965,36 +967,57 @@ def test_a_newer_try_waits_until_a_call_in_the_air_is_over(clock: Clock) -> None
 
 def test_after_an_orderly_end_there_is_nothing_to_wait_for(clock: Clock) -> None:
     archive, store = Archive(names(2)), in_memory()
-    one_try(store, ObedientSystem(archive, {"r000": ["failed"]}), listed(2), 1, clock=clock)
-    assert opened(store, 2, clock=clock).seconds_until_settled() == 0
+    one_try(store, ObedientSystem(archive, {"r000": ["failed"]}), listed(2), 1, steady=clock)
+    assert opened(store, 2, steady=clock).seconds_until_settled() == 0
 
 
 def test_after_a_crash_long_ago_there_is_nothing_to_wait_for(clock: Clock) -> None:
     archive = Archive(names(2))
     store = failing_store(dying_with(archive))
-    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_after"]}), listed(2), 1, clock=clock))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_after"]}), listed(2), 1, steady=clock))
     archive.dead = False
-    assert opened(store, 2, clock=clock).seconds_until_settled() == pytest.approx(journal_module.LEASE + 2, abs=0.01)
+    assert opened(store, 2, steady=clock).seconds_until_settled() == pytest.approx(journal_module.LEASE + 2, abs=0.01)
     clock.now += journal_module.LEASE + 2.01
-    assert opened(store, 3, clock=clock).seconds_until_settled() == 0
+    assert opened(store, 3, steady=clock).seconds_until_settled() == 0
 
 
-def test_a_clock_that_was_ahead_makes_nobody_wait_longer_than_needed(clock: Clock) -> None:
-    archive = Archive(names(1))
+@pytest.mark.parametrize("jump", [0.0, -3600.0, 600.0, 86400.0, -86400.0])
+def test_a_machine_whose_clock_is_set_neither_waits_longer_nor_shorter(jump: float, clock: Clock) -> None:
+    archive, now = Archive(names(1)), 1_800_000_000.0
     store = failing_store(dying_with(archive))
-    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_after"]}), listed(1), 1, clock=clock))
+    system = ObedientSystem(archive, {"r000": ["die_after"]})
+    older = opened(store, 1, call_seconds=60.0, clock=lambda: now, steady=clock)
+    survive(lambda: Runner(system, older, NO_LIMITS, concurrency=1).run(listed(1)))
     archive.dead = False
-    clock.now -= 86400
-    assert opened(store, 2, clock=clock).seconds_until_settled() <= journal_module.LEASE + 2.01
+    clock.now += 5
+    newer = opened(store, 2, call_seconds=60.0, clock=lambda: now + 5 + jump, steady=clock)
+    assert newer.seconds_until_settled() == pytest.approx(journal_module.LEASE + 60 + 2 - 5, abs=0.01)
+
+
+@pytest.mark.parametrize("ahead", [-86400.0, -600.0, 0.0, 600.0, 86400.0])
+@pytest.mark.parametrize("timelines", [("one machine", "another"), ("", "")])
+def test_what_another_machine_sent_is_waited_for_by_the_own_clock(
+    ahead: float, timelines: tuple[str, str], clock: Clock
+) -> None:
+    archive, now = Archive(names(1)), 1_800_000_000.0
+    store = failing_store(dying_with(archive))
+    system = ObedientSystem(archive, {"r000": ["die_after"]})
+    older = opened(store, 1, call_seconds=60.0, clock=lambda: now, steady=lambda: 7e6, timeline=timelines[0])
+    survive(lambda: Runner(system, older, NO_LIMITS, concurrency=1).run(listed(1)))
+    archive.dead = False
+    newer = opened(store, 2, call_seconds=60.0, clock=lambda: now + 5 + ahead, steady=clock, timeline=timelines[1])
+    assert newer.seconds_until_settled() == pytest.approx(journal_module.LEASE + 60 + 2, abs=0.01)
+    clock.now += journal_module.LEASE + 62.01
+    assert newer.seconds_until_settled() == 0
 
 
 def test_a_stop_ends_the_waiting(clock: Clock) -> None:
     archive = Archive(names(1))
     store = failing_store(dying_with(archive))
-    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_before"]}), listed(1), 1, clock=clock))
+    survive(lambda: one_try(store, ObedientSystem(archive, {"r000": ["die_before"]}), listed(1), 1, steady=clock))
     archive.dead = False
     system = ObedientSystem(archive)
-    runner = Runner(system, opened(store, 2, clock=clock), NO_LIMITS, concurrency=1)
+    runner = Runner(system, opened(store, 2, steady=clock), NO_LIMITS, concurrency=1)
     threading.Timer(0.05, lambda: runner.stop("the task was stopped")).start()
     (outcome,) = runner.run(listed(1))
     assert outcome.kind is OutcomeKind.UNKNOWN
@@ -1008,14 +1031,14 @@ def test_a_call_is_not_begun_when_the_right_to_it_has_lapsed(clock: Clock) -> No
     def lapse(key: str) -> None:
         begun.append(key)
         if len(begun) == 1:
-            opened(store, 2, clock=clock)
+            opened(store, 2, steady=clock)
             clock.now += journal_module.LEASE
 
     with pytest.raises(JournalError, match="has taken over"):
-        one_try(store, ObedientSystem(archive, at_call=lapse), listed(4), 1, concurrency=1, clock=clock)
+        one_try(store, ObedientSystem(archive, at_call=lapse), listed(4), 1, concurrency=1, steady=clock)
     assert begun == ["r000"]
     clock.now += 100
-    outcomes = one_try(store, ObedientSystem(archive), listed(4), 3, clock=clock)
+    outcomes = one_try(store, ObedientSystem(archive), listed(4), 3, steady=clock)
     check(archive, listed(4), outcomes, set(names(4)))
 
 
@@ -1027,7 +1050,7 @@ def test_a_long_chunk_keeps_its_right_while_nobody_else_comes(clock: Clock, monk
         clock.now += journal_module.LEASE * 0.9
         time.sleep(0.02)
 
-    outcomes = one_try(store, ObedientSystem(archive, at_call=slowly), listed(8), 1, concurrency=1, clock=clock)
+    outcomes = one_try(store, ObedientSystem(archive, at_call=slowly), listed(8), 1, concurrency=1, steady=clock)
     check(archive, listed(8), outcomes, set(names(8)))
     assert any(each.header["kind"] == "alive" for each in load_segments(store, f"{FOLDER.path}/journal"))
 
@@ -1042,7 +1065,7 @@ def test_a_client_may_repeat_a_call_only_while_the_right_lasts(clock: Clock) -> 
         runner.stop("the task was stopped")
         allowed.append(runner.may_send())
 
-    runner = Runner(ObedientSystem(archive, at_call=again), opened(store, 1, clock=clock), NO_LIMITS, concurrency=1)
+    runner = Runner(ObedientSystem(archive, at_call=again), opened(store, 1, steady=clock), NO_LIMITS, concurrency=1)
     assert runner.may_send()
     runner.run(listed(1))
     assert allowed == [True, False]
@@ -1073,19 +1096,19 @@ def test_a_newer_try_that_comes_at_any_write_of_an_older_one(
             for thread in threading.enumerate():  # what was in flight ends while the newer one waits
                 if thread.name.startswith(ObedientSystem.name):
                     thread.join(0.01)
-            newer = opened(store, 2, clock=clock)
+            newer = opened(store, 2, steady=clock)
             clock.now += newer.seconds_until_settled()
             found.extend(Runner(ObedientSystem(archive), newer, NO_LIMITS, concurrency=2).run(records))
 
         store.on_write = overtaken
         survive(
-            lambda archive=archive, store=store: one_try(store, ObedientSystem(archive, PLAN), records, 1, clock=clock)  # type: ignore[misc]
+            lambda archive=archive, store=store: one_try(store, ObedientSystem(archive, PLAN), records, 1, steady=clock)  # type: ignore[misc]
         )
         if not found:
             break
         check(archive, records, found, set(names(6)))
         clock.now += 1000
-        check(archive, records, one_try(store, ObedientSystem(archive), records, 3, clock=clock), set(names(6)))
+        check(archive, records, one_try(store, ObedientSystem(archive), records, 3, steady=clock), set(names(6)))
     assert at > 6
 
 
@@ -1093,7 +1116,7 @@ def test_many_zombies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real threads, real time: a newer try comes at any moment."""
     monkeypatch.setattr(Journal, "seconds_until_settled", SECONDS_UNTIL_SETTLED)
     monkeypatch.setattr(journal_module, "LEASE", 0.12)
-    monkeypatch.setattr(journal_module, "_SKEW", 0.03)
+    monkeypatch.setattr(journal_module, "_MARGIN", 0.03)
     monkeypatch.setattr(runner_module, "LEASE", 0.12)
     monkeypatch.setattr(attempt_module, "_NAP", 0.005)
     monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 3)

@@ -131,7 +131,7 @@ def wait_for_real(patch: Patch) -> None:
     patch.setattr(Journal, "seconds_until_settled", QUIET_IN)
     for module in (journal_module, runner_module):
         patch.setattr(module, "LEASE", 4.0)
-    patch.setattr(journal_module, "_SKEW", 0.1)
+    patch.setattr(journal_module, "_MARGIN", 0.1)
 
 
 def follow(patch: Patch) -> None:

@@ -254,7 +254,9 @@ def frozen() -> Iterator[None]:
     defaults: Any = Journal.__init__.__kwdefaults__
     with ExitStack() as stack:
         stack.enter_context(patch.object(outcome, "datetime", Clock))
-        stack.enter_context(patch.dict(defaults, clock=clock))
+        stack.enter_context(
+            patch.dict(defaults, clock=clock, steady=lambda: 1000.0, timeline="one start of one machine")
+        )
         stack.enter_context(patch.object(Journal, "seconds_until_settled", lambda _: 0.0))
         stack.enter_context(patch("secrets.token_hex", lambda _: f"{next(numbers):08x}"))
         stack.enter_context(patch("uuid.uuid4", lambda: uuid.UUID(int=next(numbers))))

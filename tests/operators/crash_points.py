@@ -143,7 +143,7 @@ def arm(vendor: str, death: Death | None, lease: float | None) -> Counter[str]:
         # The real waiting, but not for seconds; both tries run on one clock.
         for module in (journal_module, runner_module):
             module.LEASE = lease  # type: ignore[attr-defined]
-        journal_module._SKEW = 0.1
+        journal_module._MARGIN = 0.1
     told = Counter[str]()
 
     def die(now: Death) -> None:
