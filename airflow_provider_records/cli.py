@@ -25,6 +25,12 @@ that the records were disposed of through, so it runs where Airflow does.
 
 exit code: 0 nothing is back, 1 something is back, 2 the certificate does not verify or a system could not be asked
 """
+_EXPORT = """\
+Verifies a certificate, then writes each of its records with outcome, proof and reason into a spreadsheet, and each
+record that a reviewer withheld.
+
+exit code: 0 written, 2 the certificate does not verify or the file cannot be written
+"""
 
 
 def main(words: list[str] | None = None) -> int:
@@ -51,7 +57,12 @@ def main(words: list[str] | None = None) -> int:
     replay = commands.add_parser(
         "replay", help="list which destroyed records are back", description=_REPLAY, formatter_class=layout
     )
-    for command in (verify, replay):
+    export = commands.add_parser(
+        "export", help="write a certificate's records as a spreadsheet", description=_EXPORT, formatter_class=layout
+    )
+    export.add_argument("--format", choices=("csv", "xlsx"), required=True, help="the kind of file")
+    export.add_argument("--output", type=Path, metavar="FILE", help="default: <run>.<format> in the current folder")
+    for command in (verify, replay, export):
         where = "certificates/<DAG>/<run>.json of an evidence folder"
         command.add_argument("certificate", type=Path, metavar="CERTIFICATE", help=where)
 
@@ -62,6 +73,8 @@ def main(words: list[str] | None = None) -> int:
             return 2 if report is None else 0 if report.ok else 1
         case "replay":
             return _replay(asked.certificate)
+        case "export":
+            return _export(asked.certificate, asked.format, asked.output)
         case "sandbox":
             return _sandbox(asked.records, asked.seed, asked.port)
     from airflow_provider_records import demo as nights
@@ -138,6 +151,26 @@ def _replay(path: Path) -> int:
     if any(found.whereabouts is Whereabouts.BACK for found in findings):
         return 1
     return 2 if any(found.failed for found in findings) else 0
+
+
+def _export(path: Path, format_: str, output: Path | None) -> int:
+    report = _verified(path)
+    if report is None or not report.ok or report.certificate is None:
+        if report is not None:
+            _say("Nothing was written: a certificate that does not verify says nothing.", error=True)
+        return 2
+    from airflow_provider_records.evidence.store import Store
+    from airflow_provider_records.reporting import export
+
+    file = output or Path(f"{report.path.stem}.{format_}")
+    rows = export.certificate_rows(Store(str(report.path.parents[2])), report.certificate)
+    try:
+        export.write(file, format_, export.CERTIFICATE_COLUMNS, rows)
+    except OSError as error:
+        _say(f"{file} cannot be written: {error.strerror or error}.", error=True)
+        return 2
+    _say(f"Written: {file}")
+    return 0
 
 
 def _sandbox(records: int, seed: int, port: int) -> int:

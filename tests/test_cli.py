@@ -25,7 +25,7 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
 
-COMMANDS = ("demo", "sandbox", "verify", "replay")
+COMMANDS = ("demo", "sandbox", "verify", "replay", "export")
 
 
 def pem(path: Path, key: Ed25519PrivateKey) -> Path:
@@ -71,6 +71,26 @@ def test_verify_says_what_was_checked(
     assert checked[1] == f"signed with the key {VerificationKey.from_key(key.public_key()).key_id}"
     assert checked[2] == "its page is unchanged and names this certificate"
     assert checked[-1].startswith("enaio: 20 records on the list, as many outcomes")
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_export_writes_the_records_of_a_certificate_that_verifies(
+    kind: str, signed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["export", str(signed), "--format", kind]) == 0
+    (written,) = tmp_path.glob(f"*.{kind}")
+    assert written.stem == signed.stem
+    named = tmp_path / f"records.{kind}"
+    assert cli.main(["export", str(signed), "--format", kind, "--output", str(named)]) == 0
+    assert named.stat().st_size > 1000
+    assert cli.main(["export", str(signed), "--format", kind, "--output", str(tmp_path / "no" / "folder")]) == 2
+
+
+def test_export_writes_nothing_of_a_certificate_that_does_not_verify(signed: Path, tmp_path: Path) -> None:
+    signed.write_bytes(signed.read_bytes().replace(b"enaio", b"eneio"))
+    assert cli.main(["export", str(signed), "--format", "csv", "--output", str(tmp_path / "records.csv")]) == 2
+    assert not (tmp_path / "records.csv").exists()
 
 
 def test_verify_notes_what_must_be_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,5 +265,7 @@ def test_help_can_be_read(
     said = capsys.readouterr().out
     assert said.startswith(f"usage: {' '.join(['airflow-records', *words])} ")
     assert max(map(len, said.splitlines())) <= 120
-    for name in COMMANDS if not words else ["exit code: 0"] if words[0] in {"verify", "replay"} else ["default: 60"]:
+    for name in (
+        COMMANDS if not words else ["exit code: 0"] if words[0] in {"verify", "replay", "export"} else ["default: 60"]
+    ):
         assert name in said

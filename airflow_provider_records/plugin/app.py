@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from tempfile import TemporaryFile
+from typing import IO, Annotated, Any
 from urllib.parse import quote, urlencode
 
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -24,6 +25,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from markupsafe import Markup
 from starlette.exceptions import HTTPException as AnyHTTPException
 
+from airflow_provider_records.evidence.certificate import read as read_certificate
 from airflow_provider_records.evidence.store import safe_name
 from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.plugin import access, chart
@@ -31,7 +33,7 @@ from airflow_provider_records.plugin.lists import PAGE as LIST_PAGE
 from airflow_provider_records.plugin.lists import Lists
 from airflow_provider_records.plugin.rows import Row, due_at, reason_totals, run_row, totals, unreadable_row
 from airflow_provider_records.plugin.runs import ReasonGroup, RunReader
-from airflow_provider_records.reporting import wording
+from airflow_provider_records.reporting import export, wording
 from airflow_provider_records.reporting.bar import ORDER, bar
 from airflow_provider_records.reporting.certificate_page import environment
 from airflow_provider_records.task.context import evidence_store
@@ -200,11 +202,14 @@ def whole_list(
     """Show a list of records page by page, or serve it as a file."""
     _, lists = _evidence()
     digest, _, suffix = digest.partition(".")
-    if len(digest) != 64 or set(digest) - set("0123456789abcdef") or suffix not in {"", "jsonl"}:
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef") or suffix not in {"", "jsonl", *export.FORMATS}:
         raise HTTPException(404, "There is no such list.")
     _require_list(user, dag_id, run_id, digest, session)
-    if suffix:
+    if suffix == "jsonl":
         return _serve_file(lists.name(digest), "application/x-ndjson", download=f"{digest}.jsonl")
+    if suffix:
+        rows = export.list_rows(lists.store, f"sha256:{digest}")
+        return _serve_rows(suffix, export.LIST_COLUMNS, rows, f"list-{digest[:12]}")
     if not lists.store.exists(lists.name(digest)):
         raise HTTPException(404, "The list is not in the evidence store.")
     index = lists.index(digest)
@@ -235,6 +240,20 @@ def certificate(user: GetUserDep, session: SessionDep, suffix: str, dag_id: str,
     if suffix == "html":
         return _serve_file(name, "text/html; charset=utf-8", policy=_CERTIFICATE_POLICY)
     return _serve_file(name, "application/json", download=f"certificate-{safe_name(run_id)}.json")
+
+
+@app.get("/records.{suffix}")
+def records(user: GetUserDep, session: SessionDep, suffix: str, dag_id: str, run_id: str) -> Response:
+    """Serve the records of a run's certificate as a spreadsheet."""
+    reader, _ = _evidence()
+    _require_dag(user, dag_id, session)
+    if suffix not in export.FORMATS:
+        raise HTTPException(404, "There is no such page.")
+    name = reader.certificate(dag_id, run_id, ".json")
+    if not reader.store.exists(name):
+        raise HTTPException(404, "It is not in the evidence store (yet).")
+    rows = export.certificate_rows(reader.store, read_certificate(reader.store, name))
+    return _serve_rows(suffix, export.CERTIFICATE_COLUMNS, rows, f"records-{safe_name(run_id)}")
 
 
 @app.middleware("http")
@@ -295,13 +314,33 @@ def _require_list(user: Any, dag_id: str, run_id: str, digest: str, session: Any
         raise HTTPException(404, "This run has no such list. Open it from the run that uses it.")
 
 
+def _serve_rows(suffix: str, columns: Sequence[str], rows: Iterable[export.Row], name: str) -> Response:
+    """Serve rows as a spreadsheet; its memory does not grow with their number.
+
+    :raises EvidenceError: a file of the evidence is missing or was changed.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(TemporaryFile())
+        if suffix == "xlsx":
+            export.write_xlsx(file, columns, rows)
+        else:
+            file.writelines(export.csv_pieces(columns, rows))
+        file.seek(0)
+        kept = stack.pop_all()  # nothing is sent before everything was read and fits
+    return _stream(file, kept, export.FORMATS[suffix], f"{name}.{suffix}", _FILE_POLICY)
+
+
 def _serve_file(name: str, kind: str, *, download: str = "", policy: str = _FILE_POLICY) -> Response:
     """Serve the bytes of a file of the evidence store."""
     reader, _ = _evidence()
     if not reader.store.exists(name):
         raise HTTPException(404, "It is not in the evidence store (yet).")
     stack = ExitStack()
-    file = stack.enter_context(reader.store.open(name))
+    return _stream(stack.enter_context(reader.store.open(name)), stack, kind, download, policy)
+
+
+def _stream(file: IO[bytes], stack: ExitStack, kind: str, download: str, policy: str) -> Response:
+    """Stream an open file, which the stack closes."""
 
     def chunks() -> Iterator[bytes]:
         with stack:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from openpyxl import load_workbook
 
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
@@ -342,6 +345,34 @@ def test_the_names_of_downloads_say_what_they_are(store: Store, sign_in: Client)
         assert said.startswith(f"attachment; filename*=UTF-8''{name}")
     page = sign_in("anna").get("/records/certificate.html", params=where)
     assert "content-disposition" not in page.headers
+
+
+def test_lists_and_certificates_are_downloaded_as_spreadsheets(store: Store, sign_in: Client) -> None:
+    disposal, _ = dispose(store)
+    where = {"dag_id": DAG, "run_id": run_id(0)}
+    digest = disposal.digest.removeprefix("sha256:")
+    keys = [record.key for record in Manifest.open(store, disposal.digest)]
+    for path, count in ((f"manifests/{digest}", len(keys)), ("records", 2 * len(keys))):
+        table = sign_in("anna").get(f"/records/{path}.csv", params=where)
+        assert table.headers["content-disposition"].startswith("attachment")
+        rows = list(csv.DictReader(io.StringIO(table.content.decode("utf-8-sig"))))
+        assert [row["Key"] for row in rows[-len(keys) :]] == keys
+        book = sign_in("anna").get(f"/records/{path}.xlsx", params=where)
+        (sheet,) = load_workbook(io.BytesIO(book.content)).worksheets
+        assert (len(rows), sheet.max_row) == (count, count + 1)
+        for user, refused in (("bert", 404), ("", 303)):
+            assert sign_in(user).get(f"/records/{path}.csv", params=where).status_code == refused
+    assert sign_in("anna").get("/records/records.pdf", params=where).status_code == 404
+
+
+def test_a_changed_list_is_not_downloaded_as_a_spreadsheet(store: Store, sign_in: Client) -> None:
+    disposal, _ = dispose(store)
+    name = store.name(disposal.manifest)
+    store.write(name, store.read(name).replace(b"enaio", b"eneio"))
+    where = {"dag_id": DAG, "run_id": run_id(0)}
+    digest = disposal.digest.removeprefix("sha256:")
+    for path in (f"manifests/{digest}.csv", f"manifests/{digest}.xlsx", "records.csv"):
+        assert sign_in("anna").get(f"/records/{path}", params=where).status_code == 503
 
 
 def test_only_as_many_runs_as_fit_are_on_a_page_and_the_next_page_has_the_rest(
