@@ -196,6 +196,7 @@ class UnifierHook(VendorHook):
         :param node_type: ``Document``, ``Folder``, or None for both.
         :raises ConfigurationError: none or both of the two forms are given, or an unknown node type.
         :raises InvalidRecordsError: ``parent_folder_id`` is no whole number.
+        :return: what is listed; a row whose id cannot be read has an empty ``node_id``.
         :raises VendorError: one subclass per cause.
         """
         if (parent_folder_id is None) == (parent_path is None) or (parent_folder_id is not None and project_number):

@@ -35,12 +35,13 @@ class DeletedDocument:
 class Node:
     """A document or folder of the document manager; what the response leaves out is empty text.
 
-    :param node_id: what deletes it; not the same number as ``file_id``.
+    :param node_id: what deletes it; not the same number as ``file_id``. Empty: its row could not be read.
     :param parent_node_id: its folder.
     :param path: its path, name included.
     :param name: its name.
     :param type: ``Document`` or ``Folder``.
     :param file_id: what downloads it.
+    :param project_number: its shell; empty: company level, or not told.
     """
 
     node_id: str
@@ -49,19 +50,20 @@ class Node:
     name: str
     type: str
     file_id: str
+    project_number: str = ""
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Node:
         """Read one row; its keys are display labels, and the one of the name varies.
 
-        :raises UnreadableAnswerError: no node id; without the row its document would seem to be gone.
+        :return: its ``node_id`` is empty if it cannot be read. Without the row its document would seem to be gone.
         """
         node_id, path = text_of(row.get("node_id")), text_of(row.get("node_path"))
         if not NODE_ID.fullmatch(node_id):
-            raise UnreadableAnswerError("Unifier lists a node without a node_id that can be read.")
+            node_id = ""
         name = text_of(row.get("Name")) or text_of(row.get("file_name")) or path.rpartition("/")[2]
         others = {key: text_of(row.get(key)) for key in ("parent_node_id", "type", "file_id")}
-        return cls(node_id, path=path, name=name, **others)
+        return cls(node_id, path=path, name=name, project_number=text_of(row.get("projectnumber")), **others)
 
 
 @dataclass(frozen=True)

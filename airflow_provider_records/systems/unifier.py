@@ -6,10 +6,11 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Self
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
@@ -18,10 +19,12 @@ from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import (
     InvalidRecordsError,
     NotFoundError,
+    NotSentError,
     RefusedError,
     ServerError,
     StopError,
     UnavailableError,
+    UnreadableAnswerError,
     VendorError,
 )
 from airflow_provider_records.hooks.unifier import UnifierHook
@@ -31,14 +34,16 @@ from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe,
 
 log = logging.getLogger(__name__)
 
+_WITNESSES = 20
+
 
 @dataclass(frozen=True)
 class FolderAddress:
-    """A folder as a record names it: by its node id, or by shell and path.
+    """A folder as a record names it: by its node id, or by shell and path. The node id counts if there are both.
 
     :param node_id: the record's ``parent_id``.
     :param project_number: the record's attribute ``project_number``; empty: company level.
-    :param path: the record's ``location``.
+    :param path: the record's ``location``; empty if only the node id is known.
     """
 
     node_id: str | None = None
@@ -51,18 +56,20 @@ class FolderAddress:
 
         :raises InvalidRecordsError: its node id, shell or path is malformed.
         """
+        path, project = record.location or "", record.attributes.get("project_number") or ""
         if record.parent_id is not None:
             if not NODE_ID.fullmatch(record.parent_id):
                 raise InvalidRecordsError(f"Record {record.key!r}: parent_id must be the node id of a folder.")
-            return cls(record.parent_id)
+            if not path.startswith("/") or not isinstance(project, str):
+                path = project = ""
+            return cls(record.parent_id, project, path.rstrip("/"))
         if record.location is None or "project_number" not in record.attributes:
             return None
-        project = record.attributes["project_number"] or ""
-        if not isinstance(project, str) or not record.location.startswith("/"):
+        if not isinstance(project, str) or not path.startswith("/"):
             raise InvalidRecordsError(
                 f"Record {record.key!r}: the attribute project_number must be text, and location a path from '/'."
             )
-        return cls(None, project, record.location.rstrip("/") or "/")
+        return cls(None, project, path.rstrip("/") or "/")
 
     def __str__(self) -> str:
         return f"folder {self.node_id or self.path}" + (f" of {self.project_number}" if self.project_number else "")
@@ -71,16 +78,26 @@ class FolderAddress:
 class Contents:
     """What one listing of a folder showed.
 
-    :param nodes: the documents and folders directly in it.
+    :param nodes: the documents and folders directly in it. One without an id is a row that could not be read: then
+        the listing does not prove that a document is not there.
     """
 
     def __init__(self, nodes: Iterable[Node] = ()) -> None:
-        self.by_id = {node.node_id: node for node in nodes}
+        rows = list(nodes)
+        self.by_id = {node.node_id: node for node in rows if node.node_id}
         self.by_file = {node.file_id: node for node in self.by_id.values() if node.file_id}
+        self.readable = all(node.node_id for node in rows)
 
     def obstacle(self, record: Record) -> str | None:
-        """Say why the record's id is not that of its document here; None if it is."""
+        """Say why the record's id is not that of its document here; None if it is.
+
+        :raises UnreadableAnswerError: it may be in a row that could not be read.
+        """
         node, owner = self.by_id.get(record.target_id), self.by_file.get(record.target_id)
+        if node is None and not self.readable:
+            raise UnreadableAnswerError(
+                f"Unifier lists nodes whose node_id cannot be read; {record.target_id} may be one."
+            )
         if node is None:
             hint = f"it is the file id of node {owner.node_id}" if owner else "it was deleted or moved before"
             return f"does not list node {record.target_id}: {hint}, or the id is wrong"
@@ -89,6 +106,37 @@ class Contents:
         if owner and record.title == owner.name != node.name:
             return f"lists node {record.target_id} under another name: it is the file id of node {owner.node_id}"
         return None
+
+
+@dataclass(frozen=True)
+class _Witnesses:
+    """What a later listing of a folder has to show as well, if it is to prove that a document is gone.
+
+    :param nodes: ids of a few nodes in the folder that are not on the list.
+    :param path: the folder's own path; empty if no row told it.
+    :param project_number: the folder's shell.
+    """
+
+    nodes: Set[str]
+    path: str
+    project_number: str
+
+    @classmethod
+    def among(cls, contents: Contents, folder: FolderAddress, on_list: Set[str]) -> Self:
+        """Choose them from a listing of a folder before the first call."""
+        others = (node_id for node_id in contents.by_id if node_id not in on_list)
+        nodes = frozenset(islice(others, _WITNESSES))
+        told = next((node for node in contents.by_id.values() if node.path), None)
+        if told is None:
+            return cls(nodes, folder.path, folder.project_number)
+        return cls(nodes, told.path.rpartition("/")[0], told.project_number)
+
+    @property
+    def above(self) -> FolderAddress | None:
+        """The folder above, or None if it is not known, or if there is none."""
+        if self.path in {"", "/"}:
+            return None
+        return FolderAddress(None, self.project_number, self.path.rpartition("/")[0] or "/")
 
 
 class _Listing:
@@ -115,10 +163,13 @@ class UnifierSystem:
 
     No call gets a document by its own id. A probe is a listing of its folder, which the record must name:
     ``parent_id``, or the attribute ``project_number`` (empty: company level) with ``location``. If it does, a
-    document is deleted only if its folder listed it as a document before the first call: the id of a file or folder
-    that was taken for a node id deletes nothing. What was listed goes into the journal, so that after a lost
-    response "not listed" means that our call did it. A document that is not listed may have been moved: nothing is
-    sent for it, and nothing is claimed.
+    document is deleted only if its folder listed it as a document shortly before: the id of a file or folder that
+    was taken for a node id deletes nothing. One listing serves all documents of a folder in a chunk, before and after
+    their calls.
+
+    "Not listed any more" proves something only while the account still sees the folder: a node that is not on the
+    list has to be listed as before, or the folder itself in the one above it. A document that was never listed may
+    have been moved: nothing is sent for it, and nothing is claimed.
 
     :param hook: the client.
     """
@@ -128,7 +179,10 @@ class UnifierSystem:
 
     def __init__(self, hook: UnifierHook) -> None:
         self.hook = hook
-        self._observed_before: Set[str] = frozenset()
+        self._on_list: Set[str] = frozenset()
+        self._observed: set[str] = set()
+        self._not_shown: dict[str, str | VendorError] = {}
+        self._witnesses: dict[FolderAddress, _Witnesses] = {}
         self._listing = lru_cache(maxsize=64)(lambda folder: _Listing(lambda: self.read(folder)))
 
     @classmethod
@@ -150,33 +204,55 @@ class UnifierSystem:
         )
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
-        """Refuse malformed node ids, and list every folder that the records name."""
-        folders: dict[FolderAddress, list[Record]] = {}
+        """Refuse malformed node ids and folders."""
         for record in records:
             if not NODE_ID.fullmatch(record.target_id):
                 raise InvalidRecordsError(
                     f"Record {record.key!r}: target_id {record.target_id!r} is no node id of Unifier, which is a whole "
                     "number; nothing was sent."
                 )
-            if (folder := FolderAddress.from_record(record)) and record.key not in observed_before:
-                folders.setdefault(folder, []).append(record)
+            FolderAddress.from_record(record)
+        self._on_list = {record.target_id for record in records}
+        self._observed = set(observed_before)
+        self._not_shown = {}
+        return frozenset()
 
+    def observe(self, records: Sequence[Record]) -> Set[str]:
+        """List every folder that the records name."""
         stopped = threading.Event()
 
-        def observed(folder: FolderAddress) -> list[str]:
+        def look(folder: FolderAddress) -> Contents | VendorError:
+            if stopped.is_set():
+                return NotSentError(f"its {folder} was not listed: another one could not be")
             try:
-                contents = Contents() if stopped.is_set() else self.read(folder)
+                return self._contents(folder)
             except UnavailableError:
                 raise
             except VendorError as error:  # reported for each of its records when it is its turn
                 if isinstance(error, StopError):
                     stopped.set()
-                return []
-            return [record.key for record in folders[folder] if contents.obstacle(record) is None]
+                return error
 
-        with ThreadPoolExecutor(self.hook.settings.max_concurrency, thread_name_prefix=self.name) as pool:
-            here = frozenset(key for keys in pool.map(observed, folders) for key in keys)
-        self._observed_before = here | observed_before
+        folders: dict[FolderAddress, list[Record]] = {}
+        for record in records:
+            if folder := FolderAddress.from_record(record):
+                folders.setdefault(folder, []).append(record)
+        here: set[str] = set()
+        with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
+            for folder, found in zip(folders, pool.map(look, folders), strict=True):
+                if isinstance(found, Contents):
+                    self._witnesses.setdefault(folder, _Witnesses.among(found, folder, self._on_list))
+                for record in folders[folder]:
+                    try:
+                        why = found.obstacle(record) if isinstance(found, Contents) else found
+                    except UnreadableAnswerError as error:
+                        why = error
+                    if why is None:
+                        here.add(record.key)
+                        self._not_shown.pop(record.key, None)
+                    else:
+                        self._not_shown[record.key] = why
+        self._observed |= here
         return here
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
@@ -189,27 +265,44 @@ class UnifierSystem:
 
     def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
         """List each folder once. Some listings show the recycle bin; then the outcome stays as it is."""
-        folders = {folder for record, _ in batch if (folder := FolderAddress.from_record(record))}
         listed: dict[FolderAddress, Contents] = {}
-        for folder in folders:
+        proving: set[FolderAddress] = set()
+        for folder in {folder for record, _ in batch if (folder := FolderAddress.from_record(record))}:
             try:
                 listed[folder] = self._contents(folder)
+                if self._proves_absence(folder, listed[folder]):
+                    proving.add(folder)
             except (StopError, UnavailableError):
                 raise
             except VendorError as error:
                 log.warning("%s; what was deleted in it stays proven by the answers only", error)
-        return [self._verified(record, outcome, listed) for record, outcome in batch]
+        outcomes = []
+        for record, outcome in batch:
+            where = FolderAddress.from_record(record)
+            there = where is not None and where in listed and record.target_id in listed[where].by_id
+            if there and outcome.kind is OutcomeKind.ABSENT:
+                reason = f"Unifier does not know its node id, yet its {where} lists it"
+                outcomes.append(Outcome(record.key, OutcomeKind.UNKNOWN, None, reason, outcome.request_id))
+            elif there or where not in proving:
+                outcomes.append(outcome)
+            else:
+                outcomes.append(replace(outcome, proof=Proof.PROBE))
+        return outcomes
 
-    def _verified(self, record: Record, outcome: Outcome, listed: Mapping[FolderAddress, Contents]) -> Outcome:
-        folder = FolderAddress.from_record(record)
-        if folder is None or folder not in listed:
-            return outcome
-        if record.target_id not in listed[folder].by_id:
-            return Outcome(record.key, outcome.kind, Proof.PROBE, outcome.reason, outcome.request_id, outcome.detail)
-        if outcome.kind is OutcomeKind.ABSENT:
-            reason = f"Unifier does not know its node id, yet its {folder} lists it"
-            return Outcome(record.key, OutcomeKind.UNKNOWN, None, reason, outcome.request_id, outcome.detail)
-        return outcome
+    def _proves_absence(self, folder: FolderAddress, contents: Contents) -> bool:
+        """Tell whether a listing shows that a document is not there any more.
+
+        :raises VendorError: Unifier cannot be asked for the folder above.
+        """
+        if not contents.readable:
+            return False
+        witnesses = self._witnesses.get(folder) or _Witnesses.among(contents, folder, self._on_list)
+        if witnesses.nodes & contents.by_id.keys():
+            return True
+        above = witnesses.above
+        return above is not None and any(
+            node.type == "Folder" and node.path == witnesses.path for node in self._contents(above).by_id.values()
+        )
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """List the folders that the records name: Unifier shows a document nowhere else."""
@@ -225,7 +318,7 @@ class UnifierSystem:
 
     def _delete(self, record: Record, in_doubt: bool) -> Outcome:
         folder = FolderAddress.from_record(record)
-        if folder is not None and record.key not in self._observed_before:
+        if folder is not None and record.key not in self._observed:
             return self._not_sent(record, folder)
         try:
             done = self.hook.delete_document(record.target_id)
@@ -251,26 +344,28 @@ class UnifierSystem:
             )
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
         contents = self._contents(folder)
-        if record.key not in self._observed_before:
+        if record.key not in self._observed:
             # Only records that were observed are ever sent, so there was no call for this one.
-            return _unfit(record, folder, contents)
+            why = contents.obstacle(record)
+            return None if why is None else _unfit(record, folder, why)
         if record.target_id in contents.by_id:
             return None
+        if not self._proves_absence(folder, contents):
+            reason = f"its call went unanswered; nothing shows that this account still sees all of its {folder}"
+            return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
         reason = f"its call went unanswered; its {folder} listed it before and does not any more"
         return Outcome(record.key, OutcomeKind.RECYCLED, Proof.INFERRED, reason)
 
     def _not_sent(self, record: Record, folder: FolderAddress) -> Outcome:
-        try:
-            contents = self._contents(folder)
-        except (StopError, UnavailableError):
-            raise
-        except RefusedError as error:
-            return outcome_from_error(record, OutcomeKind.BLOCKED, f"nothing was sent: {error.reason}", error)
-        except VendorError as error:
-            reason = f"nothing was sent, since its {folder} cannot be listed: {error}"
-            return outcome_from_error(record, OutcomeKind.FAILED, reason, error, proof=None)
-        reason = f"nothing was sent: its {folder} could not be listed before; the next try looks again"
-        return _unfit(record, folder, contents) or Outcome(record.key, OutcomeKind.FAILED, reason=reason)
+        why = self._not_shown.get(record.key)
+        if isinstance(why, (StopError, UnavailableError)):
+            raise why
+        if isinstance(why, RefusedError):
+            return outcome_from_error(record, OutcomeKind.BLOCKED, f"nothing was sent: {why.reason}", why)
+        if isinstance(why, VendorError):
+            reason = f"nothing was sent, since its {folder} cannot be listed: {why}"
+            return outcome_from_error(record, OutcomeKind.FAILED, reason, why, proof=None)
+        return _unfit(record, folder, why or "was not listed")
 
     def _not_found_after_doubt(self, record: Record, error: NotFoundError) -> Outcome:
         """Return what code 12764 means after an unanswered call of ours; only a probe tells whether the call did it."""
@@ -299,10 +394,15 @@ class UnifierSystem:
         return outcome_from_error(record, OutcomeKind.FAILED, str(error), error, proof=None, unanswered=server_failed)
 
     def _still_listed(self, record: Record) -> bool | None:
-        """Tell whether the record's folder lists it; None if the folder cannot be listed."""
+        """Tell whether the record's folder lists it; None if nobody can tell."""
         folder = FolderAddress.from_record(record)
+        if folder is None:
+            return None
         try:
-            return None if folder is None else record.target_id in self._contents(folder).by_id
+            contents = self._contents(folder)
+            if record.target_id in contents.by_id:
+                return True
+            return False if self._proves_absence(folder, contents) else None
         except VendorError:
             return None
 
@@ -321,11 +421,8 @@ class UnifierSystem:
         return Contents(nodes)
 
 
-def _unfit(record: Record, folder: FolderAddress, contents: Contents) -> Outcome | None:
-    obstacle = contents.obstacle(record)
-    if obstacle is None:
-        return None
-    return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, f"nothing was sent: its {folder} {obstacle}")
+def _unfit(record: Record, folder: FolderAddress, why: str) -> Outcome:
+    return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, f"nothing was sent: its {folder} {why}")
 
 
 def _found(claim: GoneRecord, listed: bool, folder: FolderAddress) -> Finding:

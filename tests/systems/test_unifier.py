@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ def office(serve: Serve, connect: Connect, tmp_path: Path) -> Iterator[Office]:
     office = Office(serve, connect, tmp_path)
     yield office
     assert office.calls("delete_folder") == 0
-    assert set(office.recycled) <= {"555"}, "something was deleted that is not on any list"
+    assert set(office.recycled) <= {"555", *map(str, range(1000, 1300))}, (
+        "something was deleted that is not on any list"
+    )
 
 
 # status 200
@@ -62,11 +65,9 @@ def test_an_unknown_id_is_absent(office: Office) -> None:
 def test_what_somebody_else_removes_meanwhile_is_absent_unless_listed(
     office: Office, listed: bool, told_so: tuple[str, str | None]
 ) -> None:
-    system = office.system()
     office.part.turn({"binned_listed": listed})
-    seen = system.prepare([record(555, BY_ID)], frozenset())
+    system = office.looked(record(555, BY_ID))
     office.part.documents[555].binned = True
-    assert seen == {"key-555"}
     (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
     assert outcome is not None
     assert told(system.verify([(record(555, BY_ID), outcome)])) == [told_so]
@@ -95,8 +96,7 @@ def test_a_worker_killed_after_the_call(
 def test_12764_after_our_own_unanswered_call_is_no_success_by_itself(
     office: Office, place: dict[str, Any], listed: bool, expected: tuple[str, str | None]
 ) -> None:
-    system = office.system()
-    system.prepare([record(555, place)], frozenset())
+    system = office.looked(record(555, place))
     office.part.turn({"binned_listed": listed})
     office.part.documents[555].binned = True
     (outcome,) = system.dispose([record(555, place)], frozenset({"key-555"}))
@@ -105,8 +105,7 @@ def test_12764_after_our_own_unanswered_call_is_no_success_by_itself(
 
 
 def test_12764_after_an_unanswered_call_is_unknown_while_the_folder_cannot_be_listed(office: Office) -> None:
-    system = office.system()
-    system.prepare([record(555, BY_ID)], frozenset())
+    system = office.looked(record(555, BY_ID))
     office.part.documents[555].binned = True
     office.fault("list_nodes", times=None, status=503)
     (outcome,) = system.dispose([record(555, BY_ID)], frozenset({"key-555"}))
@@ -165,8 +164,7 @@ def test_another_number_is_judged_by_the_folder(office: Office, status: object, 
 @pytest.mark.parametrize(("status", "expected"), [(500, "unknown"), (503, "unknown"), (12999, "failed")])
 @pytest.mark.parametrize("unseen", [NOWHERE, BY_ID], ids=["folder unknown", "folder cannot be listed"])
 def test_another_number_without_a_probe(office: Office, status: int, expected: str, unseen: dict[str, Any]) -> None:
-    system = office.system()
-    system.prepare([record(555, unseen)], frozenset())
+    system = office.looked(record(555, unseen))
     office.fault("list_nodes", times=None, status=503)
     office.answer(status)
     (outcome,) = system.dispose([record(555, unseen)], frozenset())
@@ -208,8 +206,7 @@ def test_refused_credentials_stop_and_the_rest_is_not_attempted(
 
 
 def test_a_token_that_ends_in_mid_run_is_renewed(office: Office) -> None:
-    system = office.system()
-    system.prepare([record(555, BY_ID)], frozenset())
+    system = office.looked(record(555, BY_ID))
     office.part.tokens.issued.clear()
     assert told(office.try_(record(555, BY_ID), system=system)) == [("recycled", "probe")]
 
@@ -305,22 +302,62 @@ def test_one_listing_before_serves_the_whole_folder(office: Office) -> None:
     assert office.calls("list_nodes") == 1
 
 
-def test_what_an_earlier_try_saw_is_not_listed_again(office: Office) -> None:
-    system = office.system()
-    assert system.prepare([record(555, BY_ID)], frozenset({"key-555"})) == frozenset()
-    assert office.calls("list_nodes") == 0
-    (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
-    assert outcome is not None
-    assert outcome.kind is OutcomeKind.RECYCLED
-    assert office.calls("list_nodes") == 0
+def test_a_document_that_is_moved_between_two_tries_is_not_sent_by_the_second(office: Office) -> None:
+    office.fault("delete_document", act=False, status=503, times=2)
+    assert told(office.try_(record(555, BY_ID))) == [("failed", None)]
+    office.part.documents[555].parent_id = 1
+    calls = office.calls()
+    office.try_(record(555, BY_ID))
+    assert office.calls() == calls
+    assert not office.part.documents[555].binned
 
 
 def test_a_missing_right_ends_the_listings_at_once(office: Office) -> None:
     office.fault("list_nodes", act=False, status=403, body="Forbidden", times=None)
     system = office.system()
     records = [record(node, {"parent_id": str(node)}) for node in range(1000, 1100)]
-    assert system.prepare(records, frozenset()) == frozenset()
+    system.prepare(records, frozenset())
+    assert system.observe(records) == frozenset()
     assert office.calls("list_nodes") <= 8
+
+
+def test_a_listing_that_shows_nothing_any_more_proves_nothing(office: Office) -> None:
+    system = office.looked(record(555, BY_ID))
+    (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
+    assert outcome is not None
+    office.fault("list_nodes", times=None, body={"data": [], "message": [], "status": 200})
+    assert told(system.verify([(record(555, BY_ID), outcome)])) == [("recycled", "response")]
+    (unanswered,) = system.resolve_unanswered([record(555, BY_ID)])
+    assert unanswered is not None
+    assert told([unanswered]) == [("unknown", None)]
+
+
+def test_a_row_that_cannot_be_read_takes_the_proof_and_leaves_the_other_documents_as_they_are(office: Office) -> None:
+    rows = [{"node_id": 556, "type": "Document"}, {"node_id": "?"}]
+    system = office.looked(record(555, BY_ID), record(556, BY_ID))
+    (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
+    assert outcome is not None
+    office.fault("list_nodes", times=None, body={"data": rows, "message": [], "status": 200})
+    assert told(system.verify([(record(555, BY_ID), outcome)])) == [("recycled", "response")]
+    assert system.observe([record(556, BY_ID)]) == {"key-556"}
+
+
+@PLACES
+def test_an_emptied_folder_proves_it_while_the_folder_above_lists_it(office: Office, place: dict[str, Any]) -> None:
+    for node in (556, 557):
+        office.part.documents[node].parent_id = 1
+    assert told(office.try_(record(555, place))) == [("recycled", "probe")]
+    assert office.calls("list_nodes") == 3
+
+
+def test_a_folder_is_listed_twice_a_chunk(office: Office) -> None:
+    nodes = range(1000, 1300)
+    for node in nodes:
+        office.part.documents[node] = replace(office.part.documents[555], node_id=node, file_id=node + 5000)
+    outcomes = office.try_(*(record(node, BY_ID) for node in nodes))
+    assert set(told(outcomes)) == {("recycled", "probe")}
+    chunks = -(-len(nodes) // 32)
+    assert office.calls("list_nodes") <= 2 * chunks + 1
 
 
 def test_a_path_may_end_with_a_slash(office: Office) -> None:
@@ -329,9 +366,8 @@ def test_a_path_may_end_with_a_slash(office: Office) -> None:
 
 
 def test_a_look_is_never_older_than_what_it_proves(office: Office) -> None:
-    system = office.system()
     both = [record(555, BY_ID), record(556, BY_ID)]
-    system.prepare(both, frozenset())
+    system = office.looked(*both)
     assert system.resolve_unanswered(both) == [None, None]
     office.part.documents[555].binned = True
     assert [outcome and outcome.kind for outcome in system.resolve_unanswered(both)] == [OutcomeKind.RECYCLED, None]

@@ -62,6 +62,13 @@ class Office:
     def system(self) -> UnifierSystem:
         return UnifierSystem(UnifierHook(self.conn_id))
 
+    def looked(self, *records: Record) -> UnifierSystem:
+        """Return a system that has looked at records, as before the calls of a chunk."""
+        system = self.system()
+        system.prepare(records, frozenset())
+        system.observe(records)
+        return system
+
     def try_(self, *records: Record, verify: bool = True, system: UnifierSystem | None = None) -> list[Outcome]:
         runner = Runner(system or self.system(), self.journal(), Limits(), concurrency=4, verify=verify)
         return runner.run(records)
@@ -70,7 +77,8 @@ class Office:
         """Leave what a worker leaves that is killed between the call and its answer."""
         journal, system = self.journal(), self.system()
         if prepared:
-            journal.record_observed(system.prepare(records, frozenset()))
+            system.prepare(records, frozenset())
+            journal.record_observed(system.observe(records))
         journal.intend(record.key for record in records)
         if send:
             for one in records:
