@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import unicodedata
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_records.evidence import formats
+from airflow_provider_records.evidence import formats, reader
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import rejections_folder
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
 
 PERSON, PROCESS, DAG = "person", "process", "dag"
-_TEXTS = ("digest", "approver", "approver_type", "approved_at", "dag_id", "run_id", "valid_until")
+_TEXTS = ("digest", "approver", "approver_type", "approved_at", "order")
 _OPTIONAL_TEXTS = ("name", "comment", "part_of", "shown")
 
 
@@ -37,10 +35,7 @@ class Approval:
     :param withheld: the records that the approver withheld: reason by key. This approval does not cover them.
     :param approver_type: ``person``; ``process``, a vendor's decision that names nobody; or ``dag``, a choice that the
         DAG's author wrote down. From two approvals on, only persons count.
-    :param dag_id: the DAG that asked; the approval counts there, and where a DAG names that one in
-        ``accept_approvals_from``.
-    :param run_id: the run that asked; within its DAG the approval counts for no other run.
-    :param valid_until: when it ends to allow new deletes, ISO 8601 with a time zone.
+    :param order: digest of the order that was given: what it allows, where, in which run, and until when.
     :param unrecognized: members of the file that this release does not know.
     :param uri: where its file lies.
     """
@@ -58,9 +53,7 @@ class Approval:
     uri: str = field(default="", compare=False)
     _: KW_ONLY
     approver_type: str
-    dag_id: str
-    run_id: str
-    valid_until: str
+    order: str
 
     @property
     def person(self) -> frozenset[str]:
@@ -91,12 +84,10 @@ class Approval:
         if not all(isinstance(text, str) for text in (*texts.values(), *withheld.values())):
             raise ValueError("a member of an approval has a wrong type")
         approval = cls(**texts, source=source, withheld=withheld, unrecognized=left, uri=uri)
-        if not all((approval.digest, approval.approver.strip(), approval.dag_id, approval.run_id)):
-            raise ValueError("an approval names no list, no approver or no DAG run")
+        if not all((approval.digest, approval.approver.strip(), approval.order)):
+            raise ValueError("an approval names no list, no approver or no order")
         if approval.approver_type not in (PERSON, PROCESS, DAG):
             raise formats.newer_member(f"An approver is of the type {approval.approver_type[:40]!r}")
-        if datetime.fromisoformat(approval.valid_until).tzinfo is None:
-            raise ValueError("an approval ends at a time without a time zone")
         if bool(approval.shown) != bool(withheld) or not all(reason.strip() for reason in withheld.values()):
             raise ValueError("an approval states the shown list without withheld records, or the other way round")
         if approval.part_of and withheld:
@@ -116,18 +107,14 @@ class Approval:
         :raises EvidenceError: the file is missing, was changed, or is no approval.
         """
         name = store.name(uri)
-        content = store.read(name)
-        members = None
-        with suppress(ValueError, RecursionError):
-            members = json.loads(content)
-        formats.APPROVAL.refuse_newer(members, uri)
-        if name != f"approvals/{hashlib.sha256(content).hexdigest()}.json":
-            raise EvidenceError(f"The approval at {uri} was changed: its bytes no longer match its name.")
+        members = reader.document(store, name, formats.APPROVAL, named_by_digest=True)
         try:
-            return cls.from_dict(formats.APPROVAL.check(members, uri), uri)
+            if name.startswith("approvals/"):
+                return cls.from_dict(members, uri)
+            raise ValueError("it lies elsewhere")
         except NewerFormatError:
             raise
-        except (EvidenceError, ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise EvidenceError(f"{uri} is no approval.") from None
 
 
@@ -175,15 +162,8 @@ class Rejection:
 
     @classmethod
     def _read(cls, store: Store, name: str) -> Rejection:
-        uri, content = store.uri(name), store.read(name)
-        members = None
-        with suppress(ValueError, RecursionError):
-            members = json.loads(content)
-        formats.REJECTION.refuse_newer(members, uri)
-        if not name.endswith(f"/{hashlib.sha256(content).hexdigest()}.json"):
-            raise EvidenceError(f"The rejection at {uri} was changed: its bytes no longer match its name.")
+        left = reader.document(store, name, formats.REJECTION, named_by_digest=True)
         try:
-            left = formats.REJECTION.check(members, uri)
             texts = {name: left.pop(name) for name in ("digest", "rejected_by", "rejected_at", "dag_id", "run_id")}
             texts |= {name: left.pop(name, "") for name in ("name", "comment")}
             source = left.pop("source")
@@ -191,8 +171,8 @@ class Rejection:
                 raise ValueError("a member of a rejection has a wrong type")
             datetime.fromisoformat(texts["rejected_at"])
             return cls(**texts, source=source, unrecognized=left)
-        except (EvidenceError, ValueError, TypeError, KeyError):
-            raise EvidenceError(f"{uri} is no rejection.") from None
+        except (ValueError, TypeError, KeyError):
+            raise EvidenceError(f"{store.uri(name)} is no rejection.") from None
 
 
 def _folded(text: str) -> str:

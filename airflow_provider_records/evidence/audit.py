@@ -7,7 +7,7 @@ here. Nothing is believed that a file says about another one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from airflow_provider_records.evidence.authorization import (
 )
 from airflow_provider_records.evidence.binding import intended
 from airflow_provider_records.evidence.folders import TaskFolder
+from airflow_provider_records.evidence.order import Order, order_name, spent_by
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, OutcomeKind, Proof, known_kind
 from airflow_provider_records.evidence.reader import EvidenceReader, ListIndex, manifest_name, parsed
 from airflow_provider_records.evidence.run import approvals_of
@@ -100,7 +101,9 @@ def _audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> Audit
             files.approvals[evidence.store.name(approval.uri)] = approval
             whole = {"digest": approval.digest, "count": len(files.manifest(approval.digest))}
             undisposed += [whole] if whole not in undisposed else []
-    lists, approvals = files.lists, files.approvals
+    for approval in files.approvals.values():
+        files.order(approval.order)
+    lists, approvals, orders = files.lists, files.approvals, files.orders
     facts = {
         "scope": {
             "systems": sorted(counts),
@@ -116,6 +119,7 @@ def _audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> Audit
             {"file": manifest_name(digest), "digest": digest, "count": len(lists[digest])} for digest in sorted(lists)
         ],
         "approvals": [{"file": name, **approvals[name].to_dict()} for name in sorted(approvals)],
+        "orders": [{"file": name, **orders[name].to_dict()} for name in sorted(orders)],
         "disposals": entries,
         "missing_disposals": missing,
         "undisposed_records": undisposed,
@@ -123,16 +127,20 @@ def _audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> Audit
         and not undisposed
         and all(disposal.complete and not disposal.dry_run for disposal in disposals.values()),
     }
-    return AuditResult(facts, sorted({*names, *journals, *approvals, *map(manifest_name, lists)}))
+    return AuditResult(
+        facts, sorted({*names, *journals, *approvals, *orders, *files.spent, *map(manifest_name, lists)})
+    )
 
 
 class _Files:
-    """The lists and approvals of the evidence, each read once."""
+    """The lists, approvals and orders of the evidence, each read once."""
 
     def __init__(self, evidence: EvidenceReader) -> None:
         self._evidence = evidence
         self.lists: dict[str, ListIndex] = {}
         self.approvals: dict[str, Approval] = {}
+        self.orders: dict[str, Order] = {}
+        self.spent: dict[str, tuple[str, str]] = {}
 
     def manifest(self, digest: str) -> ListIndex:
         if digest not in self.lists:
@@ -145,6 +153,17 @@ class _Files:
             store = self._evidence.store
             self.approvals[name] = Approval.read(store, store.uri(name))
         return self.approvals[name]
+
+    def order(self, digest: str) -> Order:
+        name = self._evidence.name(f"{self._evidence.root}/{order_name(digest)}")
+        if name not in self.orders:
+            self.orders[name] = Order.read(self._evidence.store, digest)
+        return self.orders[name]
+
+    def spent_by(self, digest: str) -> Collection[tuple[str, str]]:
+        found = spent_by(self._evidence.store, digest, self._evidence.listed)
+        self.spent |= found
+        return found.values()
 
     def rejections(self, dag_id: str, run_id: str) -> Sequence[Rejection]:
         return Rejection.of_run(self._evidence.store, dag_id, run_id)

@@ -7,15 +7,17 @@ what is carried out as a `Claim` and get the same `Authorization`, or the same e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest, key_of
+from airflow_provider_records.evidence.order import Order, refuse_spent, spent_by
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.segment import INTENTS, OPEN, Segment
 from airflow_provider_records.evidence.store import Store
@@ -50,6 +52,14 @@ class Files(Protocol):
         """Return an approval by the URI that a reference, a summary or another approval states."""
         ...
 
+    def order(self, digest: str) -> Order:
+        """Return an order by the digest that an approval states."""
+        ...
+
+    def spent_by(self, digest: str) -> Collection[tuple[str, str]]:
+        """Return DAG and run of the runs of other DAGs that have begun under an order."""
+        ...
+
     def rejections(self, dag_id: str, run_id: str) -> Sequence[Rejection]:
         """Return all rejections of a run."""
         ...
@@ -65,6 +75,7 @@ class StoredFiles:
     def __init__(self, store: Store, manifests: Iterable[Manifest] = ()) -> None:
         self._store = store
         self._manifests = {manifest.digest: manifest for manifest in manifests}
+        self._orders: dict[str, Order] = {}
 
     def manifest(self, digest: str) -> Lines:
         """Open a list.
@@ -81,6 +92,22 @@ class StoredFiles:
         :raises EvidenceError: the approval is missing or was changed, or the file is no approval.
         """
         return Approval.read(self._store, uri)
+
+    def order(self, digest: str) -> Order:
+        """Read an order.
+
+        :raises EvidenceError: the order is missing or was changed, or the file is no order.
+        """
+        if digest not in self._orders:
+            self._orders[digest] = Order.read(self._store, digest)
+        return self._orders[digest]
+
+    def spent_by(self, digest: str) -> Collection[tuple[str, str]]:
+        """Read which runs of other DAGs have begun under an order.
+
+        :raises EvidenceError: that cannot be read.
+        """
+        return spent_by(self._store, digest).values()
 
     def rejections(self, dag_id: str, run_id: str) -> Sequence[Rejection]:
         """Read the rejections of a run.
@@ -112,18 +139,23 @@ def _hash(line: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Execution:
-    """Where and when a list is carried out; an approval must have been given for that.
+    """Where, how and when a list is carried out; the order of each approval must allow that.
 
     :param dag_id: the DAG that carries it out.
     :param run_id: its run.
+    :param task_id: its task.
+    :param place: system, target and method.
     :param begun: when the try began, ISO 8601 with a time zone; an approval must be valid then. For a list that marks
         what an earlier task of the run destroyed: when that one began.
-    :param accept_approvals_from: ids of other DAGs whose approvals count.
+    :param accept_approvals_from: ids of other DAGs whose orders count; of these only system, target and method are
+        compared.
     :param over: True if the list was carried out already; then a rejection counts only if it came before ``begun``.
     """
 
     dag_id: str
     run_id: str
+    task_id: str
+    place: Place
     begun: str
     accept_approvals_from: Sequence[str] = ()
     over: bool = False
@@ -167,8 +199,9 @@ class Claim:
         accepted = disposal.options.get("accept_approvals_from", [])
         if not isinstance(accepted, list):
             raise EvidenceError(f"{disposal.uri} does not say as a list whose approvals its task accepted.")
+        by = disposal.provenance
         return cls(
-            execution=Execution(disposal.provenance.dag_id, disposal.provenance.run_id, begun, accepted, over=True),
+            execution=Execution(by.dag_id, by.run_id, by.task_id, disposal.place, begun, accepted, over=True),
             digest=disposal.digest,
             approved=disposal.approved,
             approvals=[files.approval(uri) for uri in disposal.approvals],
@@ -231,7 +264,8 @@ class Authorizer:
         """Check a claim.
 
         :raises ApprovalError: an approval is for another list or too few people approved, a record is on none of the
-            approved lists, or a person who was asked withheld it; an approval was given in another DAG or run.
+            approved lists, or a person who was asked withheld it; an order is of another DAG or run, or for another
+            task, system, method or target.
         :raises ApprovalLapsedError: all that is right, and an approval has expired, or the list was rejected.
         :raises EvidenceError: a file is missing, was changed, or is not what it should be.
         """
@@ -246,9 +280,9 @@ class Authorizer:
             _check_enough(claim)
         if claim.execution is not None and len(listed):
             for approval in claim.approvals:
-                _check_given_here(approval, claim.execution)
+                self._check_ordered(approval, claim.execution, spends=not claim.dry_run)
             for approval in claim.approvals:
-                _check_valid(approval, claim.execution)
+                _check_valid(approval, self._files.order(approval.order), claim.execution)
             self._check_not_rejected(claim, claim.execution, originals)
         return Authorization(claim.digest, claim.approvals, originals, withheld_by, journal_key(claim.approved))
 
@@ -264,18 +298,59 @@ class Authorizer:
                     )
                 self._check_contained(approval.digest, [original.digest])
                 original = self._original(original)
+            ordered = self._files.order(original.order).digest
+            if ordered != (original.shown or original.digest):
+                raise ApprovalError(
+                    f"The approval by {original.approver!r} is for the list {original.shown or original.digest}, its "
+                    f"order for another one ({ordered})."
+                )
             if original is approval and approval.shown:
                 shown, left = (self._files.manifest(digest) for digest in (approval.shown, approval.digest))
                 withheld.check(approval, shown.each_line(), left.each_line())
             self._originals[approval.uri] = original
         return self._originals[approval.uri]
 
+    def _check_ordered(self, approval: Approval, execution: Execution, *, spends: bool) -> None:
+        """Check that an approval allows what is carried out: here, by this task, in this system, by this method.
+
+        :param spends: whether an order of another DAG is spent by this.
+        """
+        order, by = self._files.order(approval.order), f"The approval by {approval.approver!r}"
+        own = order.dag_id == execution.dag_id
+        if own and order.run_id != execution.run_id:
+            raise ApprovalError(f"{by} was given in the run {order.run_id}, not in this one ({execution.run_id}).")
+        if not own and order.dag_id not in execution.accept_approvals_from:
+            raise ApprovalError(
+                f"{by} was given in the DAG {order.dag_id}, not in this one ({execution.dag_id}); a task that may rely "
+                "on it names that DAG in accept_approvals_from."
+            )
+        covered = [each for each in order.tasks if not own or each.task_id == execution.task_id]
+        if not covered:
+            tasks = ", ".join(repr(each.task_id) for each in order.tasks if each.task_id) or "tasks of another DAG"
+            raise ApprovalError(
+                f"{by} covers {tasks}, not task {execution.task_id!r}; an approving step covers the disposing tasks "
+                "downstream of it, or those that for_tasks names."
+            )
+        if execution.place not in [each.place for each in covered]:
+            allowed = "; or ".join(str(each.place) for each in covered)
+            wrong = [name for name in _PLACE if all(_differs(each.place, execution.place, name) for each in covered)]
+            raise ApprovalError(
+                f"{by} is for {allowed}. Task {execution.task_id!r} is set up for {execution.place}: another "
+                f"{' and '.join(wrong) or 'combination'}. Undo that change, if it was none that you wanted."
+            )
+        if not own:
+            spenders = self._files.spent_by(approval.order)
+            refuse_spent(spenders, approval.order, execution.dag_id, execution.run_id)
+            if execution.over and spends and not spenders:
+                raise ApprovalError(f"{by} is of another DAG, and the run did not state that it carries its order out.")
+
     def _check_not_rejected(self, claim: Claim, execution: Execution, originals: Sequence[Approval]) -> None:
         """Check that nobody rejected the list in this run or in one that approved it, or one that shares its records.
 
         A list that was cut from a rejected one, or that a rejected one was cut from, has a record in common with it.
         """
-        runs = {(execution.dag_id, execution.run_id), *((each.dag_id, each.run_id) for each in originals)}
+        orders = [self._files.order(each.order) for each in originals]
+        runs = {(execution.dag_id, execution.run_id), *((each.dag_id, each.run_id) for each in orders)}
         begun = datetime.fromisoformat(execution.begun)
         lines: Set[bytes] | None = None
         for rejection in (each for run in sorted(runs) for each in self._files.rejections(*run)):
@@ -302,6 +377,13 @@ class Authorizer:
                 raise ApprovalError(f"Record {key!r} of the list {digest} is not on the list that was approved.")
 
 
+_PLACE = ("system", "target", "method")
+
+
+def _differs(ordered: Place, carried_out: Place, name: str) -> bool:
+    return bool(getattr(ordered, name) != getattr(carried_out, name))
+
+
 def _check_for_these_lists(claim: Claim) -> None:
     for approval in claim.approvals:
         if approval.digest not in claim.approved:
@@ -313,32 +395,13 @@ def _check_for_these_lists(claim: Claim) -> None:
 
 def _giving(approval: Approval) -> tuple[str, ...]:
     """Return what an approval and the one that it rests on must agree in."""
-    return (
-        approval.digest,
-        approval.approver,
-        approval.approver_type,
-        approval.dag_id,
-        approval.run_id,
-        approval.valid_until,
-    )
+    return approval.digest, approval.approver, approval.approver_type, approval.order
 
 
-def _check_given_here(approval: Approval, execution: Execution) -> None:
-    """Check that an approval was given in this run, or in another DAG that this one accepts approvals from."""
-    given = f"The approval by {approval.approver!r} was given in"
-    if approval.dag_id == execution.dag_id and approval.run_id != execution.run_id:
-        raise ApprovalError(f"{given} the run {approval.run_id}, not in this one ({execution.run_id}).")
-    if approval.dag_id not in (execution.dag_id, *execution.accept_approvals_from):
-        raise ApprovalError(
-            f"{given} the DAG {approval.dag_id}, not in this one ({execution.dag_id}); a task that may rely on it "
-            "names that DAG in accept_approvals_from."
-        )
-
-
-def _check_valid(approval: Approval, execution: Execution) -> None:
-    if datetime.fromisoformat(execution.begun) >= datetime.fromisoformat(approval.valid_until):
+def _check_valid(approval: Approval, order: Order, execution: Execution) -> None:
+    if datetime.fromisoformat(execution.begun) >= datetime.fromisoformat(order.valid_until):
         raise ApprovalLapsedError(
-            f"The approval by {approval.approver!r} expired at {approval.valid_until}; it was given at "
+            f"The approval by {approval.approver!r} expired at {order.valid_until}; it was given at "
             f"{approval.approved_at}."
         )
 

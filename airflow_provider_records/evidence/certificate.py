@@ -89,6 +89,7 @@ class Certificate:
     :param counts: number of records by system and outcome.
     :param manifests: every list that it rests on, with digest and number of records.
     :param approvals: every approval that it rests on.
+    :param orders: the order of every approval: what it allowed, where, and until when.
     :param disposals: one entry for each disposal, with its summary, proofs, journal and what was not destroyed.
     :param missing_disposals: task instances with a journal and without a disposal here.
     :param undisposed_records: numbers of records of approved lists that are on no part which was carried out.
@@ -109,6 +110,7 @@ class Certificate:
     counts: Mapping[str, Mapping[str, int]]
     manifests: Sequence[Mapping[str, Any]]
     approvals: Sequence[Mapping[str, Any]]
+    orders: Sequence[Mapping[str, Any]]
     disposals: Sequence[Mapping[str, Any]]
     missing_disposals: Sequence[Mapping[str, Any]]
     undisposed_records: Sequence[Mapping[str, Any]]
@@ -170,7 +172,17 @@ _TYPES: dict[str, type] = {
     **dict.fromkeys(("id", "written_at", "store"), str),
     **dict.fromkeys(("run", "provenance", "scope", "counts"), dict),
     **dict.fromkeys(
-        ("manifests", "approvals", "disposals", "missing_disposals", "undisposed_records", "statements", "files"), list
+        (
+            "manifests",
+            "approvals",
+            "orders",
+            "disposals",
+            "missing_disposals",
+            "undisposed_records",
+            "statements",
+            "files",
+        ),
+        list,
     ),
     "complete": bool,
 }

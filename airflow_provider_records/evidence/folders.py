@@ -24,6 +24,28 @@ def rejections_folder(dag_id: str, run_id: str) -> str:
     return f"rejections/{safe_name(dag_id)}/{safe_name(run_id)}"
 
 
+def asked_name(dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int | None) -> str:
+    """Return the name under which the order is kept that an approving task instance has asked for.
+
+    :param try_number: None: for all tries.
+    """
+    name = f"asked/{safe_name(dag_id)}/{safe_name(run_id)}/{safe_name(task_id)}/{map_index}"
+    return f"{name}.json" if try_number is None else f"{name}/try-{try_number:04}.json"
+
+
+def spent_folder(digest: str) -> str:
+    """Return the folder that names the runs of other DAGs which carry out an order.
+
+    :param digest: digest of the order.
+    """
+    return f"spent/{digest.removeprefix('sha256:')}"
+
+
+def spent_name(digest: str, dag_id: str, run_id: str) -> str:
+    """Return the name of the file by which a run of another DAG takes an order."""
+    return f"{spent_folder(digest)}/{safe_name(dag_id)}/{safe_name(run_id)}.json"
+
+
 @dataclass(frozen=True)
 class TaskFolder:
     """The folder of one task instance: ``disposals/<dag>/<run>/<task>/<map index>``.

@@ -94,6 +94,8 @@ def newer_member(what: str) -> NewerFormatError:
 MANIFEST = Format("manifest")
 OUTCOMES = Format("outcomes")
 JOURNAL = Format("journal")
+ORDER = Format("order")
+SPENT = Format("spent")
 APPROVAL = Format("approval")
 REJECTION = Format("rejection")
 HOLD = Format("hold")

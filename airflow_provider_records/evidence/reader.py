@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterator, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -34,6 +35,27 @@ def manifest_name(digest: str) -> str:
     :param digest: ``sha256:`` + hex.
     """
     return f"{MANIFESTS}/{digest.removeprefix('sha256:')}.jsonl"
+
+
+def document(store: Store, name: str, file_format: Format, *, named_by_digest: bool = False) -> dict[str, Any]:
+    """Read a JSON file.
+
+    :param name: its name in the store.
+    :param named_by_digest: whether its name ends with the digest of its bytes.
+    :return: its members, without format and version.
+    :raises NewerFormatError: it was written by a newer release.
+    :raises EvidenceError: it is missing, is of another format, or was changed: its bytes do not match its name.
+    """
+    uri, content, members = store.uri(name), store.read(name), None
+    with suppress(ValueError, RecursionError):
+        members = json.loads(content)
+    file_format.refuse_newer(members, uri)
+    if named_by_digest and name.rpartition("/")[2] != f"{hashlib.sha256(content).hexdigest()}.json":
+        raise EvidenceError(f"The {file_format.name} at {uri} was changed: its bytes no longer match its name.")
+    try:
+        return file_format.check(members, uri)
+    except EvidenceError:
+        raise EvidenceError(f"{uri} is no {file_format.name}.") from None
 
 
 def blocks(store: Store, name: str, file_format: Format) -> Iterator[list[bytes]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import DueList
 from airflow_provider_records.exceptions import InvalidRecordsError
 
 
@@ -20,6 +21,7 @@ class ManifestReference:
     :param approvals: URIs of the approvals.
     :param withheld: number of records that reviewers withheld before this list; in a part of a split list, from the
         whole list.
+    :param due_list: the due list that its records came from; None: they were given otherwise.
     """
 
     manifest: str
@@ -27,10 +29,13 @@ class ManifestReference:
     count: int
     approvals: Sequence[str] = ()
     withheld: int = 0
+    due_list: DueList | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reference as plain JSON."""
-        return {**vars(self), "approvals": list(self.approvals)}
+        members = {**vars(self), "approvals": list(self.approvals)}
+        del members["due_list"]
+        return members | ({} if self.due_list is None else {"due_list": self.due_list.to_dict()})
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> ManifestReference:
@@ -52,16 +57,26 @@ class ManifestReference:
                 "A manifest reference is what an upstream task returns: manifest and digest (text), count and withheld "
                 "(whole numbers), approvals (a list of URIs)."
             )
-        return cls(manifest, digest, count, approvals, withheld)
+        try:
+            due_list = None if fields.get("due_list") is None else DueList.from_dict(fields["due_list"])
+        except ValueError:
+            raise InvalidRecordsError(
+                "The due list of a manifest reference names conn_id, target and due_before."
+            ) from None
+        return cls(manifest, digest, count, approvals, withheld, due_list)
 
 
-def manifest_reference(manifest: Manifest, approvals: Iterable[str] = (), withheld: int = 0) -> dict[str, Any]:
+def manifest_reference(
+    manifest: Manifest, approvals: Iterable[str] = (), withheld: int = 0, due_list: DueList | None = None
+) -> dict[str, Any]:
     """Return the reference to a list as it goes into XCom.
 
     :param approvals: URIs of the approvals.
     :param withheld: number of records that reviewers withheld before this list.
+    :param due_list: the due list that its records came from.
     """
-    return ManifestReference(manifest.uri, manifest.digest, manifest.count, list(approvals), withheld).to_dict()
+    known = ManifestReference(manifest.uri, manifest.digest, manifest.count, list(approvals), withheld, due_list)
+    return known.to_dict()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Set
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.binding import intended
 from airflow_provider_records.evidence.folders import TaskFolder, run_folder
+from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.reader import EvidenceReader
 from airflow_provider_records.evidence.segment import load_segments
 from airflow_provider_records.evidence.store import Store
@@ -66,9 +67,12 @@ def approvals_of(evidence: EvidenceReader, runs: Set[tuple[str, str]]) -> Iterat
             continue
         approval = Approval.read(evidence.store, evidence.store.uri(name))
         # A vendor's decision names no task, so nothing tells one that was asked again from two that were asked.
-        if (approval.dag_id, approval.run_id) not in runs or "task" not in approval.source:
+        if "task" not in approval.source:
             continue
-        asked = (approval.dag_id, approval.run_id, approval.source["task"], approval.source.get("map_index"))
+        order = Order.read(evidence.store, approval.order)
+        if (order.dag_id, order.run_id) not in runs:
+            continue
+        asked = (order.dag_id, order.run_id, approval.source["task"], approval.source.get("map_index"))
         if asked not in newest or newest[asked].approved_at < approval.approved_at:
             newest[asked] = approval
     yield from newest.values()

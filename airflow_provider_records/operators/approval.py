@@ -18,17 +18,16 @@ from airflow_provider_records.evidence.approval import PERSON, Approval, Rejecti
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.reporting import approval_request
+from airflow_provider_records.task.asking import Scope, ask
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
 from airflow_provider_records.task.links import list_url
 from airflow_provider_records.task.records import resolve
 from airflow_provider_records.task.templating import RecordsOperator
-from airflow_provider_records.task.validity import check_valid_for, valid_until
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.execution_time.hitl import HITLUser
 
-_ASKED = "records_asked"
 _FIXED = ("subject", "body", "options", "multiple", "ignore_downstream_trigger_rules")
 _ANYBODY = "Anonymous"  # the one user of the simple auth manager with simple_auth_manager_all_admins
 _AGAIN = "Clear this task to be asked again."
@@ -37,7 +36,8 @@ _AGAIN = "Clear this task to be asked again."
 class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     """Ask people in Airflow whether a list may be disposed of; an approver may withhold single records.
 
-    The answer holds for exactly the list that was shown. Silence is never approval: without an answer the task
+    The answer holds for exactly the order that was shown: this list, these disposing tasks with their systems, methods
+    and targets, this run, until the stated time. Silence is never approval: without an answer the task
     fails. After *Reject* every task downstream is skipped, whatever its trigger rule. Two such tasks in a row, the
     second with the output of the first as ``records``, demand two different people.
 
@@ -47,7 +47,11 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     :param response_timeout: how long to wait for an answer; None: without limit.
     :param exclude_requester: refuse an approval by the user who triggered the DAG run. A scheduled run has no such
         user; Airflow does not say who cleared a task.
-    :param valid_for: how long the approval allows new deletes; None: ``[records] approval_valid_days`` (30).
+    :param for_tasks: ids of the disposing tasks downstream that the approval covers; None: all of them.
+    :param covers: where another DAG disposes of the records: what it does, as
+        ``{"system": "enaio", "method": "destroy", "conn_id": "enaio_default"}`` for each of its tasks.
+    :param valid_for: how long the approval allows new deletes, counted from the request; None:
+        ``[records] approval_valid_days`` (30).
     :param notifiers: notified when people are asked, as for ``ApprovalOperator``; ``fail_on_reject`` works as there,
         too.
     :return: a manifest reference with the approval; to a shorter list if records were withheld.
@@ -63,6 +67,8 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         assigned_users: HITLUser | list[HITLUser],
         response_timeout: timedelta | None,
         exclude_requester: bool = True,
+        for_tasks: Sequence[str] | None = None,
+        covers: Sequence[Mapping[str, str]] | None = None,
         valid_for: timedelta | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -85,7 +91,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         _check_users(self.assigned_users)
         self.records = records
         self.exclude_requester = exclude_requester
-        self.valid_for = check_valid_for(valid_for)
+        self.scope = Scope.checked(for_tasks, covers, valid_for)
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401
         """Ask for an answer; an empty list passes without one."""
@@ -94,17 +100,18 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             manifest, authorization = selection.manifest, selection.authorize(approval_required=False)
             if not manifest.count:
                 approvals = [approval.uri for approval in authorization.own_approvals]
-                return manifest_reference(manifest, approvals, len(authorization.withheld))
+                return manifest_reference(manifest, approvals, len(authorization.withheld), selection.due_list)
             self.assigned_users = self._eligible(context, authorization.own_approvals)
-            _refuse_old_page(context, manifest.digest)
+            order = ask(self, self.scope, context, selection, tries="all")
             origin = provenance(context)
-            self.subject = approval_request.subject(manifest, self.task_id)
+            self.subject = approval_request.subject(manifest, order, self.task_id)
             self.body = approval_request.body(
                 manifest,
+                order,
                 authorization.own_originals,
                 list_url(manifest.digest, origin.dag_id, origin.run_id),
             )
-            self.params = _form(manifest.digest)
+            self.params = _form(manifest.digest, order.id)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any] | None:
@@ -166,6 +173,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             user_name=str(user.get("name") or ""),
             responded_at=responded_at,
             digest=inputs.get("manifest"),
+            order=inputs.get("order"),
             withhold=_text(inputs, "withhold"),
             comment=_text(inputs, "comment"),
         )
@@ -183,16 +191,23 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             )
         selection = resolve(self.records, evidence_store())
         manifest, authorization = selection.manifest, selection.authorize(approval_required=False)
-        if not answer.digest:
+        order = ask(self, self.scope, context, selection, tries="all")
+        shown = {"manifest": (answer.digest, manifest.digest), "order": (answer.order, order.id)}
+        if not all(given for given, _ in shown.values()):
+            expected = ", ".join(f'"{name}": "{digest}"' for name, (_, digest) in shown.items())
             raise ApprovalError(
-                f"The answer of {answer.who} does not say which list it is for; over the API, send params_input with "
-                f'{{"manifest": "{manifest.digest}"}}. {_AGAIN}'
+                f"The answer of {answer.who} does not say which list and order it is for; over the API, send "
+                f"params_input with {{{expected}}}. {_AGAIN}"
             )
-        if answer.digest != manifest.digest:
-            raise ApprovalError(
-                f"{answer.who} answered for the list {str(answer.digest)[:80]!r}, but the list is {manifest.digest} "
-                "now. Airflow keeps showing the first request of a task: start a new DAG run."
-            )
+        for name, (given, digest) in shown.items():
+            if given != digest:
+                what = {"manifest": "list"}.get(name, name)
+                raise ApprovalError(
+                    f"{answer.who} answered for the {what} {str(given)[:80]!r}, but the {what} is {digest} now. "
+                    "Airflow keeps showing the first request of a task: start a new DAG run."
+                )
+        if answer.responded_at >= datetime.fromisoformat(order.valid_until):
+            raise ApprovalError(f"{answer.who} answered after the order had expired, at {order.valid_until}.")
         approver = _approver(answer.user_id)
         if approver in {approval.approver for approval in authorization.own_approvals}:
             raise ApprovalError(f"{answer.who} has approved this list already; another person must. {_AGAIN}")
@@ -206,15 +221,13 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             comment=answer.comment,
             source=_source(context),
             approver_type=PERSON,
-            dag_id=context["ti"].dag_id,
-            run_id=context["ti"].run_id,
-            valid_until=valid_until(answer.time, self.valid_for),
+            order=order.id,
             shown=manifest.digest if withhold else "",
             withheld=withhold,
         )
         approvals = [*authorization.for_part(left.digest), approval]
         count = len({*authorization.withheld, *withhold})
-        return manifest_reference(left, [each.write(left.store) for each in approvals], count)
+        return manifest_reference(left, [each.write(left.store) for each in approvals], count, selection.due_list)
 
     def _keep_rejection(self, context: Context, answer: Answer) -> None:
         """Write a rejection to the store; it takes effect even if writing fails."""
@@ -246,6 +259,7 @@ class Answer:
     :param user_name: the person's name in the auth manager.
     :param responded_at: time of the answer, with time zone.
     :param digest: digest of the list that the answer is for; not checked yet, may be any value.
+    :param order: digest of the order that the answer is for; not checked yet, may be any value.
     :param withhold: the records to withhold, as typed; not checked yet.
     :param comment: the comment, as typed.
     """
@@ -255,6 +269,7 @@ class Answer:
     user_name: str
     responded_at: datetime
     digest: object
+    order: object
     withhold: str
     comment: str
 
@@ -294,8 +309,8 @@ def _text(inputs: Mapping[str, Any], name: str) -> str:
         raise ApprovalError(f"{name} must be text. {_AGAIN}") from None
 
 
-def _form(digest: str) -> ParamsDict:
-    """Return the form: two fields, and the digest, which Airflow hides because it is constant and sends back."""
+def _form(digest: str, order: str) -> ParamsDict:
+    """Return the form: two fields, and two digests, which Airflow hides because they are constant and sends back."""
     withhold = (
         "Records that must stay, one a line, as key: reason. The rest is approved; the evidence says who withheld "
         "them and why."
@@ -303,26 +318,13 @@ def _form(digest: str) -> ParamsDict:
     return ParamsDict(
         {
             "manifest": Param(digest, "The list that the answer is for.", type="string", const=digest),
+            "order": Param(order, "What the answer allows.", type="string", const=order),
             "withhold": Param("", withhold, title="Withhold", type=["string", "null"], format="multiline"),
             "comment": Param(
                 "", "Kept with the approval.", title="Comment", type=["string", "null"], format="multiline"
             ),
         }
     )
-
-
-def _refuse_old_page(context: Context, digest: str) -> None:
-    """Refuse to ask if Airflow still shows an earlier list: every answer to that page would be refused."""
-    hints: Any = context.get("task_state_store")  # only an early warning; the answer is checked in any case
-    if hints is None:
-        return
-    asked = str(hints.get(_ASKED) or digest)
-    if asked != digest:
-        raise ApprovalError(
-            f"This task was cleared, and people were asked about another list before: {asked}, now {digest}. Airflow "
-            "keeps showing the first request of a task: start a new DAG run."
-        )
-    hints.set(_ASKED, digest)
 
 
 def _check_users(users: object) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.evidence.authorization import MARKED, Execution, called_at, journal_key, only_marks
 from airflow_provider_records.evidence.binding import Place, refuse_less, refuse_other
 from airflow_provider_records.evidence.journal import Journal
@@ -17,7 +15,7 @@ from airflow_provider_records.evidence.manifest import key_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.run import all_disposals
 from airflow_provider_records.evidence.segment import has_intents, load_segments
-from airflow_provider_records.evidence.summary import Disposal, Provenance, SystemDescription, write_outcomes
+from airflow_provider_records.evidence.summary import Disposal, Provenance, write_outcomes
 from airflow_provider_records.exceptions import (
     ApprovalError,
     ApprovalLapsedError,
@@ -30,13 +28,12 @@ from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
 from airflow_provider_records.reporting.verdict import RunStatus
-from airflow_provider_records.systems.base import RegisteredSystem
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
+from airflow_provider_records.task.disposing import DisposingOperator
 from airflow_provider_records.task.lineage import lineage
 from airflow_provider_records.task.links import DisposalLink
 from airflow_provider_records.task.records import Selection, accepted_results, resolve
 from airflow_provider_records.task.telemetry import Telemetry
-from airflow_provider_records.task.templating import RecordsOperator
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -58,17 +55,19 @@ def _with_disposals(outlets: Any) -> list[Any]:  # noqa: ANN401 - what a DAG may
     return listed if DISPOSALS in listed else [*listed, DISPOSALS]
 
 
-class DisposeOperator(RecordsOperator):
+class DisposeOperator(DisposingOperator):
     """Carry out a list of records against one system.
 
-    A subclass names its system (``system_name``) and returns its client (``hook``) and the system itself (``system``).
+    A subclass names its system (``system_name``) and the arguments that decide where and how it acts
+    (``place_arguments``), and returns its client (``hook``) and the system itself (``system``).
 
     :param records: a manifest or disposal reference, a list of ids or of record mappings, or one id.
     :param accept: of a disposal reference: the outcomes whose records count.
     :param require_approval: False: carry out a list that nobody approved; the evidence says so.
     :param min_approvals: approvals needed, from 2 on of distinct persons; None: ``[records] min_approvals`` (1).
     :param accept_approvals_from: ids of other DAGs whose approvals count here; usually one that collects approvals and
-        triggers this one. An approval of another run of this DAG never counts.
+        triggers this one. What such an approval was ordered for must be this system, method and target; the first run
+        that begins with it is the only one that it counts for. An approval of another run of this DAG never counts.
     :param max_records: longest list accepted; None: ``[records] max_records`` (1000). A longer one is refused whole.
     :param max_failure_rate: share of failed calls, 0 to 1, above which the sending stops (after 20 calls).
     :param concurrency: calls in flight; None: the connection's ``max_concurrency``, which also bounds it.
@@ -80,7 +79,6 @@ class DisposeOperator(RecordsOperator):
     """
 
     operator_extra_links = (DisposalLink(),)
-    system_name: str
 
     def __init__(
         self,
@@ -122,15 +120,6 @@ class DisposeOperator(RecordsOperator):
         made = super().partial(**kwargs)
         made.kwargs["outlets"] = _with_disposals(made.kwargs["outlets"])
         return made
-
-    @cached_property
-    def hook(self) -> VendorHook:
-        """The client of the system."""
-        raise NotImplementedError
-
-    def system(self) -> RegisteredSystem:
-        """Return the system, set up as the DAG says; it sends no request yet."""
-        raise NotImplementedError
 
     def options(self) -> dict[str, Any]:
         """Return what the DAG asked for, for the evidence; where it leaves a limit to ``[records]``, what held."""
@@ -213,13 +202,13 @@ class DisposeOperator(RecordsOperator):
         telemetry = Telemetry(self.system_name)
         system = self.system()
         description = system.describe()
-        refusal = self._authorize(selection, min_approvals, origin, started, description)
         place = Place(
             self.system_name,
             self.hook.target if manifest.count else "",
             description.action,
             self.hook.conn_id if manifest.count else "",
         )
+        refusal = self._authorize(selection, min_approvals, origin, started, place)
         begun = load_segments(store, origin.folder.journal)
         refuse_less(begun, {key_of(line) for line in manifest.lines()}, dry_run=self.rehearse_only)
         refuse_other(begun, journal_key(selection.approved), place)
@@ -230,6 +219,7 @@ class DisposeOperator(RecordsOperator):
                 limits.refuse_too_many(manifest.count)
                 # What Airflow keeps of a task instance through kills and clears; at most a hint, and none before 3.3.
                 hints: Any = context.get("task_state_store")
+                selection.spend(origin.dag_id, origin.run_id)
                 journal = Journal(
                     store,
                     origin.folder,
@@ -306,7 +296,7 @@ class DisposeOperator(RecordsOperator):
         min_approvals: int,
         origin: Provenance,
         begun: str,
-        description: SystemDescription,
+        place: Place,
     ) -> str:
         """Return why this try may send nothing new; empty: it may.
 
@@ -315,7 +305,7 @@ class DisposeOperator(RecordsOperator):
         store = selection.manifest.store
         accepts_only_own = accepted_results(self.accept) <= MARKED
         marks = accepts_only_own and only_marks(
-            origin, deletes_content=description.deletes_content, followed=selection.follows
+            origin, deletes_content=place.method != "mark", followed=selection.follows
         )
         if marks:
             journals = [(each, load_segments(store, each.provenance.folder.journal)) for each in selection.follows]
@@ -325,7 +315,15 @@ class DisposeOperator(RecordsOperator):
                 min_approvals=min_approvals,
                 approval_required=self.require_approval,
                 dry_run=self.rehearse_only,
-                execution=Execution(origin.dag_id, origin.run_id, begun, self.accept_approvals_from, over=marks),
+                execution=Execution(
+                    origin.dag_id,
+                    origin.run_id,
+                    origin.task_id,
+                    place,
+                    begun,
+                    self.accept_approvals_from,
+                    over=marks,
+                ),
             )
             return ""
         except ApprovalError as error:

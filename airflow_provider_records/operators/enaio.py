@@ -29,6 +29,7 @@ class EnaioDeleteObjectOperator(DisposeOperator):
 
     template_fields: Sequence[str] = (*DisposeOperator.template_fields, "location", "object_type_id", "enaio_conn_id")
     system_name = "enaio"
+    place_arguments = ("enaio_conn_id", "hard_delete")
 
     def __init__(
         self,

@@ -56,5 +56,6 @@ class SplitManifestOperator(RecordsOperator):
             for _ in range(parts):
                 part = Manifest.cut(store, islice(lines, self.size))
                 approvals = [approval.write(store) for approval in authorization.for_part(part.digest)]
-                references.append(manifest_reference(part, approvals, len(authorization.withheld)))
+                withheld = len(authorization.withheld)
+                references.append(manifest_reference(part, approvals, withheld, selection.due_list))
             return references

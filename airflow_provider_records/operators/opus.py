@@ -14,7 +14,7 @@ from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.opus import OpusSystem
 from airflow_provider_records.task.context import evidence_store, hard_stops
-from airflow_provider_records.task.due_list import due_manifest, refuse_far_bound
+from airflow_provider_records.task.due_list import due_list, due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink, list_url
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class OpusDestroyRecordsOperator(DisposeOperator):
 
     template_fields: Sequence[str] = (*DisposeOperator.template_fields, "opus_conn_id")
     system_name = "opus"
+    place_arguments = ("opus_conn_id",)
 
     def __init__(self, *, opus_conn_id: str = OpusHook.default_conn_name, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
@@ -92,16 +93,18 @@ class OpusDueRecordsOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the whole due list; see the class."""
         with hard_stops():
+            hook = OpusHook(self.opus_conn_id)
             manifest = due_manifest(
-                OpusHook(self.opus_conn_id),
+                hook,
                 evidence_store(),
                 due_before=self.due_before,
                 connector_id=self.connector_id,
                 target_id_pattern=self.target_id_pattern,
                 page_size=self.page_size,
             )
+            came_from = due_list(hook, self.due_before, self.connector_id)
         self.listed = manifest.digest
         ti = context["ti"]
         where = list_url(manifest.digest, ti.dag_id, ti.run_id)
         self.log.info("%s records are due before %s: %s, %s", manifest.count, self.due_before, manifest.digest, where)
-        return manifest_reference(manifest)
+        return manifest_reference(manifest, due_list=came_from)

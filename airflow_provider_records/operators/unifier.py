@@ -24,6 +24,7 @@ class UnifierDeleteDocumentOperator(DisposeOperator):
 
     template_fields: Sequence[str] = (*DisposeOperator.template_fields, "unifier_conn_id")
     system_name = "unifier"
+    place_arguments = ("unifier_conn_id",)
 
     def __init__(self, *, unifier_conn_id: str = UnifierHook.default_conn_name, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import urlsplit
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.reporting import wording
 
@@ -43,18 +45,20 @@ def plain(text: object, longest: int = _LONGEST) -> str:
     return _ADDRESS.sub(r"\1<!---->", _PUNCTUATION.sub(r"\\\1", wording.visible(line)))
 
 
-def subject(manifest: Manifest, task_id: str) -> str:
-    """Return the headline.
+def subject(manifest: Manifest, order: Order, task_id: str) -> str:
+    """Return the headline: what an approval allows.
 
     It differs for each task and list: Airflow's form keeps typed text for as long as the headline is the same.
     """
-    return f"Dispose of {_count(manifest.count)}? List {manifest.digest[:19]}, {task_id}"
+    actions = ", then ".join(dict.fromkeys(f"{each.action} at {_host(each.target)}" for each in order.tasks))
+    return f"{_count(manifest.count)}: {actions}? List {manifest.digest[:19]}, {task_id}"
 
 
-def body(manifest: Manifest, earlier: Sequence[Approval], whole_list: str) -> str:
-    """Return the text that describes a list.
+def body(manifest: Manifest, order: Order, earlier: Sequence[Approval], whole_list: str) -> str:
+    """Return the text that describes a list and what an approval of it allows.
 
     :param manifest: the list; it is read once, in constant memory.
+    :param order: what an approval allows.
     :param earlier: the earlier approvals of this list, as people gave them.
     :param whole_list: address of the page that shows all of it.
     """
@@ -65,9 +69,10 @@ def body(manifest: Manifest, earlier: Sequence[Approval], whole_list: str) -> st
     facts = [*seen.facts(), f"Evidence: {plain(manifest.uri, 500)}"]
     return "\n\n".join(
         [
-            f"**{_count(manifest.count)}** would be disposed of. "
-            "Your answer holds for exactly the list with this digest, and for no other.",
-            f"`{manifest.digest}`",
+            f"If you approve, **{_count(manifest.count)}** will be disposed of:",
+            "\n".join(_fitting(_ordered(order), _ROOM)),
+            "Your answer holds for exactly this list and this order, and for no other.",
+            f"List `{manifest.digest}`\n\nOrder `{order.id}`",
             "\n".join(_fitting((line for approval in earlier for line in _earlier(approval)), _ROOM)),
             f"[Open the whole list]({whole_list})",
             "\n".join(_fitting(_table(("Classification", "Records"), _most(seen.classes)), _ROOM)),
@@ -76,6 +81,25 @@ def body(manifest: Manifest, earlier: Sequence[Approval], whole_list: str) -> st
             "\n".join([head, *fitting]),
         ]
     )
+
+
+def _ordered(order: Order) -> Iterator[str]:
+    """Return what an approval allows, one line a task, then where and until when."""
+    for number, each in enumerate(order.tasks, 1):
+        by = f"task {each.task_id}" if each.task_id else "another DAG"
+        yield f"{number}. {plain(each.action)} at {plain(each.target, 300)} ({plain(by)}, {plain(each.conn_id)})"
+    yield ""
+    yield f"- In the run {plain(order.run_id)} of {plain(order.dag_id)}"
+    yield f"- Until {plain(order.valid_until[:16].replace('T', ' '))} UTC"
+    if order.due_list is not None:
+        where, bound = plain(order.due_list.target, 300), plain(order.due_list.due_before)
+        yield f"- From the due list of connector {plain(order.due_list.connector_id)} at {where}, due before {bound}"
+
+
+def _host(target: str) -> str:
+    """Return a target without what follows the host; the body has it whole."""
+    parts = urlsplit(target)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 class _Summary:
@@ -131,7 +155,7 @@ class _Summary:
 def _earlier(approval: Approval) -> Iterator[str]:
     said = f": {plain(approval.comment, 300)}" if approval.comment else ""
     who = plain(approval.name or approval.approver)
-    yield f"**Approved already** by {who}, {plain(approval.approved_at[:10])}{said}"
+    yield f"**Approved already** by {who} ({approval.approver_type}), {plain(approval.approved_at[:10])}{said}"
     yield ""
     for key in list(approval.withheld)[:_FIRST]:
         line = f"Record {key!r} was {withheld.statement(key, approval)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,11 +11,11 @@ from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalRejectedError
 from airflow_provider_records.sensors.base import VendorSensor
+from airflow_provider_records.task.asking import Scope, ask
 from airflow_provider_records.task.context import evidence_store
 from airflow_provider_records.task.links import ListLink
 from airflow_provider_records.task.records import Selection, resolve
 from airflow_provider_records.task.templating import RecordsOperator
-from airflow_provider_records.task.validity import check_valid_for, valid_until
 from airflow_provider_records.triggers.base import VendorTrigger
 
 
@@ -23,7 +23,11 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
     """Wait until a list is approved in a vendor's system.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
-    :param valid_for: how long the approval allows new deletes; None: ``[records] approval_valid_days`` (30).
+    :param for_tasks: ids of the disposing tasks downstream that the approval covers; None: all of them.
+    :param covers: where another DAG disposes of the records: what it does, as
+        ``{"system": "enaio", "method": "destroy", "conn_id": "enaio_default"}`` for each of its tasks.
+    :param valid_for: how long the approval allows new deletes, counted from the first look; None:
+        ``[records] approval_valid_days`` (30).
     """
 
     operator_extra_links = (ListLink(),)
@@ -32,12 +36,14 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
         self,
         *,
         records: Any,  # noqa: ANN401 - templated; checked when the task runs
+        for_tasks: Sequence[str] | None = None,
+        covers: Sequence[Mapping[str, str]] | None = None,
         valid_for: timedelta | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
         self.records = records
-        self.valid_for = check_valid_for(valid_for)
+        self.scope = Scope.checked(for_tasks, covers, valid_for)
 
     def approval_question(self, selection: Selection, common: Mapping[str, Any]) -> VendorTrigger:
         """Return what to ask the vendor about a list that is not empty."""
@@ -54,9 +60,11 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
         if not selection.manifest.count:
             return None
         self.listed = selection.manifest.digest
+        order = ask(self, self.scope, self.context, selection)
         question = self.approval_question(selection, common)
         count, digest = selection.manifest.count, selection.manifest.digest
         self.log.info("%s records, %s, must be approved in %s", count, digest, self.source()[0])
+        self.log.info("An approval allows until %s: %s (order %s)", order.valid_until, order.summary, order.id)
         return question
 
     def _look(self, question: VendorTrigger | None) -> dict[str, Any] | None:
@@ -77,23 +85,16 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
             raise
 
     def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401
-        """Bind the approval to the digest of the list, which is computed again now."""
+        """Bind the approval to the list and to the order, which are computed again now."""
         store = evidence_store()
         selection = resolve(self.records, store)
         authorization = selection.authorize(approval_required=False)
         approvals = [approval.uri for approval in authorization.own_approvals]
         if answer is not None:
             approver, source = self.source()
-            at = now()
-            approval = Approval(
-                selection.manifest.digest,
-                approver,
-                at,
-                {**source, "found": answer},
-                approver_type=PROCESS,
-                dag_id=self.origin.dag_id,
-                run_id=self.origin.run_id,
-                valid_until=valid_until(at, self.valid_for),
-            )
+            order = ask(self, self.scope, self.context, selection)
+            found = {**source, "found": answer}
+            digest = selection.manifest.digest
+            approval = Approval(digest, approver, now(), found, approver_type=PROCESS, order=order.id)
             approvals.append(approval.write(store))
-        return manifest_reference(selection.manifest, approvals, len(authorization.withheld))
+        return manifest_reference(selection.manifest, approvals, len(authorization.withheld), selection.due_list)

@@ -25,6 +25,8 @@ class EnaioApprovalSensor(ApprovalSensor):
     :param field: internal name of the index field.
     :param approved: value or values that approve, compared exactly after blanks around them are removed.
     :param rejected: value or values that reject; they fail the task at once. With any other value the sensor waits.
+    :param for_tasks: ids of the disposing tasks downstream that the approval covers; None: all of them.
+    :param covers: where another DAG disposes of the records: ``{"system", "method", "conn_id"}`` of each of its tasks.
     :param valid_for: how long the approval allows new deletes; None: ``[records] approval_valid_days`` (30).
     :param enaio_conn_id: connection of type ``enaio``.
     :return: the manifest reference with an approval of its digest.

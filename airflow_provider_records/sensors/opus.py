@@ -12,10 +12,11 @@ from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.sensors.base import VendorSensor
+from airflow_provider_records.task.asking import Scope, compute
 from airflow_provider_records.task.context import evidence_store
-from airflow_provider_records.task.due_list import due_bound, due_manifest, refuse_far_bound
+from airflow_provider_records.task.due_list import due_bound, due_list, due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink
-from airflow_provider_records.task.validity import check_valid_for, valid_until
+from airflow_provider_records.task.records import Selection
 from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
 
 
@@ -31,6 +32,8 @@ class OpusDueRecordsSensor(VendorSensor):
     :param target_id_pattern: regular expression whose one group is the content system's id within the key.
     :param page_size: records per page, 1 to 100.
     :param due_means_approved: the DAG states that a record that is due in Opus is approved.
+    :param for_tasks: ids of the disposing tasks downstream that the approval covers; None: all of them.
+    :param covers: where another DAG disposes of the records: ``{"system", "method", "conn_id"}`` of each of its tasks.
     :param valid_for: how long that approval allows new deletes; None: ``[records] approval_valid_days`` (30).
     :param opus_conn_id: connection of type ``opus``.
     :return: a manifest reference; with an approval only if ``due_means_approved``.
@@ -49,6 +52,8 @@ class OpusDueRecordsSensor(VendorSensor):
         target_id_pattern: str | None = None,
         page_size: int = 100,
         due_means_approved: bool = False,
+        for_tasks: Sequence[str] | None = None,
+        covers: Sequence[Mapping[str, str]] | None = None,
         valid_for: timedelta | None = None,
         opus_conn_id: str = OpusHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401
@@ -60,7 +65,7 @@ class OpusDueRecordsSensor(VendorSensor):
         self.target_id_pattern = target_id_pattern
         self.page_size = page_size
         self.due_means_approved = due_means_approved
-        self.valid_for = check_valid_for(valid_for)
+        self.scope = Scope.checked(for_tasks, covers, valid_for)
         self.opus_conn_id = opus_conn_id
 
     @cached_property
@@ -90,20 +95,22 @@ class OpusDueRecordsSensor(VendorSensor):
         if not manifest.count:
             return None
         self.listed = manifest.digest
+        came_from = due_list(self.hook, self.due_before, self.connector_id)
         if not self.due_means_approved:
             self.log.info("%s records are due (%s). Due does not mean approved.", manifest.count, manifest.digest)
-            return manifest_reference(manifest)
+            return manifest_reference(manifest, due_list=came_from)
+        selection = Selection(manifest, [manifest.digest], due_lists=[came_from])
+        order = compute(self, self.scope, self.context, selection, now())
+        order.write(store)
+        self.log.info("The DAG allows until %s: %s (order %s)", order.valid_until, order.summary, order.id)
         source = {"kind": "opus", "conn_id": self.opus_conn_id, "due_means_approved": True}
-        at = now()
         approval = Approval(
             manifest.digest,
             "opus:due_means_approved",
-            at,
+            order.asked_at,
             source,
             approver_type=DAG,
-            dag_id=self.origin.dag_id,
-            run_id=self.origin.run_id,
-            valid_until=valid_until(at, self.valid_for),
+            order=order.id,
             comment="The DAG states that a record on Opus's due list is approved; Opus itself publishes no approval.",
         )
-        return manifest_reference(manifest, [approval.write(store)])
+        return manifest_reference(manifest, [approval.write(store)], due_list=came_from)

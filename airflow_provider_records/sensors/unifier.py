@@ -35,6 +35,8 @@ class UnifierApprovalSensor(ApprovalSensor):
     :param status_field: field of the record that holds the status.
     :param digest_field: field that must contain the list's digest; None: ``record_no`` contains a part of it.
     :param wait_for_record: whether to wait for a record that does not exist yet; False: the task fails.
+    :param for_tasks: ids of the disposing tasks downstream that the approval covers; None: all of them.
+    :param covers: where another DAG disposes of the records: ``{"system", "method", "conn_id"}`` of each of its tasks.
     :param valid_for: how long the approval allows new deletes; None: ``[records] approval_valid_days`` (30).
     :param unifier_conn_id: connection of type ``unifier``.
     :return: the manifest reference with an approval of its digest.

@@ -91,6 +91,10 @@ class RegisteredSystem(System, Protocol):
         :raises ConfigurationError: the connection has a wrong field.
         """
 
+    @property
+    def target(self) -> str:
+        """Where the connection leads, see ``VendorHook.target``."""
+
     def describe(self) -> SystemDescription:
         """Return what the system says of itself, as it is set up here; sends no request."""
 

@@ -107,6 +107,11 @@ class EnaioSystem:
         """The number of requests that the connection allows at the same time."""
         return self.hook.settings.max_concurrency
 
+    @property
+    def target(self) -> str:
+        """Where the connection leads."""
+        return self.hook.target
+
     def describe(self) -> SystemDescription:
         """Say whether objects are deleted permanently, and that nothing is known about the storage medium then."""
         if not self.hard_delete:

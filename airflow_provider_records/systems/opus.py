@@ -55,6 +55,11 @@ class OpusSystem:
         """The number of requests that the connection allows at the same time."""
         return self.hook.settings.max_concurrency
 
+    @property
+    def target(self) -> str:
+        """Where the connection leads."""
+        return self.hook.target
+
     def describe(self) -> SystemDescription:
         """Say that a status is set, and that no content is deleted by that."""
         return SystemDescription(

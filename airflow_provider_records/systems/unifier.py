@@ -195,6 +195,11 @@ class UnifierSystem:
         """The number of requests that the connection allows at the same time."""
         return self.hook.settings.max_concurrency
 
+    @property
+    def target(self) -> str:
+        """Where the connection leads."""
+        return self.hook.target
+
     def describe(self) -> SystemDescription:
         """Say that documents are moved to the recycle bin: the API has no permanent deletion."""
         return SystemDescription(

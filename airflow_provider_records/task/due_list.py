@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import DueList
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
 from airflow_provider_records.hooks.opus import OpusHook, due_text
@@ -51,6 +52,16 @@ def refuse_far_bound(due_before: object) -> None:
 
 def _age(bound: str) -> timedelta:
     return datetime.now(UTC) - datetime.fromisoformat(bound).replace(tzinfo=UTC)
+
+
+def due_list(hook: OpusHook, due_before: datetime | str, connector_id: str | None) -> DueList:
+    """Return what identifies a due list, so that it can be read again before anything is deleted.
+
+    :param hook: the client that the list is read with.
+    :param due_before: see :func:`due_manifest`.
+    :param connector_id: the connector; None: the connection's.
+    """
+    return DueList(hook.conn_id, hook.target, hook.due_connector(connector_id), due_bound(due_before))
 
 
 def due_manifest(

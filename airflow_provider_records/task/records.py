@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, Execution, StoredFiles
 from airflow_provider_records.evidence.manifest import Manifest, key_of
+from airflow_provider_records.evidence.order import DueList, Order, spend
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.reference import DisposalReference, ManifestReference
@@ -31,12 +32,29 @@ class Selection:
     :param approved: digests of the lists that they are said to come from: the manifest itself, or longer lists.
     :param approvals: the approvals that are said to be for these lists.
     :param follows: the disposals whose outcomes chose the records.
+    :param due_lists: the due lists that its parts came from; None among them: a part was given otherwise.
     """
 
     manifest: Manifest
     approved: Sequence[str]
     approvals: Sequence[Approval] = ()
     follows: Sequence[Disposal] = ()
+    due_lists: Sequence[DueList | None] = (None,)
+
+    @property
+    def due_list(self) -> DueList | None:
+        """The due list that the records came from; None if they were given otherwise, or if earlier orders name it.
+
+        :raises InvalidRecordsError: they came from several, and nobody has approved them yet.
+        """
+        if len(self.due_lists) == 1:
+            return self.due_lists[0]
+        if self.approvals:
+            return None
+        raise InvalidRecordsError(
+            "The records come from different due lists, and an order names one. Have each list approved by a step of "
+            "its own."
+        )
 
     def authorize(
         self,
@@ -65,6 +83,16 @@ class Selection:
             dry_run,
         )
         return Authorizer(StoredFiles(self.manifest.store, [self.manifest])).authorize(claim)
+
+    def spend(self, dag_id: str, run_id: str) -> None:
+        """State that a run carries out the orders of other DAGs among its approvals; no other run may then.
+
+        :raises ApprovalError: another run has begun with one of them.
+        """
+        store = self.manifest.store
+        for digest in dict.fromkeys(approval.order for approval in self.approvals):
+            if Order.read(store, digest).dag_id != dag_id:
+                spend(store, digest, dag_id, run_id)
 
 
 def resolve(records: object, store: Store, accept: Iterable[str] = (OutcomeKind.DESTROYED,)) -> Selection:
@@ -126,7 +154,7 @@ def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[Ou
     if known.count != manifest.count:
         raise EvidenceError(f"The reference says {known.count} records, {known.manifest} holds {manifest.count}.")
     approvals = [Approval.read(store, approval) for approval in known.approvals]
-    return Selection(manifest, [manifest.digest], approvals)
+    return Selection(manifest, [manifest.digest], approvals, due_lists=[known.due_list])
 
 
 def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) -> Selection:
@@ -141,7 +169,8 @@ def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) 
 
     manifest = Manifest.cut(store, lines())
     approvals = [Approval.read(store, uri) for uri in disposal.approvals]
-    return Selection(manifest, disposal.approved, approvals, [disposal])
+    due_lists = list(dict.fromkeys(Order.read(store, approval.order).due_list for approval in approvals)) or [None]
+    return Selection(manifest, disposal.approved, approvals, [disposal], due_lists)
 
 
 def _joined(parts: Sequence[Selection], store: Store) -> Selection:
@@ -150,4 +179,5 @@ def _joined(parts: Sequence[Selection], store: Store) -> Selection:
     approved = dict.fromkeys(digest for part in parts for digest in part.approved)
     approvals = {approval.uri: approval for part in parts for approval in part.approvals}
     follows = [disposal for part in parts for disposal in part.follows] if all(part.follows for part in parts) else []
-    return Selection(manifest, list(approved), list(approvals.values()), follows)
+    due_lists = list(dict.fromkeys(due_list for part in parts for due_list in part.due_lists))
+    return Selection(manifest, list(approved), list(approvals.values()), follows, due_lists)
