@@ -187,13 +187,16 @@ class Journal:
         """Take note that a call went unanswered just now."""
         self._settled_at = max(self._settled_at, self._steady() + self._call_seconds)
 
-    def record_observed(self, keys: Set[str]) -> None:
+    def record_observed(self, keys: Set[str], canaries: Sequence[str] = ()) -> None:
         """Publish which records were observed to be there, for a later try that must judge an unanswered call.
 
+        :param keys: the records.
+        :param canaries: ids of objects that are not on the list, and that were there as well.
         :raises EvidenceError: the store cannot be written.
         """
         if self.state.observed_before or keys:
-            self._publish(OBSERVED, [{"key": key} for key in sorted(self.state.observe(keys))])
+            more = {"canaries": list(canaries)} if canaries else {}
+            self._publish(OBSERVED, [{"key": key} for key in sorted(self.state.observe(keys))], **more)
 
     def intend(self, keys: Iterable[str]) -> None:
         """Publish what is about to be called; return only when it is on storage.

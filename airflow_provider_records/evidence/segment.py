@@ -54,6 +54,7 @@ class JournalState(Generic[Known]):
         whether a call left.
     :param observed_before: keys that were observed to be there by the try that called for them, or by this one, before
         any call.
+    :param canaries: ids of objects that the system saw besides the list.
     :param missing_session: URI of an earlier try's session that is not there any more; empty: none is missing.
     """
 
@@ -63,6 +64,7 @@ class JournalState(Generic[Known]):
     unanswered: set[str] = field(default_factory=set)
     abandoned: set[str] = field(default_factory=set)
     observed_before: set[str] = field(default_factory=set)
+    canaries: list[str] = field(default_factory=list)
     missing_session: str = ""
     _open: set[str] = field(default_factory=set)
     _unresolved: set[str] = field(default_factory=set)
@@ -82,6 +84,7 @@ class JournalState(Generic[Known]):
             self.in_doubt |= {line["key"] for line in segment.lines}
         elif kind == OBSERVED:
             self.observe({line["key"] for line in segment.lines})
+            self.canaries = segment.header.get("canaries", self.canaries)
         elif kind == OUTCOMES:
             for line in segment.lines:
                 self.apply(line["key"], known_kind(line["outcome"]), bool(line.get("unanswered")), self.read(line))

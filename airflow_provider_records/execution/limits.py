@@ -17,19 +17,21 @@ class Limits:
 
     :param max_records: largest number of records accepted.
     :param max_failure_rate: share of failures, 0 to 1, above which the sending stops.
+    :param max_absent_rate: share of records that are not there, 0 to 1, above which nothing is sent any more.
     """
 
     max_records: int = 1000
     max_failure_rate: float = 0.1
+    max_absent_rate: float = 0.1
 
     def __post_init__(self) -> None:
         number = self.max_records
         # A larger one could not be written into the evidence when everything is done.
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= LARGEST_NUMBER:
             raise ConfigurationError(f"max_records must be a whole number from 1 to {LARGEST_NUMBER}, not {number!r}.")
-        rate = self.max_failure_rate
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
-            raise ConfigurationError(f"max_failure_rate must be a number from 0 to 1, not {rate!r}.")
+        for name, rate in (("max_failure_rate", self.max_failure_rate), ("max_absent_rate", self.max_absent_rate)):
+            if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+                raise ConfigurationError(f"{name} must be a number from 0 to 1, not {rate!r}.")
 
     def refuse_too_many(self, count: int) -> None:
         """Refuse a list that is too long; it is never cut.
@@ -50,6 +52,14 @@ class Limits:
         :param failures: number of these records that failed.
         """
         return calls >= _ENOUGH_TO_JUDGE and failures > self.max_failure_rate * attempted
+
+    def too_many_absent(self, looked_at: int, absent: int) -> bool:
+        """Tell whether so many records are not there that the list is probably for another archive.
+
+        :param looked_at: number of records that were looked at before their calls.
+        :param absent: number of these records that are not there.
+        """
+        return looked_at >= _ENOUGH_TO_JUDGE and absent > self.max_absent_rate * looked_at
 
 
 FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.UNKNOWN})

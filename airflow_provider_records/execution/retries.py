@@ -12,10 +12,11 @@ living process it is known whether a call was begun, and only after the death of
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from airflow_provider_records.evidence.journal import Journal
@@ -30,6 +31,9 @@ ROUNDS = 3
 """Send; probe the unanswered records and send those again that are still there; probe once more."""
 _CALLS = 2
 _NAP = 0.1
+LOOK_LASTS = 900.0
+"""Seconds after the beginning of a look within which a call must leave that rests on it."""
+_TOO_OLD = "its last look was too old"
 
 
 @dataclass
@@ -79,7 +83,21 @@ class Attempts:
         self.verify_calls = verify
         self._causes: dict[str, str] = {}
         self._calls = Counter[str]()
+        self._looked: dict[str, float] = {}
+        self._outdated: set[str] = set()
         self._thread = threading.local()
+
+    def note_look(self, records: Sequence[Record], begun: float) -> None:
+        """Take note of when records were looked at last; calls for others rest on no look.
+
+        :param begun: when the look began, by the monotonic clock.
+        """
+        self._looked |= dict.fromkeys((record.key for record in records), begun)
+
+    def take_outdated(self) -> set[str]:
+        """Return the keys of calls that did not leave because their look was too old; each is returned once."""
+        outdated, self._outdated = self._outdated, set()
+        return outdated
 
     def may_send(self) -> bool:
         """Tell whether this thread may begin a request that changes something; asked before each by the client.
@@ -89,10 +107,15 @@ class Attempts:
         if not getattr(self._thread, "disposing", False):
             return True
         while not self.stop_state.reason:
+            if self._thread.outdated_at <= time.monotonic():
+                return False
             if self.journal.holds_lease():
                 return True
             time.sleep(_NAP)
         return False
+
+    def _is_outdated(self) -> bool:
+        return not self.stop_state.reason and self._thread.outdated_at <= time.monotonic()
 
     def wait_for_in_flight(self) -> None:
         """Wait until unanswered calls cannot take effect any more, so that a later probe is right."""
@@ -136,8 +159,9 @@ class Attempts:
                 send = [record for record in send if record.key not in found]
                 continue
             self._thread.disposing = True
+            self._thread.outdated_at = LOOK_LASTS + min(self._looked.get(record.key, math.inf) for record in send)
             if not self.may_send():
-                found |= {record.key: self._not_sent(record) for record in send}
+                found |= self._none_sent(send)
                 break
             left_open = self._dispose(send, frozenset(unanswered), found)
             unanswered |= {record.key for record in left_open}
@@ -160,10 +184,11 @@ class Attempts:
             answers = self.system.dispose(batch, unanswered)
         except VendorError as error:
             if error.no_effect:
-                self.stop_state.stop_on(error)
+                if not (isinstance(error, UnavailableError) and self._is_outdated()):
+                    self.stop_state.stop_on(error)
                 if isinstance(error, UnavailableError):
                     self._calls.subtract(record.key for record in batch)
-                    found |= {record.key: self._not_sent(record) for record in batch}
+                    found |= self._none_sent(batch)
                 else:
                     found |= {
                         record.key: outcome_from_error(record, OutcomeKind.FAILED, str(error), error, proof=None)
@@ -192,19 +217,22 @@ class Attempts:
         :return: one outcome a record, in their order.
         """
         found = {outcome.key: outcome for _, outcome in answered}
-        batch = [each for each in answered if each[1].kind.gone and each[1].proof is Proof.RESPONSE]
-        if not self.verify_calls or not batch or self.stop_state.skip_probes:
-            return list(found.values())
+        batch = [each for each in answered if self._is_to_verify(each[1])]
+        if not batch or self.stop_state.skip_probes:
+            return without_probe(found.values())
         try:
             probed = self.system.verify(batch)
         except VendorError as error:
             self.stop_state.stop_on(error)
-            log.warning("%s; %s outcomes stay proven by the answers only", error, len(batch))
-            return list(found.values())
+            log.warning("%s; %s outcomes are known by the answers only", error, len(batch))
+            return without_probe(found.values())
         for (record, _), outcome in zip(batch, probed, strict=True):
             self._refuse_other(record, outcome)
             found[record.key] = outcome
-        return list(found.values())
+        return without_probe(found.values())
+
+    def _is_to_verify(self, outcome: Outcome) -> bool:
+        return outcome.kind.gone and (outcome.proof is None or (self.verify_calls and outcome.proof is Proof.RESPONSE))
 
     def _resolve_unanswered(self, batch: Sequence[Record], found: dict[str, Outcome]) -> list[Record]:
         """Probe what became of records; return those that are still there."""
@@ -242,19 +270,26 @@ class Attempts:
             return replace(outcome, reason=PROCESS_DIED)
         return outcome
 
-    def _not_sent(self, record: Record) -> Outcome:
-        """Return the outcome of a record that was to be sent, though the sending has stopped."""
+    def _none_sent(self, batch: Sequence[Record]) -> dict[str, Outcome]:
+        """Return the outcomes of records that were to be sent; those whose look is too old are looked at again."""
+        if not self._is_outdated():
+            return {record.key: self._not_sent(record, self.stop_state.reason) for record in batch}
+        self._outdated |= {record.key for record in batch}
+        return {record.key: self._not_sent(record, _TOO_OLD) for record in batch}
+
+    def _not_sent(self, record: Record, why: str) -> Outcome:
+        """Return the outcome of a record that was to be sent, and was not."""
         state = self.journal.state
         known = state.outcomes.get(record.key)
         if known is not None and known.kind is OutcomeKind.FAILED:
             return known
         if cause := self._causes.get(record.key):
-            reason = f"it is still there after a call ({cause}); not sent again: {self.stop_state.reason}"
+            reason = f"it is still there after a call ({cause}); not sent again: {why}"
             return Outcome(record.key, OutcomeKind.FAILED, reason=reason)
         if record.key in state.abandoned or (known is not None and known.kind is OutcomeKind.UNKNOWN):
-            reason = f"an earlier call may have left, and it is still there; not sent again: {self.stop_state.reason}"
+            reason = f"an earlier call may have left, and it is still there; not sent again: {why}"
             return Outcome(record.key, OutcomeKind.FAILED, reason=reason)
-        return self.not_attempted(record)
+        return self.not_attempted(record, why)
 
     def unresolved(self, record: Record, why: str) -> Outcome:
         """Return the outcome of a record that was intended, and of which this try has found out nothing.
@@ -272,10 +307,26 @@ class Attempts:
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason, time=now())
         return known or self.not_attempted(record)
 
-    def not_attempted(self, record: Record) -> Outcome:
-        """Return the outcome of a record for which there was no call."""
-        reason = f"not sent: {self.stop_state.reason}" if self.stop_state.reason else "not sent"
+    def not_attempted(self, record: Record, why: str = "") -> Outcome:
+        """Return the outcome of a record for which there was no call.
+
+        :param record: the record.
+        :param why: why not; empty: because the sending has stopped.
+        """
+        why = why or self.stop_state.reason
+        reason = f"not sent: {why}" if why else "not sent"
         return Outcome(record.key, OutcomeKind.NOT_ATTEMPTED, reason=reason, time=now())
+
+
+def without_probe(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return outcomes as they are if nothing was probed after the calls: what no answer proves is unknown."""
+    reason = "its answer does not tell whether it is gone, and it was not looked up afterwards"
+    return [
+        replace(outcome, kind=OutcomeKind.UNKNOWN, reason=reason, unanswered=True)
+        if outcome.kind.gone and outcome.proof is None
+        else outcome
+        for outcome in outcomes
+    ]
 
 
 def _unclaimed(outcome: Outcome) -> Outcome:

@@ -17,7 +17,7 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, StoreUnavailableError, VendorError
 from airflow_provider_records.execution.limits import FAILURES, Limits
-from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState
+from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
 from airflow_provider_records.systems.base import ObservesChunks, System
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _PROGRESS_EVERY = 5.0
 _BATCHES_PER_THREAD = 8
 _CHUNKS_AHEAD = 2
+_LOOKS = 5
 _STORE_PATIENCE = 120.0
 _LONGEST_PAUSE = 5.0
 
@@ -48,15 +49,28 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class _Looked:
+    """What a look ahead of the calls has shown.
+
+    :param begun: when it began, by the monotonic clock.
+    :param there: keys of the records that are there.
+    """
+
+    begun: float
+    there: Set[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class _Ahead:
     """Calls whose intents are not published yet.
 
     :param batches: the records of each call.
-    :param look: tells which records are there; None: the system has observed them at the start.
+    :param look: tells which records are there, maybe with those of other chunks; None: the system has observed them at
+        the start.
     """
 
     batches: Sequence[Sequence[Record]]
-    look: Future[Set[str]] | None
+    look: Future[_Looked] | None
 
     @property
     def looked_at(self) -> bool:
@@ -184,6 +198,9 @@ class Runner:
         self.stop_state = StopState()
         self._attempts = Attempts(system, journal, self.stop_state, verify=verify)
         self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._looked_at = 0
+        self._absent = 0
 
     def stop(self, reason: str) -> None:
         """Send nothing more and end at once; may be called from a signal handler."""
@@ -213,12 +230,14 @@ class Runner:
         if todo:
             self._attempts.wait_for_in_flight()
             try:
-                self.journal.record_observed(self.system.prepare(todo, state.observed_before & doubtful))
+                groups = self._prepare(todo, doubtful)
             except VendorError as error:
                 self.stop_state.stop(error)
             else:
                 try:
-                    self._send_in_rounds(todo, doubtful)
+                    progress = _Progress(len(todo), self.limits)
+                    for group in groups:
+                        self._send_with_looks(group, doubtful, progress)
                 except BaseException as error:
                     self._stop_on(error)
                     self._close_intents(todo)
@@ -227,8 +246,26 @@ class Runner:
         self.journal.check_fence()  # these outcomes must not replace those of a newer try
         return [state.outcomes.get(record.key) or self._attempts.not_attempted(record) for record in records]
 
-    def _send_in_rounds(self, todo: Sequence[Record], doubtful: Set[str]) -> None:
-        progress = _Progress(len(todo), self.limits)
+    def _prepare(self, todo: Sequence[Record], doubtful: Set[str]) -> Sequence[Sequence[Record]]:
+        """Return the records in groups that are carried out one after the other."""
+        state, system = self.journal.state, self.system
+        if isinstance(system, ObservesChunks):
+            system.canaries = list(state.canaries)
+        self.journal.record_observed(system.prepare(todo, state.observed_before & doubtful))
+        return system.arrange(todo) if isinstance(system, ObservesChunks) else [todo]
+
+    def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress) -> None:
+        """Carry out a group; where a look was too old when its call was to leave, look again."""
+        for _ in range(_LOOKS):
+            self._send_in_rounds(todo, doubtful & {record.key for record in todo}, progress)
+            outdated = self._attempts.take_outdated()
+            todo = [record for record in todo if record.key in outdated]
+            if not todo or self.stop_state.reason:
+                return
+            log.info("The last look at %s records was too old to send their calls; looking again", len(todo))
+            doubtful = self.journal.state.doubtful
+
+    def _send_in_rounds(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress) -> None:
         first = 0
         if self.stop_state.reason:  # nothing new may be sent: only what earlier tries sent is looked up
             todo, first = [record for record in todo if record.key in doubtful], 1
@@ -283,11 +320,14 @@ class Runner:
         The intents of a chunk are published as soon as no more than one other chunk is in flight: that one keeps the
         threads busy while outcomes and intents are written. Calls that were answered are verified together, a chunk
         at a time, and their outcomes are published after that. So at most three chunks have intents without outcomes.
-        For the same reason two chunks are looked at ahead of that.
+        For the same reason two chunks are looked at ahead of that, together with as many more as one look takes.
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
         batches = (todo[start : start + size] for start in range(0, len(todo), size))
+        look_size = self.system.look_size if isinstance(self.system, ObservesChunks) else 1
         observing = self.system if round_ == 0 and isinstance(self.system, ObservesChunks) else None
+        together = max(width, look_size // 2 // size)
+        one_look = width * max(1, look_size // (width * size)) if observing else width
         ahead: list[_Ahead] = []
         in_flight: dict[_Call, Chunk] = {}
         ended: deque[_Call] = deque()
@@ -299,11 +339,12 @@ class Runner:
             """Tell whether the next chunk may be intended now."""
             unpublished = len(in_flight) + sum(len(each.calls) for each in verified)
             left_open = len(in_flight) - len(ended)
-            return any(each.looked_at for each in ahead[:1]) and left_open <= width and unpublished <= 2 * width
+            looked_at = any(each.looked_at for each in ahead[:1])
+            return looked_at and left_open <= width and unpublished <= together + width
 
         def may_verify() -> bool:
             """Tell whether the calls that have ended make a chunk, or nothing else will end before them."""
-            return bool(ended) and len(ended) >= min(width, len(in_flight))
+            return bool(ended) and len(ended) >= min(together, len(in_flight))
 
         def enough() -> bool:
             return may_begin() or may_verify() or any(each.outcomes.done() for each in verified)
@@ -323,11 +364,10 @@ class Runner:
                         more = False
                         ahead.clear()
                     while more and len(ahead) < _CHUNKS_AHEAD:
-                        next_ = list(islice(batches, width))
-                        more = len(next_) == width
+                        next_ = list(islice(batches, one_look))
+                        more = len(next_) == one_look
                         look = pool.submit(self._look, observing, next_) if observing and next_ else None
-                        if next_:
-                            ahead.append(_Ahead(next_, look))
+                        ahead += [_Ahead(next_[at : at + width], look) for at in range(0, len(next_), width)]
                         if look:
                             look.add_done_callback(note)
                     if may_begin():
@@ -370,17 +410,34 @@ class Runner:
         if self._error is not None:
             raise self._error
 
-    def _look(self, system: ObservesChunks, batches: Sequence[Sequence[Record]]) -> Set[str]:
-        """Return which records are there; runs in a thread of the pool."""
+    def _look(self, system: ObservesChunks, batches: Sequence[Sequence[Record]]) -> _Looked:
+        """Look which records are there; runs in a thread of the pool."""
+        looked = _Looked(time.monotonic())
         if self.stop_state.reason:
-            return frozenset()
+            return looked
+        records = [record for batch in batches for record in batch]
         try:
-            return system.observe([record for batch in batches for record in batch])
+            looked = replace(looked, there=system.observe(records))
+            self._judge_absent(records, system.not_there(records))
         except VendorError as error:
             self.stop_state.stop(error)
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
             self._stop_on_defect(error)
-        return frozenset()
+        return looked
+
+    def _judge_absent(self, records: Sequence[Record], absent: Set[str]) -> None:
+        """Stop if too many records are not there that no earlier call of ours can have removed."""
+        state = self.journal.state
+        ours = state.doubtful | state.unanswered | state.abandoned
+        with self._lock:
+            self._looked_at += sum(record.key not in ours for record in records)
+            self._absent += len(absent - ours)
+            if self.limits.too_many_absent(self._looked_at, self._absent):
+                self.stop_state.no_retry = True
+                self.stop_state.stop_because(
+                    f"{self._absent} of {self._looked_at} are not there: is this the right archive, may this account "
+                    "see them? (max_absent_rate)"
+                )
 
     def _stop_on_defect(self, error: Exception) -> None:
         self._error = error
@@ -388,8 +445,11 @@ class Runner:
 
     def _publish_intents(self, chunk: _Ahead) -> None:
         """Publish what was observed, then what is about to be called."""
-        if chunk.look and (there := chunk.look.result()):
-            self.journal.record_observed(there)
+        if chunk.look and isinstance(self.system, ObservesChunks):
+            looked = chunk.look.result()
+            self._attempts.note_look(chunk.records, looked.begun)
+            if there := looked.there & {record.key for record in chunk.records}:
+                self.journal.record_observed(there, self.system.canaries)
         self.journal.intend(record.key for record in chunk.records)
 
     def _publish(self, *verified: _Verified) -> None:
@@ -421,7 +481,7 @@ class Runner:
 
     def _verify(self, answered: Sequence[tuple[Record, Outcome]], progress: _Progress) -> list[Outcome]:
         """Return the outcomes as a probe of their records confirms or corrects them; runs in a thread of the pool."""
-        before = [outcome for _, outcome in answered]
+        before = without_probe(outcome for _, outcome in answered)
         try:
             after = list(_timed(self._attempts.verify(answered)).values())
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of these calls
@@ -445,5 +505,5 @@ def _timed(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
 
 def _unverified(calls: Iterable[_Call]) -> Future[list[Outcome]]:
     future = Future[list[Outcome]]()
-    future.set_result([outcome for call in calls for _, outcome in call.result()])
+    future.set_result(without_probe(outcome for call in calls for _, outcome in call.result()))
     return future

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from http.cookiejar import Cookie, CookieJar
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -236,6 +236,8 @@ class EnaioHook(VendorHook):
             page = self._page(response, "page")
             if page.more is None:
                 self._unreadable(response, "page", "does not say whether there are more")
+            if len(page.objects) > page_size:
+                self._unreadable(response, "page", f"holds {len(page.objects)} objects; {page_size} were asked for")
             if page.more and page.objects and all(item.object_id in seen for item in page.objects):
                 self._unreadable(response, "page", "repeats objects of the pages before: it does not advance")
             if page.more and not page.objects and skip < (page.total or 0):
@@ -252,6 +254,21 @@ class EnaioHook(VendorHook):
             skip += len(page.objects)
             if not page.more or not page.objects:
                 return
+
+    def search_page(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, *, size: int, deleted: str
+    ) -> Page:
+        """Run a query once and return its first page as it is, with what the service says about its length.
+
+        :param statement: as for :meth:`search`.
+        :param parameters: as for :meth:`search`.
+        :param size: objects asked for, at least 1.
+        :param deleted: as for :meth:`search`.
+        :raises RefusedError: as for :meth:`search`.
+        """
+        query = _query(statement, parameters, 0, size, deleted)
+        read = partial(self._page, what="page")
+        return self.send("search", "POST", self._dms("objects/search"), read, repeatable=True, json=query)
 
     def locations(self, object_id: str) -> list[Place]:
         """Return every place that an object is filed in ("GET /objects/{objectId}/native/locations", 4.0.1).

@@ -15,7 +15,11 @@ SYSTEM_FIELDS = {
     "system:lastModificationDate",
     "system:SDSTA_ID",
     "system:SDREG_ID",
+    "system:OBJECT_RETENTION",
+    "system:OBJECT_LOCKUSER",
 }
+CONTRACTED = {"system:objectId", "system:objectTypeId", "system:baseTypeId", "system:lastModificationDate"}
+"""The system fields that the vendor's pages name."""
 
 
 @dataclass
@@ -189,6 +193,8 @@ class Archive:
                 "system:baseTypeId": item.base,
                 "system:objectTypeId": self.types[item.object_type].id,
                 "system:lastModificationDate": item.modified,
+                "system:OBJECT_RETENTION": item.retention,
+                "system:OBJECT_LOCKUSER": item.locked_by,
             }
             return [known[name]] if name in known else []
 

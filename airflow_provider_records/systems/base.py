@@ -39,7 +39,8 @@ class System(Protocol):
         :param batch: at most ``batch_size`` records.
         :param unanswered: keys for which an earlier call of ours got no response.
         :return: outcomes; None where the response does not tell whether the call took effect. A VendorError says
-            that of the whole batch; one that says that nothing was done makes the whole batch ``failed``.
+            that of the whole batch; one that says that nothing was done makes the whole batch ``failed``. One that is
+            gone without a proof waits for ``verify``, and is ``unknown`` if that does not prove it.
         """
 
     def resolve_unanswered(self, batch: Sequence[Record]) -> Sequence[Outcome | None]:
@@ -53,8 +54,8 @@ class System(Protocol):
     def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> Sequence[Outcome]:
         """Probe records after their calls were answered, once for the calls of a chunk.
 
-        :param batch: records with what the answers say: gone, proven by the response. There may be more of them than
-            ``batch_size``.
+        :param batch: records with what the answers say: gone, proven by the response, or not proven yet. There may be
+            more of them than ``batch_size``.
         :return: each outcome with a stronger proof, corrected, or as it was if the probe tells nothing.
         :raises VendorError: the system cannot be asked; all outcomes stay as they were.
         """
@@ -62,7 +63,21 @@ class System(Protocol):
 
 @runtime_checkable
 class ObservesChunks(Protocol):
-    """What the runner asks in addition of a system whose ``prepare`` does not observe the records."""
+    """What the runner asks in addition of a system whose ``prepare`` does not observe the records.
+
+    ``look_size`` is the number of records that one look takes best. ``canaries`` are ids of objects that are alive and
+    not on the list, by which the system tells that it sees anything at all; the journal keeps them for later tries.
+    """
+
+    look_size: int
+    canaries: list[str]
+
+    def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
+        """Return the records in groups; all calls of a group have ended before those of the next one begin.
+
+        :param records: the records that have no final outcome yet, after ``prepare``.
+        :raises VendorError: no call can succeed.
+        """
 
     def observe(self, records: Sequence[Record]) -> Set[str]:
         """Look at the records of a few calls shortly before their intents are published.
@@ -71,6 +86,12 @@ class ObservesChunks(Protocol):
         :return: keys that were observed; the journal keeps them for later tries. The system itself remembers what it
             did not observe, and sends nothing for it.
         :raises VendorError: no call can succeed.
+        """
+
+    def not_there(self, records: Sequence[Record]) -> Set[str]:
+        """Return which of these records the last ``observe`` did not find anywhere.
+
+        :param records: records that were observed.
         """
 
 

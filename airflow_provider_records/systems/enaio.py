@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import (
-    AuthenticationError,
     NoAnswerError,
     NotFoundError,
+    NotSentError,
     RefusedError,
     ServerError,
     StopError,
@@ -27,13 +28,25 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.hooks.enaio import EnaioHook, check_object_id
 from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.systems.base import outcome_from_error
+from airflow_provider_records.systems.enaio_batch import (
+    BINNED,
+    FOLDER,
+    IDS_PER_SEARCH,
+    LIVE,
+    REGISTER,
+    BatchProbe,
+    parts,
+    unanswered,
+)
+from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts
 
 log = logging.getLogger(__name__)
 
 CONTAINERS = {"FOLDER", "REGISTER"}
+BLIND = "this account sees nothing: neither an object of the list nor any other one that it saw before"
 _TYPE_NAME = re.compile(r"[^\W\d]\w*")
-_IDS_PER_SEARCH = 200
+_CANARIES = 3
 
 
 class Presence(Enum):
@@ -51,14 +64,31 @@ class Presence(Enum):
         return self in {Presence.LIVE, Presence.CONTAINER}
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a look showed of an object.
+
+    :param presence: where it is.
+    :param found: the object, where it was found.
+    :param listed_by: the type whose search listed it; empty: it was looked at singly.
+    """
+
+    presence: Presence
+    found: EnaioObject | None = None
+    listed_by: str = ""
+
+
 class EnaioSystem:
     """How enaio deletes an object and shows what became of it.
 
-    A probe is a GET by the bare id, then one into the recycle bin, which shows only what this account deleted.
-    Shortly before its calls it looks which objects are there: only of those can a call that went unanswered be the
-    reason that they are gone. One search shows up to 200 objects; it needs the internal name of their type, which a
-    single look tells where the service names it (6.3.1). What no search shows is looked at singly. Nothing is sent for
-    an object that no look showed.
+    Before its calls it looks which objects are there, and after them, with one search for up to 200 objects of a type
+    (:class:`BatchProbe`); the internal name of the type comes from the list (the attribute ``object_type``) or from a
+    look at a single object, where the service names it (6.3.1). Nothing is sent for an object that no look showed.
+
+    "Not listed" alone proves nothing. A deleted object is proven by ``probe`` only if the same statement listed it
+    before the call and does not list it afterwards, and if an object that is not on the list (the canary) is still
+    listed by that answer. All else is looked at singly: a GET by the bare id, then one into the recycle bin, which
+    shows only what this account deleted; and "not found" counts only if the canary can be read after it.
 
     ``destroyed`` means removed from enaio; whether the storage medium was erased is the server's setting.
 
@@ -72,10 +102,12 @@ class EnaioSystem:
     :param cascade_delete: the list holds folders together with their contents.
     :param location: id of the parent, for records that name none: remove from this place only.
     :param object_type_id: object type, for records that name none.
+    :param checks: what a look must show before an object is deleted.
     """
 
     name = "enaio"
     batch_size = 1
+    look_size = IDS_PER_SEARCH - 1
 
     def __init__(
         self,
@@ -85,17 +117,26 @@ class EnaioSystem:
         cascade_delete: bool = False,
         location: str | None = None,
         object_type_id: str | None = None,
+        checks: ObjectChecks | None = None,
     ) -> None:
         self.hook = hook
         self.hard_delete = hard_delete
         self.cascade_delete = cascade_delete
         self.location = location
         self.object_type_id = object_type_id
+        self.checks = checks or ObjectChecks()
+        self.canaries: list[str] = []
+        self._batch = BatchProbe(hook, self.checks.named)
+        self._ids: frozenset[str] = frozenset()
+        self._observes = False
         self._observed: set[str] = set()
-        self._not_shown: dict[str, Presence | VendorError] = {}
-        self._types: dict[str, bool] = {}
+        self._unsent: dict[str, Presence | VendorError | str] = {}
+        self._listed_by: dict[str, str] = {}
+        self._type_canaries: dict[str, str | None] = {}
+        self._parents: dict[str, set[str]] = {}
         self._children: dict[str, set[str]] = {}
         self._lock = threading.Lock()
+        self._choosing = threading.Lock()
 
     @classmethod
     def from_connection(cls, conn_id: str) -> Self:
@@ -134,71 +175,175 @@ class EnaioSystem:
             self.hook.check_hard_delete()
         else:
             self.hook.service_version()  # so that a refused password is tried once, not by every thread
-        if self.cascade_delete:
-            for record in records:
-                if (parent := self._location(record)) and parent != record.target_id:
-                    self._children.setdefault(parent, set()).add(record.target_id)
+        self._ids = frozenset(record.target_id for record in records)
         self._observed = set(observed_before)
-        self._not_shown = {}
+        self._unsent = {}
         return frozenset()
 
+    def arrange(self, records: Sequence[Record]) -> list[list[Record]]:
+        """Return the records in groups that go one after the other: what a folder holds before the folder."""
+        records = sorted(records, key=_listed_type)
+        if not self.cascade_delete:
+            return [records]
+        for record in records:
+            if location := self._location(record):
+                self._note_parents(record.target_id, {location})
+        for ids in parts(list(dict.fromkeys(record.target_id for record in records)), self.look_size):
+            types = {record.target_id: _listed_type(record) for record in records}
+            for object_id, look in self._look(ids, types).items():
+                if isinstance(look, Look) and look.found:
+                    fields = look.found.fields
+                    shown = {fields.get(name, "") for name in (FOLDER, REGISTER)} - {""}
+                    self._note_parents(object_id, shown or self._places(object_id))
+        levels: dict[str, int] = {}
+        for level in range(len(records)):
+            ripe = [each for each in self._ids - levels.keys() if self._children.get(each, set()) <= levels.keys()]
+            levels |= dict.fromkeys(ripe, level)
+            if not ripe:
+                break
+        last = max(levels.values(), default=0) + 1
+        groups: dict[int, list[Record]] = {}
+        for record in records:
+            groups.setdefault(levels.get(record.target_id, last), []).append(record)
+        return [groups[level] for level in sorted(groups)]
+
+    def _note_parents(self, object_id: str, parents: Set[str]) -> None:
+        for parent in (parents & self._ids) - {object_id}:
+            self._parents.setdefault(object_id, set()).add(parent)
+            self._children.setdefault(parent, set()).add(object_id)
+
+    def _places(self, object_id: str) -> set[str]:
+        """Return the objects that a single object lies in, as no search shows them."""
+        try:
+            paths = self.hook.locations(object_id)
+        except (StopError, UnavailableError):
+            raise
+        except VendorError:
+            return set()
+        ids = {_value(step, "system:objectId") for path in paths for step in path}
+        return ids - {"", object_id}
+
     def observe(self, records: Sequence[Record]) -> Set[str]:
-        """Look which objects are there."""
-        there = self._look(list(dict.fromkeys(record.target_id for record in records)))
-        here = {record.key for record in records if record.target_id in there}
+        """Look which objects are there, and whether they are what was approved."""
+        self._observes = True
+        types = {record.target_id: _listed_type(record) for record in records}
+        looks = self._look(list(types), types)
+        shown = [look.found for look in looks.values() if isinstance(look, Look) and look.found]
+        if name := self.checks.not_answered(shown):
+            raise StopError(unanswered(name))
+        self._choose_canaries(looks)
+        blind = not shown and not self._sees()
+        here: set[str] = set()
+        for record in records:
+            look = looks[record.target_id]
+            unsent: Presence | VendorError | str | None = self._unsendable(record, look)
+            if unsent is Presence.GONE and blind:
+                unsent = NotSentError(f"{BLIND}.")
+            with self._lock:
+                if unsent is None:
+                    self._unsent.pop(record.key, None)
+                else:
+                    self._unsent[record.key] = unsent
+            if isinstance(look, Look) and self._deletable(look.presence):
+                here.add(record.key)
+                self._listed_by[record.target_id] = look.listed_by
         self._observed |= here
         return here
 
-    def _look(self, left: list[str]) -> set[str]:
-        """Return which objects are there, so that a call of ours can delete them."""
-        there: set[str] = set()
-        new = [name for name, searchable in self._types.copy().items() if searchable]
+    def not_there(self, records: Sequence[Record]) -> Set[str]:
+        """Return which records the last look did not show at all."""
+        return {record.key for record in records if self._unsent.get(record.key) is Presence.GONE}
+
+    def _unsendable(self, record: Record, look: Look | VendorError) -> Presence | VendorError | str | None:
+        if isinstance(look, VendorError):
+            return look
+        if not self._deletable(look.presence):
+            return look.presence
+        return self.checks.obstacle(record, look.found) if look.found else None
+
+    def _deletable(self, presence: Presence) -> bool:
+        return presence.live or (presence is Presence.BINNED and self.hard_delete)
+
+    def _look(self, object_ids: Sequence[str], types: Mapping[str, str]) -> dict[str, Look | VendorError]:
+        """Return what is known of each object: by the search of its type, else by a look at it alone."""
+        looks: dict[str, Look | VendorError] = {}
+
+        def search(type_name: str, ids: Sequence[str]) -> None:
+            for object_id, found in self._batch.listed(type_name, ids).items():
+                looks[object_id] = Look(_live(found), found, type_name)
+
+        def left() -> list[str]:
+            return [object_id for object_id in object_ids if object_id not in looks]
+
+        for name in sorted(set(types.values())):
+            if _TYPE_NAME.fullmatch(name):
+                search(name, [object_id for object_id in object_ids if types.get(object_id) == name])
+        for name in self._batch.types:
+            search(name, [object_id for object_id in left() if types.get(object_id) != name])
         size = 1  # the type of one may show the others
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
-            while left:
+            while left():
+                batch = left()[:size]
+                found = dict(zip(batch, pool.map(self._look_at, batch), strict=True))
+                looks |= found
+                names = {look.found.type_name for look in found.values() if isinstance(look, Look) and look.found}
+                new = [name for name in sorted(names) if _TYPE_NAME.fullmatch(name) and not self._batch.knows(name)]
                 for name in new:
-                    there |= self._listed(name, left)
-                    left = [object_id for object_id in left if object_id not in there]
-                batch, left = left[:size], left[size:]
-                types = dict(zip(batch, pool.map(self._look_at, batch), strict=True))
-                there |= {object_id for object_id, name in types.items() if name is not None}
-                new = [name for name in set(types.values()) if name and _TYPE_NAME.fullmatch(name)]
-                new = [name for name in new if name not in self._types]
-                self._types |= dict.fromkeys(new, True)
+                    alike = [object_id for object_id, look in found.items() if _named(look) == name]
+                    search(name, [*alike, *left()])
                 size = 1 if new else self.max_concurrency
-        for object_id in there:
-            self._not_shown.pop(object_id, None)
-        return there
+        return looks
 
-    def _look_at(self, object_id: str) -> str | None:
-        """Return the internal name of an object's type, empty if not known; None if no call of ours can delete it."""
+    def _look_at(self, object_id: str) -> Look | VendorError:
         try:
             presence, found = self._locate(object_id)
         except (StopError, UnavailableError):
             raise
         except VendorError as error:
-            self._not_shown[object_id] = error
-            return None
-        if presence.live or (presence is Presence.BINNED and self.hard_delete):
-            return found.type_name if found and presence.live else ""
-        self._not_shown[object_id] = presence
-        return None
+            return error
+        return Look(presence, found)
 
-    def _listed(self, type_name: str, object_ids: Sequence[str]) -> set[str]:
-        """Return the objects that a search of their type shows; it may show none, then they are looked at singly."""
-        ids_in = "WHERE system:objectId IN (@ids) ORDER BY system:objectId"
-        statement = f"SELECT system:objectId FROM {type_name} {ids_in}"  # noqa: S608 - _TYPE_NAME is a plain word
-        listed: set[str] = set()
+    def _choose_canaries(self, looks: Mapping[str, Look | VendorError]) -> None:
+        """Choose objects that are alive and not on the list: of the same types, else the folders of these objects."""
+        shown: dict[str, list[Look]] = {}
+        for look in looks.values():
+            if isinstance(look, Look) and look.presence.live:
+                shown.setdefault(look.listed_by, []).append(look)
+        with self._choosing:
+            for type_name, alike in shown.items():
+                if type_name in self._type_canaries:
+                    continue
+                canary = self._batch.another(type_name, self._ids) if type_name else None
+                self._type_canaries[type_name] = canary
+                if canary is None:
+                    self._keep_canaries(self._folders(alike))
+                else:
+                    self._keep_canaries([canary])
+
+    def _folders(self, looks: Sequence[Look]) -> list[str]:
+        """Return folders of objects that can be read; only where all are on the list, one that is."""
+        fields = [look.found.fields for look in looks if look.found]
+        ids = {row.get(name, "") for row in fields for name in (FOLDER, REGISTER)} - {""}
+        for object_id in [look.found.object_id for look in looks if look.found][:_CANARIES]:
+            if not ids - self._ids:
+                ids |= self._places(object_id)
+        candidates = sorted(ids, key=lambda object_id: (object_id in self._ids, object_id))
+        return [object_id for object_id in candidates[:_CANARIES] if self._reads(object_id)]
+
+    def _keep_canaries(self, ids: Iterable[str]) -> None:
+        self.canaries = list(dict.fromkeys([*self.canaries, *ids]))[:_CANARIES]
+
+    def _reads(self, object_id: str) -> bool:
         try:
-            for start in range(0, len(object_ids), _IDS_PER_SEARCH):
-                ids = object_ids[start : start + _IDS_PER_SEARCH]
-                listed |= {item.object_id for item in self.hook.search(statement, {"ids": ids}, page_size=len(ids))}
-        except (AuthenticationError, UnavailableError):
+            return self._locate(object_id)[0].live
+        except (StopError, UnavailableError):
             raise
-        except VendorError as error:
-            self._types[type_name] = False
-            log.info("%s; objects of type %s are looked at singly", error, type_name)
-        return listed & set(object_ids)
+        except VendorError:
+            return False
+
+    def _sees(self) -> bool:
+        """Tell whether the account can read an object now that was alive before."""
+        return any(self._reads(object_id) for object_id in self.canaries)
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one object."""
@@ -218,26 +363,59 @@ class EnaioSystem:
         return [outcome]
 
     def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
-        """Probe objects after the service said that they were deleted."""
-        found = []
+        """Look what became of objects after the service said that they were deleted."""
+        found: dict[str, Outcome] = {}
+        by_type: dict[str, dict[str, list[tuple[Record, Outcome]]]] = {}
         for record, outcome in batch:
-            try:
-                found.append(self._verified(record, outcome))
-            except (StopError, UnavailableError):
-                raise
-            except VendorError as error:
-                log.warning("%s; the outcome of %s stays proven by the answer only", error, record.key)
-                found.append(outcome)
+            alike = by_type.setdefault(self._listed_by.get(record.target_id, ""), {})
+            alike.setdefault(record.target_id, []).append((record, outcome))
+        singly = by_type.pop("", {})
+        for type_name, answered in by_type.items():
+            for ids in parts(list(answered), self.look_size):
+                if (now := self._looked_again(type_name, ids)) is None:
+                    singly |= {object_id: answered[object_id] for object_id in ids}
+                    continue
+                for object_id in ids:
+                    for record, outcome in answered[object_id]:
+                        found[record.key] = self._confirmed(record, outcome, now.get(object_id, Presence.GONE))
+        if singly:
+            found |= self._verify_singly([each for alike in singly.values() for each in alike])
+        return [found[record.key] for record, _ in batch]
+
+    def _looked_again(self, type_name: str, ids: Sequence[str]) -> dict[str, Presence] | None:
+        """Return where objects are that the same search listed before; None if its answers prove nothing."""
+        canary = self._type_canaries.get(type_name)
+        live = self._batch.still_listed(type_name, [*ids, *([canary] if canary else [])], LIVE)
+        if live is None or (canary not in live if canary else not self._sees()):
+            return None
+        if (binned := self._batch.still_listed(type_name, ids, BINNED)) is None:
+            return None
+        return dict.fromkeys(binned, Presence.BINNED) | dict.fromkeys(live - {canary}, Presence.LIVE)
+
+    def _verify_singly(self, batch: Sequence[tuple[Record, Outcome]]) -> dict[str, Outcome]:
+        with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
+            looks = list(pool.map(lambda each: self._look_at(each[0].target_id), batch))
+        # After the looks: an account that sees nothing any more finds nothing either.
+        sees = any(isinstance(look, Look) and look.presence is Presence.GONE for look in looks) and self._sees()
+        found: dict[str, Outcome] = {}
+        for (record, outcome), look in zip(batch, looks, strict=True):
+            found[record.key] = outcome
+            if isinstance(look, VendorError):
+                log.warning("%s; nothing confirms what the answer says of %s", look, record.key)
+            elif sees or look.presence is not Presence.GONE:
+                found[record.key] = self._confirmed(record, outcome, look.presence)
         return found
 
-    def _verified(self, record: Record, outcome: Outcome) -> Outcome:
-        presence = self.probe(record)
+    def _confirmed(self, record: Record, outcome: Outcome, presence: Presence) -> Outcome:
+        """Return an outcome as a look after the call confirms or corrects it."""
         if presence.live:
             return self._still_there(record, "the service said that it was deleted")
         if presence is Presence.BINNED:
             return self._recycled(record)
         if presence is Presence.GONE and self.hard_delete:
-            return Outcome(record.key, OutcomeKind.DESTROYED, Proof.PROBE)
+            return replace(outcome, proof=Proof.PROBE)
+        if presence is Presence.GONE and outcome.proof is None:
+            return replace(outcome, proof=Proof.RESPONSE)  # it is in no place: taking it out of one has deleted it
         return outcome
 
     def _delete(self, record: Record, in_doubt: bool) -> Outcome | None:
@@ -252,14 +430,8 @@ class EnaioSystem:
         except (NotFoundError, RefusedError, ServerError) as error:
             return self._refused(record, error, in_doubt)
         kind = OutcomeKind.DESTROYED if self.hard_delete else OutcomeKind.RECYCLED
-        outcome = Outcome(record.key, kind, Proof.RESPONSE)
-        if location is None:
-            return outcome
-        try:
-            # The response is the same whether the object was deleted or only removed from this one place.
-            return self._verified(record, outcome)
-        except VendorError:
-            return None
+        # The response is the same whether the object was deleted or only removed from this one place.
+        return Outcome(record.key, kind, Proof.RESPONSE if location is None else None)
 
     def _refused(self, record: Record, error: VendorError, in_doubt: bool) -> Outcome | None:
         if isinstance(error, ServerError) and not in_doubt:
@@ -297,6 +469,8 @@ class EnaioSystem:
 
     def _not_found(self, record: Record, error: VendorError, presence: Presence) -> Outcome:
         """Return what a "not found" means if no earlier call of ours explains it."""
+        if presence is Presence.GONE and not self._sees():
+            return outcome_from_error(record, OutcomeKind.FAILED, f"{error} It proves nothing: {BLIND}.", error)
         if presence is Presence.GONE:
             reason = "the service finds it neither live nor in the recycle bin of this account"
             return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
@@ -315,6 +489,9 @@ class EnaioSystem:
         observed = record.key in self._observed
         if presence is Presence.BINNED:
             return self._recycled(record, None if observed else "was in the recycle bin before")
+        if presence is Presence.GONE and self._observes and not self._sees():
+            reason = f"it is neither live nor in the recycle bin, which proves nothing: {BLIND}"
+            return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
         if presence is Presence.GONE and not observed:
             reason = "it is neither live nor in the recycle bin, and it was not there before our call either"
             return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
@@ -354,7 +531,7 @@ class EnaioSystem:
                 continue
             if binned:
                 return Presence.BINNED, found
-            return (Presence.CONTAINER if found.base_type in CONTAINERS else Presence.LIVE), found
+            return _live(found), found
         return (Presence.HIDDEN if hidden else Presence.GONE), None
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
@@ -382,10 +559,10 @@ class EnaioSystem:
 
     def _not_sent(self, record: Record, in_doubt: bool) -> Outcome | None:
         """Return the outcome of an object that no look showed; None if one did."""
-        shown = self._not_shown.get(record.target_id)
+        shown = self._unsent.get(record.key)
         if shown is None:
             return None
-        if in_doubt and not isinstance(shown, VendorError):
+        if in_doubt and isinstance(shown, Presence):
             try:
                 shown = self.probe(record)
             except (StopError, UnavailableError):
@@ -402,6 +579,8 @@ class EnaioSystem:
         if isinstance(shown, VendorError):
             reason = f"nothing was sent: it could not be looked at before: {shown}"
             return outcome_from_error(record, OutcomeKind.FAILED, reason, shown, proof=None)
+        if isinstance(shown, str):
+            return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, f"nothing was sent: {shown}")
         if shown is Presence.BINNED:
             return self._recycled(record, "was in the recycle bin before")
         if shown is Presence.HIDDEN:
@@ -413,13 +592,35 @@ class EnaioSystem:
     def _release_parent(self, record: Record, outcome: Outcome | None) -> None:
         if outcome is not None and outcome.kind.final:
             with self._lock:
-                self._children.get(self._location(record) or "", set()).discard(record.target_id)
+                for parent in self._parents.get(record.target_id, ()):
+                    self._children[parent].discard(record.target_id)
 
     def _location(self, record: Record) -> str | None:
         return record.location or self.location
 
     def _object_type(self, record: Record) -> str | None:
         return record.object_type_id or self.object_type_id
+
+
+def _live(found: EnaioObject) -> Presence:
+    return Presence.CONTAINER if found.base_type in CONTAINERS else Presence.LIVE
+
+
+def _named(look: Look | VendorError) -> str:
+    return look.found.type_name if isinstance(look, Look) and look.found else ""
+
+
+def _listed_type(record: Record) -> str:
+    """Return the internal name of a record's type, where the list names it."""
+    name = record.attributes.get("object_type")
+    return name if isinstance(name, str) else ""
+
+
+def _value(step: Mapping[str, Any], name: str) -> str:
+    """Return a field of a step in a path, whose shape the vendor does not describe."""
+    entry = (step.get("properties") or {}).get(name) if isinstance(step.get("properties"), dict) else step.get(name)
+    value = entry.get("value") if isinstance(entry, dict) else entry
+    return value if isinstance(value, str) and value.isascii() and value.isdigit() else ""
 
 
 def _code(error: VendorError) -> str:

@@ -189,9 +189,21 @@ class ObedientSystem:
 class LookingSystem(ObedientSystem):
     """The same, but it observes the records of a few calls shortly before them."""
 
+    look_size = 1
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.canaries: list[str] = []
+
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         self.prepared += 1
         return frozenset()
+
+    def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
+        return [records]
+
+    def not_there(self, records: Sequence[Record]) -> Set[str]:
+        return {record.key for record in records} - self.archive.observed
 
     def observe(self, records: Sequence[Record]) -> Set[str]:
         if self.archive.dead:
@@ -236,7 +248,7 @@ def one_try(
     runner = Runner(
         system,
         journal,
-        limits or Limits(10**6, 1.0),
+        limits or Limits(10**6, 1.0, 1.0),
         concurrency=concurrency,
         clock=passing.clock,
         sleep=passing.sleep,

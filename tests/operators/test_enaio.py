@@ -75,7 +75,7 @@ def test_the_evidence_says_how_the_dag_had_it_deleted(served: ServedSandbox) -> 
 
 
 @pytest.mark.parametrize("cascade", [False, True])
-def test_a_folder_listed_before_its_content_waits_for_it_only_with_cascade_delete(
+def test_a_folder_listed_before_its_content_goes_after_it_only_with_cascade_delete(
     served: ServedSandbox, cascade: bool
 ) -> None:
     enaio: Any = served.sandbox.vendors["enaio"]
@@ -85,12 +85,7 @@ def test_a_folder_listed_before_its_content_waits_for_it_only_with_cascade_delet
     if not cascade:
         assert delete(listed, hard_delete=True, concurrency=1)["counts"]["blocked"] == 1
         return
-    operator = EnaioDeleteObjectOperator(
-        task_id="delete", records=listed, require_approval=False, hard_delete=True, cascade_delete=True
-    )
-    with pytest.raises(DisposalIncompleteError, match="1 not_attempted of 2 records"):
-        run(operator)
-    assert run(operator, try_number=2)["counts"]["destroyed"] == 2
+    assert delete(listed, hard_delete=True, cascade_delete=True)["counts"]["destroyed"] == 2
 
 
 def test_place_type_and_connection_may_be_templates(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,39 +188,53 @@ def test_what_the_server_may_or_may_not_refuse(served: ServedEnaio, reason: str,
 @pytest.mark.parametrize("form", ["serviceErrorCode", "errorCode", "code", "text", "html", "empty"])
 def test_what_was_gone_before_us_is_absent(served: ServedEnaio, hard: bool, form: str) -> None:
     served.part.turn({"error_body": form})
-    assert served.says("99", hard_delete=hard) == ("absent", "probe")
+    found = served.run("99", "100", hard_delete=hard)["99"]
+    assert (found.kind, found.proof) == ("absent", "probe")
+
+
+@HARD_AND_SOFT
+def test_an_account_that_sees_nothing_makes_nothing_absent(served: ServedEnaio, hard: bool) -> None:
+    for item in served.archive.objects.values():
+        item.no_read = {"disposal"}
+    found = served.run("101", "100", hard_delete=hard)
+    assert {(outcome.kind, outcome.proof) for outcome in found.values()} == {("failed", None)}
+    assert all("this account sees nothing" in (outcome.reason or "") for outcome in found.values())
+    assert served.deletes() == []
 
 
 def test_a_login_refused_between_delete_and_probe_does_not_make_it_anothers(served: ServedEnaio) -> None:
     record = {"key": "101", "location": "10"}
-    served.fault("get_object", status=401, skip=1, times=None)
+    served.fault("get_object", status=401, skip=2, times=None)
     assert served.says(record, hard_delete=True) == ("unknown", None)
     served.server.sandbox.faults.clear()
     assert served.says(record, hard_delete=True) == ("destroyed", "inferred")
 
 
 @HARD_AND_SOFT
-@pytest.mark.parametrize("wrong", [{"location": "20"}, {"object_type_id": "1"}])
-def test_a_wrong_location_or_type_is_not_absence(served: ServedEnaio, hard: bool, wrong: dict[str, str]) -> None:
-    outcome = served.run({"key": "101", **wrong}, hard_delete=hard)["101"]
+@pytest.mark.parametrize(("wrong", "of"), [({"location": "20"}, "record"), ({"object_type_id": "1"}, "operator")])
+def test_a_wrong_location_or_type_is_not_absence(
+    served: ServedEnaio, hard: bool, wrong: dict[str, str], of: str
+) -> None:
+    record = {"key": "101", **wrong} if of == "record" else {"key": "101"}
+    outcome = served.run(record, hard_delete=hard, **({} if of == "record" else wrong))["101"]
     assert outcome.kind == "failed"
     assert next(iter(wrong.values())) in (outcome.reason or "")
     assert "101" in served.live
 
 
 def test_a_not_found_that_cannot_be_probed_is_no_unanswered_call(served: ServedEnaio) -> None:
-    served.fault("get_object", status=503, times=None)
-    assert served.says("99", hard_delete=True)[0] == "failed"
+    served.fault("get_object", status=503, match="/99", times=None)
+    assert served.run("99", "100", hard_delete=True)["99"].kind == "failed"
     served.server.sandbox.faults.clear()
-    assert served.says("99", hard_delete=True) == ("absent", "probe")
+    assert served.run("99", "100", hard_delete=True)["99"].kind == "absent"
 
 
 def test_a_not_found_whose_address_cannot_be_checked_is_no_unanswered_call(served: ServedEnaio) -> None:
     served.part.turn({"error_body": "empty", "info": "404"})
     served.fault("search", drop=True, times=None)
-    assert served.says("99", hard_delete=True)[0] == "failed"
+    assert served.run("99", "101", hard_delete=True)["99"].kind == "failed"
     served.server.sandbox.faults.clear()
-    assert served.says("99", hard_delete=True) == ("absent", "probe")
+    assert served.run("99", "101", hard_delete=True)["99"].kind == "absent"
 
 
 @HARD_AND_SOFT
@@ -229,12 +243,12 @@ def test_what_the_account_cannot_see(served: ServedEnaio, hard: bool, status: st
     served.part.turn({"unreadable": status})
     served.archive.objects["101"].no_read = {"disposal"}
     expected = "blocked" if status == "400" else "absent"
-    assert served.says(hard_delete=hard)[0] == expected
+    assert served.run("101", "100", hard_delete=hard)["101"].kind == expected
 
 
 def test_a_hidden_object_that_is_not_found_is_blocked(served: ServedEnaio) -> None:
     served.fault(act=False, status=404, body={"code": 1001})
-    served.fault("get_object", act=False, status=400, skip=1, times=2)
+    served.fault("get_object", act=False, status=400, skip=2, times=2)
     assert served.says(hard_delete=True) == ("blocked", "response")
 
 
@@ -326,13 +340,8 @@ def test_a_cascade_is_never_left_to_the_service(served: ServedEnaio) -> None:
     served.archive.objects["102"].places = ["10"]
     del served.archive._children["20"]["102"]
     records = listed("10", "11", "100", "101", "102")
-    first = served.run(*records, cascade_delete=True, hard_delete=True)
-    assert [outcome.kind.value for outcome in first.values()] == [
-        "not_attempted", "not_attempted", "destroyed", "destroyed", "destroyed"
-    ]  # fmt: skip
-    served.run(*records, cascade_delete=True, hard_delete=True)
-    last = served.run(*records, cascade_delete=True, hard_delete=True)
-    assert {outcome.kind.value for outcome in last.values()} == {"destroyed"}
+    found = served.run(*records, cascade_delete=True, hard_delete=True)
+    assert {outcome.kind.value for outcome in found.values()} == {"destroyed"}
     assert served.live == ["20"]
     assert not any("cascade" in path for path in served.deletes())
 

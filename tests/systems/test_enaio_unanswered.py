@@ -51,7 +51,7 @@ def test_what_cannot_be_looked_up_after_a_lost_response_is_resolved_by_the_next_
     served: ServedEnaio, hard: bool
 ) -> None:
     served.fault(drop=True)
-    served.fault("get_object", status=500, skip=1, times=None)
+    served.fault("get_object", status=500, skip=2, times=None)
     assert served.says(hard_delete=hard) == ("unknown", None)
     served.server.sandbox.faults.clear()
     assert served.says(hard_delete=hard) == (("destroyed", "inferred") if hard else ("recycled", "probe"))
@@ -59,7 +59,7 @@ def test_what_cannot_be_looked_up_after_a_lost_response_is_resolved_by_the_next_
 
 def test_what_is_hidden_after_a_lost_answer_is_unknown(served: ServedEnaio) -> None:
     served.fault(drop=True)
-    served.fault("get_object", act=False, status=400, skip=1, times=2)
+    served.fault("get_object", act=False, status=400, skip=2, times=2)
     assert served.says(hard_delete=True) == ("unknown", None)
 
 

@@ -1,0 +1,130 @@
+"""What a look at an enaio object must show before the object is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.hooks.enaio_responses import EnaioObject
+from airflow_provider_records.systems.enaio_batch import LOCKED_BY, MODIFIED, RETENTION
+
+NO_HOLD = frozenset({"", "0", "false"})
+OTHER = "not the object that was approved"
+
+
+@dataclass(frozen=True)
+class ObjectChecks:
+    """The checks that a DAG asks for, besides those that always hold.
+
+    An object is compared with its record: its type (``object_type_id``, or the internal name in the attribute
+    ``object_type``), and when it was changed last (the attribute ``last_modified``). What the record does not say is
+    not compared.
+
+    :param expect: index field of enaio by record field or attribute that it must equal.
+    :param hold_fields: index fields that hold an object with any value but empty, 0 or false.
+    :param retention_field: index field with the last day of the retention.
+    """
+
+    expect: Mapping[str, str] = field(default_factory=dict)
+    hold_fields: tuple[str, ...] = ()
+    retention_field: str | None = None
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All index fields that the DAG names."""
+        return (*self.expect, *self.hold_fields, *([self.retention_field] if self.retention_field else []))
+
+    def not_answered(self, shown: Iterable[EnaioObject]) -> str | None:
+        """Return a field that the DAG names and no object of a type has; a single object may have no value for it.
+
+        :param shown: what a look has shown.
+        """
+        answered: dict[str, set[str]] = {}
+        for each in shown:
+            answered.setdefault(each.object_type_id, set()).update(each.fields)
+        return next((name for names in answered.values() for name in self.named if name not in names), None)
+
+    def obstacle(self, record: Record, shown: EnaioObject) -> str | None:
+        """Return why an object must not be deleted; None if nothing speaks against it.
+
+        :param record: the record that was approved.
+        :param shown: the object, as a look shows it.
+        """
+        return self._other_object(record, shown) or self._held(shown) or self._retained(shown)
+
+    def _other_object(self, record: Record, shown: EnaioObject) -> str | None:
+        if record.object_type_id and shown.object_type_id and record.object_type_id != shown.object_type_id:
+            return _other("object type", record.object_type_id, shown.object_type_id)
+        type_name = _text(record.attributes.get("object_type"))
+        if type_name and shown.type_name and type_name != shown.type_name:
+            return _other("object type", type_name, shown.type_name)
+        for name, source in self.expect.items():
+            approved, found = said(record, source), shown.fields.get(name, "").strip()
+            if approved != found:
+                return _other(name, approved, found)
+        approved, found = _text(record.attributes.get("last_modified")), shown.fields.get(MODIFIED, "")
+        if approved and found and _moment(approved) != _moment(found):
+            return _other("last change", approved, found)
+        return None
+
+    def _held(self, shown: EnaioObject) -> str | None:
+        for name in self.hold_fields:
+            if (value := shown.fields.get(name, "").strip()).lower() not in NO_HOLD:
+                return f"held: {name} is {value!r}"
+        if (by := shown.fields.get(LOCKED_BY, "").strip()) not in {"", "0"}:
+            return f"locked by {by}"
+        return None
+
+    def _retained(self, shown: EnaioObject) -> str | None:
+        today = datetime.now(UTC).date()
+        if self.retention_field:
+            value = shown.fields.get(self.retention_field, "").strip()
+            last = _day(value)
+            if last is None:
+                said_so = f"is {value!r}, which is no date" if value else "is empty"
+                return f"its retention is not known to have ended: {self.retention_field} {said_so}"
+            if last >= today:
+                return f"its retention has not ended: {self.retention_field} is {value}"
+        value = shown.fields.get(RETENTION, "").strip()
+        if (last := _day(value)) is not None and last >= today:
+            return f"its retention has not ended: enaio keeps it until {value}"
+        return None
+
+
+def said(record: Record, name: str) -> str:
+    """Return what a record says: its field, else its attribute; empty if it says nothing.
+
+    :param name: name of the field or attribute.
+    """
+    value = getattr(record, name) if name in _RECORD_FIELDS else record.attributes.get(name)
+    return _text(value)
+
+
+_RECORD_FIELDS = frozenset({"key", "target_id", "title", "classification", "location", "object_type_id", "parent_id"})
+
+
+def _other(what: str, approved: str, found: str) -> str:
+    return f"{OTHER}: {what} is {found!r}, on the list {approved!r}"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _moment(text: str) -> datetime | str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _day(text: str) -> date | None:
+    for form in ("%Y-%m-%d", "%d.%m.%Y"):
+        try:
+            return datetime.strptime(text[:10], form).date()  # noqa: DTZ007 - a day has no zone
+        except ValueError:
+            continue
+    return None
