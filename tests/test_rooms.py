@@ -21,7 +21,7 @@ ROOMS = {
     "airflow_version": set(),
     "evidence": CORE,
     "execution": CORE | {"execution", "systems.base"},
-    "client": {"exceptions", "client"},
+    "client": {"__init__", "exceptions", "client"},
     "hooks": {"exceptions", "airflow_version", "client", "hooks"},
     "systems": CORE | {"client", "hooks", "systems"},
     "reporting": CORE | {"reporting"},

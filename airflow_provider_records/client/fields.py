@@ -52,8 +52,8 @@ class Field:
     :param name: its name among the extras.
     :param label: its name in Airflow's form.
     :param description: what it is for.
-    :param type: ``text``; ``path`` (text that begins with a slash); ``number`` or ``integer`` (also given as text);
-        ``tls`` (true, false, or the path of a CA file).
+    :param type: ``text``; ``path`` (text that begins with a slash); ``file`` (path of an existing file); ``number`` or
+        ``integer`` (also given as text); ``tls`` (true, false, or the path of a CA file).
     :param default: what an empty field means; None: nothing.
     :param minimum: the smallest number; the greatest one is ``GREATEST_NUMBER``.
     :param choices: the texts that it may hold, each with its name in the form; empty: any text.
@@ -118,7 +118,19 @@ VERIFY_TLS = Field(
     default="true",
     examples=("true", "false"),
 )
-COMMON = (TIMEOUT, MAX_CONCURRENCY, REQUESTS_PER_SECOND, VERIFY_TLS)
+CLIENT_CERT = Field(
+    "client_cert",
+    "Client certificate (file)",
+    "For mutual TLS: path of the client's certificate (PEM) on the workers.",
+    type="file",
+)
+CLIENT_KEY = Field(
+    "client_key",
+    "Client key (file)",
+    "Path of its private key (PEM, not encrypted) on the workers; empty: it is in the same file.",
+    type="file",
+)
+COMMON = (TIMEOUT, MAX_CONCURRENCY, REQUESTS_PER_SECOND, VERIFY_TLS, CLIENT_CERT, CLIENT_KEY)
 
 REGION = Field(
     "region",

@@ -20,7 +20,7 @@ from requests.auth import AuthBase
 from airflow_provider_records.client.auth import BearerAuth, Token, basic_auth, mask
 from airflow_provider_records.client.fields import Field
 from airflow_provider_records.client.response import Response, raise_error, raise_for_status
-from airflow_provider_records.client.retry import Decision, decide, is_gateway_error, is_transient, was_not_sent
+from airflow_provider_records.client.retry import Decision, decide, is_gateway_error, is_transient
 from airflow_provider_records.client.settings import Settings
 from airflow_provider_records.client.throttle import Throttle
 from airflow_provider_records.client.transport import Request, Transport, describe
@@ -66,7 +66,8 @@ class VendorHook(BaseHook):
     :param conn_id: Airflow connection id.
     :param settings: the connection's fields, if the caller has read them already (triggers must).
 
-    ``stopping`` ends all sending and waiting; ``may_send`` is asked before every request that is not repeatable.
+    ``stopping`` ends all sending and waiting; ``may_send`` is asked before every request that is not repeatable, and
+    again when its connection stands.
     """
 
     vendor: ClassVar[str]
@@ -213,12 +214,16 @@ class VendorHook(BaseHook):
             all_headers["Content-Type"] = "application/json"
         renewals = RENEWALS if auth is None else 0  # a refused login holds the lock that renewal would wait for
 
-        def attempt() -> T:
-            nonlocal renewals
-            request = self._authorized(call, Request(method, url, dict(all_headers), body), sign)
-            generation = self._wait_for_turn()
+        def begin() -> None:
+            """Ask before the connection is made, and again when it stands: to make it may have taken long."""
             if self.stopping or not (repeatable or self.may_send()):
                 raise UnavailableError(f"{self._where(call)}: not sent, the task is being stopped.")
+
+        def attempt() -> T:
+            nonlocal renewals
+            request = self._authorized(call, Request(method, url, dict(all_headers), body, begin), sign)
+            generation = self._wait_for_turn()
+            begin()
             response = None
             try:
                 response = self._receive(call, request)
@@ -324,7 +329,7 @@ class VendorHook(BaseHook):
         except RecordsError:
             raise
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            if was_not_sent(error):
+            if not request.begun:
                 raise NotSentError(f"{where}: no connection could be made ({describe(error)}).") from None
             raise NoAnswerError(f"{where}: the response was lost ({describe(error)}).") from None
         text = body.decode("utf-8-sig", "replace")

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-import urllib3
-
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -92,22 +90,6 @@ def is_transient(error: RecordsError) -> bool:
 def is_gateway_error(status: int) -> bool:
     """Tell whether an HTTP status leaves open if the request reached the system behind the gateway."""
     return status == 408 or status > 500
-
-
-def was_not_sent(error: Exception) -> bool:
-    """Tell whether the request certainly did not reach the system.
-
-    :param error: what urllib3 raised.
-    """
-    cause = root_cause(error)
-    if isinstance(cause, urllib3.exceptions.ProxyError):
-        # urllib3 also raises this when the response was lost on the way back through the proxy
-        cause = cause.original_error
-        if type(cause) is OSError and str(cause).startswith("Tunnel connection failed"):
-            return True
-    if isinstance(cause, urllib3.exceptions.SSLError):
-        return "CERTIFICATE_VERIFY_FAILED" in str(cause)
-    return isinstance(cause, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
 
 
 def root_cause(error: Exception) -> object:

@@ -35,6 +35,8 @@ class Settings:
     :param max_concurrency: requests in flight at most; also the size of the connection pool.
     :param requests_per_second: limit over all threads of the task, or None.
     :param verify: True, False, or the path of a CA file.
+    :param certificate: path of the client's certificate for mutual TLS, or the paths of certificate and key; None: no
+        mutual TLS.
     """
 
     conn_id: str
@@ -46,6 +48,7 @@ class Settings:
     max_concurrency: int = 8
     requests_per_second: float | None = None
     verify: bool | str = True
+    certificate: str | tuple[str, str] | None = None
 
     @classmethod
     def from_connection(
@@ -93,6 +96,7 @@ class Settings:
             max_concurrency=int(values[fields.MAX_CONCURRENCY.name]),
             requests_per_second=values[fields.REQUESTS_PER_SECOND.name],
             verify=values[fields.VERIFY_TLS.name],
+            certificate=_certificate(conn_id, values[fields.CLIENT_CERT.name], values[fields.CLIENT_KEY.name]),
         )
 
     def text(self, extra_field: Field) -> str:
@@ -144,6 +148,8 @@ def _text(about: Field, value: object) -> str:
     text = value.strip()
     if about.choices and text not in about.choices:
         raise ValueError(f"must be one of {', '.join(about.choices)}")
+    if about.type == "file" and not _is_file(text):
+        raise ValueError("must be the path of an existing file where the task runs, never its content")
     if about.type == "path" and not text.startswith("/"):
         raise ValueError("must be a path from '/'")
     return text
@@ -155,13 +161,36 @@ def _verify(value: object) -> bool | str:
     if isinstance(value, str):
         if value.strip().lower() in {"true", "false"}:
             return value.strip().lower() == "true"
-        if Path(value.strip()).is_file():
+        if _is_file(value.strip()):
             try:
                 ssl.create_default_context(cafile=value.strip())
             except (OSError, ValueError):
                 raise ValueError("names a file that holds no CA certificate (PEM)") from None
             return value.strip()
     raise ValueError("must be true, false, or the path of an existing CA file")
+
+
+def _certificate(conn_id: str, cert: str | None, key: str | None) -> str | tuple[str, str] | None:
+    """Return the client's certificate as ``requests`` wants it."""
+    if not cert:
+        if key:
+            raise invalid(conn_id, fields.CLIENT_CERT.name, "is empty, though client_key names a key")
+        return None
+    try:
+        # A key that is encrypted is refused: without a password here, OpenSSL would ask for one on the terminal.
+        ssl.create_default_context().load_cert_chain(cert, key or None, password="")
+    except (OSError, ValueError):
+        name, what = (fields.CLIENT_KEY, "key") if key else (fields.CLIENT_CERT, "certificate and key")
+        problem = f"names a file without an unencrypted {what} (PEM) that fit"
+        raise invalid(conn_id, name.name, f"{problem} the certificate in client_cert" if key else problem) from None
+    return (cert, key) if key else cert
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a path, or not one at all
+        return False
 
 
 def _is_object(text: str | None) -> bool:
@@ -175,6 +204,13 @@ def _base_url(connection: Connection, default: str | None) -> str:
     def refused(problem: str) -> ConfigurationError:
         return invalid(str(connection.conn_id), "host", problem)
 
+    if connection.schema and connection.schema not in _PORTS:  # where Airflow puts the path of a connection in URI form
+        raise invalid(
+            str(connection.conn_id),
+            "schema",
+            f"holds {connection.schema!r}, and must be http, https or empty. Write a path into host, as a full URL; in "
+            "URI form with its signs encoded: enaio://user:password@https%3A%2F%2Fhost%3A90%2Fpath",
+        )
     host = (connection.host or "").strip() or default
     if not host:
         raise refused("is empty; give the host name or the full URL of the system")

@@ -8,24 +8,41 @@ from __future__ import annotations
 
 import http.client
 import io
+import math
 import socket
 import threading
 import time
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, cast
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import LocationValueError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+)
+from urllib3.util.connection import allowed_gai_family
 
+from airflow_provider_records import __version__
 from airflow_provider_records.client.retry import root_cause
 from airflow_provider_records.client.settings import Settings
 from airflow_provider_records.exceptions import ConfigurationError
 
 _NEVER = Retry(0, read=False)
+
+
+def user_agent() -> str:
+    """Return how requests name this provider, its version and Airflow's, for the vendors' access logs."""
+    return f"airflow-provider-records/{__version__} apache-airflow/{version('apache-airflow-core')}"
 
 
 @dataclass
@@ -36,12 +53,26 @@ class Request:
     :param url: full URL with its query.
     :param headers: by name; never logged, as the body is not.
     :param body: the body, if there is one.
+    :param begin: called once the connection stands, just before the first byte leaves; what it raises keeps the
+        request from being sent.
+    :param begun: whether ``begin`` has let it pass: before that, it certainly has not left.
     """
 
     method: str
     url: str
     headers: dict[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
+    begin: Callable[[], None] = field(default=lambda: None, repr=False)
+    begun: bool = False
+
+
+class _Current(threading.local):
+    """The request that this thread sends."""
+
+    request: Request | None = None
+
+
+_current = _Current()
 
 
 @dataclass(frozen=True)
@@ -68,7 +99,8 @@ class Transport:
         self._adapter = DeadlineAdapter(pool_connections=4, pool_maxsize=size, pool_block=True, max_retries=_NEVER)
         self.session.mount("https://", self._adapter)
         self.session.mount("http://", self._adapter)
-        self.session.headers["Accept"] = "application/json"
+        self.session.headers.update({"Accept": "application/json", "User-Agent": user_agent()})
+        self.session.cert = settings.certificate
         self.headers = {name: str(value) for name, value in self.session.headers.items()}
         self._settings = settings
         self._timeout = Timeout(connect=settings.timeout, read=settings.timeout)
@@ -78,6 +110,8 @@ class Transport:
     def send_once(self, request: Request) -> BaseHTTPResponse:
         """Send a request once, without following redirects.
 
+        The timeout limits look-up, connection, proxy and TLS together, then the sending, then the response.
+
         :return: the response; its body is still to be read.
         :raises urllib3.exceptions.HTTPError: no response came.
         :raises ConfigurationError: the URL, that of the proxy, or the path of the CA file is wrong; nothing was sent.
@@ -86,6 +120,7 @@ class Transport:
         host, _, path = rest.partition("/")
         origin = f"{scheme}://{host}/"
         route = self._routes.get(origin) or self._find(origin)
+        _current.request = request
         try:
             return route.pool.urlopen(
                 request.method,
@@ -101,6 +136,8 @@ class Transport:
             )
         except LocationValueError:
             raise self._invalid(origin) from None
+        finally:
+            _current.request = None
 
     def close(self) -> None:
         """Close all connections; what is sent afterwards opens new ones."""
@@ -115,19 +152,30 @@ class Transport:
                 prepared = requests.Request("GET", origin).prepare()
                 url = str(prepared.url)
                 found = self.session.merge_environment_settings(url, {}, True, self._settings.verify, None)
-                verify, proxies = found["verify"], found["proxies"]
-                pool = self._adapter.get_connection_with_tls_context(prepared, verify, proxies)
-                self._adapter.cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]
+                verify, cert, proxies = found["verify"], found["cert"], found["proxies"]
+                self._refuse_socks(url, proxies)
+                pool = self._adapter.get_connection_with_tls_context(prepared, verify, proxies, cert)
+                self._adapter.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call]
                 before_path = self._adapter.request_url(prepared, proxies).removesuffix("/")
+            except ConfigurationError:
+                raise
             except ValueError:
                 raise self._invalid(origin) from None
             except OSError:
                 raise ConfigurationError(
-                    f"Connection {self._settings.conn_id!r}: there is no CA file where verify_tls or "
-                    "REQUESTS_CA_BUNDLE says."
+                    f"Connection {self._settings.conn_id!r}: there is no file where verify_tls, client_cert, "
+                    "client_key or REQUESTS_CA_BUNDLE says."
                 ) from None
             self._routes[origin] = _Route(cast(HTTPConnectionPool, pool), before_path)
             return self._routes[origin]
+
+    def _refuse_socks(self, url: str, proxies: MutableMapping[str, str]) -> None:
+        proxy = select_proxy(url, proxies)
+        if str(proxy or "").lower().startswith("socks"):
+            raise ConfigurationError(
+                f"Connection {self._settings.conn_id!r}: a SOCKS proxy cannot be used; name an HTTP proxy in "
+                "HTTPS_PROXY or ALL_PROXY where the task runs, or the host in NO_PROXY."
+            )
 
     def _invalid(self, origin: str) -> ConfigurationError:
         return ConfigurationError(
@@ -171,11 +219,78 @@ class _DeadlineResponse(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
+    """A connection with one deadline for all that leads to it, and one for the sending; it asks before it sends."""
+
     response_class = _DeadlineResponse
+    _end = math.inf
+
+    def _new_conn(self) -> socket.socket:
+        """Look the host up and connect; each address has its share of the time that is left."""
+        self._end = time.monotonic() + float(self.timeout or math.inf)
+        host = self._dns_host.strip("[]")
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            raise LocationParseError(f"{host!r}, label empty or too long") from None
+        try:
+            addresses = socket.getaddrinfo(host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        problem: OSError = OSError("the look-up returned no address")
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            left = self._left()
+            sock = socket.socket(family, kind, protocol)
+            try:
+                for option in (*(self.socket_options or ()), *_drop_unsent_after(left)):
+                    sock.setsockopt(*option)
+                sock.settimeout(left / (len(addresses) - number))
+                sock.connect(address)
+                sock.settimeout(self._left())
+            except OSError as error:
+                sock.close()
+                problem = error
+            else:
+                return sock
+        if isinstance(problem, TimeoutError):
+            raise ConnectTimeoutError(self, "none of its addresses answered in time") from problem
+        raise NewConnectionError(self, f"Failed to establish a new connection: {problem}") from problem
+
+    def _left(self) -> float:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise ConnectTimeoutError(self, "the time for this step is over")
+        return left
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        self.sock.settimeout(self._left())
+
+    def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        if self.sock is None:
+            self.connect()
+        if request := _current.request:
+            request.begin()
+            request.begun = True
+        self._end = time.monotonic() + float(self.timeout or math.inf)
+        super().request(*args, **options)
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - bytes, or what yields them
+        if self.sock is not None:
+            self.sock.settimeout(self._left())
+        super().send(data)
 
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _DeadlineResponse
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+def _drop_unsent_after(seconds: float) -> list[tuple[int, int, int]]:
+    """Return the socket option by which the system stops sending what nobody acknowledges, also after a close.
+
+    Without it, a request that was sent into a dead network could arrive minutes after it was given up.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
+    return [] if option is None else [(socket.IPPROTO_TCP, option, max(1, int(seconds * 1000)))]
 
 
 class _Pool(HTTPConnectionPool):

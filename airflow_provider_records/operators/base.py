@@ -226,7 +226,7 @@ class DisposeOperator(DisposingOperator):
                     journal_key(selection.approved),
                     started=origin.run_started_at,
                     try_number=origin.try_number,
-                    call_seconds=2 * self.hook.settings.timeout,  # to connect, and to be answered
+                    call_seconds=2 * self.hook.settings.timeout,  # to be sent, and to be answered
                     expected=str(hints.get(_JOURNAL) or "") if hints is not None else "",
                     place=place,
                     about={

@@ -18,7 +18,14 @@ def values(field: Field) -> str:
     """Say what a field may hold."""
     if field.choices:
         return ", ".join(f"`{code}`" for code in field.choices)
-    kinds = {"integer": "whole number", "number": "number", "path": "path from `/`", "tls": "text", "text": "text"}
+    kinds = {
+        "integer": "whole number",
+        "number": "number",
+        "path": "path from `/`",
+        "file": "path of a file",
+        "tls": "text",
+        "text": "text",
+    }
     bounds = f" from {field.minimum:g} to {fields.GREATEST_NUMBER}" if field.type in {"number", "integer"} else ""
     return kinds[field.type] + bounds
 

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    MaxRetryError,
-    NameResolutionError,
-    NewConnectionError,
-    ProtocolError,
-    ProxyError,
-    ReadTimeoutError,
-    SSLError,
-)
 
-from airflow_provider_records.client.retry import Decision, decide, is_gateway_error, is_transient, was_not_sent
+from airflow_provider_records.client.retry import Decision, decide, is_gateway_error, is_transient
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
     AuthenticationError,
@@ -111,29 +98,3 @@ def test_what_may_pass(error: RecordsError, passes: bool) -> None:
 )
 def test_a_gateway_leaves_open_if_the_system_got_the_request(status: int, open_: bool) -> None:
     assert is_gateway_error(status) is open_
-
-
-POOL = urllib3.HTTPConnectionPool("records.invalid")
-CONNECTION = urllib3.connection.HTTPConnection("records.invalid")
-
-
-@pytest.mark.parametrize(
-    ("error", "not_sent"),
-    [
-        (NewConnectionError(CONNECTION, "refused"), True),
-        (NameResolutionError("records.invalid", CONNECTION, socket.gaierror()), True),
-        (ConnectTimeoutError("slow"), True),
-        (SSLError("[SSL: CERTIFICATE_VERIFY_FAILED]"), True),
-        (SSLError("[SSL: UNEXPECTED_EOF_WHILE_READING]"), False),
-        (ReadTimeoutError(POOL, "/", "slow"), False),
-        (ProtocolError("cut"), False),
-        (ProxyError("x", OSError("Tunnel connection failed: 407")), True),
-        (ProxyError("x", NewConnectionError(CONNECTION, "refused")), True),
-        (ProxyError("x", ConnectionResetError("Tunnel connection failed")), False),
-        (ProxyError("x", OSError("reset")), False),
-        (HTTPError("x"), False),
-    ],
-)
-@pytest.mark.parametrize("is_wrapped", [False, True])
-def test_only_what_never_left_counts_as_not_sent(error: Exception, not_sent: bool, *, is_wrapped: bool) -> None:
-    assert was_not_sent(MaxRetryError(POOL, "/", error) if is_wrapped else error) is not_sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,3 +185,60 @@ def test_extras_given_as_text_are_converted() -> None:
     settings = plain(**extras)
     assert (settings.timeout, settings.max_concurrency) == (5.0, 16)
     assert (settings.requests_per_second, settings.verify) == (0.5, False)
+
+
+def test_certificate_and_key_for_mutual_tls_are_files(authority: tuple[Path, object]) -> None:
+    pem = authority[0]
+    key, both = pem.with_name("key.pem"), pem.with_name("both.pem")
+    both.write_bytes(pem.read_bytes() + key.read_bytes())
+    assert plain().certificate is None
+    assert plain(client_cert=str(pem), client_key=f" {key} ").certificate == (str(pem), str(key))
+    assert plain(client_cert=str(both)).certificate == str(both)
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "told"),
+    [
+        ("none.pem", "key.pem", "'client_cert' must be the path of an existing file"),
+        ("ca.pem", "none.pem", "'client_key' must be the path of an existing file"),
+        ("", "key.pem", "'client_cert' is empty, though client_key names a key"),
+        ("ca.pem", "", "'client_cert' names a file without an unencrypted certificate and key"),
+        ("ca.pem", "other.pem", "'client_key' names a file without an unencrypted key"),
+        ("ca.pem", "locked.pem", "'client_key' names a file without an unencrypted key"),
+        ("ca.pem", "ca.pem", "'client_key' names a file without an unencrypted key"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_named(
+    cert: str, key: str, told: str, authority: tuple[Path, object]
+) -> None:
+    folder = authority[0].parent
+    own = serialization.load_pem_private_key((folder / "key.pem").read_bytes(), None)
+    forms = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (folder / "locked.pem").write_bytes(own.private_bytes(*forms, serialization.BestAvailableEncryption(b"q8Zt")))
+    other = rsa.generate_private_key(65537, 2048)
+    (folder / "other.pem").write_bytes(other.private_bytes(*forms, serialization.NoEncryption()))
+    given = {field: str(folder / name) for field, name in (("client_cert", cert), ("client_key", key)) if name}
+    with pytest.raises(ConfigurationError, match=told):
+        plain(**given)
+
+
+@pytest.mark.parametrize("name", ["client_cert", "client_key", "verify_tls"])
+def test_the_content_of_a_key_is_refused_and_not_repeated(name: str, authority: tuple[Path, object]) -> None:
+    content = authority[0].with_name("key.pem").read_text()
+    for text in (content, content * 20):
+        with pytest.raises(ConfigurationError, match=f"'{name}' must be .*the path of an existing") as caught:
+            plain(**{name: text})
+        assert content.splitlines()[1] not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["enaio://u:p@host:90/path", "enaio://u:p@host/path/b"])
+def test_a_path_in_a_uri_is_not_lost_silently(uri: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"'schema' holds 'path.*host.*https%3A%2F%2Fhost%3A90%2Fpath"):
+        EnaioHook.read_settings(Connection.from_uri(uri, "c"), {})
+
+
+def test_a_uri_may_name_the_whole_address() -> None:
+    for uri in ("enaio://u:p@https%3A%2F%2Fhost%3A90%2Fpath", "enaio://u:p@https%3A%2F%2Fhost%2Fpath:90"):
+        assert EnaioHook.read_settings(Connection.from_uri(uri, "c"), {}).base_url == "https://host:90/path"
+    connection = Connection.from_uri("enaio://u:p@host:90/http", "c")
+    assert EnaioHook.read_settings(connection, {}).base_url == "http://host:90"

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 import time
-from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from airflow_provider_records import __version__
 from airflow_provider_records.client import hook as hook_module
 from airflow_provider_records.exceptions import (
     AuthenticationError,
@@ -23,6 +19,7 @@ from airflow_provider_records.exceptions import (
     InvalidRecordsError,
     NoAnswerError,
     NotSentError,
+    VendorError,
     WrongAddressError,
 )
 from tests.client.raw_server import CountingServer, PlainHook, RawServer, ServedThing, free_port, in_threads, settings
@@ -191,30 +188,6 @@ def test_what_cannot_be_sent_is_named() -> None:
         hook.send("submit", "POST", hook.url("x"), lambda a: a, repeatable=False, json={"n": float("nan")})
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for 127.0.0.1 that no public authority knows."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(7).not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    pem = tmp_path / "ca.pem"
-    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    secret = tmp_path / "key.pem"
-    secret.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, secret)
-    return pem, context
-
-
 def test_tls_is_verified_unless_switched_off(authority: tuple[Path, ssl.SSLContext]) -> None:
     pem, context = authority
     with CountingServer(context) as server:
@@ -231,3 +204,32 @@ def test_a_missing_ca_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
         PlainHook("thing_default", settings("https://127.0.0.1:9")).get()
+
+
+def test_a_certificate_of_ours_is_shown_where_the_server_wants_one(authority: tuple[Path, ssl.SSLContext]) -> None:
+    pem, context = authority
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(pem)
+    with CountingServer(context) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        pair = (str(pem), str(pem.with_name("key.pem")))
+        assert PlainHook("thing_default", settings(url, verify=str(pem), certificate=pair)).get() == 200
+        none = PlainHook("thing_default", settings(url, verify=str(pem)))
+        none.attempts = 1
+        with pytest.raises(VendorError):
+            none.get()
+        assert server.requests == 1
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "SOCKS5h://u:q8Zt@127.0.0.1:9", "socks4://127.0.0.1:9"])
+def test_a_socks_proxy_is_refused_in_words(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    through(monkeypatch, proxy)
+    with pytest.raises(ConfigurationError, match="a SOCKS proxy cannot be used; name an HTTP proxy") as refused:
+        PlainHook("thing_default", settings("https://records.invalid")).delete()
+    assert "q8Zt" not in str(refused.value)
+
+
+def test_requests_name_provider_and_airflow_with_their_versions(thing: ServedThing) -> None:
+    thing.hook.get()
+    (agent,) = {headers["user-agent"] for headers in thing.part.heard}
+    assert agent == f"airflow-provider-records/{__version__} apache-airflow/{version('apache-airflow-core')}"
