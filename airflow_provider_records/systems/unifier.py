@@ -176,9 +176,12 @@ class UnifierSystem:
 
     name = "unifier"
     batch_size = 1
+    look_size = 500
 
     def __init__(self, hook: UnifierHook) -> None:
         self.hook = hook
+        self.canaries: list[str] = []  # each folder has its own
+        self._missing: set[str] = set()
         self._on_list: Set[str] = frozenset()
         self._observed: set[str] = set()
         self._not_shown: dict[str, str | VendorError] = {}
@@ -222,6 +225,14 @@ class UnifierSystem:
         self._not_shown = {}
         return frozenset()
 
+    def arrange(self, records: Sequence[Record]) -> list[list[Record]]:
+        """Return the records folder by folder, so that a look needs few listings."""
+        return [sorted(records, key=lambda record: str(FolderAddress.from_record(record)))]
+
+    def not_there(self, records: Sequence[Record]) -> Set[str]:
+        """Return which records their folders did not list, under any type or name."""
+        return {record.key for record in records} & self._missing
+
     def observe(self, records: Sequence[Record]) -> Set[str]:
         """List every folder that the records name."""
         stopped = threading.Event()
@@ -247,6 +258,8 @@ class UnifierSystem:
             for folder, found in zip(folders, pool.map(look, folders), strict=True):
                 if isinstance(found, Contents):
                     self._witnesses.setdefault(folder, _Witnesses.among(found, folder, self._on_list))
+                    missing = {each.key for each in folders[folder] if each.target_id not in found.by_id}
+                    self._missing |= missing if found.readable else frozenset()
                 for record in folders[folder]:
                     try:
                         why = found.obstacle(record) if isinstance(found, Contents) else found
@@ -258,6 +271,7 @@ class UnifierSystem:
                     else:
                         self._not_shown[record.key] = why
         self._observed |= here
+        self._missing -= here
         return here
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:

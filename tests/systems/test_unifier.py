@@ -360,6 +360,13 @@ def test_a_folder_is_listed_twice_a_chunk(office: Office) -> None:
     assert office.calls("list_nodes") <= 2 * chunks + 1
 
 
+def test_a_list_that_is_mostly_not_there_stops(office: Office) -> None:
+    outcomes = office.try_(*(record(node, BY_ID) for node in (555, *range(2000, 2030))))
+    assert {str(outcome.kind) for outcome in outcomes} == {"not_attempted"}
+    assert "is this the right archive" in str(outcomes[0].reason)
+    assert office.calls() == 0
+
+
 def test_a_path_may_end_with_a_slash(office: Office) -> None:
     place = {"location": "/Closed/2014/", "attributes": {"project_number": "P-0001"}}
     assert told(office.try_(record(555, place))) == [("recycled", "probe")]
