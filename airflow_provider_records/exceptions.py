@@ -55,7 +55,13 @@ class ApprovalError(RecordsError):
 
 
 class ApprovalLapsedError(ApprovalError):
-    """The approval was right, and does not allow new deletes any more; what was done under it stands."""
+    """The approval was right, and does not allow new deletes now; what was done under it stands."""
+
+
+class WaitingPeriodError(ApprovalLapsedError):
+    """The approval is right, and allows new deletes only from a later moment on (``min_wait``)."""
+
+    retry = True
 
 
 class ApprovalRejectedError(ApprovalError):

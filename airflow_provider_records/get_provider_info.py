@@ -55,6 +55,7 @@ def get_provider_info() -> dict[str, object]:
             {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.sensors.opus"]},
             {"integration-name": "OPTIMAL SYSTEMS enaio", "python-modules": [f"{package}.sensors.enaio"]},
             {"integration-name": "Oracle Primavera Unifier", "python-modules": [f"{package}.sensors.unifier"]},
+            {"integration-name": "Records disposal", "python-modules": [f"{package}.sensors.waiting"]},
         ],
         "triggers": [
             {"integration-name": "AvePoint Opus", "python-modules": [f"{package}.triggers.opus"]},
@@ -118,7 +119,10 @@ def get_provider_info() -> dict[str, object]:
                         "default": "",
                     },
                     "signing_key_file": {
-                        "description": "PEM file of the Ed25519 private key that signs certificates; empty: unsigned.",
+                        "description": (
+                            "PEM file of the Ed25519 private key that signs approvals and certificates, and without "
+                            "whose signature no approval counts; empty: unsigned."
+                        ),
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "/run/secrets/records_signing_key.pem",
@@ -130,6 +134,16 @@ def get_provider_info() -> dict[str, object]:
                         "type": "integer",
                         "example": "2",
                         "default": "1",
+                    },
+                    "min_wait_days": {
+                        "description": (
+                            "Days that must pass between the last approval and the first delete, where the DAG does "
+                            "not say."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "7",
+                        "default": "0",
                     },
                     "approval_valid_days": {
                         "description": (

@@ -9,11 +9,19 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_records.evidence import formats, reader
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from airflow_provider_records.evidence import formats, reader, signature
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import rejections_folder
+from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
+from airflow_provider_records.exceptions import (
+    ApprovalError,
+    EvidenceError,
+    NewerFormatError,
+    StoreUnavailableError,
+)
 
 PERSON, PROCESS, DAG = "person", "process", "dag"
 _TEXTS = ("digest", "approver", "approver_type", "approved_at", "order")
@@ -26,7 +34,7 @@ class Approval:
 
     :param digest: digest of the approved manifest.
     :param approver: stable id of the approver.
-    :param approved_at: time of the approval, ISO 8601 in UTC.
+    :param approved_at: time of the approval, ISO 8601 with a time zone.
     :param source: where the approval was given: ``kind``, and what identifies it there.
     :param name: name of the approver for people.
     :param comment: comment of the approver.
@@ -58,10 +66,7 @@ class Approval:
     @property
     def person(self) -> frozenset[str]:
         """What tells this person from others: id, without the source before it, and name, folded; empty: no person."""
-        if self.approver_type != PERSON:
-            return frozenset()
-        texts = (self.approver, self.approver.partition(":")[2], self.name)
-        return frozenset(folded for text in texts if (folded := _folded(text)))
+        return person(self.approver, self.name) if self.approver_type == PERSON else frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the approval as plain JSON, without empty members."""
@@ -88,16 +93,50 @@ class Approval:
             raise ValueError("an approval names no list, no approver or no order")
         if approval.approver_type not in (PERSON, PROCESS, DAG):
             raise formats.newer_member(f"An approver is of the type {approval.approver_type[:40]!r}")
+        if datetime.fromisoformat(approval.approved_at).tzinfo is None:
+            raise ValueError("an approval was given at a time without a time zone")
         if bool(approval.shown) != bool(withheld) or not all(reason.strip() for reason in withheld.values()):
             raise ValueError("an approval states the shown list without withheld records, or the other way round")
         if approval.part_of and withheld:
             raise ValueError("a derived approval withholds records of its own")
         return approval
 
-    def write(self, store: Store) -> str:
-        """Write the approval under the digest of its own bytes; return its URI."""
+    def write(self, store: Store, key: Ed25519PrivateKey | None = None) -> str:
+        """Write the approval under the digest of its own bytes; return its URI.
+
+        :param key: signs it; None: it is not signed. The signature is there before the approval is.
+        """
         content = canonical({**self.to_dict(), **formats.APPROVAL.members}) + b"\n"
-        return store.write(f"approvals/{hashlib.sha256(content).hexdigest()}.json", content)
+        name = f"approvals/{hashlib.sha256(content).hexdigest()}.json"
+        if key is not None:
+            store.write(*signature.sign(name, content, key))
+        return store.write(name, content)
+
+    def check_signed(self, store: Store, name: str, key: VerificationKey) -> None:
+        """Check that this approval, as it was read, was signed with a key.
+
+        :param name: the name of its file in the store.
+        :raises ApprovalError: it was not.
+        :raises StoreUnavailableError: that cannot be looked up now.
+        """
+        content = store.read(name)
+        if name != f"approvals/{hashlib.sha256(content).hexdigest()}.json":
+            raise EvidenceError(f"The approval {name} was changed: its bytes no longer match its name.")
+        if not store.exists(name + signature.SIGNATURE):
+            raise ApprovalError(
+                f"The approval by {self.approver!r} is not signed, and must be by the key {key.key_id} ([records] "
+                "signing_key_file): whoever can write to the evidence store could have written it. It was given before "
+                "a key was set, or not by an approving task."
+            )
+        try:
+            signature.check(store, name, content, key)
+        except StoreUnavailableError:
+            raise
+        except EvidenceError:
+            raise ApprovalError(
+                f"The approval by {self.approver!r} has no valid signature by the key {key.key_id} ([records] "
+                "signing_key_file): it was signed with another key, such as the one before, or was forged."
+            ) from None
 
     @classmethod
     def read(cls, store: Store, uri: str) -> Approval:
@@ -158,10 +197,16 @@ class Rejection:
         :raises NewerFormatError: one was written by a newer release.
         :raises EvidenceError: one was changed, or is no rejection.
         """
-        return [cls._read(store, name) for name in store.names(rejections_folder(dag_id, run_id))]
+        return [cls.read(store, name) for name in store.names(rejections_folder(dag_id, run_id))]
 
     @classmethod
-    def _read(cls, store: Store, name: str) -> Rejection:
+    def read(cls, store: Store, name: str) -> Rejection:
+        """Read a rejection and check its bytes against its name.
+
+        :param name: the name of its file in the store.
+        :raises NewerFormatError: it was written by a newer release.
+        :raises EvidenceError: it was changed, or is no rejection.
+        """
         left = reader.document(store, name, formats.REJECTION, named_by_digest=True)
         try:
             texts = {name: left.pop(name) for name in ("digest", "rejected_by", "rejected_at", "dag_id", "run_id")}
@@ -175,8 +220,18 @@ class Rejection:
             raise EvidenceError(f"{store.uri(name)} is no rejection.") from None
 
 
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
+def person(id_: str, name: str) -> frozenset[str]:
+    """Return what tells a person from others, see :attr:`Approval.person`.
+
+    :param id_: stable id with the source before it, such as ``airflow:anna``.
+    :param name: what people call the person.
+    """
+    return frozenset(found for text in (id_, id_.partition(":")[2], name) if (found := folded(text)))
+
+
+def folded(text: str) -> str:
+    """Return a name as it is compared: without regard to case, width and blanks."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
 def _members(decision: Approval | Rejection) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_records.evidence import formats, withheld
@@ -29,9 +30,16 @@ from airflow_provider_records.evidence.outcome import PROCESS_DIED, OutcomeKind,
 from airflow_provider_records.evidence.reader import EvidenceReader, ListIndex, manifest_name, parsed
 from airflow_provider_records.evidence.run import approvals_of
 from airflow_provider_records.evidence.segment import INTENTS, OPEN, JournalState, Segment, load_segments
+from airflow_provider_records.evidence.signature import SIGNATURE, VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
-from airflow_provider_records.exceptions import ApprovalError, EvidenceError, JournalError, RecordsError
+from airflow_provider_records.exceptions import (
+    ApprovalError,
+    ApprovalLapsedError,
+    EvidenceError,
+    JournalError,
+    RecordsError,
+)
 
 
 @dataclass
@@ -78,9 +86,13 @@ def _audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> Audit
     for file, disposal in disposals.items():
         begun = max(called_at(disposals[name], journals_read[name].known) for name in followed.get(file, [file]))
         try:
-            authorization = authorizer.authorize(Claim.from_disposal(disposal, files, begun))
+            claim = Claim.from_disposal(disposal, files, begun)
+            if file in followed:  # what was destroyed may be marked without a waiting period of its own
+                claim = replace(claim, min_wait=timedelta())
+            authorization = authorizer.authorize(claim)
         except ApprovalError as error:
-            raise type(error)(f"{file}: {error}") from error
+            kind = ApprovalLapsedError if error.retry else type(error)  # what was carried out cannot wait any more
+            raise kind(f"{file}: {error}") from error
         parts.take(disposal, authorization)
         allowed = {key for digest in disposal.approved for key in files.manifest(digest).keys}
         keys = files.manifest(disposal.digest).keys
@@ -118,7 +130,10 @@ def _audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> Audit
         "manifests": [
             {"file": manifest_name(digest), "digest": digest, "count": len(lists[digest])} for digest in sorted(lists)
         ],
-        "approvals": [{"file": name, **approvals[name].to_dict()} for name in sorted(approvals)],
+        "approvals": [
+            {"file": name, **approvals[name].to_dict(), **_signed_by(files.signatures.get(name + SIGNATURE))}
+            for name in sorted(approvals)
+        ],
         "orders": [{"file": name, **orders[name].to_dict()} for name in sorted(orders)],
         "disposals": entries,
         "missing_disposals": missing,
@@ -127,9 +142,12 @@ def _audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> Audit
         and not undisposed
         and all(disposal.complete and not disposal.dry_run for disposal in disposals.values()),
     }
-    return AuditResult(
-        facts, sorted({*names, *journals, *approvals, *orders, *files.spent, *map(manifest_name, lists)})
-    )
+    rests_on = {*names, *journals, *approvals, *files.signatures, *orders, *files.spent, *map(manifest_name, lists)}
+    return AuditResult(facts, sorted(rests_on))
+
+
+def _signed_by(key_id: str | None) -> dict[str, str]:
+    return {} if key_id is None else {"signed_by": key_id}
 
 
 class _Files:
@@ -141,6 +159,7 @@ class _Files:
         self.approvals: dict[str, Approval] = {}
         self.orders: dict[str, Order] = {}
         self.spent: dict[str, tuple[str, str]] = {}
+        self.signatures: dict[str, str] = {}
 
     def manifest(self, digest: str) -> ListIndex:
         if digest not in self.lists:
@@ -167,6 +186,13 @@ class _Files:
 
     def rejections(self, dag_id: str, run_id: str) -> Sequence[Rejection]:
         return Rejection.of_run(self._evidence.store, dag_id, run_id)
+
+    def check_signed(self, approval: Approval, key: VerificationKey) -> None:
+        store = self._evidence.store
+        approval.check_signed(store, store.name(approval.uri), key)
+        self.signatures[self._evidence.name(self._evidence.root + "/" + store.name(approval.uri) + SIGNATURE)] = (
+            key.key_id
+        )
 
 
 def _followed(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> dict[str, list[str]]:

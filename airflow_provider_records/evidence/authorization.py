@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from airflow_provider_records.evidence import withheld
@@ -20,9 +20,15 @@ from airflow_provider_records.evidence.manifest import Manifest, key_of
 from airflow_provider_records.evidence.order import Order, refuse_spent, spent_by
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.segment import INTENTS, OPEN, Segment
+from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance
-from airflow_provider_records.exceptions import ApprovalError, ApprovalLapsedError, EvidenceError
+from airflow_provider_records.exceptions import (
+    ApprovalError,
+    ApprovalLapsedError,
+    EvidenceError,
+    WaitingPeriodError,
+)
 
 
 class Lines(Protocol):
@@ -62,6 +68,10 @@ class Files(Protocol):
 
     def rejections(self, dag_id: str, run_id: str) -> Sequence[Rejection]:
         """Return all rejections of a run."""
+        ...
+
+    def check_signed(self, approval: Approval, key: VerificationKey) -> None:
+        """Check that an approval was signed with a key; see :meth:`Approval.check_signed`."""
         ...
 
 
@@ -115,6 +125,13 @@ class StoredFiles:
         :raises EvidenceError: one was changed, or is no rejection.
         """
         return Rejection.of_run(self._store, dag_id, run_id)
+
+    def check_signed(self, approval: Approval, key: VerificationKey) -> None:
+        """Check that an approval was signed with a key.
+
+        :raises ApprovalError: it was not.
+        """
+        approval.check_signed(self._store, self._store.name(approval.uri), key)
 
 
 @dataclass(frozen=True)
@@ -173,6 +190,9 @@ class Claim:
     :param dry_run: True if nothing is sent; a rehearsal needs no approval.
     :param execution: where and when the list is carried out; None: it is only handed on, and the task that carries it
         out will ask again.
+    :param min_wait: time that must have passed since the last approval.
+    :param key: the key that must have signed each approval, or the one that it rests on; None: none need be signed.
+        A rejection counts without a signature: it only stops.
     """
 
     digest: str
@@ -182,6 +202,8 @@ class Claim:
     min_approvals: int = 1
     approval_required: bool = True
     dry_run: bool = False
+    min_wait: timedelta = timedelta()
+    key: VerificationKey | None = None
 
     @classmethod
     def from_disposal(cls, disposal: Disposal, files: Files, begun: str) -> Claim:
@@ -196,6 +218,13 @@ class Claim:
                 f"{disposal.uri} says that its task demanded {needed!r} approvals; that must be a whole number of at "
                 "least 1."
             )
+        seconds = disposal.options.get(MIN_WAIT, 0)
+        if type(seconds) not in (int, float) or not seconds >= 0:
+            raise EvidenceError(
+                f"{disposal.uri} says that its task demanded a waiting period of {seconds!r} seconds; that must be a "
+                "number of at least 0."
+            )
+        key = disposal.options.get(APPROVAL_KEY)
         accepted = disposal.options.get("accept_approvals_from", [])
         if not isinstance(accepted, list):
             raise EvidenceError(f"{disposal.uri} does not say as a list whose approvals its task accepted.")
@@ -208,6 +237,8 @@ class Claim:
             min_approvals=needed,
             approval_required=disposal.approval_required,
             dry_run=disposal.dry_run,
+            min_wait=timedelta(seconds=seconds),
+            key=None if key is None else VerificationKey.from_dict(key),
         )
 
 
@@ -265,13 +296,17 @@ class Authorizer:
 
         :raises ApprovalError: an approval is for another list or too few people approved, a record is on none of the
             approved lists, or a person who was asked withheld it; an order is of another DAG or run, or for another
-            task, system, method or target.
+            task, system, method or target; an approval is not signed with the key that is demanded.
         :raises ApprovalLapsedError: all that is right, and an approval has expired, or the list was rejected.
+        :raises WaitingPeriodError: all that is right, and the waiting period has not passed yet.
         :raises EvidenceError: a file is missing, was changed, or is not what it should be.
         """
         listed = self._files.manifest(claim.digest)
         _check_for_these_lists(claim)
         originals = [self._original(approval) for approval in claim.approvals]
+        if claim.key is not None:
+            for original in originals:
+                self._files.check_signed(original, claim.key)
         if list(claim.approved) != [claim.digest]:
             self._check_contained(claim.digest, claim.approved)
         withheld_by = {key: original for original in originals for key in original.withheld}
@@ -284,6 +319,9 @@ class Authorizer:
             for approval in claim.approvals:
                 _check_valid(approval, self._files.order(approval.order), claim.execution)
             self._check_not_rejected(claim, claim.execution, originals)
+            if claim.min_wait and originals and not claim.dry_run:
+                orders = {each.order: self._files.order(each.order) for each in originals}
+                _check_waited(claim.min_wait, originals, orders, claim.execution)
         return Authorization(claim.digest, claim.approvals, originals, withheld_by, journal_key(claim.approved))
 
     def _original(self, approval: Approval) -> Approval:
@@ -292,7 +330,9 @@ class Authorizer:
             original = approval
             if approval.part_of:
                 original = self._files.approval(str(approval.source.get("approval")))
-                if _giving(original) != (approval.part_of, *_giving(approval)[1:]) or original.part_of:
+                # The URI of the original is the one that it had then; a store can be moved.
+                expected = replace(for_part(original, approval.digest), source=approval.source)
+                if original.part_of or replace(approval, unrecognized={}) != expected:
                     raise ApprovalError(
                         f"The approval {approval.uri} does not fit the one that it rests on ({original.uri})."
                     )
@@ -393,17 +433,45 @@ def _check_for_these_lists(claim: Claim) -> None:
             )
 
 
-def _giving(approval: Approval) -> tuple[str, ...]:
-    """Return what an approval and the one that it rests on must agree in."""
-    return approval.digest, approval.approver, approval.approver_type, approval.order
-
-
 def _check_valid(approval: Approval, order: Order, execution: Execution) -> None:
     if datetime.fromisoformat(execution.begun) >= datetime.fromisoformat(order.valid_until):
         raise ApprovalLapsedError(
             f"The approval by {approval.approver!r} expired at {order.valid_until}; it was given at "
             f"{approval.approved_at}."
         )
+
+
+def _check_waited(
+    min_wait: timedelta, originals: Sequence[Approval], orders: Mapping[str, Order], execution: Execution
+) -> None:
+    """Check that the waiting period has passed; where the approvals expire before its end, no later try helps."""
+    since = last_approved(originals)
+    allowed = since + min_wait
+    if datetime.fromisoformat(execution.begun) >= allowed:
+        return
+    said = (
+        f"The last approval was given at {_utc(since)}, and the task demands a waiting period of {min_wait} after it "
+        "(min_wait, or [records] min_wait_days)"
+    )
+    for approval in originals:
+        until = orders[approval.order].valid_until
+        if datetime.fromisoformat(until) <= allowed:
+            raise ApprovalLapsedError(
+                f"{said}; the approval by {approval.approver!r} expires before that, at {until}. "
+                "valid_for of the approving task must be longer than min_wait."
+            )
+    error = WaitingPeriodError(f"{said}: nothing may be deleted before {_utc(allowed)}.")
+    error.retry_after = (allowed - datetime.fromisoformat(execution.begun)).total_seconds()
+    raise error
+
+
+def last_approved(originals: Iterable[Approval]) -> datetime:
+    """Return when the last of these approvals was given; a waiting period counts from there."""
+    return max(datetime.fromisoformat(each.approved_at) for each in originals)
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _check_enough(claim: Claim) -> None:
@@ -487,6 +555,12 @@ def only_marks(provenance: Provenance, *, deletes_content: bool, followed: Seque
         and all((each.provenance.dag_id, each.provenance.run_id) == run and not each.dry_run for each in followed)
     )
 
+
+MIN_WAIT = "min_wait_seconds"
+"""Option of a disposal: the waiting period that its task demanded."""
+
+APPROVAL_KEY = "approval_key"
+"""Option of a disposal: the key that its task demanded each approval to be signed with."""
 
 MARKED = frozenset({OutcomeKind.DESTROYED, OutcomeKind.RECYCLED})
 """Outcomes of our own calls: a record with one of them may be marked, whatever became of its approval."""

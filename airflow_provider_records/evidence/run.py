@@ -63,7 +63,7 @@ def approvals_of(evidence: EvidenceReader, runs: Set[tuple[str, str]]) -> Iterat
     """
     newest: dict[tuple[object, ...], Approval] = {}
     for name in evidence.store.names("approvals"):
-        if evidence.listed is not None and name not in evidence.listed:
+        if not name.endswith(".json") or (evidence.listed is not None and name not in evidence.listed):
             continue
         approval = Approval.read(evidence.store, evidence.store.uri(name))
         # A vendor's decision names no task, so nothing tells one that was asked again from two that were asked.

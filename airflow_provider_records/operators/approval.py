@@ -14,12 +14,13 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence import withheld
-from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection
+from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection, folded, person
+from airflow_provider_records.evidence.earlier import earlier_rejections
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.reporting import approval_request
 from airflow_provider_records.task.asking import Scope, ask
-from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, signing_key
 from airflow_provider_records.task.links import list_url
 from airflow_provider_records.task.records import resolve
 from airflow_provider_records.task.templating import RecordsOperator
@@ -110,6 +111,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 order,
                 authorization.own_originals,
                 list_url(manifest.digest, origin.dag_id, origin.run_id),
+                earlier_rejections(manifest, origin.dag_id, origin.run_id),
             )
             self.params = _form(manifest.digest, order.id)
         return super().execute(context)
@@ -131,11 +133,11 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     def _eligible(self, context: Context, given: Sequence[Approval]) -> list[HITLUser]:
         """Return the assigned users who may still approve; an answer of the others would be refused."""
         requester = self._requester(context)
-        before = {approval.approver for approval in given}
         users = [
             user
             for user in self.assigned_users or []
-            if _approver(user["id"]) not in before and requester not in {_folded(user["id"]), _folded(user["name"])}
+            if not _gave_one(user["id"], user["name"], given)
+            and requester not in {folded(user["id"]), folded(user["name"])}
         ]
         if not users:
             raise ApprovalError(
@@ -146,7 +148,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
 
     def _requester(self, context: Context) -> str | None:
         name = context["dag_run"].triggering_user_name if self.exclude_requester else None
-        return _folded(name) if name else None
+        return folded(name) if name else None
 
     def _answer(self, event: Mapping[str, Any]) -> Answer:
         """Check that a person has answered."""
@@ -185,7 +187,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 f"{answer.who} is not in assigned_users and cannot approve. With [core] simple_auth_manager_all_admins "
                 f"every user is the same one, so nobody can approve. {_AGAIN}"
             )
-        if self._requester(context) in {_folded(answer.user_id), _folded(answer.user_name)}:
+        if self._requester(context) in {folded(answer.user_id), folded(answer.user_name)}:
             raise ApprovalError(
                 f"{answer.who} triggered this DAG run and cannot approve its list (exclude_requester). {_AGAIN}"
             )
@@ -209,7 +211,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         if answer.responded_at >= datetime.fromisoformat(order.valid_until):
             raise ApprovalError(f"{answer.who} answered after the order had expired, at {order.valid_until}.")
         approver = _approver(answer.user_id)
-        if approver in {approval.approver for approval in authorization.own_approvals}:
+        if _gave_one(answer.user_id, answer.user_name, authorization.own_approvals):
             raise ApprovalError(f"{answer.who} has approved this list already; another person must. {_AGAIN}")
         withhold = withheld.parse(answer.withhold, manifest)
         left = withheld.without(manifest, withhold)
@@ -225,9 +227,10 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             shown=manifest.digest if withhold else "",
             withheld=withhold,
         )
-        approvals = [*authorization.for_part(left.digest), approval]
+        approvals = [each.write(left.store) for each in authorization.for_part(left.digest)]
+        approvals.append(approval.write(left.store, signing_key()))
         count = len({*authorization.withheld, *withhold})
-        return manifest_reference(left, [each.write(left.store) for each in approvals], count, selection.due_list)
+        return manifest_reference(left, approvals, count, selection.due_list)
 
     def _keep_rejection(self, context: Context, answer: Answer) -> None:
         """Write a rejection to the store; it takes effect even if writing fails."""
@@ -346,5 +349,6 @@ def _approver(user_id: str) -> str:
     return f"airflow:{user_id}"
 
 
-def _folded(name: str) -> str:
-    return name.strip().casefold()
+def _gave_one(user_id: str, user_name: str, given: Sequence[Approval]) -> bool:
+    """Tell whether one of these approvals is by a user, here or under the same id or name in another system."""
+    return any(person(_approver(user_id), user_name) & approval.person for approval in given)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.evidence.authorization import MARKED, Execution, called_at, journal_key, only_marks
+from airflow_provider_records.evidence.authorization import (
+    APPROVAL_KEY,
+    MARKED,
+    MIN_WAIT,
+    Execution,
+    called_at,
+    journal_key,
+    only_marks,
+)
 from airflow_provider_records.evidence.binding import Place, refuse_less, refuse_other
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import key_of
@@ -21,6 +30,7 @@ from airflow_provider_records.exceptions import (
     ApprovalLapsedError,
     ConfigurationError,
     DisposalIncompleteError,
+    WaitingPeriodError,
 )
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
@@ -28,12 +38,13 @@ from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
 from airflow_provider_records.reporting.verdict import RunStatus
-from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
+from airflow_provider_records.task.context import approval_key, evidence_store, hard_stops, provenance
 from airflow_provider_records.task.disposing import DisposingOperator
 from airflow_provider_records.task.lineage import lineage
 from airflow_provider_records.task.links import DisposalLink
 from airflow_provider_records.task.records import Selection, accepted_results, resolve
 from airflow_provider_records.task.telemetry import Telemetry
+from airflow_provider_records.task.validity import check_min_wait, check_outlasts, waiting_period
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -68,6 +79,8 @@ class DisposeOperator(DisposingOperator):
     :param accept_approvals_from: ids of other DAGs whose approvals count here; usually one that collects approvals and
         triggers this one. What such an approval was ordered for must be this system, method and target; the first run
         that begins with it is the only one that it counts for. An approval of another run of this DAG never counts.
+    :param min_wait: time that must have passed since the last approval before anything is deleted, so that it can be
+        withdrawn; None: ``[records] min_wait_days`` (0). A try before that fails and may be retried.
     :param max_records: longest list accepted; None: ``[records] max_records`` (1000). A longer one is refused whole.
     :param max_failure_rate: share of failed calls, 0 to 1, above which the sending stops (after 20 calls).
     :param concurrency: calls in flight; None: the connection's ``max_concurrency``, which also bounds it.
@@ -87,6 +100,7 @@ class DisposeOperator(DisposingOperator):
         accept: Sequence[str] = (OutcomeKind.DESTROYED.value,),
         require_approval: bool = True,
         min_approvals: int | None = None,
+        min_wait: timedelta | None = None,
         accept_approvals_from: Sequence[str] = (),
         max_records: int | None = None,
         max_failure_rate: float = 0.1,
@@ -101,6 +115,8 @@ class DisposeOperator(DisposingOperator):
         self.accept = accept
         self.require_approval = require_approval
         self.min_approvals = min_approvals
+        self.min_wait = check_min_wait(min_wait)
+        check_outlasts(records, waiting_period(self.min_wait), "min_wait")
         self.accept_approvals_from = _dag_ids(accept_approvals_from)
         self.max_records = max_records
         self.max_failure_rate = max_failure_rate
@@ -127,6 +143,8 @@ class DisposeOperator(DisposingOperator):
         return {
             "accept": sorted(accepted_results(self.accept)),
             "min_approvals": min_approvals,
+            MIN_WAIT: waiting_period(self.min_wait).total_seconds(),
+            APPROVAL_KEY: None if (key := approval_key()) is None else key.to_dict(),
             "accept_approvals_from": list(self.accept_approvals_from),
             "max_records": limits.max_records,
             "max_failure_rate": self.max_failure_rate,
@@ -233,7 +251,7 @@ class DisposeOperator(DisposingOperator):
                         "description": description.to_dict(),
                         "records": manifest.count,
                         "begun": started,
-                        **({"refused": refusal} if refusal else {}),
+                        **({"refused": str(refusal)} if refusal else {}),
                     },
                 )
                 if journal.state.missing_session:
@@ -258,10 +276,10 @@ class DisposeOperator(DisposingOperator):
                 self.hook.may_send = runner.may_send
                 if refusal:
                     self.log.warning("%s What earlier tries sent is looked up", refusal)
-                    runner.stop_state.stop_because(refusal)
+                    runner.stop_state.stop_because(str(refusal))
                 outcomes = runner.run(list(manifest))
                 stop_state = runner.stop_state
-                stop_state.no_retry = stop_state.no_retry or bool(refusal)
+                stop_state.no_retry = stop_state.no_retry or (refusal is not None and not refusal.retry)
         uri, counts = write_outcomes(store, manifest, outcomes, origin.folder)
         if journal is not None:
             telemetry.rest(counts)
@@ -297,8 +315,8 @@ class DisposeOperator(DisposingOperator):
         origin: Provenance,
         begun: str,
         place: Place,
-    ) -> str:
-        """Return why this try may send nothing new; empty: it may.
+    ) -> ApprovalLapsedError | None:
+        """Return why this try may send nothing new; None: it may.
 
         :raises ApprovalError: it may not, and no earlier try left anything to look up.
         """
@@ -324,11 +342,14 @@ class DisposeOperator(DisposingOperator):
                     self.accept_approvals_from,
                     over=marks,
                 ),
+                min_wait=timedelta() if marks else waiting_period(self.min_wait),
             )
-            return ""
+            return None
         except ApprovalError as error:
             if isinstance(error, ApprovalLapsedError) and not self.rehearse_only and has_intents(store, origin.folder):
-                return str(error)
+                return error
+            if isinstance(error, WaitingPeriodError):
+                raise
             raise ApprovalError(f"{error} This try sent nothing. Have the list approved in a new DAG run.") from error
 
     def _threads(self) -> int:

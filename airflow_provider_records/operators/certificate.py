@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, conf
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from airflow.sdk import BaseOperator
 
-from airflow_provider_records.evidence import signature
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.run import all_disposals
 from airflow_provider_records.evidence.store import Store
@@ -21,7 +18,7 @@ from airflow_provider_records.exceptions import (
     InvalidRecordsError,
 )
 from airflow_provider_records.reporting import issue
-from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, signing_key
 from airflow_provider_records.task.links import CertificateLink
 from airflow_provider_records.task.records import read_disposal
 
@@ -72,7 +69,7 @@ class DestructionCertificateOperator(BaseOperator):
                     "disposals= holds no disposal reference, so there is nothing to certify. Did the disposing tasks "
                     "run? An upstream failure, such as a rejected approval, leaves none."
                 )
-            key = _signing_key()
+            key = signing_key()
             written = issue.write(store, found, origin, key)
         if key is None:
             self.log.warning("The certificate is not signed: [records] signing_key_file names no key.")
@@ -119,16 +116,3 @@ def _check_none(missing: int, named: Sequence[Disposal], found: Sequence[Disposa
             "place. It was skipped, failed before it began, or was marked as success by hand; a certificate that "
             "passes over it would say too much. Clear that task."
         )
-
-
-def _signing_key() -> Ed25519PrivateKey | None:
-    path = conf.get("records", "signing_key_file", fallback="")
-    if not path:
-        return None
-    try:
-        pem = Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"[records] signing_key_file {path} cannot be read: {error.strerror}. No certificate was written."
-        ) from None
-    return signature.signing_key(pem)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.earlier import EarlierRejections
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.record import Record
@@ -19,10 +20,12 @@ from airflow_provider_records.reporting import wording
 
 _FIRST = 20
 """Maximum number of records shown."""
+_REJECTIONS = 5
+"""Maximum number of earlier rejections shown."""
 _CLASSES = 12
 """Maximum number of classifications shown, and of values of each other field."""
 _ROOM = 12_000
-"""Bytes for each of four parts, twice that for the records: MySQL stores 65,535 bytes of a request."""
+"""Bytes for each of five parts, twice that for the records: MySQL stores 65,535 bytes of a request."""
 _DISTINCT = 10_000
 _LONGEST = 120
 
@@ -54,13 +57,16 @@ def subject(manifest: Manifest, order: Order, task_id: str) -> str:
     return f"{_count(manifest.count)}: {actions}? List {manifest.digest[:19]}, {task_id}"
 
 
-def body(manifest: Manifest, order: Order, earlier: Sequence[Approval], whole_list: str) -> str:
+def body(
+    manifest: Manifest, order: Order, earlier: Sequence[Approval], whole_list: str, rejections: EarlierRejections
+) -> str:
     """Return the text that describes a list and what an approval of it allows.
 
     :param manifest: the list; it is read once, in constant memory.
     :param order: what an approval allows.
     :param earlier: the earlier approvals of this list, as people gave them.
     :param whole_list: address of the page that shows all of it.
+    :param rejections: what reviewers rejected in earlier runs.
     """
     seen = _Summary(manifest)
     head, *rows = _table(*_filled(("Key", "Title", "Classification", "Filed under", "Created", "Modified"), seen.rows))
@@ -73,6 +79,7 @@ def body(manifest: Manifest, order: Order, earlier: Sequence[Approval], whole_li
             "\n".join(_fitting(_ordered(order), _ROOM)),
             "Your answer holds for exactly this list and this order, and for no other.",
             f"List `{manifest.digest}`\n\nOrder `{order.id}`",
+            "\n".join(_fitting(_rejected(rejections, manifest.count), _ROOM)),
             "\n".join(_fitting((line for approval in earlier for line in _earlier(approval)), _ROOM)),
             f"[Open the whole list]({whole_list})",
             "\n".join(_fitting(_table(("Classification", "Records"), _most(seen.classes)), _ROOM)),
@@ -163,6 +170,23 @@ def _earlier(approval: Approval) -> Iterator[str]:
     if (more := len(approval.withheld) - _FIRST) > 0:
         yield f"- and {more:,} more were withheld"
     yield ""
+
+
+def _rejected(rejections: EarlierRejections, count: int) -> Iterator[str]:
+    for each in rejections.found[:_REJECTIONS]:
+        rejection, said = each.rejection, ""
+        if rejection.comment:
+            said = f": {plain(rejection.comment, 300)}"
+        who, day = plain(rejection.name or rejection.rejected_by), plain(rejection.rejected_at[:10])
+        these = "all of these records" if each.shared == count else f"{each.shared:,} of these {_count(count)}"
+        yield f"**Rejected in an earlier run** by {who}, {day}, a list with {these}{said}"
+        yield ""
+    if (more := len(rejections.found) - _REJECTIONS) > 0:
+        yield f"{more:,} more rejections in earlier runs concern some of these records."
+        yield ""
+    if rejections.unreadable:
+        yield f"**Rejections in earlier runs that cannot be read: {rejections.unreadable:,}**. They may be of it."
+        yield ""
 
 
 def _most(values: Counter[str]) -> list[tuple[str, str]]:

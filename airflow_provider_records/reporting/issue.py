@@ -137,7 +137,7 @@ def _compose(
         provenance=provenance,
         key=key,
         **found.facts,
-        statements=wording.statements(found.facts["disposals"]),
+        statements=wording.statements(found.facts["disposals"], key.key_id if key else None),
         files=[ListedFile(**reader.fingerprint(store, each)) for each in sorted(names)],
         supersedes=older,
     )

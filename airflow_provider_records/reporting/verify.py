@@ -287,6 +287,9 @@ class Verifier:
             if part != "disposals" and document[part] != value:
                 raise EvidenceError(f"What the certificate says about {part} does not follow from the files.")
         self._report.checked += _contents(certificate)
+        if certificate.key is not None:
+            for entry in certificate.disposals:
+                self._report.notes += wording.otherwise_signed(entry, certificate.key.key_id)
 
 
 def _contents(certificate: Certificate) -> Iterator[str]:
@@ -294,6 +297,8 @@ def _contents(certificate: Certificate) -> Iterator[str]:
     number = len(certificate.approvals)
     people = "1 person" if len(approvers) == 1 else f"{len(approvers)} persons"
     yield f"{number} approval{'s' * (number != 1)} by {people}, each for the list that it names"
+    if signed := sum("signed_by" in approval for approval in certificate.approvals):
+        yield f"{signed} approval{'s' * (signed != 1)} signed with the key that the deleting task demanded"
     if text := wording.withheld(RunStatus.from_document(certificate).withheld):
         yield f"{text}; none of them is on an approved list"
     for entry in certificate.disposals:

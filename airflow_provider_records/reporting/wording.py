@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airflow_provider_records.evidence.authorization import APPROVAL_KEY
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 
@@ -79,15 +80,38 @@ def method(description: SystemDescription, *, dry_run: bool, records: int) -> st
     return description.method or f"Disposed of in {description.title}"
 
 
-def statements(disposals: Iterable[Mapping[str, Any]]) -> list[str]:
+def statements(disposals: Iterable[Mapping[str, Any]], key_id: str | None = None) -> list[str]:
     """Return what the certificate does not cover, and what weakens it, one sentence each.
 
     :param disposals: the certificate's entries.
+    :param key_id: the key that signs the certificate; None: it is not signed.
     """
     found = {_COPIES: None, _HOLDS: None}
     for entry in disposals:
         found |= dict.fromkeys(_about(entry))
+        if key_id is not None:
+            found |= dict.fromkeys(otherwise_signed(entry, key_id))
     return list(found)
+
+
+def otherwise_signed(entry: Mapping[str, Any], key_id: str) -> Iterable[str]:
+    """Return a sentence if the approvals of a disposal are not signed with the key of its certificate.
+
+    :param entry: the certificate's entry.
+    :param key_id: the key that signs the certificate.
+    """
+    disposal = Disposal.from_dict(entry["disposal"])
+    demanded = disposal.options.get(APPROVAL_KEY)
+    if not disposal.approvals or disposal.dry_run or not any(disposal.counts.values()):
+        return
+    task = disposal.provenance.task_id
+    if demanded is None:
+        yield (
+            f"The approvals of task {task} are not signed: it ran without a signing key. Whoever could write to the "
+            "evidence store then could have written them; the signature of the certificate does not vouch for them."
+        )
+    elif demanded["key_id"] != key_id:
+        yield f"The approvals of task {task} are signed with another key than the certificate: {demanded['key_id']}."
 
 
 def _about(entry: Mapping[str, Any]) -> Iterable[str]:

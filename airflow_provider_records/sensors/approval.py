@@ -6,17 +6,27 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_records.evidence.approval import PROCESS, Approval, Rejection
+from airflow_provider_records.evidence.approval import PERSON, PROCESS, Approval, Rejection
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.reference import manifest_reference
-from airflow_provider_records.exceptions import ApprovalRejectedError
+from airflow_provider_records.exceptions import ApprovalRejectedError, ConfigurationError
 from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.task.asking import Scope, ask
-from airflow_provider_records.task.context import evidence_store
+from airflow_provider_records.task.context import evidence_store, signing_key
 from airflow_provider_records.task.links import ListLink
 from airflow_provider_records.task.records import Selection, resolve
 from airflow_provider_records.task.templating import RecordsOperator
-from airflow_provider_records.triggers.base import VendorTrigger
+from airflow_provider_records.triggers.base import APPROVERS, VendorTrigger
+
+
+def check_approver_field(field: object) -> str | None:
+    """Check ``approver_field``.
+
+    :raises ConfigurationError: it is neither the name of a field nor None.
+    """
+    if field is None or (isinstance(field, str) and field.strip()):
+        return field
+    raise ConfigurationError(f"approver_field is the name of a field, or None; not {field!r}.")
 
 
 class ApprovalSensor(RecordsOperator, VendorSensor):
@@ -31,6 +41,7 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
     """
 
     operator_extra_links = (ListLink(),)
+    approver_field: str | None = None
 
     def __init__(
         self,
@@ -91,10 +102,15 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
         authorization = selection.authorize(approval_required=False)
         approvals = [approval.uri for approval in authorization.own_approvals]
         if answer is not None:
-            approver, source = self.source()
+            process, source = self.source()
             order = ask(self, self.scope, self.context, selection)
-            found = {**source, "found": answer}
-            digest = selection.manifest.digest
-            approval = Approval(digest, approver, now(), found, approver_type=PROCESS, order=order.id)
-            approvals.append(approval.write(store))
+            named = [(PERSON, f"{source['kind']}:{name}", name) for name in answer.get(APPROVERS, ())]
+            if self.approver_field is not None:
+                source["approver_field"] = self.approver_field
+                if not named:
+                    self.log.warning("No person approved all of the list; the approval names nobody")
+            digest, at, found = selection.manifest.digest, now(), {**source, "found": answer}
+            for approver_type, approver, name in named or [(PROCESS, process, "")]:
+                approval = Approval(digest, approver, at, found, name, approver_type=approver_type, order=order.id)
+                approvals.append(approval.write(store, signing_key()))
         return manifest_reference(selection.manifest, approvals, len(authorization.withheld), selection.due_list)

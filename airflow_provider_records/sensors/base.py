@@ -40,6 +40,20 @@ def status_texts(name: str, texts: Any, *, needed: bool) -> tuple[str, ...]:  # 
     return tuple(text.strip() for text in texts)
 
 
+def refuse_skips(sensor: BaseSensorOperator) -> None:
+    """Refuse the options that turn a failed sensor into a skipped or successful one.
+
+    :raises ConfigurationError: one of them is set.
+    """
+    for name in ("soft_fail", "silent_fail", "never_fail"):
+        # Of the sensor, not of kwargs: Airflow fills in default_args on the way up.
+        if getattr(sensor, name):
+            raise ConfigurationError(
+                f"{type(sensor).__name__} refuses {name}=True: a rejected or broken approval must fail, not be "
+                "skipped or swallowed."
+            )
+
+
 class VendorSensor(BaseSensorOperator):
     """Wait for a vendor's answer in one of three modes: poke, reschedule, deferrable.
 
@@ -53,13 +67,7 @@ class VendorSensor(BaseSensorOperator):
 
     def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
-        for name in ("soft_fail", "silent_fail", "never_fail"):
-            # Of the sensor, not of kwargs: Airflow fills in default_args on the way up.
-            if getattr(self, name):
-                raise ConfigurationError(
-                    f"{type(self).__name__} refuses {name}=True: a rejected or broken approval must fail, not be "
-                    "skipped or swallowed."
-                )
+        refuse_skips(self)
         self.deferrable = default_deferrable() if deferrable is None else deferrable
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.sensors.approval import ApprovalSensor
+from airflow_provider_records.sensors.approval import ApprovalSensor, check_approver_field
 from airflow_provider_records.sensors.base import status_texts
 from airflow_provider_records.task.records import Selection
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
@@ -25,6 +25,10 @@ class EnaioApprovalSensor(ApprovalSensor):
     :param field: internal name of the index field.
     :param approved: value or values that approve, compared exactly after blanks around them are removed.
     :param rejected: value or values that reject; they fail the task at once. With any other value the sensor waits.
+    :param approver_field: internal name of an index field that names who approved. The approval is then by that person,
+        or by each of several whom the field of every object names; where no person approved all objects, the approval
+        names nobody. An approved object in which it is empty fails the task. Whoever may write the field may name
+        anybody.
     :param for_tasks: ids of the disposing tasks downstream that the approval covers; None: all of them.
     :param covers: where another DAG disposes of the records: ``{"system", "method", "conn_id"}`` of each of its tasks.
     :param valid_for: how long the approval allows new deletes; None: ``[records] approval_valid_days`` (30).
@@ -41,6 +45,7 @@ class EnaioApprovalSensor(ApprovalSensor):
         field: str,
         approved: str | Sequence[str],
         rejected: str | Sequence[str] = (),
+        approver_field: str | None = None,
         enaio_conn_id: str = EnaioHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -52,6 +57,7 @@ class EnaioApprovalSensor(ApprovalSensor):
         self.rejected = status_texts("rejected", [rejected] if isinstance(rejected, str) else rejected, needed=False)
         if both := set(self.approved) & set(self.rejected):
             raise ConfigurationError(f"{sorted(both)} cannot both approve and reject.")
+        self.approver_field = check_approver_field(approver_field)
         self.enaio_conn_id = enaio_conn_id
 
     @cached_property
@@ -66,11 +72,12 @@ class EnaioApprovalSensor(ApprovalSensor):
             field=self.field,
             approved=self.approved,
             rejected=self.rejected,
+            approver_field=self.approver_field,
             **common,
         )
 
     def source(self) -> tuple[str, dict[str, Any]]:
-        """Return the field as approver; enaio's response does not name the person who set it."""
+        """Return the field as approver; without ``approver_field`` nothing names the person who set it."""
         source = {
             "kind": "enaio",
             "conn_id": self.enaio_conn_id,

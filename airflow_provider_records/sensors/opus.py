@@ -13,7 +13,7 @@ from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.task.asking import Scope, compute
-from airflow_provider_records.task.context import evidence_store
+from airflow_provider_records.task.context import evidence_store, signing_key
 from airflow_provider_records.task.due_list import due_bound, due_list, due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink
 from airflow_provider_records.task.records import Selection
@@ -113,4 +113,4 @@ class OpusDueRecordsSensor(VendorSensor):
             order=order.id,
             comment="The DAG states that a record on Opus's due list is approved; Opus itself publishes no approval.",
         )
-        return manifest_reference(manifest, [approval.write(store)], due_list=came_from)
+        return manifest_reference(manifest, [approval.write(store, signing_key())], due_list=came_from)

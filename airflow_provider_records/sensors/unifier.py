@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.unifier import UnifierHook
-from airflow_provider_records.sensors.approval import ApprovalSensor
+from airflow_provider_records.sensors.approval import ApprovalSensor, check_approver_field
 from airflow_provider_records.sensors.base import status_texts
 from airflow_provider_records.task.records import Selection
 from airflow_provider_records.triggers.unifier import FEWEST_DIGITS, UnifierApprovalTrigger, unbound
@@ -34,6 +34,9 @@ class UnifierApprovalSensor(ApprovalSensor):
     :param rejected: status texts that reject; they fail the task at once. With any other status the sensor waits.
     :param status_field: field of the record that holds the status.
     :param digest_field: field that must contain the list's digest; None: ``record_no`` contains a part of it.
+    :param approver_field: field of the record that names who approved, such as one that its workflow fills in; the
+        approval is then by that person. An approved record in which it is empty fails the task. None: the approval
+        names nobody.
     :param wait_for_record: whether to wait for a record that does not exist yet; False: the task fails.
     :param for_tasks: ids of the disposing tasks downstream that the approval covers; None: all of them.
     :param covers: where another DAG disposes of the records: ``{"system", "method", "conn_id"}`` of each of its tasks.
@@ -64,6 +67,7 @@ class UnifierApprovalSensor(ApprovalSensor):
         rejected: Sequence[str] = ("Rejected",),
         status_field: str = "status",
         digest_field: str | None = None,
+        approver_field: str | None = None,
         wait_for_record: bool = False,
         unifier_conn_id: str = UnifierHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401
@@ -83,6 +87,7 @@ class UnifierApprovalSensor(ApprovalSensor):
             raise unbound(f"record_no={record_no!r} is the same for every list")
         self.status_field = status_field
         self.digest_field = digest_field
+        self.approver_field = check_approver_field(approver_field)
         self.wait_for_record = wait_for_record
         self.unifier_conn_id = unifier_conn_id
 
@@ -101,11 +106,12 @@ class UnifierApprovalSensor(ApprovalSensor):
             digest_field=self.digest_field,
             digest=selection.manifest.digest,
             wait_for_record=self.wait_for_record,
+            approver_field=self.approver_field,
             **common,
         )
 
     def source(self) -> tuple[str, dict[str, Any]]:
-        """Return the record as approver; Unifier's response does not name the person."""
+        """Return the record as approver; without ``approver_field`` nothing names the person."""
         names = self._record()
         source = {
             "kind": "unifier",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk import ObjectStoragePath, conf
 from airflow.sdk.exceptions import AirflowFailException
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records import __version__
+from airflow_provider_records.evidence import signature
+from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError, RecordsError
@@ -35,6 +39,32 @@ def evidence_store() -> Store:
         raise ConfigurationError(
             f"[records] evidence_path {path!r} cannot be used: {error}. Is the provider for this storage installed?"
         ) from None
+
+
+def signing_key() -> Ed25519PrivateKey | None:
+    """Return the key at ``[records] signing_key_file``, which signs approvals and certificates; None: none is set.
+
+    :raises ConfigurationError: it cannot be read, or is no such key.
+    """
+    path = conf.get("records", "signing_key_file", fallback="")
+    if not path:
+        return None
+    try:
+        pem = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"[records] signing_key_file {path} cannot be read: {error.strerror}. Nothing was signed."
+        ) from None
+    return signature.signing_key(pem)
+
+
+def approval_key() -> VerificationKey | None:
+    """Return the key that approvals must be signed with; None: they need no signature.
+
+    :raises ConfigurationError: as for :func:`signing_key`.
+    """
+    key = signing_key()
+    return None if key is None else VerificationKey.from_key(key.public_key())
 
 
 @contextmanager

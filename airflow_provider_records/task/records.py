@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
 
@@ -17,6 +18,7 @@ from airflow_provider_records.evidence.reference import DisposalReference, Manif
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, InvalidRecordsError
+from airflow_provider_records.task.context import approval_key
 
 _EXPECTED = (
     "records= takes a manifest or disposal reference (an upstream task's .output), a list of ids or of record "
@@ -63,6 +65,7 @@ class Selection:
         min_approvals: int = 1,
         dry_run: bool = False,
         execution: Execution | None = None,
+        min_wait: timedelta = timedelta(),
     ) -> Authorization:
         """Check that these records may be handed on, or be disposed of.
 
@@ -70,6 +73,10 @@ class Selection:
         :param min_approvals: distinct approvers that each approved list needs.
         :param dry_run: True if nothing is sent.
         :param execution: where and when they are disposed of; None: they are only handed on.
+        :param min_wait: time that must have passed since the last approval.
+        Where ``[records] signing_key_file`` is set, each approval must be signed with that key.
+
+        :raises ConfigurationError: that key cannot be read.
         :raises ApprovalError: see `Authorizer.authorize`.
         :raises EvidenceError: see `Authorizer.authorize`.
         """
@@ -81,6 +88,8 @@ class Selection:
             min_approvals,
             approval_required,
             dry_run,
+            min_wait,
+            approval_key(),
         )
         return Authorizer(StoredFiles(self.manifest.store, [self.manifest])).authorize(claim)
 

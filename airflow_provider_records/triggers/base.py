@@ -22,6 +22,9 @@ from airflow_provider_records.triggers.client import SharedClient
 
 log = logging.getLogger(__name__)
 
+APPROVERS = "approvers"
+"""Member of an answer: the persons who, as a field of the vendor's says, approved all of a list."""
+
 LAST_QUESTION = 60.0
 """Seconds beyond the deadline that the last question may take."""
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from airflow_provider_records.exceptions import ApprovalError, ApprovalRejectedError, NotFoundError
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.enaio_responses import EnaioObject
-from airflow_provider_records.triggers.base import VendorTrigger
+from airflow_provider_records.triggers.base import APPROVERS, VendorTrigger
 
 MOST_OBJECTS = 1000
 """In the database row of a trigger, which some databases limit to 64 KB."""
@@ -25,6 +27,7 @@ class EnaioApprovalTrigger(VendorTrigger):
     :param field: internal name of the index field.
     :param approved: values that approve.
     :param rejected: values that reject.
+    :param approver_field: internal name of the index field that names who approved; None: there is none.
     """
 
     hook_class = EnaioHook
@@ -36,6 +39,7 @@ class EnaioApprovalTrigger(VendorTrigger):
         field: str,
         approved: Sequence[str],
         rejected: Sequence[str],
+        approver_field: str | None = None,
         **common: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**common)
@@ -43,6 +47,7 @@ class EnaioApprovalTrigger(VendorTrigger):
         self.field = field
         self.approved = approved
         self.rejected = rejected
+        self.approver_field = approver_field
 
     def question(self) -> dict[str, Any]:
         """Return what the question consists of, as plain JSON."""
@@ -51,20 +56,21 @@ class EnaioApprovalTrigger(VendorTrigger):
             "field": self.field,
             "approved": list(self.approved),
             "rejected": list(self.rejected),
+            "approver_field": self.approver_field,
         }
 
     def ask(self, hook: EnaioHook) -> Mapping[str, Any] | None:
-        """Read every object; return the values that were found when all are approved.
+        """Read every object; return the values that were found, and who approved all, when all are approved.
 
         :raises ApprovalRejectedError: one is rejected.
-        :raises ApprovalError: one does not exist.
+        :raises ApprovalError: one does not exist, or is approved and does not name who approved.
         :raises VendorError: enaio refuses.
         """
         failed = threading.Event()
 
-        def value(pair: Sequence[str | None]) -> tuple[str, str]:
+        def value(pair: Sequence[str | None]) -> tuple[str, tuple[str, str]]:
             if failed.is_set():  # refused credentials must not be tried once for each object
-                return str(pair[0]), ""
+                return str(pair[0]), ("", "")
             try:
                 return self._value(hook, str(pair[0]), pair[1])
             except Exception:
@@ -72,18 +78,47 @@ class EnaioApprovalTrigger(VendorTrigger):
                 raise
 
         with ThreadPoolExecutor(hook.settings.max_concurrency) as pool:
-            values = dict(pool.map(value, self.objects))
+            both = dict(pool.map(value, self.objects))
+        values = {object_id: value for object_id, (value, _) in both.items()}
         if rejected := [object_id for object_id, value in values.items() if value in self.rejected]:
             raise ApprovalRejectedError(
                 f"enaio object {rejected[0]} has {self.field} = {values[rejected[0]]!r}: its disposal was rejected "
                 f"({len(rejected)} of {len(values)} objects). Start a new DAG run without them."
             )
         found = sorted(set(values.values()))
-        return {"values": found} if set(found) <= set(self.approved) else None
+        if not set(found) <= set(self.approved):
+            return None
+        if self.approver_field is None:
+            return {"values": found}
+        return {"values": found, APPROVERS: self._approvers({id_: named for id_, (_, named) in both.items()})}
 
-    def _value(self, hook: EnaioHook, object_id: str, object_type_id: str | None) -> tuple[str, str]:
+    def _approvers(self, named: Mapping[str, str]) -> list[str]:
+        """Return whom the field of every object names."""
+        everywhere: dict[str, str] | None = None
+        for object_id, text in named.items():
+            names = {" ".join(name.casefold().split()): name for name in _names(text)}
+            if not names:
+                raise ApprovalError(
+                    f"enaio object {object_id} is approved, and its field {self.approver_field} (approver_field), "
+                    "which must name who approved, is empty. Fill it in, then clear this task."
+                )
+            everywhere = names if everywhere is None else {key: everywhere[key] for key in everywhere if key in names}
+        return sorted((everywhere or {}).values())
+
+    def _value(self, hook: EnaioHook, object_id: str, object_type_id: str | None) -> tuple[str, tuple[str, str]]:
         try:
             found: EnaioObject = hook.get_object(object_id, object_type_id=object_type_id)
         except NotFoundError as error:
             raise ApprovalError(f"enaio object {object_id} does not exist, so nobody can approve it: {error}") from None
-        return object_id, found.fields.get(self.field, "").strip()
+        named = found.fields.get(self.approver_field, "") if self.approver_field else ""
+        return object_id, (found.fields.get(self.field, "").strip(), named)
+
+
+def _names(text: str) -> list[str]:
+    """Return the names in a field, of which one with several values is given as JSON text."""
+    values: Any = text
+    if text.startswith("["):
+        with suppress(ValueError):
+            values = json.loads(text)
+    names = values if isinstance(values, list) and all(isinstance(each, str) for each in values) else [text]
+    return [name.strip() for name in names if name.strip()]

@@ -12,7 +12,7 @@ from airflow_provider_records.exceptions import (
     NotFoundError,
 )
 from airflow_provider_records.hooks.unifier import UnifierHook
-from airflow_provider_records.triggers.base import VendorTrigger
+from airflow_provider_records.triggers.base import APPROVERS, VendorTrigger
 
 FEWEST_DIGITS = 12
 """Hex digits of a digest that a record number must repeat to stand for one list only."""
@@ -30,6 +30,7 @@ class UnifierApprovalTrigger(VendorTrigger):
     :param digest_field: field that holds the digest of the approved list; None: ``record_no`` contains a part of it.
     :param digest: digest of the list that is to be approved.
     :param wait_for_record: wait for a record that does not exist yet instead of failing.
+    :param approver_field: field that names who approved; None: the record names nobody.
     """
 
     hook_class = UnifierHook
@@ -46,6 +47,7 @@ class UnifierApprovalTrigger(VendorTrigger):
         digest_field: str | None,
         digest: str,
         wait_for_record: bool,
+        approver_field: str | None = None,
         **common: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**common)
@@ -58,6 +60,7 @@ class UnifierApprovalTrigger(VendorTrigger):
         self.digest_field = digest_field
         self.digest = digest
         self.wait_for_record = wait_for_record
+        self.approver_field = approver_field
 
     def question(self) -> dict[str, Any]:
         """Return what the question consists of, as plain JSON."""
@@ -71,10 +74,11 @@ class UnifierApprovalTrigger(VendorTrigger):
             "digest_field": self.digest_field,
             "digest": self.digest,
             "wait_for_record": self.wait_for_record,
+            "approver_field": self.approver_field,
         }
 
     def ask(self, hook: UnifierHook) -> Mapping[str, Any] | None:
-        """Read the record; return its status when it is approved.
+        """Read the record; return its status, and who approved if a field says so, when it is approved.
 
         :raises ConfigurationError: neither the record number nor a field binds the record to the list; no request was
             sent.
@@ -99,6 +103,7 @@ class UnifierApprovalTrigger(VendorTrigger):
             raise ApprovalRejectedError(f"Unifier {where} is {status!r}: the disposal of {self.digest} was rejected.")
         # A missing field is an error now, not after a week of waiting; an empty digest may still be entered.
         found = None if self.digest_field is None else _field(record, self.digest_field, where)
+        approver = None if self.approver_field is None else _field(record, self.approver_field, where)
         if status not in self.approved:
             return None
         if found not in {None, self.digest}:
@@ -106,7 +111,14 @@ class UnifierApprovalTrigger(VendorTrigger):
                 f"Unifier {where} approves the list {found!r} (field {self.digest_field!r}), not {self.digest}. "
                 "Open a new record for this list, or start a new DAG run."
             )
-        return {"status": status}
+        if approver is None:
+            return {"status": status}
+        if not approver:
+            raise ApprovalError(
+                f"Unifier {where} is {status!r}, and its field {self.approver_field!r} (approver_field), which must "
+                "name who approved, is empty. Have the workflow fill it in, then clear this task."
+            )
+        return {"status": status, APPROVERS: [approver]}
 
 
 def unbound(what: str) -> ConfigurationError:

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.audit import AuditResult, Parts, audit, missing_disposals
-from airflow_provider_records.evidence.authorization import Authorization
+from airflow_provider_records.evidence.authorization import Authorization, for_part
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
@@ -325,10 +325,7 @@ def test_refuses_a_part_that_does_not_fit_its_whole(store: Store, listed: Manife
 def test_refuses_a_part_with_records_that_the_whole_does_not_have(store: Store, listed: Manifest) -> None:
     (whole,) = evidence_factory.approve(store, listed, "a")
     part = Manifest.write(store, [*listed, {"key": "added"}])
-    source = {"kind": "part", "approval": whole}
-    approval = Approval(
-        part.digest, "a", "2026-11-22T07:00:00Z", source, part_of=listed.digest, **evidence_factory.GIVEN
-    ).write(store)
+    approval = for_part(Approval.read(store, whole), part.digest).write(store)
     with pytest.raises(ApprovalError, match="'added' of the list"):
         audited(store, evidence_factory.carry_out(store, part, [approval]))
 

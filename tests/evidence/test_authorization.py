@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -47,6 +48,7 @@ class Asked:
     approval_required: bool = True
     dry_run: bool = False
     accept_approvals_from: Sequence[str] = ()
+    min_wait: timedelta = timedelta()
 
 
 class Setup:
@@ -64,7 +66,8 @@ class Setup:
 
     def approve(self, manifest: Manifest, person: str = "anna", **fields: Any) -> str:
         given = {**evidence_factory.GIVEN, "source": {"kind": "airflow"}, "name": person.title(), **fields}
-        return Approval(manifest.digest, person, "2026-11-22T07:00:00Z", **given).write(self.store)
+        at = given.pop("approved_at", "2026-11-22T07:00:00Z")
+        return Approval(manifest.digest, person, at, **given).write(self.store)
 
     def withhold(self, *keys: str, shown: Manifest | None = None, person: str = "anna") -> tuple[Manifest, str]:
         """Approve a list without these records; return what is left and the approval."""
@@ -111,6 +114,7 @@ def gate(store: Store, asked: Asked) -> None:
         min_approvals=asked.min_approvals,
         dry_run=asked.dry_run,
         execution=execution,
+        min_wait=asked.min_wait,
     )
 
 
@@ -125,6 +129,7 @@ def from_files(store: Store, asked: Asked) -> None:
         options={
             "min_approvals": asked.min_approvals,
             "accept_approvals_from": list(asked.accept_approvals_from),
+            "min_wait_seconds": asked.min_wait.total_seconds(),
         },
         begun=BEGUN,
     )
@@ -225,12 +230,63 @@ def an_approval_that_is_valid_for_a_moment_more(setup: Setup) -> Asked:
 
 
 @good
+def an_approval_that_has_waited_just_long_enough(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole)], min_wait=timedelta(hours=1))
+
+
+@good
+def a_rehearsal_within_the_waiting_period(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole)], min_wait=timedelta(days=1), dry_run=True)
+
+
+@good
+def no_waiting_period_without_an_approval(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], approval_required=False, min_wait=timedelta(days=1))
+
+
+@good
 def an_empty_list_with_an_expired_approval_of_another_run(setup: Setup) -> Asked:
     approval = setup.approve(setup.list(), run_id="r0", valid_until=BEGUN)
     return Asked(setup.list(), [setup.list()], [approval])
 
 
 # Refused: approvals
+
+
+@refused(r"at 2026-11-22T07:00:00Z.*1:00:01 after it .*before 2026-11-22T08:00:01Z", ApprovalLapsedError)
+def an_approval_that_has_not_waited_long_enough(setup: Setup) -> Asked:
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole)], min_wait=timedelta(seconds=3601))
+
+
+@refused(r"at 2026-11-22T07:30:00Z.*before 2026-11-22T08:30:00Z", ApprovalLapsedError)
+def the_last_of_two_approvals_has_not_waited_long_enough(setup: Setup) -> Asked:
+    given = [setup.approve(setup.whole), setup.approve(setup.whole, "ben", approved_at="2026-11-22T08:30:00+01:00")]
+    return Asked(setup.whole, [setup.whole], given, min_wait=timedelta(hours=1))
+
+
+@refused("before 2026-11-22T09:00:00Z", ApprovalLapsedError)
+def a_part_waits_as_long_as_the_whole(setup: Setup) -> Asked:
+    part = setup.list("c")
+    return Asked(part, [part], [setup.part(part, setup.approve(setup.whole))], min_wait=timedelta(hours=2))
+
+
+@refused("does not fit the one that it rests on")
+def a_part_that_says_an_earlier_time(setup: Setup) -> Asked:
+    part = setup.list("c")
+    forged = setup.part(part, setup.approve(setup.whole), approved_at="2026-11-01T07:00:00Z")
+    return Asked(part, [part], [forged])
+
+
+@refused("does not fit the one that it rests on")
+def a_part_that_says_another_name(setup: Setup) -> Asked:
+    part = setup.list("c")
+    return Asked(part, [part], [setup.part(part, setup.approve(setup.whole), name="Somebody else")])
+
+
+@refused(r"by 'anna' expires before that, at 2026-11-22T10:00:00Z.* longer than min_wait", ApprovalLapsedError)
+def an_approval_that_expires_within_the_waiting_period(setup: Setup) -> Asked:
+    approval = setup.approve(setup.whole, valid_until="2026-11-22T10:00:00Z")
+    return Asked(setup.whole, [setup.whole], [approval], min_wait=timedelta(hours=3))
 
 
 @refused("has 0 distinct approvers and needs 1")
@@ -249,6 +305,15 @@ def one_person_in_different_writing(setup: Setup) -> Asked:
     approvals = [
         setup.approve(setup.whole, "airflow:DR-7", name=""),
         setup.approve(setup.whole, "unifier: dr-7 ", name=""),
+    ]
+    return Asked(setup.whole, [setup.whole], approvals, min_approvals=2)
+
+
+@refused("has 1 distinct approvers and needs 2")
+def one_person_in_airflow_and_in_a_vendors_field(setup: Setup) -> Asked:
+    approvals = [
+        setup.approve(setup.whole, "airflow:7", name="Jane Doe"),
+        setup.approve(setup.whole, "unifier:JANE  DOE", name="JANE  DOE"),
     ]
     return Asked(setup.whole, [setup.whole], approvals, min_approvals=2)
 

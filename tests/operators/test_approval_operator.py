@@ -12,7 +12,7 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskAwaitingInput
 
-from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.store import Store
@@ -477,3 +477,68 @@ def test_a_time_that_is_none_is_refused(timeout: timedelta) -> None:
 
 def test_a_title_on_the_page_may_look_like_a_template() -> None:
     assert DisposalApprovalOperator.template_fields == ("records",)
+
+
+# What was rejected before
+
+
+def rejection(store: Store, records: list[Any], run_id: str, **more: Any) -> str:
+    """Have somebody reject a list in an earlier run."""
+    given: dict[str, Any] = {
+        "name": "Ben",
+        "comment": "a court asked",
+        "rejected_at": "2026-11-21T09:30:00Z",
+        "dag_id": "night",
+        **more,
+    }
+    digest = Manifest.write(store, records).digest
+    return Rejection(digest, "airflow:ben", source={"kind": "airflow"}, run_id=run_id, **given).write(store)
+
+
+def test_the_next_reviewer_reads_what_was_rejected_in_an_earlier_run(
+    request_for: Request, listed: dict[str, Any], store: Store
+) -> None:
+    """By key: the fields of a record that is listed again the next night are others."""
+    again = [{**record, "title": "as it was then"} for record in RECORDS]
+    rejection(store, [*again[:3], "enaio-99"], "scheduled__2026-11-21T02:00:00+00:00")
+    rejection(store, again, "manual__2026-11-20T02:00:00+00:00", name="Carl", rejected_at="2026-11-20T09:30:00Z")
+    rejection(store, ["enaio-99"], "scheduled__2026-11-19T02:00:00+00:00", name="Dora")
+    rejection(store, again, "scheduled__2026-11-18T02:00:00+00:00", name="Emil", dag_id="another")
+    rejection(store, again, "manual__2026-11-22T04:30:00+00:00", name="Fritz")
+    body = request_for(listed).ask().shown["body"]
+    first = body.index(
+        "**Rejected in an earlier run** by Ben, 2026\\-11\\-21, a list with 3 of these 8 records: a court asked"
+    )
+    second = body.index("**Rejected in an earlier run** by Carl, 2026\\-11\\-20, a list with all of these records: ")
+    assert first < second
+    assert not [name for name in ("Dora", "Emil", "Fritz") if name in body]
+    assert "that cannot be read" not in body
+
+
+def test_only_the_newest_rejections_are_read_and_shown(
+    request_for: Request, listed: dict[str, Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(1, 26):
+        rejection(store, RECORDS, f"scheduled__2026-10-{day:02}", rejected_at=f"2026-10-{day:02}T09:30:00Z")
+    read: list[str] = []
+    original = Rejection.read
+
+    def counted(store: Store, name: str) -> Rejection:
+        read.append(name)
+        return original(store, name)
+
+    monkeypatch.setattr(Rejection, "read", counted)
+    body = request_for(listed).ask().shown["body"]
+    assert len(read) == 20
+    assert body.count("**Rejected in an earlier run**") == 5
+    assert "15 more rejections in earlier runs" in body
+    assert "2026\\-10\\-25" in body
+
+
+def test_a_rejection_that_cannot_be_read_is_said_and_stops_nobody(
+    request_for: Request, listed: dict[str, Any], store: Store
+) -> None:
+    uri = rejection(store, RECORDS, "scheduled__2026-11-21")
+    store.write(store.name(uri), b"{}")
+    body = request_for(listed).ask().shown["body"]
+    assert "**Rejections in earlier runs that cannot be read: 1**" in body

@@ -127,11 +127,7 @@ class Evidence:
         whole = Manifest.write(self.store, evidence_factory.records(12))
         first, _ = evidence_factory.approve(self.store, whole, "j.weber@example.org", "u.groessmann@example.org")
         self.listed = Manifest.write(self.store, list(whole)[:8])
-        source = {"kind": "part", "approval": first}
-        time = "2026-11-22T07:30:00Z"
-        part = Approval(
-            self.listed.digest, "j.weber@example.org", time, source, part_of=whole.digest, **evidence_factory.GIVEN
-        )
+        part = for_part(Approval.read(self.store, first), self.listed.digest)
         self.keys = [record.key for record in self.listed]
         self.approvals = [part.write(self.store)]
         told = {self.keys[2]: OutcomeKind.BLOCKED}

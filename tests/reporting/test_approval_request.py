@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.earlier import EarlierRejections
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import approval_request
@@ -93,7 +94,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def written(store: Store, records: list[Any], *earlier: Approval) -> str:
-    return approval_request.body(Manifest.write(store, records), earlier, WHOLE)
+    return approval_request.body(Manifest.write(store, records), earlier, WHOLE, EarlierRejections())
 
 
 def assert_harmless(text: str) -> list[Token]:

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.exceptions import ApprovalError, RecordsError
+from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
@@ -23,7 +23,10 @@ from airflow_provider_records.task.context import evidence_store
 from airflow_provider_records.task.records import resolve
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
-from tests.sensors.factories import DUE, EVERY_MODE, due, enaio, keys, look, unifier, wait
+from tests.operators.reviewer import ANNA, BEN, Request, request_for
+from tests.sensors.factories import DUE, EVERY_MODE, StillWaitingError, due, enaio, keys, look, unifier, wait
+
+__all__ = ["request_for"]
 
 NAME = "Disposal Request"
 
@@ -212,3 +215,122 @@ def test_a_list_that_comes_from_a_disposal_needs_its_own_approval(open_world: Se
     assert again["count"] == 3
     (uri,) = again["approvals"]
     assert Approval.read(open_world.store, uri).approver.endswith("DR-2")
+
+
+# Persons whom a vendor's field names
+
+
+def named(served: ServedSandbox, records: Any, name: str, suffix: str = "DR-1", **more: Any) -> ApprovalSensor:
+    """Make a sensor on a record that is approved, with the name in one of its fields."""
+    record_no = number(records, suffix)
+    unifier(served).open_request("P-0001", record_no, status="Approved")
+    unifier(served).records["P-0001", NAME, record_no].fields["approved_by"] = name
+    return by_unifier(records, suffix, **{"approver_field": "approved_by", **more})
+
+
+def given(served: ServedSandbox, reference: Any) -> list[tuple[str, str, str]]:
+    approvals = [Approval.read(served.store, uri) for uri in reference["approvals"]]
+    return [(each.approver_type, each.approver, each.name) for each in approvals]
+
+
+@EVERY_MODE
+def test_a_field_of_the_record_names_the_person(served: ServedSandbox, mode: str) -> None:
+    ids = living(served)
+    reference = wait(lambda **more: named(served, ids, " Jane Doe ", **more), mode)
+    assert given(served, reference) == [("person", "unifier:Jane Doe", "Jane Doe")]
+    (approval,) = [Approval.read(served.store, uri) for uri in reference["approvals"]]
+    assert (approval.source["approver_field"], approval.source["found"]["approvers"]) == ("approved_by", ["Jane Doe"])
+    with pytest.raises(AirflowFailException, match="1 distinct approvers and needs 2"):
+        delete(reference, min_approvals=2)
+    both = look(named(served, reference, "Ann Other", "DR-2"))
+    assert delete(both, min_approvals=2)["counts"]["destroyed"] == 3
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_approved_record_that_names_nobody_is_refused(served: ServedSandbox, mode: str, name: str) -> None:
+    with pytest.raises(AirflowFailException, match=r"field 'approved_by' \(approver_field\).* is empty"):
+        wait(lambda **more: named(served, living(served), name, **more), mode)
+    assert not served.store.names("approvals")
+
+
+def test_a_record_without_the_field_is_refused_before_it_is_approved(served: ServedSandbox) -> None:
+    sensor = named(served, living(served), "Jane", approver_field="nobody_has_it")
+    unifier(served).set_status("P-0001", NAME, sensor.record_no, "Pending")  # type: ignore[attr-defined]
+    with pytest.raises(AirflowFailException, match="has no field 'nobody_has_it'"):
+        look(sensor)
+
+
+def test_a_record_in_which_the_name_is_missing_waits_until_it_is_approved(served: ServedSandbox) -> None:
+    sensor = named(served, living(served), "")
+    unifier(served).set_status("P-0001", NAME, sensor.record_no, "Pending")  # type: ignore[attr-defined]
+    with pytest.raises(StillWaitingError):
+        wait(lambda **more: by_unifier(living(served), approver_field="approved_by", **more), "poke")
+
+
+@pytest.mark.parametrize("field", ["", " ", 7])
+def test_the_approver_field_is_a_name(field: Any) -> None:
+    for sensor in (by_enaio, lambda records, **more: by_unifier(records, **more)):
+        with pytest.raises(ConfigurationError, match="approver_field is the name of a field"):
+            sensor("1", approver_field=field)
+
+
+def set_fields(served: ServedSandbox, names: list[str]) -> list[str]:
+    ids = living(served)
+    for id_, name in zip(ids, names, strict=True):
+        enaio(served).set_field(id_, "Disposal", "yes")
+        enaio(served).set_field(id_, "ApprovedBy", name)
+    return ids
+
+
+@EVERY_MODE
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["Jane Doe", " jane  DOE ", "Jane Doe"], [("person", "enaio:Jane Doe", "Jane Doe")]),
+        (["Jane", "Jane", "Ben"], [("process", "enaio:Disposal", "")]),
+        (
+            ['["Jane", "Ben"]', '["Ben", "Carl", "Jane"]', '["Ben", "Jane"]'],
+            [("person", "enaio:Ben", "Ben"), ("person", "enaio:Jane", "Jane")],
+        ),
+        (['["Jane", "Ben"]', "Ben", "Ben"], [("person", "enaio:Ben", "Ben")]),
+    ],
+)
+def test_who_approved_every_object_is_a_person(
+    served: ServedSandbox, mode: str, names: list[str], expected: list[tuple[str, str, str]]
+) -> None:
+    ids = set_fields(served, names)
+    reference = wait(lambda **more: by_enaio(ids, approver_field="ApprovedBy", **more), mode)
+    assert given(served, reference) == expected
+    persons = sum(each[0] == "person" for each in expected)
+    if persons < 2:
+        with pytest.raises(AirflowFailException, match=f"{persons} distinct approvers and needs 2"):
+            delete(reference, min_approvals=2)
+    assert delete(reference, min_approvals=max(persons, 1))["counts"]["destroyed"] == 3
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("nothing", ["", " ", "[]"])
+def test_an_approved_object_that_names_nobody_is_refused(served: ServedSandbox, mode: str, nothing: str) -> None:
+    ids = set_fields(served, ["Jane", nothing, "Jane"])
+    with pytest.raises(AirflowFailException, match=rf"object {ids[1]} is approved, and its field ApprovedBy"):
+        wait(lambda **more: by_enaio(ids, approver_field="ApprovedBy", **more), mode)
+    assert not served.store.names("approvals")
+
+
+@pytest.mark.parametrize("name", ["Anna", " ANNA ", "anna"])
+def test_a_person_in_unifier_and_in_airflow_is_one(served: ServedSandbox, request_for: Request, name: str) -> None:
+    reference = look(named(served, living(served), name))
+    page = request_for(reference).ask()
+    assert page.sent[0]["assigned_users"] == [BEN], "Anna has approved already"
+    with pytest.raises(AirflowFailException, match="has approved this list already"):
+        page.approve(ANNA)
+    assert delete(request_for(reference).ask().approve(BEN), min_approvals=2)["counts"]["destroyed"] == 3
+
+
+def test_a_person_in_airflow_and_in_unifier_is_one(served: ServedSandbox, request_for: Request) -> None:
+    first = request_for(living(served)).ask().approve(ANNA)
+    both = look(named(served, first, "ANNA"))
+    assert len(both["approvals"]) == 2
+    with pytest.raises(AirflowFailException, match="1 distinct approvers and needs 2"):
+        delete(both, min_approvals=2)
