@@ -30,6 +30,7 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import Covered, Order
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance, SystemDescription, write_outcomes
@@ -38,6 +39,7 @@ from airflow_provider_records.reporting import issue
 CHUNK = 8 * 8
 """Records between two flushes: the runner's chunk with the default ``max_concurrency`` and one record a call."""
 STARTED = "2026-11-22T02:00:00+00:00"
+PLACE = Place("enaio", "https://enaio.example.org", "destroy", "enaio_default")
 BY = Provenance("bench", "manual__2026-11-22", "delete", -1, try_number=1, run_started_at=STARTED)
 
 T = TypeVar("T")
@@ -126,7 +128,7 @@ def append_lines(path: Path, outcomes: Sequence[Outcome]) -> None:
 
 def write_journal(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> None:
     """Write what the runner writes."""
-    journal = Journal(store, BY.folder, manifest.digest, started=STARTED, try_number=1, place=Place("enaio"))
+    journal = Journal(store, BY.folder, manifest.digest, started=STARTED, try_number=1, place=PLACE)
     for chunk in chunks(outcomes):
         journal.intend(each.key for each in chunk)
         journal.record(chunk)
@@ -134,15 +136,16 @@ def write_journal(store: Store, manifest: Manifest, outcomes: Sequence[Outcome])
 
 def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> Path:
     """Write outcomes, summary and certificate; return the path of the certificate."""
+    tasks = [Covered(BY.task_id, PLACE.system, PLACE.method, PLACE.target, PLACE.conn_id)]
+    order = Order(manifest.digest, tasks, BY.dag_id, BY.run_id, now(), "2999-01-01T00:00:00Z")
+    order.write(store)
     approval = Approval(
         manifest.digest,
         "anna",
         now(),
         {"kind": "bench"},
         approver_type="person",
-        dag_id=BY.dag_id,
-        run_id=BY.run_id,
-        valid_until="2999-01-01T00:00:00Z",
+        order=order.id,
     ).write(store)
     uri, counts = write_outcomes(store, manifest, outcomes, BY.folder)
     disposal = Disposal(
@@ -160,6 +163,9 @@ def certify(store: Store, manifest: Manifest, outcomes: Sequence[Outcome]) -> Pa
         ended_at=now(),
         provenance=BY,
         options={"hard_delete": True},
+        target=PLACE.target,
+        method=PLACE.method,
+        conn_id=PLACE.conn_id,
     ).write(store)
     by = replace(BY, task_id="certificate")
     written = issue.write(store, [disposal], by, Ed25519PrivateKey.generate())

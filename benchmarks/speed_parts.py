@@ -107,7 +107,6 @@ def bare(meter: Meter, *, url: str, count: int, threads: int, client: str, user:
 
 def operator(meter: Meter, count: int, verify: bool) -> None:
     """Run ``EnaioDeleteObjectOperator`` on an approved list, from reading the list to writing the summary."""
-    from airflow_provider_records.evidence.approval import Approval
     from airflow_provider_records.evidence.manifest import Manifest
     from airflow_provider_records.evidence.reference import manifest_reference
     from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
@@ -115,7 +114,7 @@ def operator(meter: Meter, count: int, verify: bool) -> None:
 
     store = evidence_store()
     manifest = Manifest.write(store, listed(count))
-    approval = Approval(manifest.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}, **_GIVEN).write(store)
+    approval = approve(store, manifest.digest)
     task = EnaioDeleteObjectOperator(
         task_id="delete",
         records=manifest_reference(manifest, [approval]),
@@ -132,7 +131,6 @@ def operator(meter: Meter, count: int, verify: bool) -> None:
 
 def night(meter: Meter, count: int) -> None:
     """Run the operators of a disposal run: due list, delete and probe, mark, certificate."""
-    from airflow_provider_records.evidence.approval import Approval
     from airflow_provider_records.evidence.manifest import Manifest
     from airflow_provider_records.operators.certificate import DestructionCertificateOperator
     from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
@@ -145,7 +143,7 @@ def night(meter: Meter, count: int) -> None:
         due = execute(OpusDueRecordsOperator(task_id="due", due_before=DUE_BEFORE, target_id_pattern=pattern))
     store = evidence_store()
     manifest = Manifest.open(store, due["digest"])
-    approval = Approval(manifest.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}, **_GIVEN).write(store)
+    approval = approve(store, manifest.digest)
     approved, more = {**due, "approvals": [approval]}, ("destroyed", "absent")
     with meter.running("delete and look"):
         task = EnaioDeleteObjectOperator(task_id="delete", records=approved, hard_delete=True, max_records=count)
@@ -161,7 +159,6 @@ def lists(meter: Meter, count: int) -> None:
     """Write a list, approve it, open it again, check the approval, and read every record."""
     from bench_evidence import made_up
 
-    from airflow_provider_records.evidence.approval import Approval
     from airflow_provider_records.evidence.manifest import Manifest
     from airflow_provider_records.evidence.reference import manifest_reference
     from airflow_provider_records.evidence.store import Store
@@ -171,7 +168,7 @@ def lists(meter: Meter, count: int) -> None:
     with meter.running("written and digested"):
         written = Manifest.write(store, made_up(count))
     with meter.running("approved, opened, digest recomputed, approval checked"):
-        approval = Approval(written.digest, "anna", "2026-11-22T04:00:00Z", {"kind": "bench"}, **_GIVEN).write(store)
+        approval = approve(store, written.digest)
         selection = resolve(manifest_reference(written, [approval]), store)
         selection.authorize(approval_required=True)
     with meter.running("every record read back"):
@@ -179,12 +176,22 @@ def lists(meter: Meter, count: int) -> None:
             raise SystemExit("not all were read back")
 
 
-_GIVEN: dict[str, Any] = {
-    "approver_type": "person",
-    "dag_id": "bench",
-    "run_id": "manual__2026-11-22",
-    "valid_until": "2999-01-01T00:00:00Z",
-}
+def approve(store: Any, digest: str) -> str:  # noqa: ANN401
+    """Approve a list for the tasks of this benchmark; return the URI of the approval."""
+    from airflow_provider_records.evidence.approval import Approval
+    from airflow_provider_records.evidence.order import Covered, Order
+    from airflow_provider_records.hooks.enaio import EnaioHook
+    from airflow_provider_records.hooks.opus import OpusHook
+
+    enaio, opus = EnaioHook("enaio_default"), OpusHook("opus_default")
+    tasks = [
+        Covered("delete", "enaio", "destroy", enaio.target, enaio.conn_id),
+        Covered("mark", "opus", "mark", opus.target, opus.conn_id),
+    ]
+    order = Order(digest, tasks, "bench", "manual__2026-11-22", "2026-11-22T04:00:00Z", "2999-01-01T00:00:00Z")
+    order.write(store)
+    source = {"kind": "bench"}
+    return Approval(digest, "anna", order.asked_at, source, approver_type="person", order=order.id).write(store)
 
 
 def execute(task: Any) -> Any:  # noqa: ANN401

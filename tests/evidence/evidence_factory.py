@@ -15,6 +15,7 @@ from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import Covered, Order
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
@@ -28,8 +29,19 @@ from airflow_provider_records.systems import SYSTEMS, system_class
 from airflow_provider_records.systems.enaio import EnaioSystem
 
 DAG, RUN = "retention_nightly", "scheduled__2026-11-22T02:00:00+00:00"
-GIVEN: dict[str, Any] = {"approver_type": "person", "dag_id": DAG, "run_id": RUN, "valid_until": "2026-12-22T07:00:00Z"}
-"""Where an approval was given, and how long it holds, where a test does not care."""
+GIVEN: dict[str, Any] = {"approver_type": "person", "order": f"sha256:{'0' * 64}"}
+"""What an approval states where no test looks up its order."""
+TASKS = {
+    "delete_enaio": ("enaio",),
+    "delete_unifier": ("unifier",),
+    "delete": ("enaio",),
+    "part.delete": ("enaio",),
+    "rest": ("enaio", "opus"),
+    "mark": ("opus",),
+    "delete_opus": ("opus",),
+    "part.mark": ("opus",),
+}
+"""The systems of the tasks that an order covers, where a test does not care."""
 STARTED = "2026-11-22T02:00:07.120000+00:00"
 REASONS = {
     OutcomeKind.BLOCKED: "refused by enaio: the object is checked out by j.müller; have it checked in",
@@ -89,11 +101,42 @@ def records(count: int) -> list[dict[str, Any]]:
     ][:count]
 
 
+def covered(tasks: Mapping[str, Sequence[str]] = TASKS) -> list[Covered]:
+    """Return what an order covers, by the systems of its tasks."""
+    found = []
+    for task_id, systems in tasks.items():
+        for name in systems:
+            described = describe(name)
+            place = place_of(name, described)
+            found.append(Covered(task_id, name, place.method, place.target, place.conn_id, described.title))
+    return found
+
+
+def order(store: Store, digest: str, **change: Any) -> str:
+    """Write an order for a list; return its digest."""
+    known: dict[str, Any] = {
+        "dag_id": DAG,
+        "run_id": RUN,
+        "asked_at": "2026-11-22T06:58:00.000Z",
+        "valid_until": "2026-12-22T06:58:00.000Z",
+        "tasks": covered(),
+    }
+    made = Order(digest, **{**known, **change})
+    made.write(store)
+    return made.id
+
+
+def given(store: Store, digest: str, **change: Any) -> dict[str, Any]:
+    """Return what an approval states of what it allows, where a test does not care."""
+    return {"approver_type": "person", "order": order(store, digest, **change)}
+
+
 def approve(
     store: Store, manifest: Manifest, *people: str, comment: str = "", by: Provenance | None = None
 ) -> list[str]:
     """Have people approve a list, in the run of a task or in the usual one."""
-    asked = {**GIVEN, "dag_id": by.dag_id, "run_id": by.run_id} if by else GIVEN
+    run = {"dag_id": by.dag_id, "run_id": by.run_id} if by else {}
+    asked = given(store, manifest.digest, **run)
     return [
         Approval(
             digest=manifest.digest,

@@ -15,6 +15,9 @@ from airflow_provider_records.evidence.store import Store
 FORMATS = {
     "manifests": "manifest",
     "approvals": "approval",
+    "orders": "order",
+    "asked": "order",
+    "spent": "spent",
     "rejections": "rejection",
     "journal": "journal",
     "outcomes": "outcomes",

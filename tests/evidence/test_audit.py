@@ -315,8 +315,13 @@ def test_refuses_a_part_that_does_not_fit_its_whole(store: Store, listed: Manife
     part = Manifest.write(store, list(listed)[:15])
     fields: dict[str, Any] = {"approver": "a", "part_of": listed.digest, field: part.digest}
     source = {"kind": "part", "approval": whole}
+    ordered = evidence_factory.given(store, listed.digest)
     approval = Approval(
-        digest=part.digest, approved_at="2026-11-22T07:00:00Z", source=source, **evidence_factory.GIVEN, **fields
+        digest=part.digest,
+        approved_at="2026-11-22T07:00:00Z",
+        source=source,
+        **ordered,
+        **fields,
     ).write(store)
     with pytest.raises(ApprovalError, match="does not fit the one that it rests on"):
         audited(store, evidence_factory.carry_out(store, part, [approval]))

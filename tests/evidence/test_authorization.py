@@ -15,7 +15,9 @@ from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.authorization import Execution, for_part, journal_key
+from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import Covered, order_name, spend, spent_by
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.reader import EvidenceReader
 from airflow_provider_records.evidence.store import Store
@@ -24,6 +26,9 @@ from airflow_provider_records.task.records import Selection
 from tests.evidence import evidence_factory
 
 BEGUN = "2026-11-22T08:00:00.000Z"
+TASK = "delete_enaio"
+PLACE = evidence_factory.place_of("enaio", evidence_factory.describe("enaio"))
+ORDERED = ("dag_id", "run_id", "valid_until", "tasks")
 NOBODY = "sha256:" + "0" * 64
 
 
@@ -39,6 +44,7 @@ class Asked:
     :param listed: the list that is carried out.
     :param approved: the lists that it is said to come from.
     :param approvals: URIs of the approvals.
+    :param place: where and how it is carried out.
     """
 
     listed: Manifest
@@ -49,6 +55,8 @@ class Asked:
     dry_run: bool = False
     accept_approvals_from: Sequence[str] = ()
     min_wait: timedelta = timedelta()
+    place: Place = PLACE
+    spends: bool = False
 
 
 class Setup:
@@ -65,8 +73,11 @@ class Setup:
         return Manifest.write(self.store, keys)
 
     def approve(self, manifest: Manifest, person: str = "anna", **fields: Any) -> str:
-        given = {**evidence_factory.GIVEN, "source": {"kind": "airflow"}, "name": person.title(), **fields}
-        at = given.pop("approved_at", "2026-11-22T07:00:00Z")
+        asked = {name: fields.pop(name) for name in ORDERED if name in fields}
+        shown = str(fields.get("shown", manifest.digest))
+        known = evidence_factory.given(self.store, shown, **asked)
+        at = fields.pop("approved_at", "2026-11-22T07:00:00Z")
+        given = {**known, "source": {"kind": "airflow"}, "name": person.title(), **fields}
         return Approval(manifest.digest, person, at, **given).write(self.store)
 
     def withhold(self, *keys: str, shown: Manifest | None = None, person: str = "anna") -> tuple[Manifest, str]:
@@ -108,7 +119,9 @@ def refused(words: str, kind: type[RecordsError] = ApprovalError) -> Callable[[C
 def gate(store: Store, asked: Asked) -> None:
     """Ask as a disposing task does before its first call."""
     approvals = [Approval.read(store, uri) for uri in asked.approvals]
-    execution = Execution(evidence_factory.DAG, evidence_factory.RUN, BEGUN, asked.accept_approvals_from)
+    execution = Execution(
+        evidence_factory.DAG, evidence_factory.RUN, TASK, asked.place, BEGUN, asked.accept_approvals_from
+    )
     Selection(asked.listed, [listed.digest for listed in asked.approved], approvals).authorize(
         approval_required=asked.approval_required,
         min_approvals=asked.min_approvals,
@@ -120,6 +133,9 @@ def gate(store: Store, asked: Asked) -> None:
 
 def from_files(store: Store, asked: Asked) -> None:
     """Ask as a certificate does afterwards: the list was carried out, whatever the gate would have said."""
+    if asked.spends:
+        for uri in asked.approvals:
+            spend(store, Approval.read(store, uri).order, evidence_factory.DAG, evidence_factory.RUN)
     done = evidence_factory.carry_out(
         store,
         asked.listed,
@@ -133,7 +149,8 @@ def from_files(store: Store, asked: Asked) -> None:
         },
         begun=BEGUN,
     )
-    done = replace(done, approval_required=asked.approval_required)
+    place = {name: getattr(asked.place, name) for name in ("system", "target", "method")}
+    done = replace(done, approval_required=asked.approval_required, **(place if asked.dry_run else {}))
     audit(EvidenceReader(store, store.root), {store.name(done.uri): done})
 
 
@@ -221,7 +238,8 @@ def two_reviewers_each_withhold_one(setup: Setup) -> Asked:
 @good
 def an_approval_of_a_dag_that_counts_here(setup: Setup) -> Asked:
     approval = setup.approve(setup.whole, dag_id="other", run_id="r1")
-    return Asked(setup.whole, [setup.whole], [approval], accept_approvals_from=["another", "other"])
+    accepted = ["another", "other"]
+    return Asked(setup.whole, [setup.whole], [approval], accept_approvals_from=accepted, spends=True)
 
 
 @good
@@ -447,14 +465,162 @@ def a_part_of_a_list_that_was_approved_in_another_run(setup: Setup) -> Asked:
 def a_part_that_hides_the_run_of_its_approval(setup: Setup) -> Asked:
     part = setup.list("c", "d")
     original = setup.approve(setup.whole, run_id="r0")
-    return Asked(part, [part], [setup.part(part, original, run_id=evidence_factory.RUN)])
+    return Asked(part, [part], [setup.part(part, original, order=evidence_factory.order(setup.store, part.digest))])
 
 
 @refused("does not fit the one that it rests on")
 def a_part_that_holds_longer_than_its_approval(setup: Setup) -> Asked:
     part = setup.list("c", "d")
     original = setup.approve(setup.whole, valid_until=BEGUN)
-    return Asked(part, [part], [setup.part(part, original, valid_until="2026-12-01T00:00:00Z")])
+    longer = evidence_factory.order(setup.store, setup.whole.digest)
+    return Asked(part, [part], [setup.part(part, original, order=longer)])
+
+
+# Refused: orders for something else
+
+
+def covering(setup: Setup, **change: str) -> Asked:
+    """An order for one task, which differs in one thing from what is carried out."""
+    known = {"task_id": TASK, "system": "enaio", "method": "destroy", "target": PLACE.target, "conn_id": PLACE.conn_id}
+    approval = setup.approve(setup.whole, tasks=[Covered(**{**known, **change})])
+    return Asked(setup.whole, [setup.whole], [approval])
+
+
+@good
+def an_order_for_exactly_this_task(setup: Setup) -> Asked:
+    return covering(setup)
+
+
+@good
+def an_order_for_another_connection_to_the_same_target(setup: Setup) -> Asked:
+    return covering(setup, conn_id="enaio_by_another_name")
+
+
+@refused("covers 'delete_elsewhere', not task 'delete_enaio'")
+def an_order_for_another_task(setup: Setup) -> Asked:
+    return covering(setup, task_id="delete_elsewhere")
+
+
+@refused("covers tasks of another DAG, not task 'delete_enaio'")
+def an_order_for_another_dag(setup: Setup) -> Asked:
+    return covering(setup, task_id="")
+
+
+@refused("set up for enaio at https://enaio.example.org, method destroy: another target")
+def an_order_for_another_target(setup: Setup) -> Asked:
+    return covering(setup, target="https://test.example.org")
+
+
+@refused("is for enaio at https://enaio.example.org, method recycle. .*: another method")
+def an_order_for_another_method(setup: Setup) -> Asked:
+    return covering(setup, method="recycle")
+
+
+@refused("is for unifier at .*: another system")
+def an_order_for_another_system(setup: Setup) -> Asked:
+    return covering(setup, system="unifier")
+
+
+@refused("covers 'delete_elsewhere', not task")
+def an_order_for_another_task_beside_one_for_this(setup: Setup) -> Asked:
+    asked = an_order_for_another_task(setup)
+    return replace(asked, approvals=[setup.approve(setup.whole, "ben"), *asked.approvals])
+
+
+@refused("covers 'delete_elsewhere', not task")
+def a_part_under_an_order_for_another_task(setup: Setup) -> Asked:
+    (approval,) = an_order_for_another_task(setup).approvals
+    part = setup.list("c", "d")
+    return Asked(part, [part], [setup.part(part, approval)])
+
+
+@refused("its order for another one")
+def an_order_for_another_list(setup: Setup) -> Asked:
+    order = evidence_factory.order(setup.store, setup.list("a").digest)
+    return Asked(setup.whole, [setup.whole], [setup.approve(setup.whole, order=order)])
+
+
+@refused("its order for another one")
+def an_order_for_what_was_left_and_not_for_what_was_shown(setup: Setup) -> Asked:
+    left, approval = setup.withhold("a")
+    order = evidence_factory.order(setup.store, left.digest)
+    forged = replace(Approval.read(setup.store, approval), order=order).write(setup.store)
+    return Asked(left, [left], [forged])
+
+
+@refused("the order .* is missing|is missing", EvidenceError)
+def an_order_that_is_gone(setup: Setup) -> Asked:
+    approval = setup.approve(setup.whole, order=NOBODY)
+    return Asked(setup.whole, [setup.whole], [approval])
+
+
+@refused("was changed", EvidenceError)
+def an_order_that_was_changed(setup: Setup) -> Asked:
+    approval = setup.approve(setup.whole)
+    setup.change(setup.store.uri(order_name(Approval.read(setup.store, approval).order)))
+    return Asked(setup.whole, [setup.whole], [approval])
+
+
+# Refused: orders of other DAGs
+
+
+def foreign(setup: Setup, **change: str) -> Asked:
+    known = {"task_id": "", "system": "enaio", "method": "destroy", "target": PLACE.target, "conn_id": "theirs"}
+    approval = setup.approve(setup.whole, dag_id="other", run_id="r1", tasks=[Covered(**{**known, **change})])
+    return Asked(setup.whole, [setup.whole], [approval], accept_approvals_from=["other"], spends=True)
+
+
+@good
+def an_order_of_another_dag_for_this_place(setup: Setup) -> Asked:
+    return foreign(setup)
+
+
+@good
+def an_order_of_another_dag_for_a_task_of_its_own(setup: Setup) -> Asked:
+    return foreign(setup, task_id="delete_there")
+
+
+@refused("another target")
+def an_order_of_another_dag_for_another_target(setup: Setup) -> Asked:
+    return foreign(setup, target="https://test.example.org")
+
+
+@refused("was carried out by the run r2 of elsewhere already")
+def an_order_that_another_run_has_spent(setup: Setup) -> Asked:
+    asked = foreign(setup)
+    spend(setup.store, Approval.read(setup.store, asked.approvals[0]).order, "elsewhere", "r2")
+    return replace(asked, spends=False)
+
+
+def test_a_run_that_took_no_order_of_another_dag_is_found_afterwards(store: Store) -> None:
+    asked = foreign(Setup(store))
+    with pytest.raises(ApprovalError, match="did not state that it carries its order out"):
+        from_files(store, replace(asked, spends=False))
+
+
+def test_of_two_runs_one_takes_the_order(store: Store) -> None:
+    order = evidence_factory.order(store, Setup(store).whole.digest)
+    for _ in range(2):
+        spend(store, order, "night", "r1")
+    before = store.names("spent")
+    with pytest.raises(ApprovalError, match="was carried out by the run r1 of night already"):
+        spend(store, order, "night", "r2")
+    assert store.names("spent") == before
+
+
+def test_two_runs_that_take_an_order_at_once_do_not_both_have_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = evidence_factory.order(store, Setup(store).whole.digest)
+    write = Store.write
+
+    def late(self: Store, name: str, content: bytes) -> str:
+        monkeypatch.undo()
+        spend(store, order, "night", "r2")
+        return write(self, name, content)
+
+    monkeypatch.setattr(Store, "write", late)
+    with pytest.raises(ApprovalError, match="by the run r2 of night already"):
+        spend(store, order, "night", "r1")
+    assert list(spent_by(store, order).values()) == [("night", "r2")]
 
 
 @refused("by 'anna' expired at 2026-11-22T08:00:00.000Z", ApprovalLapsedError)

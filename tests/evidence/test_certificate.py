@@ -33,6 +33,7 @@ def made(key: Ed25519PrivateKey | None = None) -> Certificate:
         counts={"enaio": {"destroyed": 38}},
         manifests=[],
         approvals=[],
+        orders=[],
         disposals=[{"file": "disposals/night/run/delete/-1/d.json"}],
         missing_disposals=[],
         undisposed_records=[],

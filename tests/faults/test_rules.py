@@ -64,7 +64,9 @@ def another_list_than_the_approved(sandbox: ServedSandbox) -> None:
     trial = Trial(sandbox, "enaio", 1, delete(require_approval=True))
     longer = [*trial.keys, str(int(trial.keys[0]) + 1)]
     approved, given = (Manifest.write(trial.store, keys) for keys in (trial.keys, longer))
-    approval = Approval(approved.digest, "jane", now(), {"kind": "test"}, **factories.GIVEN).write(trial.store)
+    approval = Approval(
+        approved.digest, "jane", now(), {"kind": "test"}, **factories.given(trial.store, approved.digest)
+    ).write(trial.store)
     trial.records = manifest_reference(given, [approval])  # type: ignore[assignment]
     trial.attempt()
 

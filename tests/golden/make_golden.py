@@ -52,6 +52,10 @@ UNSIGNED_RUN = "manual__2026-12-01T09:00:00+00:00"
 MAIN_RUN = evidence_factory.RUN
 
 
+LISTED = {"delete_enaio": ("enaio",), "mark": ("opus",)}
+"""What the reviewers of the signed run allowed."""
+
+
 class System(ObedientSystem):
     """Does as it is told, with each kind of proof; a key in ``denied`` ends the sending."""
 
@@ -123,7 +127,7 @@ def signed_run(store: Store) -> None:
         comment="checked, größtenteils",
         shown=listed.digest,
         withheld=withheld,
-        **evidence_factory.GIVEN,
+        **evidence_factory.given(store, listed.digest, tasks=evidence_factory.covered(LISTED)),
     )
     given = [
         Approval.read(store, uri) for uri in (first.write(store), *approve(store, rest, "u.groessmann@example.org"))
@@ -177,7 +181,10 @@ def signed_run(store: Store) -> None:
         "unifier:DR-0042",
         "2026-11-22T07:45:00Z",
         {"kind": "unifier", "project_number": "P-0001", "record_no": "DR-0042", "status": "Approved"},
-        **{**evidence_factory.GIVEN, "approver_type": "process"},
+        approver_type="process",
+        order=evidence_factory.order(
+            store, drawings.digest, tasks=evidence_factory.covered({"delete_unifier": ("unifier",)})
+        ),
     )
     binned = carry_out(
         store, drawings, [process.write(store)], name="unifier", system=System(usual=OutcomeKind.RECYCLED)

@@ -10,7 +10,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
 from tests.operators.conftest import ServedSandbox
-from tests.operators.factories import GIVEN, run
+from tests.operators.factories import given, run
 
 DUE = "2026-11-01T00:00:00"
 
@@ -22,7 +22,9 @@ def due(**more: Any) -> Any:
 def approved(served: ServedSandbox, reference: dict[str, Any], *approvers: str) -> dict[str, Any]:
     """Approve a list as the named people."""
     uris = [
-        Approval(reference["digest"], approver, now(), {"kind": "test"}, **GIVEN).write(served.store)
+        Approval(
+            reference["digest"], approver, now(), {"kind": "test"}, **given(served.store, reference["digest"])
+        ).write(served.store)
         for approver in approvers or ("anna",)
     ]
     return {**reference, "approvals": uris}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from tests.operators import factories
 ANNA: Any = {"id": "anna", "name": "Anna"}
 BEN: Any = {"id": "ben", "name": "Ben"}
 CARL: Any = {"id": "carl", "name": "Carl"}
+NOWHERE = {"conn_type": "enaio", "host": "https://enaio.example.org", "login": "robot", "password": "9d1f0b6e"}
 WHEN = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
 
@@ -39,20 +41,18 @@ class Page:
 
     :param make: makes the operator anew, as each process does.
     :param requester: who triggered the DAG run.
-    :param state: Airflow's task state store, if it has one.
     """
 
     make: Callable[[], DisposalApprovalOperator]
     requester: str | None = None
-    state: dict[str, Any] | None = None
     shown: dict[str, Any] = field(default_factory=dict)
     sent: list[dict[str, Any]] = field(default_factory=list)
     tries: int = 0
 
     def context(self, operator: DisposalApprovalOperator) -> Any:
+        factories.at_night(operator)
         ti = TaskInstance(operator.task_id, self.tries)
-        made = {"ti": ti, "task_instance": ti, "task": operator, "dag_run": DagRun(triggering_user_name=self.requester)}
-        return made if self.state is None else {**made, "task_state_store": Store(self.state)}
+        return {"ti": ti, "task_instance": ti, "task": operator, "dag_run": DagRun(triggering_user_name=self.requester)}
 
     def execute(self) -> Any:
         """Run a try up to where it waits; return what it returns if it does not."""
@@ -99,36 +99,24 @@ class Page:
         return operator.execute_complete(self.context(operator), event)
 
 
-@dataclass
-class Store:
-    """Airflow's task state store."""
-
-    values: dict[str, Any]
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        self.values[key] = value
-
-
 Request = Callable[..., Page]
 
 
 @pytest.fixture
 def request_for(monkeypatch: pytest.MonkeyPatch) -> Request:
     """Make a request: ``request_for(records, assigned_users=[ANNA])``; nothing is asked yet."""
+    if not factories.connected("enaio"):
+        monkeypatch.setenv("AIRFLOW_CONN_ENAIO_DEFAULT", json.dumps(NOWHERE))
 
     def make(
         records: Any,
         *,
         requester: str | None = None,
-        state: dict[str, Any] | None = None,
         task_id: str = "approve",
         **more: Any,
     ) -> Page:
         given: dict[str, Any] = {"assigned_users": [ANNA, BEN], "response_timeout": timedelta(days=3), **more}
-        page = Page(lambda: DisposalApprovalOperator(task_id=task_id, records=records, **given), requester, state)
+        page = Page(lambda: DisposalApprovalOperator(task_id=task_id, records=records, **given), requester)
 
         def execute() -> Any:
             # Only Airflow's server is played; what talks to it is the real operator.

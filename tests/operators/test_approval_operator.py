@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped,
 
 from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
@@ -54,7 +55,9 @@ def refused(page: Page, event: dict[str, Any], words: str) -> None:
 # What is asked, and what comes of an approval
 
 
-def test_the_request_names_the_list_and_who_may_answer(request_for: Request, listed: dict[str, Any]) -> None:
+def test_the_request_names_the_list_and_who_may_answer(
+    request_for: Request, store: Store, listed: dict[str, Any]
+) -> None:
     page = request_for(listed).ask()
     (sent,) = page.sent
     assert sent["options"] == ["Approve", "Reject"]
@@ -66,14 +69,17 @@ def test_the_request_names_the_list_and_who_may_answer(request_for: Request, lis
     assert listed["digest"] in sent["body"]
     assert sent["params"]["manifest"]["value"] == listed["digest"]
     assert sent["params"]["manifest"]["schema"]["const"] == listed["digest"]
-    assert page.form() == {"manifest": listed["digest"], "withhold": "", "comment": ""}
+    (order,) = (Order.read(store, f"sha256:{Path(name).stem}") for name in store.names("orders"))
+    assert sent["params"]["order"]["schema"]["const"] == sent["params"]["order"]["value"] == order.id
+    assert order.id in sent["body"]
+    assert page.form() == {"manifest": listed["digest"], "order": order.id, "withhold": "", "comment": ""}
     json.dumps(sent["params"])
 
 
 def test_two_requests_never_share_a_headline(request_for: Request, listed: dict[str, Any]) -> None:
     subjects = {
-        request_for(records, task_id=task_id).ask().shown["subject"]
-        for records in (listed, ["enaio-1"])
+        request_for(records, task_id=f"{task_id}_{number}").ask().shown["subject"]
+        for number, records in enumerate((listed, ["enaio-1"]))
         for task_id in ("first", "second")
     }
     assert len(subjects) == 4
@@ -82,7 +88,8 @@ def test_two_requests_never_share_a_headline(request_for: Request, listed: dict[
 def test_an_approval_is_kept_with_all_that_finds_it_again(
     request_for: Request, listed: dict[str, Any], store: Store
 ) -> None:
-    reference = request_for(listed).ask().approve(ANNA, comment=" Looked at all of it. ")
+    page = request_for(listed).ask()
+    reference = page.approve(ANNA, comment=" Looked at all of it. ")
     assert {**reference, "approvals": []} == listed
     assert json.loads(json.dumps(reference)) == reference
     approval = Approval.read(store, reference["approvals"][0])
@@ -101,16 +108,14 @@ def test_an_approval_is_kept_with_all_that_finds_it_again(
             "try": 1,
         },
         approver_type="person",
-        dag_id="night",
-        run_id="manual__2026-11-22T04:30:00+00:00",
-        valid_until="2026-12-22T09:30:00.000Z",
+        order=page.form()["order"],
     )
     resolve(reference, store).authorize(approval_required=True)
 
 
-def test_an_answer_over_the_api_needs_only_the_digest(request_for: Request, listed: dict[str, Any]) -> None:
+def test_an_answer_over_the_api_needs_only_the_digests(request_for: Request, listed: dict[str, Any]) -> None:
     page = request_for(listed).ask()
-    event = {**page.event("Approve", ANNA), "params_input": {"manifest": listed["digest"]}}
+    event = {**page.event("Approve", ANNA), "params_input": {name: page.form()[name] for name in ("manifest", "order")}}
     assert len(page.complete(event)["approvals"]) == 1
 
 
@@ -165,22 +170,23 @@ def test_an_answer_to_the_old_page_is_refused(request_for: Request, listed: dict
     page = request_for(listed).ask()
     other = manifest_reference(Manifest.write(store, RECORDS[3:]))
     page.make = request_for(other).make
-    page.ask()
-    assert page.form()["manifest"] == listed["digest"] != page.sent[-1]["params"]["manifest"]["value"]
-    refused(page, page.event("Approve", ANNA), f"{listed['digest']}.*{other['digest']} now.*start a new DAG run")
+    changed = f"the list is {other['digest']} now, it was {listed['digest']}. Start a new DAG run"
+    refused(page, page.event("Approve", ANNA), changed)
+    forged = {"manifest": other["digest"], "order": page.form()["order"]}
+    refused(page, page.event("Approve", ANNA, **forged), changed)
 
 
 def test_nobody_is_bothered_with_the_old_page(request_for: Request, listed: dict[str, Any], store: Store) -> None:
-    page = request_for(listed, state={}).ask()
+    page = request_for(listed).ask()
     page.ask()
     page.make = request_for(manifest_reference(Manifest.write(store, RECORDS[3:]))).make
-    with pytest.raises(AirflowFailException, match=f"asked about another list before: {listed['digest']}.*new DAG run"):
+    with pytest.raises(AirflowFailException, match=f"another order before .* it was {listed['digest']}. Start a new"):
         page.execute()
     assert len(page.sent) == 2
 
 
 def test_the_same_list_is_asked_again_after_a_clear(request_for: Request, listed: dict[str, Any]) -> None:
-    page = request_for(listed, state={}).ask().ask()
+    page = request_for(listed).ask().ask()
     assert len(page.approve(ANNA)["approvals"]) == 1
 
 
@@ -250,7 +256,7 @@ def test_an_error_is_no_answer(request_for: Request, listed: dict[str, Any]) -> 
 def test_an_answer_without_the_digest_is_refused(request_for: Request, listed: dict[str, Any], inputs: Any) -> None:
     page = request_for(listed).ask()
     event = {**page.event("Approve", ANNA), "params_input": inputs}
-    refused(page, event, f"which list it is for.*{listed['digest']}")
+    refused(page, event, f"which list and order it is for.*{listed['digest']}")
 
 
 @pytest.mark.parametrize("digest", ["sha256:" + "0" * 64, "SHA256", True, 7, ["x"], {"sha256": "x"}, "x" * 10**5])
@@ -391,13 +397,15 @@ def test_a_rejection_needs_no_more_than_the_word(
 ) -> None:
     """It leaves nothing that a task behind it could take for a list."""
     page = request_for(listed, requester="ben").ask()
-    assert page.answer("Reject", user, **inputs) is None
+    with pytest.raises(DownstreamTasksSkipped):
+        page.answer("Reject", user, **inputs)
     assert not evidence_store().names("approvals")
 
 
 def test_a_rejection_is_kept_as_evidence(request_for: Request, listed: dict[str, Any], store: Store) -> None:
     page = request_for(listed).ask()
-    assert page.answer("Reject", BEN, comment="the court wants them") is None
+    with pytest.raises(DownstreamTasksSkipped):
+        page.answer("Reject", BEN, comment="the court wants them")
     (name,) = store.names("rejections")
     kept = json.loads(store.read(name))
     assert kept["digest"] == listed["digest"]
@@ -462,7 +470,7 @@ def test_the_form_is_the_operators_own(request_for: Request, listed: dict[str, A
     with DAG("night", params={"manifest": "of the DAG", "other": 1}):
         page = request_for(listed)
         page.ask()
-    assert list(page.form()) == ["manifest", "withhold", "comment"]
+    assert list(page.form()) == ["manifest", "order", "withhold", "comment"]
     assert page.form()["manifest"] == listed["digest"]
     with DAG("night", params={"manifest": "of the DAG"}):
         assert len(page.approve(ANNA)["approvals"]) == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_records.evidence.approval import PERSON, Approval
+from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import now
@@ -23,7 +23,7 @@ from airflow_provider_records.reporting.verify import verify
 from airflow_provider_records.sandbox.server import Server
 from tests.evidence.schemas import assert_store_valid
 from tests.operators.conftest import ServedSandbox
-from tests.operators.factories import run
+from tests.operators.factories import given, run
 
 
 @pytest.fixture
@@ -218,10 +218,7 @@ def test_an_approved_list_that_nothing_carried_out_is_left(served: ServedSandbox
         "airflow:anna",
         now(),
         {"kind": "airflow", "task": "approve"},
-        approver_type=PERSON,
-        dag_id="night",
-        run_id="manual__2026-11-22T04:30:00+00:00",
-        valid_until="2126-11-22T04:30:00Z",
+        **given(served.store, listed.digest),
     ).write(served.store)
     marked = run(OpusDestroyRecordsOperator(task_id="mark", records=[]))
     with pytest.raises(AirflowFailException, match=r"10 records of the list sha256:.* have no disposal in any system"):

@@ -20,7 +20,7 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
 from airflow_provider_records.task.records import resolve
 from tests.operators.conftest import ServedSandbox
-from tests.operators.factories import GIVEN, run
+from tests.operators.factories import given, run
 
 RECORDS = [{"key": f"enaio-{number}", "target_id": str(number), "title": f"Akte {number}"} for number in range(1, 24)]
 
@@ -31,7 +31,8 @@ def approved(served: ServedSandbox, records: Any = RECORDS, *approvers: str) -> 
 
 
 def approve(served: ServedSandbox, digest: str, name: str) -> str:
-    return Approval(digest, name, now(), {"kind": "test"}, comment="seen", **GIVEN).write(served.store)
+    ordered = given(served.store, digest)
+    return Approval(digest, name, now(), {"kind": "test"}, comment="seen", **ordered).write(served.store)
 
 
 def split(records: Any, size: int = 5) -> Any:
@@ -74,7 +75,8 @@ def test_each_part_stands_on_the_approvals_of_the_list(served: ServedSandbox, si
 
 def test_one_person_twice_stays_one_in_the_parts(served: ServedSandbox) -> None:
     whole = approved(served)
-    again = Approval(whole["digest"], "anna", "2026-01-01T00:00:00Z", {"kind": "elsewhere"}, **GIVEN).write(
+    ordered = given(served.store, whole["digest"])
+    again = Approval(whole["digest"], "anna", "2026-01-01T00:00:00Z", {"kind": "elsewhere"}, **ordered).write(
         served.store
     )
     for part in split({**whole, "approvals": [*whole["approvals"], again]}):

@@ -280,7 +280,7 @@ def test_withheld_records_are_in_the_verdict_with_and_without_a_certificate(stor
         source={"kind": "airflow"},
         shown=whole.digest,
         withheld={first: "still needed"},
-        **evidence_factory.GIVEN,
+        **evidence_factory.given(store, whole.digest),
     )
     done = evidence_factory.carry_out(store, part, [approval.write(store)], by=provenance("delete"))
     if certified:

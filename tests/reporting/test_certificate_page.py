@@ -42,8 +42,15 @@ def test_hostile_titles_stay_text(store: Store) -> None:
         ],
     )
     source = {"kind": HOSTILE[0], HOSTILE[1]: HOSTILE[2]}
+    ordered = evidence_factory.given(store, listed.digest)
     approval = Approval(
-        listed.digest, HOSTILE[0], "2026-11-22T07:00:00Z", source, HOSTILE[1], HOSTILE[2], **evidence_factory.GIVEN
+        listed.digest,
+        HOSTILE[0],
+        "2026-11-22T07:00:00Z",
+        source,
+        HOSTILE[1],
+        HOSTILE[2],
+        **ordered,
     ).write(store)
     certify(store, evidence_factory.carry_out(store, listed, [approval], options={"location": HOSTILE[2]}))
     text = html(store)

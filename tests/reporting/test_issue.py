@@ -185,8 +185,14 @@ def test_part_of_a_longer_approved_list(store: Store, listed: Manifest) -> None:
     (whole,) = evidence_factory.approve(store, listed, "a")
     part = Manifest.write(store, list(listed)[:15])
     source = {"kind": "part", "approval": whole}
+    ordered = evidence_factory.given(store, listed.digest)
     approval = Approval(
-        part.digest, "a", "2026-11-22T07:00:00Z", source, part_of=listed.digest, **evidence_factory.GIVEN
+        part.digest,
+        "a",
+        "2026-11-22T07:00:00Z",
+        source,
+        part_of=listed.digest,
+        **ordered,
     ).write(store)
     document = certify(store, evidence_factory.carry_out(store, part, [approval]))
     assert {store.uri(each["file"]) for each in document["approvals"]} == {whole, approval}
@@ -275,7 +281,16 @@ def test_what_a_later_reviewer_took_out_needs_no_disposal(store: Store, listed: 
     rest = Manifest.write(store, list(listed)[2:])
     withhold = dict.fromkeys(keys(listed)[:2], "a lawsuit is pending")
     source = {"kind": "airflow", "task": "second"}
-    second = Approval(rest.digest, "b", now(), source, shown=listed.digest, withheld=withhold, **evidence_factory.GIVEN)
+    ordered = evidence_factory.given(store, listed.digest)
+    second = Approval(
+        rest.digest,
+        "b",
+        now(),
+        source,
+        shown=listed.digest,
+        withheld=withhold,
+        **ordered,
+    )
     kept = for_part(Approval.read(store, first), rest.digest)
     assert kept.part_of == listed.digest
     disposal = evidence_factory.carry_out(store, rest, [kept.write(store), second.write(store)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
 import json
 import tempfile
 import time
@@ -24,7 +25,7 @@ from airflow_provider_records.sandbox.enaio import FakeEnaio
 from airflow_provider_records.sandbox.opus import FakeOpus
 from airflow_provider_records.sandbox.unifier import FakeUnifier
 from tests.operators.conftest import ServedSandbox
-from tests.operators.factories import DagRun, TaskInstance, run
+from tests.operators.factories import DagRun, TaskInstance, at_night, run
 
 MODES = ("poke", "reschedule", "deferrable")
 EVERY_MODE = pytest.mark.parametrize("mode", MODES)
@@ -44,12 +45,16 @@ class SensorTask(TaskInstance):
         return None
 
 
-def look(sensor: BaseSensorOperator) -> Any:
-    return sensor.execute(task(sensor))
+TRIES = itertools.count(1)
 
 
-def task(sensor: BaseSensorOperator) -> Any:
-    return {"ti": SensorTask(sensor.task_id), "dag_run": DagRun()}
+def look(sensor: BaseSensorOperator, try_number: int | None = None) -> Any:
+    """Begin a try, or go on with one that was begun."""
+    return sensor.execute(task(sensor, next(TRIES) if try_number is None else try_number))
+
+
+def task(sensor: BaseSensorOperator, try_number: int) -> Any:
+    return {"ti": SensorTask(at_night(sensor).task_id, try_number), "dag_run": DagRun()}
 
 
 def rebuilt(trigger: BaseTrigger, **changed: Any) -> Any:
@@ -75,10 +80,10 @@ def fire(trigger: BaseTrigger, seconds: float | None = None) -> Any:
     return event.payload
 
 
-def resume(sensor: BaseSensorOperator, deferred: TaskDeferred, event: Any) -> Any:
+def resume(sensor: BaseSensorOperator, deferred: TaskDeferred, event: Any, try_number: int = 1) -> Any:
     assert deferred.method_name == "execute_complete"
     kwargs = {**json.loads(json.dumps(deferred.kwargs)), "event": event}
-    return sensor.resume_execution(deferred.method_name, kwargs, task(sensor))
+    return sensor.resume_execution(deferred.method_name, kwargs, task(sensor, try_number))
 
 
 def wait(make: Make, mode: str, *acts: Callable[[], object]) -> Any:
@@ -107,10 +112,11 @@ def _wait(make: Make, mode: str, act: Callable[..., None]) -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("airflow.sdk.bases.sensor.time", SimpleNamespace(sleep=act, monotonic=time.monotonic))
             return look(make(mode="poke"))
+    number = next(TRIES)
     if mode == "reschedule":
         while True:
             try:
-                return look(make(mode="reschedule"))
+                return look(make(mode="reschedule"), number)
             except AirflowRescheduleException:
                 act()
     waiting: TaskDeferred | None = None
@@ -118,7 +124,7 @@ def _wait(make: Make, mode: str, act: Callable[..., None]) -> Any:
     while True:
         sensor = make(deferrable=True, poke_interval=0.01)
         try:
-            return look(sensor) if waiting is None else resume(sensor, waiting, event)
+            return look(sensor, number) if waiting is None else resume(sensor, waiting, event, number)
         except TaskDeferred as deferred:
             waiting = deferred
         try:

@@ -80,6 +80,10 @@ class ShelfSystem:
     def max_concurrency(self) -> int:
         return self.hook.settings.max_concurrency
 
+    @property
+    def target(self) -> str:
+        return self.hook.target
+
     def describe(self) -> SystemDescription:
         return SystemDescription("The Shelf", "Cleared from The Shelf", {"destroyed": MEANING}, [CAVEAT])
 

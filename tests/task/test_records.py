@@ -28,11 +28,12 @@ from airflow_provider_records.exceptions import (
     RecordsError,
 )
 from airflow_provider_records.task.records import Selection, accepted_results, resolve
+from tests.evidence import evidence_factory
 from tests.evidence.evidence_factory import forge
 from tests.evidence.failing_store import in_memory
-from tests.operators import factories
 
 FOLDER = TaskFolder.of("night", "run", "delete", -1)
+TASKS = evidence_factory.covered({"delete": ("enaio",)})
 D, B, R, A = OutcomeKind.DESTROYED, OutcomeKind.BLOCKED, OutcomeKind.RECYCLED, OutcomeKind.ABSENT
 
 
@@ -47,7 +48,9 @@ def keys(selection: Selection) -> list[str]:
 
 def approve(store: Store, digest: str, approver: str = "anna", **fields: Any) -> str:
     source = fields.pop("source", {"kind": "airflow"})
-    return Approval(digest, approver, "2026-11-22T07:00:00Z", source, **{**factories.GIVEN, **fields}).write(store)
+    ordered = fields.get("shown", digest)
+    known = evidence_factory.given(store, ordered, dag_id="night", run_id="run", tasks=TASKS)
+    return Approval(digest, approver, "2026-11-22T07:00:00Z", source, **{**known, **fields}).write(store)
 
 
 def approved(store: Store, items: Sequence[object], *people: str) -> dict[str, Any]:
