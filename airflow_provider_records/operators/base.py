@@ -83,6 +83,8 @@ class DisposeOperator(DisposingOperator):
         withdrawn; None: ``[records] min_wait_days`` (0). A try before that fails and may be retried.
     :param max_records: longest list accepted; None: ``[records] max_records`` (1000). A longer one is refused whole.
     :param max_failure_rate: share of failed calls, 0 to 1, above which the sending stops (after 20 calls).
+    :param max_absent_rate: share of records that a look before the calls does not find, 0 to 1, above which nothing is
+        sent, and nothing is called absent (after 20 records): the wrong archive, or an account that may not see them.
     :param concurrency: calls in flight; None: the connection's ``max_concurrency``, which also bounds it.
     :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
     :param dry_run: probe every record, send nothing that changes anything.
@@ -104,6 +106,7 @@ class DisposeOperator(DisposingOperator):
         accept_approvals_from: Sequence[str] = (),
         max_records: int | None = None,
         max_failure_rate: float = 0.1,
+        max_absent_rate: float = 0.1,
         concurrency: int | None = None,
         verify: bool = True,
         dry_run: bool = False,
@@ -120,6 +123,7 @@ class DisposeOperator(DisposingOperator):
         self.accept_approvals_from = _dag_ids(accept_approvals_from)
         self.max_records = max_records
         self.max_failure_rate = max_failure_rate
+        self.max_absent_rate = max_absent_rate
         self.concurrency = concurrency
         self.verify = verify
         self.rehearse_only = dry_run
@@ -148,6 +152,7 @@ class DisposeOperator(DisposingOperator):
             "accept_approvals_from": list(self.accept_approvals_from),
             "max_records": limits.max_records,
             "max_failure_rate": self.max_failure_rate,
+            "max_absent_rate": self.max_absent_rate,
             "concurrency": self.concurrency,
             "verify": self.verify,
         }
@@ -206,7 +211,7 @@ class DisposeOperator(DisposingOperator):
                 f"min_approvals must be a whole number of at least 1, not {min_approvals!r}; "
                 "a list that needs no approval says require_approval=False."
             )
-        return Limits(max_records, self.max_failure_rate), min_approvals
+        return Limits(max_records, self.max_failure_rate, self.max_absent_rate), min_approvals
 
     def _carry_out(
         self, context: Context, selection: Selection, limits: Limits, min_approvals: int

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.enaio import EnaioSystem
+from airflow_provider_records.systems.enaio_checks import ObjectChecks
 
 
 class EnaioDeleteObjectOperator(DisposeOperator):
@@ -24,6 +25,11 @@ class EnaioDeleteObjectOperator(DisposeOperator):
         folder that still holds something not on the list is refused by enaio.
     :param location: id of the parent: remove from this place only.
     :param object_type_id: object type; makes enaio faster.
+    :param expect: index field of enaio by the record's field or attribute that it must equal, such as
+        ``{"Title": "title"}``; an object with another value is ``blocked``.
+    :param hold_fields: index fields that hold an object with any value but empty, 0 or false: it is ``blocked``.
+    :param retention_field: index field with the last day of the retention; an object is ``blocked`` until that day is
+        over, and if it is empty or no date.
     :param enaio_conn_id: connection of type ``enaio``.
     """
 
@@ -38,6 +44,9 @@ class EnaioDeleteObjectOperator(DisposeOperator):
         cascade_delete: bool = False,
         location: str | None = None,
         object_type_id: str | None = None,
+        expect: Mapping[str, str] | None = None,
+        hold_fields: Sequence[str] = (),
+        retention_field: str | None = None,
         enaio_conn_id: str = EnaioHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -46,6 +55,10 @@ class EnaioDeleteObjectOperator(DisposeOperator):
         self.cascade_delete = cascade_delete
         self.location = location
         self.object_type_id = object_type_id
+        self.expect = expect
+        self.hold_fields = hold_fields
+        self.retention_field = retention_field
+        self._checks = ObjectChecks.from_dag(expect, hold_fields, retention_field)
         self.enaio_conn_id = enaio_conn_id
 
     @cached_property
@@ -61,6 +74,7 @@ class EnaioDeleteObjectOperator(DisposeOperator):
             cascade_delete=self.cascade_delete,
             location=self.location,
             object_type_id=self.object_type_id,
+            checks=self._checks,
         )
 
     def options(self) -> dict[str, Any]:
@@ -71,4 +85,7 @@ class EnaioDeleteObjectOperator(DisposeOperator):
             "cascade_delete": self.cascade_delete,
             "location": self.location,
             "object_type_id": self.object_type_id,
+            "expect": dict(self._checks.expect),
+            "hold_fields": list(self._checks.hold_fields),
+            "retention_field": self._checks.retention_field,
         }

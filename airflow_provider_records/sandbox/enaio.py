@@ -17,8 +17,8 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 from airflow_provider_records.sandbox.core import FakeVendor, Handler, Switch
-from airflow_provider_records.sandbox.enaio_archive import Archive, StoredObject, is_object_id
-from airflow_provider_records.sandbox.enaio_search import BadQueryError, read_query
+from airflow_provider_records.sandbox.enaio_archive import UNNAMED_FIELDS, Archive, StoredObject, is_object_id
+from airflow_provider_records.sandbox.enaio_search import BadQueryError, Statement, read_query
 from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 from airflow_provider_records.sandbox.seed import Item
 
@@ -63,6 +63,13 @@ class FakeEnaio(FakeVendor):
         "login_filter": Switch(("401", "redirect", "html"), "answer to missing or wrong credentials"),
         "expired_cookie": Switch(("401", "403"), "answer to a session cookie that is no longer valid"),
         "session_requests": Switch((0,), "how many requests a session cookie is good for; 0: never expires"),
+        "search_ids": Switch(
+            ("any", "literals", "lists", "neither"), "how IN takes ids: IN (1, 2), IN (@list), either, or not at all"
+        ),
+        "search_more": Switch(("truth", "always", "never"), "what a search says in hasMoreItems"),
+        "system_fields": Switch(("known", "refused"), "whether a search knows system fields that no page names"),
+        "reads": Switch(("allowed", "nothing"), "whether the user still has the right to read anything"),
+        "tenant": Switch(("first", "second"), "which of two archives, with ids of their own, is behind the address"),
         "page_shift": Switch((0,), "rows that vanished (negative: appeared) before the second page of a search"),
     }
 
@@ -70,10 +77,15 @@ class FakeEnaio(FakeVendor):
         super().__init__()
         self.user = "disposal"
         self.password = "v3Rz-enaio-demo-8wKd"  # noqa: S105 - valid in this sandbox only
-        self.archive = Archive()
+        self.archives = {"first": Archive(), "second": Archive()}
+        self.archive = self.archives["first"]
         self.history: dict[str, list[dict[str, Any]]] = {}
         self.sessions: dict[str, int] = {}
         self.logins = 0
+
+    def turn(self, values: Mapping[str, Any]) -> None:
+        super().turn(values)
+        self.archive = self.archives[self.set["tenant"]]
 
     def calls(self) -> list[tuple[str, str, str, Handler]]:
         listed: list[tuple[str, str, str, Callable[[Call], Reply]]] = [
@@ -313,15 +325,31 @@ class FakeEnaio(FakeVendor):
     def _search(self, call: Call) -> Reply:
         self._allow(call, set())
         try:
-            query = read_query(self._body(call))
+            body = self._body(call)
+            query = read_query(body)
+            self._check_statement(body["query"], query.statement)
             rows = self.archive.select(query.statement, self.user, binned=query.binned)
         except BadQueryError as error:
             raise self._error(400, None, str(error)) from None
+        rows = [] if self.set["reads"] == "nothing" else rows
         shift = int(self.set["page_shift"]) if query.skip else 0
         start = max(0, query.skip + shift)
         fields = set(query.statement.fields)
         page = [self._row(item, fields, query.permissions) for item in rows[start : start + query.most]]
-        return Reply(body=_envelope(page, len(rows) - shift, more=start + len(page) < len(rows)))
+        more = {"always": True, "never": False}.get(self.set["search_more"], start + len(page) < len(rows))
+        return Reply(body=_envelope(page, len(rows) - shift, more=more))
+
+    def _check_statement(self, query: dict[str, Any], statement: Statement) -> None:
+        ids, lists = (
+            self.set["search_ids"],
+            [each for each in query.get("parameters", {}).values() if isinstance(each, list)],
+        )
+        if lists and ids in {"literals", "neither"}:
+            raise BadQueryError("a parameter is one value")
+        if " IN (" in query["statement"] and not lists and ids in {"lists", "neither"}:
+            raise BadQueryError("IN takes a parameter")
+        if self.set["system_fields"] == "refused" and (unknown := statement.names() & UNNAMED_FIELDS):
+            raise BadQueryError(f"no field {', '.join(sorted(unknown))}")
 
     # Shared by the calls
 
@@ -343,7 +371,7 @@ class FakeEnaio(FakeVendor):
         found = self.archive.objects.get(object_id)
         if found is None or object_type not in {None, self.archive.types[found.object_type].id}:
             raise self._error(404, NOT_FOUND)
-        if self.user in found.no_read or found.bin not in {"", self.user}:
+        if self.set["reads"] == "nothing" or self.user in found.no_read or found.bin not in {"", self.user}:
             raise self._refuse("unreadable")
         return found
 

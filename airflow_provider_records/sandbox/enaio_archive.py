@@ -8,6 +8,8 @@ from typing import Any
 
 from airflow_provider_records.sandbox.enaio_search import BadQueryError, Statement, Values
 
+UNNAMED_FIELDS = {"system:OBJECT_RETENTION", "system:OBJECT_LOCKUSER"}
+"""System fields that no page of the vendor names for this service."""
 SYSTEM_FIELDS = {
     "system:objectId",
     "system:objectTypeId",
@@ -15,11 +17,7 @@ SYSTEM_FIELDS = {
     "system:lastModificationDate",
     "system:SDSTA_ID",
     "system:SDREG_ID",
-    "system:OBJECT_RETENTION",
-    "system:OBJECT_LOCKUSER",
-}
-CONTRACTED = {"system:objectId", "system:objectTypeId", "system:baseTypeId", "system:lastModificationDate"}
-"""The system fields that the vendor's pages name."""
+} | UNNAMED_FIELDS
 
 
 @dataclass

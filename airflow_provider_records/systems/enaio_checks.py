@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Self
 
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.systems.enaio_batch import LOCKED_BY, MODIFIED, RETENTION
 
@@ -30,6 +33,25 @@ class ObjectChecks:
     expect: Mapping[str, str] = field(default_factory=dict)
     hold_fields: tuple[str, ...] = ()
     retention_field: str | None = None
+
+    @classmethod
+    def from_dag(cls, expect: object, hold_fields: object, retention_field: object) -> Self:
+        """Check what a DAG says.
+
+        :raises ConfigurationError: it is no mapping, list or name of index fields; the message says which argument.
+        """
+        expect = {} if expect is None else expect
+        if not isinstance(expect, Mapping) or not all(
+            _is_field(name) and _is_source(of) for name, of in expect.items()
+        ):
+            raise ConfigurationError(
+                f"expect must map index fields to a record's fields or attributes, not be {expect!r}."
+            )
+        if not isinstance(hold_fields, (list, tuple)) or not all(_is_field(name) for name in hold_fields):
+            raise ConfigurationError(f"hold_fields must be a list of index fields, not {hold_fields!r}.")
+        if retention_field is not None and not _is_field(retention_field):
+            raise ConfigurationError(f"retention_field must be an index field, not {retention_field!r}.")
+        return cls(dict(expect), tuple(hold_fields), None if retention_field is None else str(retention_field))
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -103,6 +125,15 @@ def said(record: Record, name: str) -> str:
 
 
 _RECORD_FIELDS = frozenset({"key", "target_id", "title", "classification", "location", "object_type_id", "parent_id"})
+
+
+def _is_field(name: object) -> bool:
+    """Tell whether a DAG names an index field; it stands in a statement, so it must be a plain word."""
+    return isinstance(name, str) and re.fullmatch(r"[^\W\d][\w:]*", name) is not None
+
+
+def _is_source(name: object) -> bool:
+    return isinstance(name, str) and bool(name)
 
 
 def _other(what: str, approved: str, found: str) -> str:

@@ -48,6 +48,7 @@ class ServedEnaio:
         journal = Journal(self.store, TaskFolder("run"), "sha256:0", started="2026-01-01", try_number=self.tries)
         system = EnaioSystem(EnaioHook(), **options)
         runner = Runner(system, journal, Limits(), concurrency=1, verify=verify)
+        system.hook.may_send = runner.may_send
         listed = [Record.from_item(record) for record in records]
         outcomes = {outcome.key: outcome for outcome in runner.run(listed)}
         assert list(outcomes) == [record.key for record in listed]

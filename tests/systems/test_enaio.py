@@ -211,14 +211,15 @@ def test_a_login_refused_between_delete_and_probe_does_not_make_it_anothers(serv
 
 
 @HARD_AND_SOFT
-@pytest.mark.parametrize(("wrong", "of"), [({"location": "20"}, "record"), ({"object_type_id": "1"}, "operator")])
+@pytest.mark.parametrize(
+    ("record", "options"), [({"location": "20"}, {}), ({}, {"object_type_id": "1"})], ids=["location", "type"]
+)
 def test_a_wrong_location_or_type_is_not_absence(
-    served: ServedEnaio, hard: bool, wrong: dict[str, str], of: str
+    served: ServedEnaio, hard: bool, record: dict[str, str], options: dict[str, Any]
 ) -> None:
-    record = {"key": "101", **wrong} if of == "record" else {"key": "101"}
-    outcome = served.run(record, hard_delete=hard, **({} if of == "record" else wrong))["101"]
+    outcome = served.run({"key": "101", **record}, hard_delete=hard, **options)["101"]
     assert outcome.kind == "failed"
-    assert next(iter(wrong.values())) in (outcome.reason or "")
+    assert next(iter({**record, **options}.values())) in (outcome.reason or "")
     assert "101" in served.live
 
 
