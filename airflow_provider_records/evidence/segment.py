@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_records.evidence import formats
@@ -21,7 +23,10 @@ from airflow_provider_records.exceptions import EvidenceError, JournalError, New
 
 OPEN, OBSERVED, INTENTS, ALIVE, OUTCOMES = "open", "observed", "intents", "alive", "outcomes"
 _KINDS = frozenset({OPEN, OBSERVED, INTENTS, ALIVE, OUTCOMES})
-_HEADER = frozenset({"session", "started", "try", "kind", "seq", "prev", "time", "lines"})
+_TEXT = frozenset({"session", "started", "kind", "prev", "time"})
+_NUMBERS = frozenset({"try", "seq", "lines"})
+_MAY_HAVE = frozenset({"system", "target", "method", "conn_id", "missing_session", "begun", "refused"})
+_LINE_TEXT = ("proof", "reason", "request_id", "detail", "time")
 
 Known = TypeVar("Known")
 
@@ -157,15 +162,52 @@ def parse_segment(name: str, content: bytes) -> Segment | None:
                 return None
             raise ValueError
         body = body[: -len(complete[-1]) - 1]
-        if missing or rest or complete[-1] + b"\n" != _trailer(body) or not header.keys() >= _HEADER:
+        if missing or rest or complete[-1] + b"\n" != _trailer(body):
             raise ValueError
+        _check_header(header)
+        if header["kind"] not in _KINDS:
+            raise formats.newer_member(f"{name} is a segment of the kind {header['kind'][:40]!r}")
+        _check_lines(header["kind"], lines[:-1])
     except NewerFormatError:
         raise
-    except (EvidenceError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (EvidenceError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise JournalError(f"The journal was changed: {name} does not match its own hash.") from None
-    if header["kind"] not in _KINDS:
-        raise formats.newer_member(f"{name} is a segment of the kind {header['kind']!r}")
     return Segment(name, header, lines[:-1], f"sha256:{hashlib.sha256(content).hexdigest()}")
+
+
+def _check_header(header: Mapping[str, Any]) -> None:
+    """Check that a header has all members that its readers use.
+
+    :raises ValueError: a member is missing, or has another type than it must have.
+    """
+    texts = {name: header.get(name) for name in _TEXT} | {name: header[name] for name in _MAY_HAVE & header.keys()}
+    numbers = [header.get(name) for name in _NUMBERS]
+    if not all(isinstance(text, str) for text in texts.values()) or not all(type(each) is int for each in numbers):
+        raise ValueError
+    if datetime.fromisoformat(header["time"]).tzinfo is None:
+        raise ValueError
+    if header["kind"] == OPEN:
+        read, end = header.get("read"), header.get("calls_end_within")
+        heads = [*read.keys(), *read.values()] if isinstance(read, dict) else [None]
+        if not all(isinstance(text, str) for text in (*heads, header.get("manifest"))):
+            raise ValueError
+        if isinstance(end, bool) or not isinstance(end, (int, float)) or not 0 <= end < math.inf:
+            raise ValueError
+
+
+def _check_lines(kind: str, lines: Sequence[Any]) -> None:
+    """Check that each line has the members that its readers use.
+
+    :raises ValueError: a member is missing, or has another type than it must have.
+    """
+    for line in lines:
+        if not isinstance(line["key"], str):
+            raise ValueError
+        if kind == OUTCOMES and not (
+            isinstance(line["outcome"], str)
+            and all(line.get(name) is None or isinstance(line[name], str) for name in _LINE_TEXT)
+        ):
+            raise ValueError
 
 
 def load_segments(store: Store, folder: str) -> list[Segment]:

@@ -331,7 +331,8 @@ def test_any_bytes_are_torn_or_changed_or_a_segment(content: bytes) -> None:
     st.lists(st.fixed_dictionaries({"key": st.text(st.characters(codec="utf-8"))}), max_size=5),
 )
 def test_what_is_rendered_is_parsed(extra: dict[str, Any], lines: list[dict[str, Any]]) -> None:
-    header = {**extra, "session": "s", "started": "", "try": 1, "kind": "open", "seq": 0, "prev": "", "time": ""}
+    known = {"session": "s", "started": "", "try": 1, "seq": 0, "prev": "", "time": "2026-11-22T02:00:00Z"}
+    header = {**extra, **known, "kind": "intents"}
     segment = parse_segment("x", render_segment(header, lines))
     assert segment is not None
     assert dict(segment.header) == {**header, "lines": len(lines)}

@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_records.evidence import formats
+from airflow_provider_records.evidence.binding import intended
 from airflow_provider_records.evidence.canonical import canonical
-from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.folders import TaskFolder
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.segment import (
     ALIVE,
     INTENTS,
@@ -43,6 +48,8 @@ HEADER: dict[str, Any] = {
     "prev": "",
     "time": "2026-11-22T02:00:01.000Z",
     "read": {},
+    "manifest": "sha256:0",
+    "calls_end_within": 130.0,
 }
 FAILED, UNKNOWN, LEFT = OutcomeKind.FAILED, OutcomeKind.UNKNOWN, OutcomeKind.NOT_ATTEMPTED
 DESTROYED, BLOCKED = OutcomeKind.DESTROYED, OutcomeKind.BLOCKED
@@ -257,3 +264,55 @@ def test_what_a_later_session_has_read_cannot_vanish(store: Store) -> None:
     put(store, session="s3", read={"s1": "sha256:0"}, number=3)
     with pytest.raises(JournalError, match="session s1 lacks segments that were read before"):
         load_segments(store, FOLDER)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-1e9, 1e9) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+OUTCOME = {"key": "a", "outcome": "destroyed", "proof": "probe", "time": "2026-11-22T02:00:01.000Z"}
+LINES = {OPEN: [], OBSERVED: [{"key": "a"}], INTENTS: [{"key": "a"}], ALIVE: [], OUTCOMES: [OUTCOME]}
+
+
+def forged(member: str, put: Mapping[str, Any], kind: str, line: bool) -> bytes:
+    """Return a segment of which a member of the header, or of a line, is missing or of any form; its hash is right."""
+    header, lines = {**HEADER, "kind": kind}, [dict(each) for each in LINES[kind]]
+    for changed in lines if line else [header]:
+        changed.pop(member, None)
+        changed.update({member: put[""]} if put else {})
+    return render_segment(header, lines)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([*HEADER, "missing_session", "system", "target", "begun", "outcome", "key", "proof", "reason"]),
+    st.just({}) | st.fixed_dictionaries({"": ANYTHING}),
+    st.sampled_from(sorted(LINES)),
+    st.booleans(),
+)
+def test_what_is_forged_is_called_changed_or_newer_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, member: str, put: Mapping[str, Any], kind: str, line: bool
+) -> None:
+    """All that reads a journal, over a segment with a hash of its own: no other error than the two that are known."""
+    store = Store(str(tmp_path_factory.mktemp("forged")))
+    opened = render_segment({**HEADER, "seq": 0}, [])
+    content = forged(member, put, kind, line)
+    if kind == OPEN:
+        store.write(f"{FOLDER}/s1/{segment_name(1, OPEN)}", content)
+    else:
+        store.write(f"{FOLDER}/s1/{segment_name(0, OPEN)}", opened)
+        chained = json.loads(content.splitlines()[0]) | {"prev": f"sha256:{hashlib.sha256(opened).hexdigest()}"}
+        if member != "prev" and not line:
+            chained.pop("format"), chained.pop("version"), chained.pop("lines")
+            content = render_segment(chained, LINES[kind])
+        store.write(f"{FOLDER}/s1/{segment_name(1, kind)}", content)
+    try:
+        found = load_segments(store, FOLDER)
+        intended(found)
+        folded = JournalState(Outcome.from_dict)
+        for segment in found:
+            folded.add(segment)
+        Journal(store, TaskFolder("disposals/d/r/t/-1"), "sha256:0", started="2027", try_number=1)
+    except (JournalError, NewerFormatError):
+        pass
