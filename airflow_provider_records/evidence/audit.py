@@ -74,7 +74,7 @@ def audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> AuditR
 def _audit(evidence: EvidenceReader, disposals: Mapping[str, Disposal]) -> AuditResult:
     files = _Files(evidence)
     authorizer = Authorizer(files)
-    names: set[str] = set()
+    names = {evidence.name(uri) for disposal in disposals.values() for uri in disposal.follows or ()}
     parts = Parts()
     entries = []
     counts: dict[str, Counter[str]] = {}

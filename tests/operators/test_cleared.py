@@ -115,6 +115,24 @@ def test_the_real_try_after_a_rehearsal_goes_on(served: ServedSandbox, documents
     assert said["counts"]["enaio"]["destroyed"] == 3
 
 
+def test_a_mark_that_follows_a_rehearsal_stands_on_a_certificate_that_verifies(
+    served: ServedSandbox, documents: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real try dies without a summary, and that of the rehearsal, which the mark names, is no disposal."""
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    rehearsed = delete(documents[:2], dry_run=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(Disposal, "write", dies)
+        with pytest.raises(KeyboardInterrupt):
+            delete(documents[:2], 2)
+    marked = run(OpusDestroyRecordsOperator(task_id="mark", records=rehearsed, require_approval=False))
+    said = certify(served, rehearsed, marked, require_complete=False)
+    assert [each["task"].rsplit("/", 2)[1] for each in said["missing_disposals"]] == ["delete"]
+
+
 def test_a_try_that_intended_nothing_binds_nothing(
     served: ServedSandbox, documents: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
