@@ -358,7 +358,9 @@ class EnaioSystem:
         """Probe an object whose call got no response."""
         (record,) = batch
         presence = self.probe(record)
-        outcome = None if presence.live else self._after_doubt(record, presence)
+        # What a hard delete left in the recycle bin, or found there, can still be deleted.
+        again = presence.live or (presence is Presence.BINNED and self.hard_delete)
+        outcome = None if again else self._after_doubt(record, presence)
         self._release_parent(record, outcome)
         return [outcome]
 
@@ -411,7 +413,7 @@ class EnaioSystem:
         if presence.live:
             return self._still_there(record, "the service said that it was deleted")
         if presence is Presence.BINNED:
-            return self._recycled(record)
+            return self._recycled(record, Proof.PROBE)
         if presence is Presence.GONE and self.hard_delete:
             return replace(outcome, proof=Proof.PROBE)
         if presence is Presence.GONE and outcome.proof is None:
@@ -459,11 +461,10 @@ class EnaioSystem:
                 return self._not_found(record, error, presence)
             if self.hard_delete or self._location(record):
                 return self._still_there(record, "after an unanswered call of ours the service does not find it")
-        if presence is Presence.BINNED and not self.hard_delete:
-            return self._recycled(record, "was in the recycle bin before")
+        if presence is Presence.BINNED:
+            return self._binned_before(record, error)
         reason = {
             Presence.CONTAINER: "it is not empty, or the account lacks the right to delete it or what it holds",
-            Presence.BINNED: "it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later",
         }.get(presence, "the account lacks the right to delete it, or it is locked or in a workflow")
         return outcome_from_error(record, OutcomeKind.BLOCKED, f"{reason} ({_code(error)})", error)
 
@@ -475,7 +476,7 @@ class EnaioSystem:
             reason = "the service finds it neither live nor in the recycle bin of this account"
             return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
         if presence is Presence.BINNED:
-            return self._recycled(record, "was in the recycle bin before")
+            return self._binned_before(record, error)
         if presence is Presence.HIDDEN:
             reason = "enaio does not find it, but it may be there: the account may not read it"
             return outcome_from_error(record, OutcomeKind.BLOCKED, reason, error)
@@ -488,7 +489,9 @@ class EnaioSystem:
         """Return the outcome of an object that is not live any more after a call of ours that got no response."""
         observed = record.key in self._observed
         if presence is Presence.BINNED:
-            return self._recycled(record, None if observed else "was in the recycle bin before")
+            if not observed:
+                return self._binned_before(record)
+            return self._recycled(record, Proof.INFERRED, "our call went unanswered; it is in the recycle bin since")
         if presence is Presence.GONE and self._observes and not self._sees():
             reason = f"it is neither live nor in the recycle bin, which proves nothing: {BLIND}"
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
@@ -507,10 +510,18 @@ class EnaioSystem:
             return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
         return Outcome(record.key, OutcomeKind.FAILED, Proof.PROBE, f"{why}, but it is still there")
 
-    def _recycled(self, record: Record, reason: str | None = None) -> Outcome:
+    def _recycled(self, record: Record, proof: Proof, reason: str | None = None) -> Outcome:
         if self.hard_delete:
-            reason = f"{reason or 'is in the recycle bin'} though a hard delete was asked for"
-        return Outcome(record.key, OutcomeKind.RECYCLED, Proof.PROBE, reason)
+            reason = f"{reason or 'it is in the recycle bin'} though a hard delete was asked for"
+        return Outcome(record.key, OutcomeKind.RECYCLED, proof, reason)
+
+    def _binned_before(self, record: Record, error: VendorError | None = None) -> Outcome:
+        """Return the outcome of an object that no call of ours moved to the recycle bin."""
+        if self.hard_delete and error is not None:
+            reason = f"it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later ({_code(error)})"
+            return outcome_from_error(record, OutcomeKind.BLOCKED, reason, error)
+        reason = "it was in the recycle bin of this account before our call; another run may have moved it there"
+        return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
 
     def probe(self, record: Record) -> Presence:
         """Look for the object, live and in the recycle bin; changes nothing.
@@ -582,7 +593,7 @@ class EnaioSystem:
         if isinstance(shown, str):
             return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, f"nothing was sent: {shown}")
         if shown is Presence.BINNED:
-            return self._recycled(record, "was in the recycle bin before")
+            return self._binned_before(record)
         if shown is Presence.HIDDEN:
             reason = "nothing was sent: the account may not read it, so that nobody could tell what became of it"
             return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)

@@ -126,10 +126,27 @@ def test_several_places_without_a_location(served: ServedEnaio, switch: str, exp
 
 @pytest.mark.parametrize("status", ["400", "404"])
 @pytest.mark.parametrize("form", ["serviceErrorCode", "code", "text", "html", "empty"])
-def test_what_lies_in_the_bin_already_is_recycled(served: ServedEnaio, status: str, form: str) -> None:
+def test_what_lies_in_the_bin_already_is_not_ours(served: ServedEnaio, status: str, form: str) -> None:
+    """The bin is that of our account, so another run may have moved it there: that one claims it."""
     served.part.turn({"binned_delete": status, "error_body": form})
     served.archive.recycle(served.archive.objects["101"], "disposal")
-    assert served.says() == ("recycled", "probe")
+    assert served.says() == ("absent", "probe")
+
+
+@pytest.mark.parametrize("status", ["400", "404"])
+def test_what_went_to_the_bin_between_our_look_and_our_call_is_not_ours(
+    served: ServedEnaio, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.part.turn({"binned_delete": status})
+    remove = served.part._remove
+
+    def first_recycled(*args: Any, **options: Any) -> Any:
+        served.archive.recycle(served.archive.objects["101"], "disposal")
+        return remove(*args, **options)
+
+    monkeypatch.setattr(served.part, "_remove", first_recycled)
+    assert served.says() == ("absent", "probe")
+    assert len(served.deletes()) == 1
 
 
 @pytest.mark.parametrize(("version", "expected"), [("6.2.1", "destroyed"), ("5.2.2", "blocked")])
@@ -142,7 +159,7 @@ def test_a_hard_delete_of_what_lies_in_the_bin(served: ServedEnaio, version: str
 def test_a_hard_delete_that_does_not_find_what_lies_in_the_bin(served: ServedEnaio) -> None:
     served.part.turn({"version": "5.2.2", "binned_delete": "404"})
     served.archive.recycle(served.archive.objects["101"], "disposal")
-    assert served.says(hard_delete=True) == ("recycled", "probe")
+    assert served.says(hard_delete=True) == ("blocked", "response")
 
 
 @HARD_AND_SOFT

@@ -133,7 +133,8 @@ def test_what_lay_in_the_bin_before_an_intent_is_not_called_ours(served: ServedE
     served.archive.recycle(served.archive.objects["101"], "disposal")
     die(served, "101", hard_delete=False)
     outcome = served.run("101")["101"]
-    assert (outcome.kind, outcome.reason) == ("recycled", "was in the recycle bin before")
+    assert outcome.kind == "absent"
+    assert "another run may have moved it there" in (outcome.reason or "")
     assert served.deletes() == []
 
 
