@@ -41,6 +41,9 @@ from airflow_provider_records.exceptions import (
     RecordsError,
 )
 
+_CALLED = (OutcomeKind.DESTROYED, OutcomeKind.RECYCLED, OutcomeKind.UNKNOWN)
+"""Outcomes of a call of ours, which an intent comes before; the others may rest on a look alone."""
+
 
 @dataclass
 class AuditResult:
@@ -367,7 +370,7 @@ def _check_journal(file: str, line: Mapping[str, Any], answer: Mapping[str, Any]
             f"{file} says that {key!r} is {kind}; its journal says {answer['outcome']}, "
             "or says it with another proof, reason or time."
         )
-    if not intended and kind != OutcomeKind.NOT_ATTEMPTED:  # an intent that could not be written is closed as well
+    if not intended and kind in _CALLED:
         raise JournalError(f"The journal of {file} holds an outcome of {key!r} without the intent before it.")
 
 

@@ -16,7 +16,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from airflow_provider_records.evidence.journal import Journal
@@ -124,20 +124,26 @@ class Attempts:
         while not self.stop_state.skip_probes and (left := self.journal.seconds_until_settled()) > 0:
             time.sleep(min(left, _NAP))
 
-    def make(self, batch: Sequence[Record], doubtful: Set[str], round_: int) -> dict[str, Outcome]:
+    def make(
+        self, batch: Sequence[Record], doubtful: Set[str], round_: int, barred: Mapping[str, Outcome] | None = None
+    ) -> dict[str, Outcome]:
         """Probe, call, and probe what was left open, as far as this round allows.
 
         :param batch: the records of one call.
         :param doubtful: keys for which an earlier call may have got no response.
         :param round_: counted from 0.
+        :param barred: the outcomes of records that must not be sent any more: what became of an earlier call for them
+            is probed, and if they are still there, these are their outcomes.
         :return: outcomes by key; records whose call got no response in this round have none.
         """
         try:
-            return self._outcomes(batch, doubtful, round_)
+            return self._outcomes(batch, doubtful, round_, barred or {})
         finally:
             self._thread.disposing = False
 
-    def _outcomes(self, batch: Sequence[Record], doubtful: Set[str], round_: int) -> dict[str, Outcome]:
+    def _outcomes(
+        self, batch: Sequence[Record], doubtful: Set[str], round_: int, barred: Mapping[str, Outcome]
+    ) -> dict[str, Outcome]:
         found: dict[str, Outcome] = {}
         unanswered = {
             record.key for record in batch if record.key in doubtful or record.key in self.journal.state.unanswered
@@ -150,6 +156,10 @@ class Attempts:
                 found |= {key: _unclaimed(outcome) for key, outcome in found.items() if key not in self._causes}
             send = [record for record in batch if record.key not in found]
         while send:
+            if kept := [record for record in send if record.key in barred]:
+                found |= {record.key: barred[record.key] for record in kept}
+                send = [record for record in send if record.key not in barred]
+                continue
             if spent := [record for record in send if self._calls[record.key] == _CALLS or round_ == ROUNDS - 1]:
                 reason = "two calls did not do it, and it is still there; the last one: "
                 found |= {

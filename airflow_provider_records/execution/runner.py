@@ -60,22 +60,19 @@ class _Looked:
     there: Set[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Ahead:
     """Calls whose intents are not published yet.
 
     :param batches: the records of each call.
     :param look: tells which records are there, maybe with those of other chunks; None: the system has observed them at
         the start.
+    :param check: tells which of these records must not be sent, by key; None: not asked yet, or nothing is checked.
     """
 
     batches: Sequence[Sequence[Record]]
     look: Future[_Looked] | None
-
-    @property
-    def looked_at(self) -> bool:
-        """Whether the look has ended."""
-        return self.look is None or self.look.done()
+    check: Future[Mapping[str, Outcome]] | None = None
 
     @property
     def records(self) -> list[Record]:
@@ -165,6 +162,8 @@ class Runner:
     :param concurrency: largest number of calls in flight.
     :param verify: probe the records after their calls, to raise the proof to ``probe`` where the system allows it.
     :param report: called with each chunk, in the thread that runs the list, when its outcomes are published.
+    :param recheck: called with the records of each chunk shortly before they are sent, in a thread of the pool; returns
+        the outcomes of those that must not be sent, by key. An error that it raises stops the sending.
     :param interrupt: called when the try is aborted, so that calls in flight neither wait nor repeat themselves.
     :param clock: seconds, for how long outcomes are written again.
     :param sleep: waits between two writes, in seconds.
@@ -181,6 +180,7 @@ class Runner:
         concurrency: int,
         verify: bool = True,
         report: Callable[[Chunk], object] = lambda _: None,
+        recheck: Callable[[Sequence[Record]], Mapping[str, Outcome]] | None = None,
         interrupt: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
@@ -190,6 +190,7 @@ class Runner:
         self.limits = limits
         self.concurrency = concurrency
         self.report = report
+        self.recheck = recheck
         self.interrupt = interrupt
         self._clock = clock
         self._sleep = sleep
@@ -201,6 +202,7 @@ class Runner:
         self._lock = threading.Lock()
         self._looked_at = 0
         self._absent = 0
+        self._refused = False
 
     def stop(self, reason: str) -> None:
         """Send nothing more and end at once; may be called from a signal handler."""
@@ -243,6 +245,7 @@ class Runner:
                     self._close_intents(todo)
                     raise
             self._close_intents(todo)
+        self.stop_state.no_retry = self.stop_state.no_retry or self._refused
         self.journal.check_fence()  # these outcomes must not replace those of a newer try
         return [state.outcomes.get(record.key) or self._attempts.not_attempted(record) for record in records]
 
@@ -335,11 +338,15 @@ class Runner:
         signal = threading.Event()
         more = True
 
+        def is_looked_at(chunk: _Ahead) -> bool:
+            parts = (chunk.look, chunk.check)
+            return all(part is None or part.done() for part in parts) and not (self.recheck and chunk.check is None)
+
         def may_begin() -> bool:
             """Tell whether the next chunk may be intended now."""
             unpublished = len(in_flight) + sum(len(each.calls) for each in verified)
             left_open = len(in_flight) - len(ended)
-            looked_at = any(each.looked_at for each in ahead[:1])
+            looked_at = any(is_looked_at(each) for each in ahead[:1])
             return looked_at and left_open <= width and unpublished <= together + width
 
         def may_verify() -> bool:
@@ -370,12 +377,18 @@ class Runner:
                         ahead += [_Ahead(next_[at : at + width], look) for at in range(0, len(next_), width)]
                         if look:
                             look.add_done_callback(note)
+                    for each in ahead[:_CHUNKS_AHEAD] if self.recheck else ():
+                        if each.check is None:
+                            each.check = pool.submit(self._check, each.records)
+                            each.check.add_done_callback(note)
                     if may_begin():
                         first, begun = ahead.pop(0), time.time()
+                        barred = first.check.result() if first.check else {}
+                        self._leave_out(first, barred.keys() - doubtful, barred, progress)
                         self._publish_intents(first)
                         chunk = Chunk(begun, len(first.records), in_flight=len(first.batches))
                         for batch in first.batches:
-                            future = pool.submit(self._carry_out, batch, doubtful, progress, round_)
+                            future = pool.submit(self._carry_out, batch, doubtful, progress, round_, barred)
                             in_flight[future] = chunk
                             future.add_done_callback(note_end)
                         continue
@@ -425,6 +438,28 @@ class Runner:
             self._stop_on_defect(error)
         return looked
 
+    def _check(self, records: Sequence[Record]) -> Mapping[str, Outcome]:
+        """Return the outcomes of records that must not be sent; runs in a thread of the pool."""
+        if self.recheck and not self.stop_state.reason:
+            try:
+                return self.recheck(records)
+            except VendorError as error:
+                self.stop_state.stop(error)
+            except RecordsError as error:  # nothing new may be sent; what was sent is still looked up
+                self.stop_state.stop_because(str(error))
+                self._refused = self._refused or not error.retry
+            except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
+                self._stop_on_defect(error)
+        return {}
+
+    def _leave_out(self, chunk: _Ahead, keys: Set[str], barred: Mapping[str, Outcome], progress: _Progress) -> None:
+        """Publish the outcomes of records that must not be sent and never were, and take them out of the chunk."""
+        if outcomes := list(_timed(barred[record.key] for record in chunk.records if record.key in keys).values()):
+            self._judge(progress.add(outcomes, 0))
+            self._record(outcomes)
+            batches = [[record for record in batch if record.key not in keys] for batch in chunk.batches]
+            chunk.batches = [batch for batch in batches if batch]
+
     def _judge_absent(self, records: Sequence[Record], absent: Set[str]) -> None:
         """Stop if too many records are not there that no earlier call of ours can have removed."""
         state = self.journal.state
@@ -450,7 +485,8 @@ class Runner:
             self._attempts.note_look(chunk.records, looked.begun)
             if there := looked.there & {record.key for record in chunk.records}:
                 self.journal.record_observed(there, self.system.canaries)
-        self.journal.intend(record.key for record in chunk.records)
+        if chunk.batches:
+            self.journal.intend(record.key for record in chunk.records)
 
     def _publish(self, *verified: _Verified) -> None:
         """Publish the outcomes of calls that have ended, and report chunks that are complete."""
@@ -465,11 +501,16 @@ class Runner:
                     self.report(chunk)
 
     def _carry_out(
-        self, batch: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int
+        self,
+        batch: Sequence[Record],
+        doubtful: Set[str],
+        progress: _Progress,
+        round_: int,
+        barred: Mapping[str, Outcome],
     ) -> list[tuple[Record, Outcome]]:
         """Return the records of a batch that have an outcome, all but unanswered ones; runs in a thread of the pool."""
         try:
-            found = self._attempts.make(batch, doubtful, round_)
+            found = self._attempts.make(batch, doubtful, round_, barred)
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of the other batches
             self._stop_on_defect(error)
             why = f"unexpected {type(error).__name__} while it was carried out"

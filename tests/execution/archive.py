@@ -35,6 +35,9 @@ WHOLE: dict[str, type[BaseException]] = {
 """What becomes of a call as a whole."""
 
 
+Recheck = Callable[[Sequence[Record]], Mapping[str, Outcome]]
+
+
 class Archive:
     """The truth: what is there, what was called, and what should not have happened.
 
@@ -240,6 +243,7 @@ def one_try(
     steady: Callable[[], float] | None = None,
     started: str = STARTED,
     passing: Passing | None = None,
+    recheck: Recheck | None = None,
 ) -> list[Outcome]:
     """Run one try as an operator does."""
     options: dict[str, Any] = {} if steady is None else {"steady": steady}
@@ -252,6 +256,7 @@ def one_try(
         concurrency=concurrency,
         clock=passing.clock,
         sleep=passing.sleep,
+        recheck=recheck,
     )
     return runner.run(records)
 
