@@ -366,7 +366,10 @@ class Authorizer:
             )
         covered = [each for each in order.tasks if not own or each.task_id == execution.task_id]
         if not covered:
-            tasks = ", ".join(repr(each.task_id) for each in order.tasks if each.task_id) or "tasks of another DAG"
+            tasks = (
+                ", ".join(dict.fromkeys(repr(each.task_id) for each in order.tasks if each.task_id))
+                or "tasks of another DAG"
+            )
             raise ApprovalError(
                 f"{by} covers {tasks}, not task {execution.task_id!r}; an approving step covers the disposing tasks "
                 "downstream of it, or those that for_tasks names."

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_records.evidence.authorization import APPROVAL_KEY
+from airflow_provider_records.evidence.order import METHODS
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 
@@ -33,6 +34,11 @@ PROOFS = {
     Proof.PROBE: "looked at afterwards",
     Proof.INFERRED: "seen there, then our call went unanswered or our process died, then found gone",
 }
+APPROVERS = {
+    "person": "a person",
+    "process": "a decision in another system, which names nobody",
+    "dag": "the choice of the DAG's author",
+}
 _COPIES = (
     "Covered is only what the named systems hold under the listed ids. Backups, replicas, exports, e-mail and other "
     "copies are not covered; they end under rules of their own."
@@ -52,6 +58,11 @@ _HIDDEN = re.compile(
 def visible(text: str) -> str:
     """Show the code of each character that is invisible or turns text round."""
     return _HIDDEN.sub(lambda sign: f"[U+{ord(sign.group()):04X}]", text)
+
+
+def action(covered: Mapping[str, str]) -> str:
+    """Return what a task that an order covers may do, such as ``permanently delete from enaio``."""
+    return f"{METHODS[covered['method']]} {covered.get('title') or covered['system']}"
 
 
 def label(description: SystemDescription, kind: OutcomeKind) -> str:

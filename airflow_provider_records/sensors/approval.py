@@ -71,8 +71,8 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
         if not selection.manifest.count:
             return None
         self.listed = selection.manifest.digest
-        order = ask(self, self.scope, self.context, selection)
         question = self.approval_question(selection, common)
+        order = ask(self, self.scope, self.context, selection)
         count, digest = selection.manifest.count, selection.manifest.digest
         self.log.info("%s records, %s, must be approved in %s", count, digest, self.source()[0])
         self.log.info("An approval allows until %s: %s (order %s)", order.valid_until, order.summary, order.id)

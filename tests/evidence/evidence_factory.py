@@ -132,11 +132,11 @@ def given(store: Store, digest: str, **change: Any) -> dict[str, Any]:
 
 
 def approve(
-    store: Store, manifest: Manifest, *people: str, comment: str = "", by: Provenance | None = None
+    store: Store, manifest: Manifest, *people: str, comment: str = "", by: Provenance | None = None, **ordered: Any
 ) -> list[str]:
     """Have people approve a list, in the run of a task or in the usual one."""
     run = {"dag_id": by.dag_id, "run_id": by.run_id} if by else {}
-    asked = given(store, manifest.digest, **run)
+    asked = given(store, manifest.digest, **run, **ordered)
     return [
         Approval(
             digest=manifest.digest,

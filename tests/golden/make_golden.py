@@ -19,6 +19,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,10 @@ UNSIGNED_RUN = "manual__2026-12-01T09:00:00+00:00"
 MAIN_RUN = evidence_factory.RUN
 
 
-LISTED = {"delete_enaio": ("enaio",), "mark": ("opus",)}
+DELETE, BIN, PART = evidence_factory.covered(dict.fromkeys(("delete_enaio", "bin_enaio", "delete_part"), ("enaio",)))
+(MARK,) = evidence_factory.covered({"mark_opus": ("opus",)})
+DRAWINGS = evidence_factory.covered({"delete_unifier": ("unifier",)})
+ALLOWED = [DELETE, replace(BIN, method="recycle"), MARK]
 """What the reviewers of the signed run allowed."""
 
 
@@ -127,11 +131,10 @@ def signed_run(store: Store) -> None:
         comment="checked, größtenteils",
         shown=listed.digest,
         withheld=withheld,
-        **evidence_factory.given(store, listed.digest, tasks=evidence_factory.covered(LISTED)),
+        **evidence_factory.given(store, listed.digest, tasks=ALLOWED),
     )
-    given = [
-        Approval.read(store, uri) for uri in (first.write(store), *approve(store, rest, "u.groessmann@example.org"))
-    ]
+    second = approve(store, rest, "u.groessmann@example.org", tasks=ALLOWED)
+    given = [Approval.read(store, uri) for uri in (first.write(store), *second)]
     parts = [Manifest.write(store, records) for records in (list(rest)[:12], list(rest)[12:])]
     approvals = [[for_part(each, part.digest).write(store) for each in given] for part in parts]
     two = {"min_approvals": 2}
@@ -155,7 +158,7 @@ def signed_run(store: Store) -> None:
         system=System(usual=OutcomeKind.RECYCLED),
         description=evidence_factory.describe("enaio", hard_delete=False),
         options={**two, "hard_delete": False},
-        by=provenance("delete_enaio", map_index=1),
+        by=provenance("bin_enaio", map_index=1),
     )
     destroyed = [record for record in parts[0] if record.key not in results]
     # What is in a recycle bin is not marked, so the second part marks nothing.
@@ -182,9 +185,7 @@ def signed_run(store: Store) -> None:
         "2026-11-22T07:45:00Z",
         {"kind": "unifier", "project_number": "P-0001", "record_no": "DR-0042", "status": "Approved"},
         approver_type="process",
-        order=evidence_factory.order(
-            store, drawings.digest, tasks=evidence_factory.covered({"delete_unifier": ("unifier",)})
-        ),
+        order=evidence_factory.order(store, drawings.digest, tasks=DRAWINGS),
     )
     binned = carry_out(
         store, drawings, [process.write(store)], name="unifier", system=System(usual=OutcomeKind.RECYCLED)
@@ -213,7 +214,8 @@ def unsigned_run(store: Store) -> None:
     )
     older.record([Outcome(late, OutcomeKind.DESTROYED, Proof.RESPONSE, time=outcome.now())])
     whole = Manifest.write(store, (f"0815{number}" for number in range(8)))
-    approvals = [Approval.read(store, uri) for uri in approve(store, whole, "a.maier@example.org", by=origin("x"))]
+    given_here = approve(store, whole, "a.maier@example.org", by=origin("x"), tasks=[PART])
+    approvals = [Approval.read(store, uri) for uri in given_here]
     part = Manifest.write(store, list(whole)[:5])
     given = [for_part(each, part.digest).write(store) for each in approvals]
     failing = System({record.key: OutcomeKind.FAILED for record in list(part)[:2]})

@@ -14,10 +14,21 @@ from markdown_it.token import Token
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.earlier import EarlierRejections
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import DueList, Order
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import approval_request
+from tests.evidence import evidence_factory
 from tests.evidence.evidence_factory import GIVEN
 
+ORDER = Order(
+    digest=f"sha256:{'1' * 64}",
+    tasks=evidence_factory.covered({"delete": ("enaio",), "mark": ("opus",)}),
+    dag_id="retention_nightly",
+    run_id="scheduled__2026-11-22",
+    asked_at="2026-11-22T06:58:00.000Z",
+    valid_until="2026-12-22T06:58:00.000Z",
+    due_list=DueList("opus_default", "https://opus.example.org", "3f0c6a52", "2026-11-21T12:00:00"),
+)
 WHOLE = "http://127.0.0.1:8080/plugin/disposals/records/manifests/1?dag_id=night&run_id=scheduled__2026"
 HOSTILE = [
     "[click](https://evil.example)",
@@ -94,7 +105,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def written(store: Store, records: list[Any], *earlier: Approval) -> str:
-    return approval_request.body(Manifest.write(store, records), earlier, WHOLE, EarlierRejections())
+    return approval_request.body(Manifest.write(store, records), ORDER, earlier, WHOLE, EarlierRejections())
 
 
 def assert_harmless(text: str) -> list[Token]:
@@ -115,6 +126,7 @@ def assert_harmless(text: str) -> list[Token]:
         "th_open",
         "td_open",
         "bullet_list_open",
+        "ordered_list_open",
         "list_item_open",
     }
     assert not [token for token in tokens if token.type in {"html_block", "fence", "code_block", "hr"}]
@@ -209,10 +221,10 @@ def test_what_others_have_said_stands_by_itself(store: Store) -> None:
         Approval("1", "unifier:P/B/1", "2026-11-23T09:30:00Z", {}, **GIVEN),
     ]
     tokens = assert_harmless(written(store, ["a"], *people))
-    assert [shown(token) for token in tokens if token.type == "inline"][2:6] == [
-        "Approved already by Anna, 2026-11-22: Seen.",
+    assert [shown(token) for token in tokens if token.type == "inline"][9:13] == [
+        "Approved already by Anna (person), 2026-11-22: Seen.",
         "Record 'k' was withheld by Anna: held",
-        "Approved already by unifier:P/B/1, 2026-11-23",
+        "Approved already by unifier:P/B/1 (person), 2026-11-23",
         "Open the whole list",
     ]
 

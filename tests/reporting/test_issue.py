@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_a_night(store: Store, listed: Manifest) -> None:
 
 def test_names_every_file_by_its_hash(store: Store, listed: Manifest) -> None:
     disposals = night(store, listed)
-    names = [name for folder in ("manifests", "approvals", "disposals") for name in store.names(folder)]
+    names = [name for folder in ("manifests", "approvals", "orders", "disposals") for name in store.names(folder)]
     assert certify(store, *disposals)["files"] == [
         {"name": name, "sha256": hashlib.sha256(store.read(name)).hexdigest(), "size": len(store.read(name))}
         for name in sorted(names)
@@ -130,8 +131,9 @@ def test_says_what_it_does_not_cover(store: Store, listed: Manifest) -> None:
     assert "Holds were not looked up separately" in first
     assert "no proof about media" in first
     assert "needs no approval" not in first
+    (bin_,) = evidence_factory.covered({"soft": ("enaio",)})
     soft = said(
-        approvals=approvals,
+        approvals=evidence_factory.approve(store, listed, "a", tasks=[replace(bin_, method="recycle")]),
         description=evidence_factory.describe("enaio", hard_delete=False),
         by=evidence_factory.provenance("soft"),
         system=evidence_factory.ObedientSystem(usual=OutcomeKind.RECYCLED),
@@ -300,12 +302,13 @@ def test_what_a_later_reviewer_took_out_needs_no_disposal(store: Store, listed: 
 
 def test_as_many_people_as_the_task_demanded(store: Store, listed: Manifest) -> None:
     def demanded(number: object, *people: str) -> dict[str, Any]:
-        origin = evidence_factory.provenance(f"delete_{number}_{'_'.join(people)}")
+        task_id = f"delete_{number}_{'_'.join(people)}"
+        origin, tasks = evidence_factory.provenance(task_id), evidence_factory.covered({task_id: ("enaio",)})
         options = {"min_approvals": number}
         return certify(
             store,
             evidence_factory.carry_out(
-                store, listed, evidence_factory.approve(store, listed, *people), options=options, by=origin
+                store, listed, evidence_factory.approve(store, listed, *people, tasks=tasks), options=options, by=origin
             ),
         )
 

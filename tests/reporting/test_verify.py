@@ -65,7 +65,7 @@ def test_a_night_verifies(original: Evidence) -> None:
         "The signature was checked with the key that the certificate names itself"
     ]
     kinds = {path.relative_to(original.root).parts[0] for path in original.files}
-    assert kinds == {"manifests", "approvals", "disposals", "certificates"}
+    assert kinds == {"manifests", "approvals", "orders", "disposals", "certificates"}
 
 
 def test_with_the_published_key_nothing_is_left_to_note(original: Evidence, tmp_path: Path) -> None:

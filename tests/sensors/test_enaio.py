@@ -14,7 +14,7 @@ from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 from tests.operators.conftest import ServedSandbox
-from tests.sensors.factories import EVERY_MODE, StillWaitingError, enaio, keys, wait
+from tests.sensors.factories import EVERY_MODE, StillWaitingError, enaio, keys, task, wait
 
 
 class WatchedObjects:
@@ -102,6 +102,7 @@ def test_one_rejected_fails_the_list(watched: WatchedObjects, mode: str, late: b
 
 def test_a_trigger_watches_no_more_of_a_long_list_than_its_row_can_hold(watched: WatchedObjects) -> None:
     sensor = watched.sensor(records=[str(number) for number in range(1, 5001)])
+    sensor.context = task(sensor, 1)
     question = sensor.trigger({"conn_id": "enaio_default", "poke_interval": 1.0, "deadline": 0.0})
     assert isinstance(question, EnaioApprovalTrigger)
     _, arguments = question.serialize()
