@@ -25,7 +25,7 @@ class DueList:
     connector_id: str
     due_before: str
     _: KW_ONLY
-    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+    unrecognized: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> DueList:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow_provider_records.evidence import formats, reader
 from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.folders import asked_name, spent_folder, spent_name
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ApprovalError, EvidenceError, NewerFormatError
@@ -25,7 +26,6 @@ METHODS = {
 }
 """What an order may allow, and its words for people."""
 _TEXTS = ("digest", "dag_id", "run_id", "asked_at", "valid_until")
-_Part = TypeVar("_Part", "Covered", "DueList")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,28 @@ class Covered:
     title: str = ""
     unrecognized: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    @classmethod
+    def from_dict(cls, members: Mapping[str, Any]) -> Covered:
+        """Read what :meth:`to_dict` wrote.
+
+        :raises KeyError: a member is missing.
+        :raises ValueError: a member has another type than it must have, or is empty.
+        :raises NewerFormatError: it names a method that this release does not know.
+        """
+        left = dict(members)
+        texts = {name: left.pop(name) for name in ("system", "method", "target", "conn_id")}
+        texts |= {name: left.pop(name) for name in ("task_id", "title") if name in left}
+        if not all(isinstance(text, str) and text for text in texts.values()):
+            raise ValueError("a member of what an order covers is no text, or is empty")
+        if texts["method"] not in METHODS:
+            raise formats.newer_member(f"A method of an order is {texts['method'][:40]!r}")
+        return cls(**{"task_id": "", **texts}, unrecognized=left)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the members as JSON has them, without what is empty."""
+        known = {name: value for name, value in vars(self).items() if name != "unrecognized" and value}
+        return {**self.unrecognized, **known}
+
     @property
     def action(self) -> str:
         """What it does to records, in words, such as ``permanently delete from enaio``."""
@@ -58,36 +80,6 @@ class Covered:
     def place(self) -> Place:
         """Where and how it may be carried out."""
         return Place(self.system, self.target, self.method, self.conn_id)
-
-
-@dataclass(frozen=True)
-class DueList:
-    """The due list that records came from.
-
-    :param conn_id: the Airflow connection that it was read with.
-    :param target: where that connection's client acts.
-    :param connector_id: GUID of the connector.
-    :param due_before: the bound, as it was sent.
-    :param unrecognized: members of the file that this release does not know.
-    """
-
-    conn_id: str
-    target: str
-    connector_id: str
-    due_before: str
-    unrecognized: Mapping[str, Any] = field(default_factory=dict, hash=False)
-
-    @classmethod
-    def from_dict(cls, members: object) -> DueList:
-        """Read what :meth:`to_dict` wrote.
-
-        :raises ValueError: it is no due list.
-        """
-        return _part(cls, members)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the members as JSON has them."""
-        return _plain(self)
 
 
 @dataclass(frozen=True)
@@ -130,7 +122,7 @@ class Order:
     def to_dict(self) -> dict[str, Any]:
         """Return the order as plain JSON."""
         members: dict[str, Any] = {**self.unrecognized, **{name: getattr(self, name) for name in _TEXTS}}
-        members["tasks"] = [_plain(each) for each in self.tasks]
+        members["tasks"] = [each.to_dict() for each in self.tasks]
         return members | ({} if self.due_list is None else {"due_list": self.due_list.to_dict()})
 
     @classmethod
@@ -149,13 +141,9 @@ class Order:
             raise ValueError("an order covers nothing")
         if any(datetime.fromisoformat(texts[name]).tzinfo is None for name in ("asked_at", "valid_until")):
             raise ValueError("a time of an order has no time zone")
-        covered = [_part(Covered, each) for each in tasks]
-        for each in covered:
-            if each.method not in METHODS:
-                raise formats.newer_member(f"A method of an order is {each.method[:40]!r}")
         return cls(
             **texts,
-            tasks=covered,
+            tasks=[Covered.from_dict(each) for each in tasks],
             due_list=None if due_list is None else DueList.from_dict(due_list),
             unrecognized=left,
         )
@@ -284,20 +272,3 @@ def refuse_spent(runs: Iterable[tuple[str, str]], digest: str, dag_id: str, run_
                 f"The order {digest} was carried out by the run {run} of {dag} already; an approval of another DAG "
                 "counts for one run."
             )
-
-
-def _part(kind: type[_Part], members: object) -> _Part:
-    if not isinstance(members, Mapping):
-        raise ValueError(f"{kind.__name__} is no object")
-    names = {each.name for each in fields(kind)} - {"unrecognized"}
-    known = {name: value for name, value in members.items() if name in names}
-    needed = names - {"title", "task_id"}
-    if not all(isinstance(known.get(name, ""), str) for name in names) or not all(known.get(name) for name in needed):
-        raise ValueError(f"a member of {kind.__name__} is missing or has a wrong type")
-    rest = {name: value for name, value in members.items() if name not in names}
-    return kind(**{name: known.get(name, "") for name in names}, unrecognized=rest)
-
-
-def _plain(part: Covered | DueList) -> dict[str, Any]:
-    members = {name: value for name, value in vars(part).items() if name != "unrecognized" and value != ""}
-    return {**part.unrecognized, **members}

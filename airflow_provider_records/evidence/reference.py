@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.order import DueList
 from airflow_provider_records.exceptions import InvalidRecordsError
 
 
@@ -59,7 +59,7 @@ class ManifestReference:
             )
         try:
             due_list = None if fields.get("due_list") is None else DueList.from_dict(fields["due_list"])
-        except ValueError:
+        except (ValueError, TypeError, KeyError):
             raise InvalidRecordsError(
                 "The due list of a manifest reference names conn_id, target and due_before."
             ) from None

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.order import DueList
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
 from airflow_provider_records.hooks.opus import OpusHook, due_text

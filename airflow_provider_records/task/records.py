@@ -10,8 +10,9 @@ from typing import Any
 
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, Execution, StoredFiles
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.manifest import Manifest, key_of
-from airflow_provider_records.evidence.order import DueList, Order, spend
+from airflow_provider_records.evidence.order import Order, spend
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.reference import DisposalReference, ManifestReference

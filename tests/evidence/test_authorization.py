@@ -28,6 +28,7 @@ from tests.evidence import evidence_factory
 BEGUN = "2026-11-22T08:00:00.000Z"
 TASK = "delete_enaio"
 PLACE = evidence_factory.place_of("enaio", evidence_factory.describe("enaio"))
+COVERED: dict[str, Any] = {"task_id": TASK, **vars(PLACE)}
 ORDERED = ("dag_id", "run_id", "valid_until", "tasks")
 NOBODY = "sha256:" + "0" * 64
 
@@ -481,7 +482,13 @@ def a_part_that_holds_longer_than_its_approval(setup: Setup) -> Asked:
 
 def covering(setup: Setup, **change: str) -> Asked:
     """An order for one task, which differs in one thing from what is carried out."""
-    known = {"task_id": TASK, "system": "enaio", "method": "destroy", "target": PLACE.target, "conn_id": PLACE.conn_id}
+    known: dict[str, Any] = {
+        "task_id": TASK,
+        "system": "enaio",
+        "method": "destroy",
+        "target": PLACE.target,
+        "conn_id": PLACE.conn_id,
+    }
     approval = setup.approve(setup.whole, tasks=[Covered(**{**known, **change})])
     return Asked(setup.whole, [setup.whole], [approval])
 
@@ -565,7 +572,13 @@ def an_order_that_was_changed(setup: Setup) -> Asked:
 
 
 def foreign(setup: Setup, **change: str) -> Asked:
-    known = {"task_id": "", "system": "enaio", "method": "destroy", "target": PLACE.target, "conn_id": "theirs"}
+    known: dict[str, Any] = {
+        "task_id": "",
+        "system": "enaio",
+        "method": "destroy",
+        "target": PLACE.target,
+        "conn_id": "theirs",
+    }
     approval = setup.approve(setup.whole, dag_id="other", run_id="r1", tasks=[Covered(**{**known, **change})])
     return Asked(setup.whole, [setup.whole], [approval], accept_approvals_from=["other"], spends=True)
 

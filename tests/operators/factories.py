@@ -59,9 +59,9 @@ def at_night(step: BaseOperator) -> BaseOperator:
     """Put an approving step that nothing follows before the disposing tasks of the night."""
     if not isinstance(step, ASKING) or step.downstream_task_ids:
         return step
-    if not step.has_dag():
-        DAG(DAG_ID).add_task(step)
-    with step.get_dag():
+    dag = step.get_dag() or DAG(DAG_ID)
+    dag.add_task(step)
+    with dag:
         if connected("enaio"):
             step >> EnaioDeleteObjectOperator(task_id="delete", records=[], hard_delete=True)
             step >> EnaioDeleteObjectOperator(task_id="again", records=[], hard_delete=True)

@@ -12,9 +12,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.earlier import EarlierRejections
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.order import DueList, Order
+from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import approval_request
 from tests.evidence import evidence_factory
