@@ -18,7 +18,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, StoreUnavailableError, VendorError
 from airflow_provider_records.execution.limits import FAILURES, Limits
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
-from airflow_provider_records.systems.base import ObservesChunks, System
+from airflow_provider_records.systems.base import LooksInBatches, ObservesChunks, System
 
 log = logging.getLogger(__name__)
 
@@ -252,10 +252,10 @@ class Runner:
     def _prepare(self, todo: Sequence[Record], doubtful: Set[str]) -> Sequence[Sequence[Record]]:
         """Return the records in groups that are carried out one after the other."""
         state, system = self.journal.state, self.system
-        if isinstance(system, ObservesChunks):
+        if isinstance(system, LooksInBatches):
             system.canaries = list(state.canaries)
         self.journal.record_observed(system.prepare(todo, state.observed_before & doubtful))
-        return system.arrange(todo) if isinstance(system, ObservesChunks) else [todo]
+        return system.arrange(todo) if isinstance(system, LooksInBatches) else [todo]
 
     def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress) -> None:
         """Carry out a group; where a look was too old when its call was to leave, look again."""
@@ -327,7 +327,7 @@ class Runner:
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
         batches = (todo[start : start + size] for start in range(0, len(todo), size))
-        look_size = self.system.look_size if isinstance(self.system, ObservesChunks) else 1
+        look_size = self.system.look_size if isinstance(self.system, LooksInBatches) else 1
         observing = self.system if round_ == 0 and isinstance(self.system, ObservesChunks) else None
         together = max(width, look_size // 2 // size)
         one_look = width * max(1, look_size // (width * size)) if observing else width
@@ -350,8 +350,9 @@ class Runner:
             return looked_at and left_open <= width and unpublished <= together + width
 
         def may_verify() -> bool:
-            """Tell whether the calls that have ended make a chunk, or nothing else will end before them."""
-            return bool(ended) and len(ended) >= min(together, len(in_flight))
+            """Tell whether the calls that have ended fill a look, or no others will come to fill it."""
+            last = not more and not ahead and len(ended) == len(in_flight)
+            return bool(ended) and (last or len(ended) >= together)
 
         def enough() -> bool:
             return may_begin() or may_verify() or any(each.outcomes.done() for each in verified)
@@ -431,7 +432,8 @@ class Runner:
         records = [record for batch in batches for record in batch]
         try:
             looked = replace(looked, there=system.observe(records))
-            self._judge_absent(records, system.not_there(records))
+            if isinstance(system, LooksInBatches):
+                self._judge_absent(records, system.not_there(records))
         except VendorError as error:
             self.stop_state.stop(error)
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
@@ -480,11 +482,12 @@ class Runner:
 
     def _publish_intents(self, chunk: _Ahead) -> None:
         """Publish what was observed, then what is about to be called."""
-        if chunk.look and isinstance(self.system, ObservesChunks):
+        if chunk.look:
             looked = chunk.look.result()
             self._attempts.note_look(chunk.records, looked.begun)
             if there := looked.there & {record.key for record in chunk.records}:
-                self.journal.record_observed(there, self.system.canaries)
+                canaries = self.system.canaries if isinstance(self.system, LooksInBatches) else ()
+                self.journal.record_observed(there, canaries)
         if chunk.batches:
             self.journal.intend(record.key for record in chunk.records)
 

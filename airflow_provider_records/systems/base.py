@@ -63,7 +63,21 @@ class System(Protocol):
 
 @runtime_checkable
 class ObservesChunks(Protocol):
-    """What the runner asks in addition of a system whose ``prepare`` does not observe the records.
+    """What the runner asks in addition of a system whose ``prepare`` does not observe the records."""
+
+    def observe(self, records: Sequence[Record]) -> Set[str]:
+        """Look at the records of a few calls shortly before their intents are published.
+
+        :param records: records that have no final outcome yet; calls of earlier tries cannot take effect any more.
+        :return: keys that were observed; the journal keeps them for later tries. The system itself remembers what it
+            did not observe, and sends nothing for it.
+        :raises VendorError: no call can succeed.
+        """
+
+
+@runtime_checkable
+class LooksInBatches(ObservesChunks, Protocol):
+    """What the runner asks of a system whose look at many records costs no more than that at one.
 
     ``look_size`` is the number of records that one look takes best. ``canaries`` are ids of objects that are alive and
     not on the list, by which the system tells that it sees anything at all; the journal keeps them for later tries.
@@ -76,15 +90,6 @@ class ObservesChunks(Protocol):
         """Return the records in groups; all calls of a group have ended before those of the next one begin.
 
         :param records: the records that have no final outcome yet, after ``prepare``.
-        :raises VendorError: no call can succeed.
-        """
-
-    def observe(self, records: Sequence[Record]) -> Set[str]:
-        """Look at the records of a few calls shortly before their intents are published.
-
-        :param records: records that have no final outcome yet; calls of earlier tries cannot take effect any more.
-        :return: keys that were observed; the journal keeps them for later tries. The system itself remembers what it
-            did not observe, and sends nothing for it.
         :raises VendorError: no call can succeed.
         """
 
