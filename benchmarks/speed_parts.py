@@ -65,13 +65,22 @@ class Meter:
         return {**self.facts, "peak": peak, "sent": next(self._sent)}
 
 
-def listed(count: int) -> list[dict[str, Any]]:
-    """Return records of the sandbox without trouble."""
+def listed(count: int, *, typed: bool = False) -> list[dict[str, Any]]:
+    """Return records of the sandbox without trouble.
+
+    :param typed: with the internal names of their object types.
+    """
     from airflow_provider_records.sandbox.seed import items
 
     found = (item for item in items(seeded(count), 7) if item.system == "enaio" and not item.trouble)
     return [
-        {"key": item.key, "target_id": item.target_id, "title": item.title, "classification": item.classification}
+        {
+            "key": item.key,
+            "target_id": item.target_id,
+            "title": item.title,
+            "classification": item.classification,
+            **({"attributes": {"object_type": item.object_type}} if typed else {}),
+        }
         for item in itertools.islice(found, count)
     ]
 
@@ -105,7 +114,7 @@ def bare(meter: Meter, *, url: str, count: int, threads: int, client: str, user:
         raise SystemExit(f"answers: {set(answers)}")
 
 
-def operator(meter: Meter, count: int, verify: bool) -> None:
+def operator(meter: Meter, count: int, verify: bool, typed: bool = False) -> None:
     """Run ``EnaioDeleteObjectOperator`` on an approved list, from reading the list to writing the summary."""
     from airflow_provider_records.evidence.manifest import Manifest
     from airflow_provider_records.evidence.reference import manifest_reference
@@ -113,7 +122,7 @@ def operator(meter: Meter, count: int, verify: bool) -> None:
     from airflow_provider_records.task.context import evidence_store
 
     store = evidence_store()
-    manifest = Manifest.write(store, listed(count))
+    manifest = Manifest.write(store, listed(count, typed=typed))
     approval = approve(store, manifest.digest)
     task = EnaioDeleteObjectOperator(
         task_id="delete",
