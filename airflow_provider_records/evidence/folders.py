@@ -46,6 +46,11 @@ def spent_name(digest: str, dag_id: str, run_id: str) -> str:
     return f"{spent_folder(digest)}/{safe_name(dag_id)}/{safe_name(run_id)}.json"
 
 
+def due_lists_folder(dag_id: str, run_id: str) -> str:
+    """Return the folder of the readings of due lists in a DAG run."""
+    return f"due_lists/{safe_name(dag_id)}/{safe_name(run_id)}"
+
+
 @dataclass(frozen=True)
 class TaskFolder:
     """The folder of one task instance: ``disposals/<dag>/<run>/<task>/<map index>``.

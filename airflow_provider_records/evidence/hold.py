@@ -227,7 +227,7 @@ class HoldRegister:
         ended: list[Hold] = []
         self._listed_until = 0.0
         for key in dict.fromkeys(keys):
-            known = self._standing(_name_part(key))
+            known = self._standing(key_hash(key))
             mine = [hold for hold in known if _may_end(origin, hold)]
             if not mine:
                 by = ", ".join(sorted({hold.who for hold in known}))
@@ -264,7 +264,7 @@ class HoldRegister:
         parts, found = self._parts(), {}
         for record in records if parts else ():
             for text in dict.fromkeys((record.key, record.target_id)):
-                part = _name_part(text)
+                part = key_hash(text)
                 if part in parts and (holds := self._standing(part)):
                     found[record.key] = holds[0]
                     break
@@ -272,7 +272,7 @@ class HoldRegister:
 
     def _write(self, file_format: formats.Format, file: Hold | Release) -> None:
         content = canonical({**file.to_dict(), **file_format.members}) + b"\n"
-        name = f"{FOLDER}/{file_format.name}-{_name_part(file.key)}-{hashlib.sha256(content).hexdigest()}.json"
+        name = f"{FOLDER}/{file_format.name}-{key_hash(file.key)}-{hashlib.sha256(content).hexdigest()}.json"
         if self._key is not None:  # before the file itself, which counts as soon as it is there
             self._store.write(*signature.sign(name, content, self._key))
         self._store.write(name, content)
@@ -340,7 +340,7 @@ def _parse(name: str, uri: str, content: bytes) -> Hold | Release:
     try:
         known = file_format.check(members, uri)
         found = (Hold if file_format is formats.HOLD else Release).from_dict(known, name)
-        if part == _name_part(found.key):
+        if part == key_hash(found.key):
             return found
     except NewerFormatError:
         raise
@@ -349,8 +349,8 @@ def _parse(name: str, uri: str, content: bytes) -> Hold | Release:
     raise EvidenceError(f"{uri} is no {kind}.")
 
 
-def _name_part(key: str) -> str:
-    """Return what the name of a file holds of its key.
+def key_hash(key: str) -> str:
+    """Return what the name of a file holds of its key: hex digits, the same for all forms of one key.
 
     Keys that people may take for the same one share it, so that a hold keeps one record too many rather than one too
     few: upper and lower case, two Unicode forms, blanks around it, leading zeros of a number.

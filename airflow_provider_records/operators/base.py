@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
@@ -33,6 +34,7 @@ from airflow_provider_records.exceptions import (
     WaitingPeriodError,
 )
 from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.recheck import Recheck
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
@@ -40,8 +42,10 @@ from airflow_provider_records.operators.assets import DISPOSALS, events
 from airflow_provider_records.reporting.verdict import RunStatus
 from airflow_provider_records.task.context import approval_key, evidence_store, hard_stops, provenance
 from airflow_provider_records.task.disposing import DisposingOperator
+from airflow_provider_records.task.holds import NamedHolds, check_holds
 from airflow_provider_records.task.lineage import lineage
 from airflow_provider_records.task.links import DisposalLink
+from airflow_provider_records.task.recheck import Rechecks
 from airflow_provider_records.task.records import Selection, accepted_results, resolve
 from airflow_provider_records.task.telemetry import Telemetry
 from airflow_provider_records.task.validity import check_min_wait, check_outlasts, waiting_period
@@ -81,6 +85,11 @@ class DisposeOperator(DisposingOperator):
         that begins with it is the only one that it counts for. An approval of another run of this DAG never counts.
     :param min_wait: time that must have passed since the last approval before anything is deleted, so that it can be
         withdrawn; None: ``[records] min_wait_days`` (0). A try before that fails and may be retried.
+    :param holds: keys or target ids that must stay in this run: any task's output, such as the rows of a query with one
+        column. They make no standing hold; the register of holds (``airflow-records hold add``) counts in any case.
+    :param recheck: before each few calls, read again where the approvals come from and the due list that the records
+        came from; what is not due any more is ``blocked``, a withdrawn approval stops the task. Holds and rejections
+        are looked at in any case.
     :param max_records: longest list accepted; None: ``[records] max_records`` (1000). A longer one is refused whole.
     :param max_failure_rate: share of failed calls, 0 to 1, above which the sending stops (after 20 calls).
     :param max_absent_rate: share of records that a look before the calls does not find, 0 to 1, above which nothing is
@@ -93,6 +102,7 @@ class DisposeOperator(DisposingOperator):
     :raises DisposalIncompleteError: records are left for another try.
     """
 
+    template_fields: Sequence[str] = (*DisposingOperator.template_fields, "holds")
     operator_extra_links = (DisposalLink(),)
 
     def __init__(
@@ -104,6 +114,8 @@ class DisposeOperator(DisposingOperator):
         min_approvals: int | None = None,
         min_wait: timedelta | None = None,
         accept_approvals_from: Sequence[str] = (),
+        holds: Any = (),  # noqa: ANN401 - templated; checked when the task runs
+        recheck: bool = True,
         max_records: int | None = None,
         max_failure_rate: float = 0.1,
         max_absent_rate: float = 0.1,
@@ -121,12 +133,16 @@ class DisposeOperator(DisposingOperator):
         self.min_wait = check_min_wait(min_wait)
         check_outlasts(records, waiting_period(self.min_wait), "min_wait")
         self.accept_approvals_from = _dag_ids(accept_approvals_from)
+        self.holds = check_holds(holds)
+        self.recheck = recheck
         self.max_records = max_records
         self.max_failure_rate = max_failure_rate
         self.max_absent_rate = max_absent_rate
         self.concurrency = concurrency
         self.verify = verify
         self.rehearse_only = dry_run
+        self._named = NamedHolds()
+        self._rechecks: Rechecks | None = None
         self._runner: Runner | None = None
         self._done: Disposal | None = None
 
@@ -150,6 +166,8 @@ class DisposeOperator(DisposingOperator):
             MIN_WAIT: waiting_period(self.min_wait).total_seconds(),
             APPROVAL_KEY: None if (key := approval_key()) is None else key.to_dict(),
             "accept_approvals_from": list(self.accept_approvals_from),
+            "holds": self._named.to_dict(),
+            "recheck": self.recheck,
             "max_records": limits.max_records,
             "max_failure_rate": self.max_failure_rate,
             "max_absent_rate": self.max_absent_rate,
@@ -164,6 +182,8 @@ class DisposeOperator(DisposingOperator):
         self._stop_client()
 
     def _stop_client(self) -> None:
+        if self._rechecks is not None:
+            self._rechecks.stop()
         if "hook" in self.__dict__:
             self.hook.stopping = True
 
@@ -171,6 +191,7 @@ class DisposeOperator(DisposingOperator):
         """Carry out the list; see the class."""
         with hard_stops():
             limits, min_approvals = self._limits()
+            self._named = NamedHolds.read(self.holds, provenance(context))
             selection = resolve(self.records, evidence_store(), accepted_results(self.accept))
             disposal, stop_state = self._carry_out(context, selection, limits, min_approvals)
         self._done = disposal
@@ -274,6 +295,7 @@ class DisposeOperator(DisposingOperator):
                     limits,
                     concurrency=self._threads(),
                     verify=self.verify,
+                    recheck=None if refusal else self._recheck(selection, origin),
                     report=telemetry.chunk,
                     interrupt=self._stop_client,
                 )
@@ -330,11 +352,13 @@ class DisposeOperator(DisposingOperator):
         marks = accepts_only_own and only_marks(
             origin, deletes_content=place.method != "mark", followed=selection.follows
         )
+        self._marks = marks
         if marks:
             journals = [(each, load_segments(store, each.provenance.folder.journal)) for each in selection.follows]
             begun = max(called_at(each, segments) for each, segments in journals)
         try:
-            selection.authorize(
+            self._gate = partial(
+                selection.authorize,
                 min_approvals=min_approvals,
                 approval_required=self.require_approval,
                 dry_run=self.rehearse_only,
@@ -349,6 +373,7 @@ class DisposeOperator(DisposingOperator):
                 ),
                 min_wait=timedelta() if marks else waiting_period(self.min_wait),
             )
+            self._allowed = self._gate()
             return None
         except ApprovalError as error:
             if isinstance(error, ApprovalLapsedError) and not self.rehearse_only and has_intents(store, origin.folder):
@@ -356,6 +381,14 @@ class DisposeOperator(DisposingOperator):
             if isinstance(error, WaitingPeriodError):
                 raise
             raise ApprovalError(f"{error} This try sent nothing. Have the list approved in a new DAG run.") from error
+
+    def _recheck(self, selection: Selection, origin: Provenance) -> Recheck | None:
+        """Return what is checked before each few calls; None: what our calls destroyed is marked in any case."""
+        if self._marks:
+            return None
+        self._rechecks = Rechecks(selection.manifest.store, origin)
+        checks = self._rechecks.always(self._named, self._allowed, self._gate)
+        return Recheck([*self._rechecks.sources(self._allowed), *checks] if self.recheck else checks)
 
     def _threads(self) -> int:
         allowed = self.hook.settings.max_concurrency

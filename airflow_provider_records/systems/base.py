@@ -100,6 +100,20 @@ class LooksInBatches(ObservesChunks, Protocol):
         """
 
 
+class ApprovalSource(Protocol):
+    """Where an approval was given: it can be read again, since an approval is withdrawn there too."""
+
+    def withdrawn(self, records: Sequence[Record]) -> str | None:
+        """Return in a sentence why the source does not approve these records any more; None: it does.
+
+        :param records: some records of the approved list.
+        :raises VendorError: the source cannot be read, which says nothing about the approval.
+        """
+
+    def stop(self) -> None:
+        """End all sending and waiting; may be called from a signal handler."""
+
+
 class RegisteredSystem(System, Protocol):
     """What a class of :data:`airflow_provider_records.systems.SYSTEMS` offers besides."""
 

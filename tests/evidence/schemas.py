@@ -19,6 +19,7 @@ FORMATS = {
     "asked": "order",
     "spent": "spent",
     "rejections": "rejection",
+    "due_lists": "due_reading",
     "journal": "journal",
     "outcomes": "outcomes",
     "certificates": "certificate",

@@ -1,0 +1,170 @@
+"""Readings of a due list, kept in the store so that all tasks of a run share them.
+
+A due list has no lookup by key: to find out what is still due, the whole list is read, a hundred records a page. So
+one reading serves every task of the run for a quarter of an hour. A list that shrinks while it is read may skip
+records; so a record has left it only if two readings, one after the other, do not show it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Set
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_records.evidence import formats
+from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.due_list import DueList
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import EvidenceError, NewerFormatError, StoreUnavailableError
+
+SERVES = 900.0
+"""Seconds for which a reading tells what is due, from its beginning."""
+_LONGEST_READING = 300.0
+_NAP = 0.5
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One reading, known by its file; of one that has not ended, the keys are not known yet.
+
+    :param name: the file's name in the store; names of one list sort by the time at which they began.
+    :param begun: seconds since the epoch.
+    :param ended: whether it has.
+    """
+
+    name: str
+    begun: float
+    ended: bool
+
+
+class DueReadings:
+    """The readings of one due list in one DAG run. They may be asked for from several threads.
+
+    :param store: the evidence store.
+    :param folder: folder of the run's readings.
+    :param due_list: the due list.
+    :param read: reads it to its end and returns the keys on it.
+    :param stopped: set when the try ends: no more waiting for the reading of another task then.
+    :param clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        folder: str,
+        due_list: DueList,
+        read: Callable[[], Iterable[str]],
+        *,
+        stopped: threading.Event,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._due_list = due_list
+        digits = hashlib.sha256(canonical(due_list.to_dict())).hexdigest()[:_DIGITS]
+        self._folder = f"{folder}/{digits}"
+        self._read = read
+        self._stopped = stopped
+        self._clock = clock
+        self._keys: dict[str, Set[str]] = {}
+        self._lock = threading.Lock()
+
+    def listed(self, keys: Set[str]) -> Set[str]:
+        """Return which of these keys are on the list.
+
+        :param keys: keys of records.
+        :raises VendorError: the list could not be read to its end.
+        :raises EvidenceError: a reading was changed, or the store cannot be used.
+        """
+        with self._lock:
+            known = self._fresh()
+            last = known[-1] if known else self._next("")
+            missing = keys - self._keys_of(last)
+            if missing and (len(known) < 2 or not missing.isdisjoint(self._keys_of(known[-2]))):
+                missing -= self._keys_of(self._next(last.name))
+        return keys - missing
+
+    def _fresh(self, after: str = "") -> list[_Reading]:
+        return [each for each in self._all() if each.ended and each.name > after and self._age(each) < SERVES]
+
+    def _next(self, after: str) -> _Reading:
+        """Read the list, or take the reading of another task that reads it right now.
+
+        :param after: name of the newest reading that is known.
+        """
+        begun = self._clock()
+        claim = self._write(begun, None)
+        try:
+            while self._is_another_reading(claim):
+                if self._stopped.wait(_NAP):
+                    raise StoreUnavailableError("The task is being stopped; the due list was not read.")
+                if found := self._fresh(after):
+                    return found[-1]
+            if found := self._fresh(after):
+                return found[-1]
+            begun = self._clock()
+            keys = frozenset(self._read())
+            name = self._write(begun, keys)
+            self._keys[name] = keys
+            return _Reading(name, begun, ended=True)
+        finally:
+            self._store.remove(claim)
+
+    def _is_another_reading(self, claim: str) -> bool:
+        return any(each.name < claim for each in self._all() if not each.ended and self._age(each) < _LONGEST_READING)
+
+    def _age(self, reading: _Reading) -> float:
+        return self._clock() - reading.begun
+
+    def _all(self) -> list[_Reading]:
+        found = []
+        for file in sorted(self._store.children(self._folder)):
+            with suppress(ValueError):
+                begun, state, _ = file.split("-")
+                at = datetime.strptime(begun, _TIME).replace(tzinfo=UTC).timestamp()
+                found.append(_Reading(f"{self._folder}/{file}", at, state == "ended"))
+        return found
+
+    def _write(self, begun: float, keys: Set[str] | None) -> str:
+        at = datetime.fromtimestamp(begun, UTC)
+        members: dict[str, Any] = {**formats.DUE_READING.members, "due_list": self._due_list.to_dict()}
+        members["begun"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if keys is None:
+            members["nonce"] = secrets.token_hex(8)
+        else:
+            members["ended"] = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+            members["keys"] = sorted(keys)
+        content = canonical(members) + b"\n"
+        state = "begun" if keys is None else "ended"
+        name = f"{self._folder}/{at.strftime(_TIME)}-{state}-{hashlib.sha256(content).hexdigest()}.json"
+        self._store.write(name, content)
+        return name
+
+    def _keys_of(self, reading: _Reading) -> Set[str]:
+        if reading.name not in self._keys:
+            self._keys[reading.name] = _parse(self._store, reading.name)
+        return self._keys[reading.name]
+
+
+def _parse(store: Store, name: str) -> Set[str]:
+    uri, content = store.uri(name), store.read(name)
+    members = None
+    with suppress(ValueError, RecursionError):
+        members = json.loads(content)
+    formats.DUE_READING.refuse_newer(members, uri)
+    if not name.endswith(f"-{hashlib.sha256(content).hexdigest()}.json"):
+        raise EvidenceError(f"The reading of a due list at {uri} was changed: its bytes no longer match its name.")
+    try:
+        return frozenset(map(str, formats.DUE_READING.check(members, uri)["keys"]))
+    except NewerFormatError:
+        raise
+    except (EvidenceError, TypeError, KeyError):
+        raise EvidenceError(f"{uri} is no reading of a due list.") from None

@@ -1,0 +1,106 @@
+"""Which checks a disposing task makes before each chunk."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from airflow_provider_records.evidence.authorization import Authorization
+from airflow_provider_records.evidence.due_reading import DueReadings
+from airflow_provider_records.evidence.folders import due_lists_folder
+from airflow_provider_records.evidence.hold import HoldRegister
+from airflow_provider_records.evidence.due_list import DueList
+from airflow_provider_records.evidence.order import Order
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Provenance
+from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.execution.recheck import (
+    Check,
+    DueListCheck,
+    HoldCheck,
+    Patience,
+    RejectionCheck,
+    SourceCheck,
+)
+from airflow_provider_records.hooks.opus import OpusHook
+from airflow_provider_records.systems import approval_source
+from airflow_provider_records.task.context import signing_key
+from airflow_provider_records.task.holds import NamedHolds
+
+log = logging.getLogger(__name__)
+
+
+class Rechecks:
+    """The checks of one task instance, and their clients, which end with it.
+
+    :param store: the evidence store.
+    :param origin: which task instance.
+    """
+
+    def __init__(self, store: Store, origin: Provenance) -> None:
+        self._store = store
+        self._origin = origin
+        self._stopped = threading.Event()
+        self._clients: list[Callable[[], object]] = []
+
+    def stop(self) -> None:
+        """End all waiting of the checks; may be called from a signal handler."""
+        self._stopped.set()
+        for stop in self._clients:
+            stop()
+
+    def always(self, named: NamedHolds, authorization: Authorization, authorize: Callable[[], object]) -> list[Check]:
+        """Return the checks that every disposal makes: rejections and holds.
+
+        :param named: what the task itself holds.
+        :param authorization: what the gate allowed.
+        :param authorize: asks the gate again.
+        """
+        orders = [Order.read(self._store, digest) for digest in {each.order for each in authorization.originals}]
+        runs = {(self._origin.dag_id, self._origin.run_id), *((each.dag_id, each.run_id) for each in orders)}
+        register = HoldRegister(self._store, signing_key())
+        return [
+            RejectionCheck(self._store, runs, authorize),
+            HoldCheck(register, named.hashes, named.statement),
+        ]
+
+    def sources(self, authorization: Authorization) -> Iterator[Check]:
+        """Return the checks of where the approvals come from, as far as that can be read again.
+
+        :param authorization: what the gate allowed.
+        :raises ConfigurationError: a connection is wrong.
+        """
+        originals = {original.uri: original for original in authorization.originals}
+        for original in originals.values():
+            if source := approval_source(original.digest, original.source):
+                self._clients.append(source.stop)
+                yield SourceCheck(source, Patience(self._stopped))
+
+    def due_lists(self, due_lists: Sequence[DueList]) -> Iterator[Check]:
+        """Return the checks of the due lists that the records came from.
+
+        :raises ConfigurationError: a connection is wrong, or leads elsewhere than when the list was read.
+        """
+        for due_list in due_lists:
+            hook = OpusHook(due_list.conn_id)
+            self._clients.append(partial(setattr, hook, "stopping", True))
+            if hook.target != due_list.target:
+                raise ConfigurationError(
+                    f"The connection {due_list.conn_id} leads to {hook.target}, but the due list was read from "
+                    f"{due_list.target}. Nothing was deleted."
+                )
+            readings = DueReadings(
+                self._store,
+                due_lists_folder(self._origin.dag_id, self._origin.run_id),
+                due_list,
+                partial(_keys, hook, due_list),
+                stopped=self._stopped,
+            )
+            yield DueListCheck(due_list, readings, Patience(self._stopped), only=len(due_lists) == 1)
+
+
+def _keys(hook: OpusHook, due_list: DueList) -> Iterator[str]:
+    log.info("Reading the due list of Opus again (connector %s)", due_list.connector_id)
+    return (row.row_key for row in hook.iter_due_records(due_list.connector_id, due_list.due_before))
