@@ -47,6 +47,7 @@ def build(records: int = RECORDS, seed: int = SEED) -> Sandbox:
             return JSONResponse({"error": str(error)}, 400)
         fresh = _assemble(**values)
         sandbox.vendors, sandbox.faults, sandbox.log = fresh.vendors, fresh.faults, fresh.log
+        sandbox.decisions = fresh.decisions
         sandbox.app.router.routes = [*fresh.app.router.routes, control]
         return JSONResponse(values)
 
@@ -140,7 +141,8 @@ def _assemble(records: int, seed: int) -> Sandbox:
             )
         )
 
-    sandbox = Sandbox([opus, enaio, unifier], [Route("/", index), *ApprovalConsole(opus, enaio, unifier).routes()])
+    console = ApprovalConsole(opus, enaio, unifier)
+    sandbox = Sandbox([opus, enaio, unifier], [Route("/", index), *console.routes()], console.decisions)
     return sandbox
 
 

@@ -44,12 +44,19 @@ class ApprovalConsole:
         self.unifier = unifier
         self._done = ""
 
+    @property
+    def decisions(self) -> dict[str, Callable[[Mapping[str, Any]], str]]:
+        """What people can decide in each system; each takes what its form sends and says what was done."""
+        return {"unifier": self._decide_unifier, "enaio": self._decide_enaio, "opus": self._decide_opus}
+
     def routes(self) -> list[Route]:
         """Return the routes of the page and of the three forms."""
-        acts = {"unifier": self._decide_unifier, "enaio": self._decide_enaio, "opus": self._decide_opus}
         return [
             Route("/console", self._show),
-            *(Route(f"/console/{name}", self._endpoint(name, act), methods=["POST"]) for name, act in acts.items()),
+            *(
+                Route(f"/console/{name}", self._endpoint(name, decide), methods=["POST"])
+                for name, decide in self.decisions.items()
+            ),
         ]
 
     def _endpoint(self, name: str, act: Callable[[Mapping[str, Any]], str]) -> Callable[[Request], Any]:

@@ -106,9 +106,16 @@ class Sandbox:
 
     :param vendors: the vendors.
     :param routes: further routes, such as those of the approval console.
+    :param decisions: what people can decide in each system; see :attr:`Fault.decide`.
     """
 
-    def __init__(self, vendors: list[FakeVendor], routes: list[BaseRoute] | None = None) -> None:
+    def __init__(
+        self,
+        vendors: list[FakeVendor],
+        routes: list[BaseRoute] | None = None,
+        decisions: Mapping[str, Callable[[Mapping[str, Any]], str]] | None = None,
+    ) -> None:
+        self.decisions = decisions or {}
         self.vendors = {vendor.name: vendor for vendor in vendors}
         self.faults: list[Fault] = []
         self.log: list[Entry] = []
@@ -153,6 +160,9 @@ class Sandbox:
             self.log.append(entry)
             hit = [fault for fault in self.faults if fault.hits(vendor, name, call)]
             entry.fault = any(fault.harmful for fault in hit)
+            for fault in hit:
+                for system, asked in fault.decide.items():
+                    self.decisions[system](asked)
             if wait := sum(fault.latency_ms for fault in hit):
                 await asyncio.sleep(wait / 1000)
             reply = Reply(500)
@@ -206,6 +216,8 @@ class Sandbox:
                 asked = await request.json()
                 if unknown := sorted(set(asked) - known):
                     raise ValueError(f"unknown: {', '.join(unknown)}; a fault has {', '.join(sorted(known))}")
+                if missing := sorted(set(asked.get("decide", {})) - set(self.decisions)):
+                    raise ValueError(f"decide: nobody decides in {', '.join(missing)}")
                 self.faults.append(Fault(**asked))
             except (ValueError, TypeError) as error:
                 return JSONResponse({"error": str(error)}, 400)

@@ -28,6 +28,8 @@ class Fault:
     :param skip: number of matching calls that it does not apply to first.
     :param times: number of calls that it applies to; None: all.
     :param per_second: applies only to calls beyond this rate; the calls of one second may arrive at the same moment.
+    :param decide: what people decide right before the call, by system, as the approval console takes it:
+        ``{"opus": {"keys": ["enaio-109491"], "decision": "hold"}}``.
     :param latency_ms: delay before the call is carried out, in milliseconds.
     :param act: carry out the call; False: it has no effect.
     :param drop: close the connection without a response, or reset it after ``raw``.
@@ -48,6 +50,7 @@ class Fault:
     skip: int = 0
     times: int | None = 1
     per_second: float | None = None
+    decide: dict[str, dict[str, Any]] = field(default_factory=dict)
     latency_ms: float = 0.0
     act: bool = True
     drop: bool = False

@@ -27,7 +27,7 @@ from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR, UNIFIER_CONNE
 
 PER_CALL = 15
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-DECISIONS = ("approve", "reject", "review", "hold", "release")
+DECISIONS = ("approve", "reject", "review", "hold", "release", "extend")
 REQUIRED = ("rowKey", "leafName", "timeCreated", "timeModified", "createdBy", "modifiedBy")
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
@@ -109,7 +109,8 @@ class FakeOpus(FakeVendor):
         """Set the review or the hold of a record, as a person does in the user interface.
 
         :param key: the ``rowKey``; its records in all connections change.
-        :param decision: one of ``approve``, ``reject``, ``review``, ``hold``, ``release``.
+        :param decision: one of ``approve``, ``reject``, ``review``, ``hold``, ``release``, ``extend`` (due one
+            retention period later).
         :raises ValueError: no such record or decision.
         """
         if decision not in DECISIONS:
@@ -119,6 +120,8 @@ class FakeOpus(FakeVendor):
         for record in self._by_key[key]:
             if decision in {"hold", "release"}:
                 record.held = decision == "hold"
+            elif decision == "extend":
+                record.due = years_later(record.due)
             else:
                 record.review = {"approve": "approved", "reject": "rejected", "review": "under_review"}[decision]
 

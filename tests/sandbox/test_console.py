@@ -174,3 +174,37 @@ class TestDeskForms:
         assert "Nothing found." in page
         page = requests.get(f"{server.url}/console", params={"q": '"><script>'}, timeout=5).text
         assert "<script>" not in page
+
+
+class TestDecisionsBetweenTwoCalls:
+    """A fault lets people decide right before a call."""
+
+    def test_each_system(self, server: Server) -> None:
+        unifier(server).open_request("P-0001", "DR-1", status="Approved")
+        decisions = {
+            "opus": {"keys": ["enaio-109491"], "decision": "extend"},
+            "enaio": {"object_ids": ["109491"], "value": "rejected"},
+            "unifier": {
+                "action": "set_status",
+                "project_number": "P-0001",
+                "record_no": "DR-1",
+                "status": "Withdrawn",
+            },
+        }
+        fault = {"vendor": "enaio", "call": "get_object", "skip": 1, "decide": decisions}
+        answer = requests.post(f"{server.url}/_sandbox/faults", json=fault, timeout=5)
+        assert answer.status_code == 200, answer.text
+        due = opus(server).records("enaio-109491")[0].due
+        login = (enaio(server).user, enaio(server).password)
+        shown = []
+        for _ in range(3):
+            url = f"{server.url}/enaio/api/dms/objects/109491"
+            found = requests.get(url, auth=login, headers={"Accept": "application/json"}, timeout=5).json()
+            shown.append(found["objects"][0]["properties"].get("Disposal", {}).get("value", ""))
+        assert shown == ["", "rejected", "rejected"]
+        assert opus(server).records("enaio-109491")[0].due[:4] == str(int(due[:4]) + 10)
+        assert unifier(server).records["P-0001", "Disposal Request", "DR-1"].fields["status"] == "Withdrawn"
+
+    def test_nobody_decides_in_an_unknown_system(self, server: Server) -> None:
+        answer = requests.post(f"{server.url}/_sandbox/faults", json={"decide": {"sap": {}}}, timeout=5)
+        assert (answer.status_code, answer.json()) == (400, {"error": "decide: nobody decides in sap"})
