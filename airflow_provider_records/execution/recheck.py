@@ -7,13 +7,8 @@ sending. It never allows anything: that the gate has done.
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any, ClassVar, Protocol, TypeVar
-
-import tenacity
-from tenacity.wait import wait_base
+from typing import Any, Protocol
 
 from airflow_provider_records.evidence.due_reading import DueReadings
 from airflow_provider_records.evidence.folders import rejections_folder
@@ -22,11 +17,8 @@ from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import ApprovalWithdrawnError, RecordsError, VendorError
+from airflow_provider_records.exceptions import ApprovalWithdrawnError, VendorError
 from airflow_provider_records.systems.base import ApprovalSource
-
-log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 ON_HOLD = "on hold: "
 """How the reason of every record begins that a hold keeps."""
@@ -40,42 +32,6 @@ class Check(Protocol):
 
         :raises RecordsError: nothing more may be sent.
         """
-
-
-class Patience:
-    """Asks again while a system cannot be reached, within bounds; used up, it asks once until an answer comes.
-
-    :param stopped: set when the try ends: no more waiting then.
-    """
-
-    seconds: ClassVar[float] = 120.0
-    wait: ClassVar[wait_base] = tenacity.wait_random_exponential(multiplier=1, max=15)
-
-    def __init__(self, stopped: threading.Event) -> None:
-        self._stopped = stopped
-        self._used_up = False
-
-    def ask(self, question: Callable[[], T]) -> T:
-        """Return the answer.
-
-        :raises RecordsError: the question is refused, or was not answered in time.
-        """
-        bound = tenacity.stop_after_delay(0 if self._used_up else self.seconds)
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, RecordsError) and error.retry),
-            stop=bound | tenacity.stop_when_event_set(self._stopped),
-            wait=self.wait,
-            sleep=tenacity.sleep_using_event(self._stopped),
-            before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
-            reraise=True,
-        )
-        try:
-            answer = retrying(question)
-        except RecordsError:
-            self._used_up = True
-            raise
-        self._used_up = False
-        return answer
 
 
 class Recheck:
@@ -150,13 +106,11 @@ class RejectionCheck:
 class SourceCheck:
     """The source of an approval again: it is withdrawn when the source can be read and does not approve any more.
 
-    :param source: the source.
-    :param patience: while it cannot be read.
+    :param source: the source; its client waits and asks again while it cannot be reached.
     """
 
-    def __init__(self, source: ApprovalSource, patience: Patience) -> None:
+    def __init__(self, source: ApprovalSource) -> None:
         self._source = source
-        self._patience = patience
 
     def __call__(self, records: Sequence[Record]) -> dict[str, Outcome]:
         """Bar the records as ``failed`` if the source cannot be read.
@@ -165,7 +119,7 @@ class SourceCheck:
         :raises VendorError: the source refuses to be read.
         """
         try:
-            why = self._patience.ask(lambda: self._source.withdrawn(records))
+            why = self._source.withdrawn(records)
         except VendorError as error:
             return _failed(records, error, "whether it is still approved could not be found out")
         if why:
@@ -179,13 +133,11 @@ class DueListCheck:
     :param due_list: the due list.
     :param readings: its readings in this run.
     :param only: it is the only one that the records came from, so that a record need not name it.
-    :param patience: while it cannot be read.
     """
 
-    def __init__(self, due_list: DueList, readings: DueReadings, patience: Patience, *, only: bool) -> None:
+    def __init__(self, due_list: DueList, readings: DueReadings, *, only: bool) -> None:
         self._due_list = due_list
         self._readings = readings
-        self._patience = patience
         self._only = only
 
     def __call__(self, records: Sequence[Record]) -> dict[str, Outcome]:
@@ -197,7 +149,7 @@ class DueListCheck:
         if not mine:
             return {}
         try:
-            listed = self._patience.ask(lambda: self._readings.listed({record.key for record in mine}))
+            listed = self._readings.listed({record.key for record in mine})
         except VendorError as error:
             return _failed(mine, error, "whether it is still due could not be found out")
         reason = "not due in Opus any more"

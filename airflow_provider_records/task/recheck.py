@@ -20,7 +20,6 @@ from airflow_provider_records.execution.recheck import (
     Check,
     DueListCheck,
     HoldCheck,
-    Patience,
     RejectionCheck,
     SourceCheck,
 )
@@ -76,7 +75,7 @@ class Rechecks:
         for original in originals.values():
             if source := approval_source(original.digest, original.source):
                 self._clients.append(source.stop)
-                yield SourceCheck(source, Patience(self._stopped))
+                yield SourceCheck(source)
 
     def due_lists(self, due_lists: Sequence[DueList]) -> Iterator[Check]:
         """Return the checks of the due lists that the records came from.
@@ -98,7 +97,7 @@ class Rechecks:
                 partial(_keys, hook, due_list),
                 stopped=self._stopped,
             )
-            yield DueListCheck(due_list, readings, Patience(self._stopped), only=len(due_lists) == 1)
+            yield DueListCheck(due_list, readings, only=len(due_lists) == 1)
 
 
 def _keys(hook: OpusHook, due_list: DueList) -> Iterator[str]:

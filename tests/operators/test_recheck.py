@@ -1,0 +1,234 @@
+"""What people decide while a list is carried out stops what has not been sent; the sandbox's log is the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.hold import HoldRegister
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.reference import manifest_reference
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
+from tests.operators.conftest import ServedSandbox
+from tests.operators.factories import GIVEN, run
+from tests.operators.opus_night import outcomes
+
+COUNT = 60
+BEFORE = 5
+"""Deletes that leave before people decide; about three chunks of eight are looked at by then."""
+SAFE = 40
+"""Place on the list from which on nothing has been looked at by then."""
+BP = {"project_number": "P-0001", "bpname": "Disposal Request", "record_no": "DR-1"}
+
+
+@pytest.fixture
+def ids(served: ServedSandbox) -> list[str]:
+    """Documents of enaio that nothing holds; their field approves them."""
+    enaio: Any = served.sandbox.vendors["enaio"]
+    for number in range(COUNT):
+        enaio.archive.add(str(800000 + number), "Invoice", fields={"Disposal": "approved"})
+    return [str(800000 + number) for number in range(COUNT)]
+
+
+def approved(
+    served: ServedSandbox, ids: Sequence[str], source: Mapping[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
+    """Return a list of these ids that a source has approved."""
+    manifest = Manifest.write(served.store, ids)
+    kinds = {"approver_type": "process"} if source else {}
+    approval = Approval(manifest.digest, "someone", now(), source or {"kind": "test"}, **{**GIVEN, **kinds, **more})
+    return manifest_reference(manifest, [approval.write(served.store)])
+
+
+def delete(records: Any, try_number: int = 1, **options: Any) -> Any:
+    operator = EnaioDeleteObjectOperator(task_id="delete", records=records, hard_delete=True, concurrency=1, **options)
+    return run(operator, try_number)
+
+
+def decide(served: ServedSandbox, after: int = BEFORE, **decisions: Any) -> None:
+    """Let people decide right before the next delete after these."""
+    served.fault(vendor="enaio", call="delete_object", skip=after, decide=decisions)
+
+
+def hold(served: ServedSandbox, *keys: str) -> None:
+    """Let somebody enter holds between two requests."""
+    register = HoldRegister(served.store)
+
+    def entered(asked: Mapping[str, Any]) -> str:
+        for key in asked["keys"]:
+            register.add(key, "lawsuit", "os:legal")
+        return "held"
+
+    served.sandbox.decisions = {**served.sandbox.decisions, "register": entered}
+    decide(served, register={"keys": list(keys)})
+
+
+def destroyed(served: ServedSandbox) -> list[str]:
+    return served.sandbox.effects("enaio", "destroyed")
+
+
+def enaio_source(**more: Any) -> dict[str, Any]:
+    return {"kind": "enaio", "conn_id": "enaio_default", "field": "Disposal", "approved": ["approved"], **more}
+
+
+def unifier_source(**more: Any) -> dict[str, Any]:
+    names = {"status_field": "status", "approved": ["Approved"], "digest_field": None}
+    return {"kind": "unifier", "conn_id": "unifier_default", **BP, **names, **more}
+
+
+def test_a_hold_that_is_entered_meanwhile_keeps_its_records(served: ServedSandbox, ids: list[str]) -> None:
+    held = [ids[SAFE], ids[-1]]
+    hold(served, *held)
+    reference = delete(approved(served, ids))
+    assert destroyed(served) == [id_ for id_ in ids if id_ not in held]
+    assert reference["counts"]["blocked"] == 2
+    found = outcomes(served, reference)
+    assert {found[key]["reason"] for key in held} == {"on hold: lawsuit (os:legal)"}
+    assert reference["complete"]
+
+
+@pytest.mark.parametrize("approvals", [1, 2])
+def test_a_hold_beats_every_approval(served: ServedSandbox, ids: list[str], approvals: int) -> None:
+    HoldRegister(served.store).add(ids[2], "lawsuit", "os:legal")
+    reference = approved(served, ids[:5])
+    second = Approval(reference["digest"], "ben", now(), {"kind": "test"}, **GIVEN)
+    reference["approvals"] = [*reference["approvals"], second.write(served.store)]
+    assert delete(reference, min_approvals=approvals, recheck=False)["counts"]["blocked"] == 1
+    assert ids[2] not in destroyed(served)
+
+
+def test_keys_of_another_task_hold_in_this_run(served: ServedSandbox, ids: list[str]) -> None:
+    reference = delete(approved(served, ids[:5]), holds=[(ids[1],), {"id": int(ids[3])}, "unknown"])
+    assert destroyed(served) == [ids[0], ids[2], ids[4]]
+    assert outcomes(served, reference)[ids[1]]["reason"].startswith("on hold: named in holds= of this task (between 20")
+    holds = Disposal.read(served.store, reference["disposal"]).options["holds"]
+    assert holds["count"] == 3
+    assert holds["not_before"] < holds["read_at"]
+    assert HoldRegister(served.store).standing() == [], "evidence of that run only"
+
+
+@pytest.mark.parametrize("holds", [None, "{{ ti.xcom_pull('held') }}", "800001", b"1"])
+def test_what_can_never_be_a_list_of_holds_is_refused_when_the_dag_is_parsed(holds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="holds= takes a list"):
+        EnaioDeleteObjectOperator(task_id="delete", records=[], holds=holds)
+
+
+@pytest.mark.parametrize("rendered", [None, "[]", "['1']", {"a": 1}, [None], [["1", "2"]], ["None"], [1.5]])
+def test_holds_that_are_none_delete_nothing(served: ServedSandbox, ids: list[str], rendered: Any) -> None:
+    operator = EnaioDeleteObjectOperator(task_id="delete", records=approved(served, ids[:3]), hard_delete=True)
+    operator.holds = rendered  # as Airflow sets what it has rendered
+    with pytest.raises(AirflowFailException):
+        run(operator)
+    assert destroyed(served) == []
+
+
+def test_a_rejection_that_comes_meanwhile_stops_the_list(served: ServedSandbox, ids: list[str]) -> None:
+    reference = approved(served, ids)
+
+    def reject(_: Mapping[str, Any]) -> str:
+        given = {"dag_id": GIVEN["dag_id"], "run_id": GIVEN["run_id"]}
+        Rejection(reference["digest"], "airflow:ben", now(), {"kind": "test"}, "Ben", "not these", **given).write(
+            served.store
+        )
+        return "rejected"
+
+    served.sandbox.decisions = {**served.sandbox.decisions, "reviewer": reject}
+    decide(served, reviewer={})
+    with pytest.raises(AirflowFailException, match="Ben rejected this list"):
+        delete(reference)
+    assert BEFORE <= len(destroyed(served)) <= SAFE
+
+
+def test_a_unifier_record_that_is_reopened_stops_the_list(served: ServedSandbox, ids: list[str]) -> None:
+    unifier: Any = served.sandbox.vendors["unifier"]
+    unifier.open_request("P-0001", "DR-1", status="Approved")
+    decide(served, unifier={"action": "set_status", **BP, "status": "Reopened"})
+    reference = approved(served, ids, unifier_source())
+    with pytest.raises(
+        AirflowFailException, match=r"The approval was withdrawn: Unifier record DR-1 of .* is 'Reopened'"
+    ):
+        delete(reference)
+    done = len(destroyed(served))
+    assert BEFORE <= done <= SAFE
+    with pytest.raises(AirflowFailException, match="was withdrawn"):  # cleared by hand, it finds the same
+        delete(reference, try_number=2)
+    assert len(destroyed(served)) == done
+
+
+@pytest.mark.parametrize(
+    ("record", "source", "problem"),
+    [
+        (None, {}, "is not there any more"),
+        ({"digest": "sha256:other"}, {"digest_field": "disposal_digest"}, "names the list 'sha256:other' now"),
+        ({"status": "Pending"}, {}, "is 'Pending' now"),
+        ({}, {"status_field": "state"}, "is '' now"),
+    ],
+)
+def test_what_the_unifier_record_must_say(
+    served: ServedSandbox, ids: list[str], record: Any, source: dict[str, Any], problem: str
+) -> None:
+    unifier: Any = served.sandbox.vendors["unifier"]
+    if record is not None:
+        unifier.open_request("P-0001", "DR-1", **{"status": "Approved", **record})
+    with pytest.raises(AirflowFailException, match=problem):
+        delete(approved(served, ids[:3], unifier_source(**source)))
+    assert destroyed(served) == []
+
+
+def test_an_object_whose_field_is_changed_stops_the_list(served: ServedSandbox, ids: list[str]) -> None:
+    decide(served, enaio={"object_ids": [ids[SAFE]], "value": "rejected"})
+    with pytest.raises(AirflowFailException, match=f"enaio object {ids[SAFE]} has Disposal = 'rejected' now"):
+        delete(approved(served, ids, enaio_source()))
+    assert BEFORE <= len(destroyed(served)) <= SAFE
+    assert ids[SAFE] not in destroyed(served)
+
+
+def test_an_approval_that_stands_lets_everything_go(served: ServedSandbox, ids: list[str]) -> None:
+    assert delete(approved(served, ids, enaio_source()))["counts"]["destroyed"] == COUNT
+
+
+def test_an_outage_of_the_source_is_no_withdrawal(served: ServedSandbox, ids: list[str]) -> None:
+    unifier: Any = served.sandbox.vendors["unifier"]
+    unifier.open_request("P-0001", "DR-1", status="Approved")
+    served.fault(vendor="unifier", call="get_bp_record", times=None, status=503, body="")
+    reference = approved(served, ids[:3], unifier_source())
+    with pytest.raises(DisposalIncompleteError, match="3 failed of 3 records"):
+        delete(reference)
+    assert destroyed(served) == []
+    served.sandbox.faults.clear()
+    assert delete(reference, try_number=2)["counts"]["destroyed"] == 3
+
+
+def test_without_recheck_the_source_is_not_asked_again(served: ServedSandbox, ids: list[str]) -> None:
+    reference = delete(approved(served, ids[:3], unifier_source()), recheck=False)
+    assert reference["counts"]["destroyed"] == 3
+    assert Disposal.read(served.store, reference["disposal"]).options["recheck"] is False
+
+
+def test_what_our_own_journal_destroyed_is_marked_whatever_is_held_since(served: ServedSandbox) -> None:
+    opus: Any = served.sandbox.vendors["opus"]
+    keys = [row.rowKey for rows in opus.connections.values() for row in rows if row.rowKey.startswith("enaio-")][:3]
+    for key in keys:
+        opus.decide(key, "approve")
+        opus.decide(key, "release")
+    enaio: Any = served.sandbox.vendors["enaio"]
+    records = []
+    for number, key in enumerate(keys):
+        enaio.archive.add(str(810000 + number), "Invoice")
+        records.append({"key": key, "target_id": str(810000 + number)})
+    manifest = Manifest.write(served.store, records)
+    approval = Approval(manifest.digest, "anna", now(), {"kind": "test"}, **GIVEN).write(served.store)
+    deleted = delete(manifest_reference(manifest, [approval]))
+    assert deleted["counts"]["destroyed"] == 3
+    for key in keys:
+        HoldRegister(served.store).add(key, "too late", "os:legal")
+    marked = run(OpusDestroyRecordsOperator(task_id="mark", records=deleted))
+    assert marked["counts"]["destroyed"] == 3
