@@ -388,7 +388,10 @@ class DisposeOperator(DisposingOperator):
             return None
         self._rechecks = Rechecks(selection.manifest.store, origin)
         checks = self._rechecks.always(self._named, self._allowed, self._gate)
-        return Recheck([*self._rechecks.sources(self._allowed), *checks] if self.recheck else checks)
+        if self.recheck:
+            sources = self._rechecks.sources(self._allowed)
+            checks = [*sources, *checks, *self._rechecks.due_lists(self._allowed, selection.due_lists)]
+        return Recheck(checks)
 
     def _threads(self) -> int:
         allowed = self.hook.settings.max_concurrency

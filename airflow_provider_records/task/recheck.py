@@ -57,8 +57,8 @@ class Rechecks:
         :param authorization: what the gate allowed.
         :param authorize: asks the gate again.
         """
-        orders = [Order.read(self._store, digest) for digest in {each.order for each in authorization.originals}]
-        runs = {(self._origin.dag_id, self._origin.run_id), *((each.dag_id, each.run_id) for each in orders)}
+        runs = {(order.dag_id, order.run_id) for order in self._orders(authorization)}
+        runs.add((self._origin.dag_id, self._origin.run_id))
         register = HoldRegister(self._store, signing_key())
         return [
             RejectionCheck(self._store, runs, authorize),
@@ -77,11 +77,15 @@ class Rechecks:
                 self._clients.append(source.stop)
                 yield SourceCheck(source)
 
-    def due_lists(self, due_lists: Sequence[DueList]) -> Iterator[Check]:
+    def due_lists(self, authorization: Authorization, referenced: Sequence[DueList | None]) -> Iterator[Check]:
         """Return the checks of the due lists that the records came from.
 
+        :param authorization: what the gate allowed; its orders name the due list.
+        :param referenced: what the reference of the records names, where nobody approved them.
         :raises ConfigurationError: a connection is wrong, or leads elsewhere than when the list was read.
         """
+        named = [*(order.due_list for order in self._orders(authorization)), *referenced]
+        due_lists = [each for each in dict.fromkeys(named) if each is not None]
         for due_list in due_lists:
             hook = OpusHook(due_list.conn_id)
             self._clients.append(partial(setattr, hook, "stopping", True))
@@ -98,6 +102,9 @@ class Rechecks:
                 stopped=self._stopped,
             )
             yield DueListCheck(due_list, readings, only=len(due_lists) == 1)
+
+    def _orders(self, authorization: Authorization) -> list[Order]:
+        return [Order.read(self._store, digest) for digest in {each.order for each in authorization.originals}]
 
 
 def _keys(hook: OpusHook, due_list: DueList) -> Iterator[str]:

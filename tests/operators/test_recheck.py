@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.client.hook import VendorHook
+from airflow_provider_records.evidence import due_reading
 from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.hold import HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import Covered, DueList, Order
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
+from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from tests.operators.conftest import ServedSandbox
-from tests.operators.factories import GIVEN, run
+from tests.operators.factories import run
 from tests.operators.opus_night import outcomes
 
+RUN = ("night", "manual__2026-11-22T04:30:00+00:00")
+DUE = "2026-11-01T00:00:00"
 COUNT = 60
 BEFORE = 5
 """Deletes that leave before people decide; about three chunks of eight are looked at by then."""
@@ -38,14 +46,29 @@ def ids(served: ServedSandbox) -> list[str]:
     return [str(800000 + number) for number in range(COUNT)]
 
 
-def approved(
-    served: ServedSandbox, ids: Sequence[str], source: Mapping[str, Any] | None = None, **more: Any
-) -> dict[str, Any]:
+def approval_of(
+    served: ServedSandbox,
+    digest: str,
+    who: str,
+    source: Mapping[str, Any] | None = None,
+    due_list: DueList | None = None,
+) -> str:
+    """Let somebody, or the decision of a system, approve a list for deletion."""
+    hook: VendorHook = EnaioHook("enaio_default")
+    tasks = [Covered("delete", "enaio", "destroy", hook.target, hook.conn_id)]
+    hook = OpusHook("opus_default")
+    tasks.append(Covered("mark", "opus", "mark", hook.target, hook.conn_id))
+    order = Order(digest, tasks, *RUN, "2026-11-22T04:31:00.000Z", "2999-01-01T00:00:00.000Z", due_list)
+    order.write(served.store)
+    kind = "process" if source else "person"
+    approval = Approval(digest, who, now(), source or {"kind": "test"}, approver_type=kind, order=order.id)
+    return approval.write(served.store)
+
+
+def approved(served: ServedSandbox, ids: Sequence[str], source: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return a list of these ids that a source has approved."""
     manifest = Manifest.write(served.store, ids)
-    kinds = {"approver_type": "process"} if source else {}
-    approval = Approval(manifest.digest, "someone", now(), source or {"kind": "test"}, **{**GIVEN, **kinds, **more})
-    return manifest_reference(manifest, [approval.write(served.store)])
+    return manifest_reference(manifest, [approval_of(served, manifest.digest, "someone", source)])
 
 
 def delete(records: Any, try_number: int = 1, **options: Any) -> Any:
@@ -99,8 +122,7 @@ def test_a_hold_that_is_entered_meanwhile_keeps_its_records(served: ServedSandbo
 def test_a_hold_beats_every_approval(served: ServedSandbox, ids: list[str], approvals: int) -> None:
     HoldRegister(served.store).add(ids[2], "lawsuit", "os:legal")
     reference = approved(served, ids[:5])
-    second = Approval(reference["digest"], "ben", now(), {"kind": "test"}, **GIVEN)
-    reference["approvals"] = [*reference["approvals"], second.write(served.store)]
+    reference["approvals"] = [*reference["approvals"], approval_of(served, reference["digest"], "ben")]
     assert delete(reference, min_approvals=approvals, recheck=False)["counts"]["blocked"] == 1
     assert ids[2] not in destroyed(served)
 
@@ -134,10 +156,12 @@ def test_a_rejection_that_comes_meanwhile_stops_the_list(served: ServedSandbox, 
     reference = approved(served, ids)
 
     def reject(_: Mapping[str, Any]) -> str:
-        given = {"dag_id": GIVEN["dag_id"], "run_id": GIVEN["run_id"]}
-        Rejection(reference["digest"], "airflow:ben", now(), {"kind": "test"}, "Ben", "not these", **given).write(
-            served.store
+        dag_id, run_id = RUN
+        source = {"kind": "test"}
+        rejection = Rejection(
+            reference["digest"], "airflow:ben", now(), source, "Ben", "not these", dag_id=dag_id, run_id=run_id
         )
+        rejection.write(served.store)
         return "rejected"
 
     served.sandbox.decisions = {**served.sandbox.decisions, "reviewer": reject}
@@ -225,10 +249,79 @@ def test_what_our_own_journal_destroyed_is_marked_whatever_is_held_since(served:
         enaio.archive.add(str(810000 + number), "Invoice")
         records.append({"key": key, "target_id": str(810000 + number)})
     manifest = Manifest.write(served.store, records)
-    approval = Approval(manifest.digest, "anna", now(), {"kind": "test"}, **GIVEN).write(served.store)
-    deleted = delete(manifest_reference(manifest, [approval]))
+    deleted = delete(manifest_reference(manifest, [approval_of(served, manifest.digest, "anna")]))
     assert deleted["counts"]["destroyed"] == 3
     for key in keys:
         HoldRegister(served.store).add(key, "too late", "os:legal")
     marked = run(OpusDestroyRecordsOperator(task_id="mark", records=deleted))
     assert marked["counts"]["destroyed"] == 3
+
+
+@pytest.fixture
+def due(served: ServedSandbox, ids: list[str]) -> dict[str, Any]:
+    """Return an approved list of records that are due in Opus, whose content lies in enaio."""
+    opus: Any = served.sandbox.vendors["opus"]
+    hook = OpusHook("opus_default")
+    known = [row.row_key for row in hook.iter_due_records(None, DUE)][:COUNT]
+    due_list = DueList(hook.conn_id, hook.target, str(hook.connector_id), DUE)
+    for key in known:
+        opus.decide(key, "approve")
+        opus.decide(key, "release")
+    attributes = {"connector_id": due_list.connector_id, "due_before": DUE}
+    records = [
+        {"key": key, "target_id": target, "attributes": attributes} for key, target in zip(known, ids, strict=False)
+    ]
+    manifest = Manifest.write(served.store, records)
+    return manifest_reference(manifest, [approval_of(served, manifest.digest, "anna", due_list=due_list)])
+
+
+def due_keys(served: ServedSandbox, reference: dict[str, Any]) -> dict[str, str]:
+    """Return the keys of a list by their target ids."""
+    return {record.target_id: record.key for record in Manifest.open(served.store, reference["digest"])}
+
+
+@pytest.mark.parametrize("decision", ["hold", "extend"])
+def test_what_leaves_the_due_list_meanwhile_is_not_deleted(
+    served: ServedSandbox, due: dict[str, Any], decision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due_reading, "SERVES", 0.0)  # each chunk reads the list
+    served.sandbox.vendors["opus"].turn({"list_held": False})
+    keys = due_keys(served, due)
+    left = list(keys)[SAFE:][:2]
+    assert len(left) == 2
+    decide(served, opus={"keys": [keys[id_] for id_ in left], "decision": decision})
+    reference = delete(due)
+    assert destroyed(served) == [id_ for id_ in keys if id_ not in left]
+    found = outcomes(served, reference)
+    assert {found[keys[id_]]["reason"] for id_ in left} == {"not due in Opus any more"}
+
+
+def test_one_reading_serves_all_chunks(served: ServedSandbox, due: dict[str, Any]) -> None:
+    before = served.calls("opus", "due_records")
+    delete(due)
+    assert served.calls("opus", "due_records") == before + 1
+
+
+def test_a_miss_is_confirmed_by_a_second_reading(served: ServedSandbox, due: dict[str, Any]) -> None:
+    # The first page hides a record that is due, as a page does that shifts while others mark.
+    served.fault(vendor="opus", call="due_records", lose=["/queriedItems/0"])
+    before = served.calls("opus", "due_records")
+    reference = delete(due)
+    assert reference["counts"]["blocked"] == 0, outcomes(served, reference)
+    assert served.calls("opus", "due_records") == before + 2
+
+
+def test_a_due_list_that_cannot_be_read_fails_the_records(served: ServedSandbox, due: dict[str, Any]) -> None:
+    served.fault(vendor="opus", call="due_records", times=None, status=503, body="")
+    with pytest.raises(DisposalIncompleteError, match="failed"):
+        delete(due, max_failure_rate=1.0)
+    assert destroyed(served) == []
+
+
+def test_a_connection_that_leads_to_another_due_list_deletes_nothing(
+    served: ServedSandbox, due: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OPUS_DEFAULT", os.environ["AIRFLOW_CONN_OPUS_PROJECTS"])
+    with pytest.raises(AirflowFailException, match="but the due list was read from"):
+        delete(due)
+    assert destroyed(served) == []

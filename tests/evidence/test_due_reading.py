@@ -1,0 +1,128 @@
+"""Readings of a due list: shared by all tasks of a run, and never believed alone when they miss a record."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_records.evidence import due_reading
+from airflow_provider_records.evidence.due_reading import SERVES, DueReadings
+from airflow_provider_records.evidence.order import DueList
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import EvidenceError, ServerError
+from tests.evidence.schemas import assert_store_valid
+
+FOLDER = "due_lists/night/run"
+DUE_LIST = DueList(
+    "opus_default", "https://opus.example", "d9da492f-0000-4000-8000-6fbaae1f1410", "2026-11-01T00:00:00"
+)
+
+
+class Opus:
+    """A due list that says one thing after the other, and the time."""
+
+    def __init__(self, *answers: Iterable[str]) -> None:
+        self.answers = [list(answer) for answer in answers]
+        self.read = 0
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> list[str]:
+        self.read += 1
+        self.now += 1.0
+        return self.answers[min(self.read, len(self.answers)) - 1]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path))
+
+
+def task(store: Store, opus: Callable[[], Iterable[str]], clock: Callable[[], float] = time.time) -> DueReadings:
+    """Return the readings as one more task of the run sees them."""
+    return DueReadings(store, FOLDER, DUE_LIST, opus, stopped=threading.Event(), clock=clock)
+
+
+def test_one_reading_serves_all_tasks_for_a_while(store: Store) -> None:
+    opus = Opus("abc")
+    for _ in range(3):
+        assert task(store, opus, lambda: opus.now).listed({"a", "c"}) == {"a", "c"}
+    assert opus.read == 1
+    opus.now += SERVES
+    assert task(store, opus, lambda: opus.now).listed({"b"}) == {"b"}
+    assert opus.read == 2
+    assert assert_store_valid(store) == 2
+
+
+def test_what_one_reading_missed_and_the_next_one_shows_is_listed(store: Store) -> None:
+    opus = Opus("ac", "abc")
+    assert task(store, opus, lambda: opus.now).listed({"a", "b"}) == {"a", "b"}
+    assert opus.read == 2
+    assert task(store, opus, lambda: opus.now).listed({"b"}) == {"b"}
+    assert opus.read == 2
+
+
+def test_what_two_readings_in_a_row_do_not_show_has_left_the_list(store: Store) -> None:
+    opus = Opus("ab", "a", "a")
+    readings = task(store, opus, lambda: opus.now)
+    assert readings.listed({"b"}) == {"b"}
+    opus.now += SERVES
+    assert readings.listed({"a", "b"}) == {"a"}
+    assert opus.read == 3
+    assert task(store, opus, lambda: opus.now).listed({"b"}) == frozenset()
+    assert opus.read == 3, "both readings serve the other tasks as well"
+
+
+def test_tasks_that_ask_at_once_share_one_reading(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(due_reading, "_NAP", 0.01)
+    read: list[int] = []
+    begun = threading.Event()
+
+    def slowly() -> list[str]:
+        read.append(1)
+        begun.set()
+        time.sleep(0.3)
+        return ["a"]
+
+    found: list[object] = []
+    first = threading.Thread(target=lambda: found.append(task(store, slowly).listed({"a"})))
+    first.start()
+    assert begun.wait(10)
+    others = [threading.Thread(target=lambda: found.append(task(store, slowly).listed({"a"}))) for _ in range(4)]
+    for other in others:
+        other.start()
+    for each in (first, *others):
+        each.join(20)
+    assert found == [{"a"}] * 5
+    assert len(read) == 1
+    assert len(store.names(FOLDER)) == 1, "nothing is left of those that waited"
+
+
+def test_a_task_that_died_while_it_read_is_not_waited_for_long(store: Store) -> None:
+    opus = Opus("a")
+    dead = task(store, opus, lambda: opus.now)
+    dead._write(opus.now, None)
+    opus.now += due_reading._LONGEST_READING
+    assert task(store, opus, lambda: opus.now).listed({"a"}) == {"a"}
+
+
+def test_a_reading_that_failed_leaves_nothing(store: Store) -> None:
+    def broken() -> Iterable[str]:
+        raise ServerError("down")
+
+    with pytest.raises(ServerError):
+        task(store, broken).listed({"a"})
+    assert store.names(FOLDER) == []
+    assert task(store, Opus("a")).listed({"a"}) == {"a"}
+
+
+def test_a_changed_reading_is_not_believed(store: Store) -> None:
+    opus = Opus("ab")
+    task(store, opus, lambda: opus.now).listed({"a"})
+    (name,) = store.names(FOLDER)
+    store.write(name, store.read(name).replace(b'"b"', b'"c"'))
+    with pytest.raises(EvidenceError, match="was changed"):
+        task(store, opus, lambda: opus.now).listed({"c"})
