@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_records.evidence.hold import Hold
     from airflow_provider_records.reporting.verify import Report
 
 _VERIFY = """\
@@ -49,6 +52,18 @@ def main(words: list[str] | None = None) -> int:
     sandbox.add_argument("--seed", type=int, default=7, help="seed of names, dates and troubles (default: 7)")
     sandbox.add_argument("--port", type=_port, default=8765, help="port on 127.0.0.1; 0: a free one (default: 8765)")
 
+    holds = commands.add_parser("hold", help="keep records from every disposal").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    add = holds.add_parser("add", help="hold records, by key or target id")
+    add.add_argument("--until", default="", metavar="DATE", help="last day, YYYY-MM-DD (default: until released)")
+    release = holds.add_parser("release", help="end the holds on these keys")
+    for command in (add, release):
+        command.add_argument("keys", nargs="+", metavar="KEY", help="key or target id of a record")
+        command.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept as evidence")
+    listed = holds.add_parser("list", help="list what is on hold")
+    listed.add_argument("--json", action="store_true", help="as JSON instead of a table")
+
     layout = argparse.RawDescriptionHelpFormatter
     verify = commands.add_parser(
         "verify", help="check a certificate offline, years later", description=_VERIFY, formatter_class=layout
@@ -75,6 +90,8 @@ def main(words: list[str] | None = None) -> int:
             return _replay(asked.certificate)
         case "export":
             return _export(asked.certificate, asked.format, asked.output)
+        case "hold":
+            return _hold(asked)
         case "sandbox":
             return _sandbox(asked.records, asked.seed, asked.port)
     from airflow_provider_records import demo as nights
@@ -98,9 +115,12 @@ def _port(text: str) -> int:
 def _say(text: str, *, error: bool = False) -> None:
     """Print one line, on any terminal: a record's title may hold anything, also control sequences."""
     stream = sys.stderr if error else sys.stdout
-    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     encoding = stream.encoding or "utf-8"
-    print(plain.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    print(_printable(text).encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _verified(path: Path, public_key: Path | None = None) -> Report | None:
@@ -171,6 +191,61 @@ def _export(path: Path, format_: str, output: Path | None) -> int:
         return 2
     _say(f"Written: {file}")
     return 0
+
+
+def _hold(asked: argparse.Namespace) -> int:
+    """Write or list holds in the evidence store that Airflow's configuration names."""
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")  # the store may need a connection
+    try:
+        from airflow_provider_records.task.context import evidence_store, signing_key
+    except ModuleNotFoundError as error:
+        _say(
+            f"Nothing was done: {error.name} is not installed, and the evidence store is Airflow's option.", error=True
+        )
+        return 2
+    from airflow_provider_records.evidence.hold import HoldRegister
+    from airflow_provider_records.exceptions import RecordsError
+
+    try:
+        register = HoldRegister(evidence_store(), signing_key())
+        if asked.action == "list":
+            _show_holds(register.standing(), as_json=asked.json)
+        elif asked.action == "add":
+            register.add_all(asked.keys, asked.reason, _user(), asked.until)
+            _say(f"On hold: {', '.join(asked.keys)}")
+        else:
+            ended = register.release(asked.keys, asked.reason, _user())
+            for hold in ended:
+                _say(f"Released: {hold.key} ({hold.statement})")
+    except RecordsError as error:
+        _say(str(error), error=True)
+        return 2
+    return 0
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return f"os:{getpass.getuser()}"
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return f"os:{os.getuid()}"
+
+
+def _show_holds(holds: Sequence[Hold], *, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        print(json.dumps([hold.to_dict() for hold in holds], indent=2))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("Key", "Reason", "Who", "Since", "Until")
+    for hold in holds:
+        table.add_row(*(escape(_printable(text)) for text in (hold.key, hold.reason, hold.who, hold.since, hold.until)))
+    Console().print(table if holds else "Nothing is on hold.")
 
 
 def _sandbox(records: int, seed: int, port: int) -> int:

@@ -198,22 +198,28 @@ class HoldRegister:
         self._listed: Mapping[str, Sequence[str]] = {}
         self._listed_until = 0.0
 
-    def add(self, key: str, reason: str, who: str, until: str = "", origin: Origin = CLI) -> Hold:
-        """Write a hold.
+    def add(self, key: str, reason: str, who: str, until: str = "", origin: Origin = CLI) -> None:
+        """Write one hold; see :meth:`add_all`."""
+        self.add_all([key], reason, who, until, origin)
 
-        :param key: a record's key or a target id.
+    def add_all(self, keys: Iterable[str], reason: str, who: str, until: str = "", origin: Origin = CLI) -> None:
+        """Write a hold on each key.
+
+        :param keys: keys of records, or target ids.
         :param until: last day, ``YYYY-MM-DD``; empty: until it is released.
-        :raises HoldError: key or reason is empty, or the last day is over.
+        :raises HoldError: a key or the reason is empty, or the last day is over; nothing was written.
         :raises EvidenceError: the store cannot be written.
         """
-        try:
-            hold = Hold(key, reason, who, now(), until, origin=origin)
-        except ValueError as error:
-            raise HoldError(f"The hold on {key!r} was not written: {error}.") from None
-        if hold.has_ended(datetime.now(UTC)):
-            raise HoldError(f"The hold on {key!r} was not written: its last day, {until}, is over.")
-        self._write(formats.HOLD, hold)
-        return hold
+        holds = []
+        for key in keys:
+            try:
+                holds.append(Hold(key, reason, who, now(), until, origin=origin))
+            except ValueError as error:
+                raise HoldError(f"The hold on {key!r} was not written: {error}.") from None
+            if holds[-1].has_ended(datetime.now(UTC)):
+                raise HoldError(f"The hold on {key!r} was not written: its last day, {until}, is over.")
+        for hold in holds:
+            self._write(formats.HOLD, hold)
 
     def release(self, keys: Iterable[str], reason: str, who: str, origin: Origin = CLI) -> list[Hold]:
         """End all holds of these keys that this origin may end.
