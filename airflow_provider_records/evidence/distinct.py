@@ -51,10 +51,13 @@ class Distinct:
         self._spoiled |= dict.fromkeys((key, earlier, content), Seen.DIFFERS)
         return Seen.DIFFERS
 
+    @property
+    def contradicted(self) -> bool:
+        """Whether any two records contradict each other."""
+        return bool(self._spoiled)
+
     def contradiction(self, record: Record) -> Seen | None:
         """Return how another record contradicts this one; both were put. None: none does."""
-        if not self._spoiled:
-            return None
         return self._spoiled.get(_key(record)) or self._spoiled.get(_content(record))
 
 

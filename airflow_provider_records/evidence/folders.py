@@ -51,6 +51,11 @@ def due_lists_folder(dag_id: str, run_id: str) -> str:
     return f"due_lists/{safe_name(dag_id)}/{safe_name(run_id)}"
 
 
+def set_aside_folder(dag_id: str, run_id: str) -> str:
+    """Return the folder of what the listing tasks of a DAG run set aside."""
+    return f"set_aside/{safe_name(dag_id)}/{safe_name(run_id)}"
+
+
 @dataclass(frozen=True)
 class TaskFolder:
     """The folder of one task instance: ``disposals/<dag>/<run>/<task>/<map index>``.

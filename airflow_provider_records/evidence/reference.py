@@ -22,6 +22,7 @@ class ManifestReference:
     :param withheld: number of records that reviewers withheld before this list; in a part of a split list, from the
         whole list.
     :param due_list: the due list that its records came from; None: they were given otherwise.
+    :param set_aside: number of odd rows that the task which made the list set aside.
     """
 
     manifest: str
@@ -30,6 +31,7 @@ class ManifestReference:
     approvals: Sequence[str] = ()
     withheld: int = 0
     due_list: DueList | None = None
+    set_aside: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reference as plain JSON."""
@@ -44,18 +46,19 @@ class ManifestReference:
         :raises InvalidRecordsError: a member is missing or has another type.
         """
         manifest, digest, approvals = fields.get("manifest"), fields.get("digest"), fields.get("approvals", [])
-        count, withheld = fields.get("count"), fields.get("withheld", 0)
+        count = fields.get("count")
+        withheld, set_aside = fields.get("withheld", 0), fields.get("set_aside", 0)
         if not (
             isinstance(manifest, str)
             and isinstance(digest, str)
             and isinstance(approvals, list)
             and all(isinstance(approval, str) for approval in approvals)
             and type(count) is int
-            and type(withheld) is int
+            and type(withheld) is type(set_aside) is int
         ):
             raise InvalidRecordsError(
-                "A manifest reference is what an upstream task returns: manifest and digest (text), count and withheld "
-                "(whole numbers), approvals (a list of URIs)."
+                "A manifest reference is what an upstream task returns: manifest and digest (text), count, withheld "
+                "and set_aside (whole numbers), approvals (a list of URIs)."
             )
         try:
             due_list = None if fields.get("due_list") is None else DueList.from_dict(fields["due_list"])
@@ -63,19 +66,25 @@ class ManifestReference:
             raise InvalidRecordsError(
                 "The due list of a manifest reference names conn_id, target and due_before."
             ) from None
-        return cls(manifest, digest, count, approvals, withheld, due_list)
+        return cls(manifest, digest, count, approvals, withheld, due_list, set_aside)
 
 
 def manifest_reference(
-    manifest: Manifest, approvals: Iterable[str] = (), withheld: int = 0, due_list: DueList | None = None
+    manifest: Manifest,
+    approvals: Iterable[str] = (),
+    withheld: int = 0,
+    due_list: DueList | None = None,
+    set_aside: int = 0,
 ) -> dict[str, Any]:
     """Return the reference to a list as it goes into XCom.
 
     :param approvals: URIs of the approvals.
     :param withheld: number of records that reviewers withheld before this list.
     :param due_list: the due list that its records came from.
+    :param set_aside: number of odd rows that the task which made the list set aside.
     """
-    known = ManifestReference(manifest.uri, manifest.digest, manifest.count, list(approvals), withheld, due_list)
+    uris = list(approvals)
+    known = ManifestReference(manifest.uri, manifest.digest, manifest.count, uris, withheld, due_list, set_aside)
     return known.to_dict()
 
 

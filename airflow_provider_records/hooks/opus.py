@@ -95,7 +95,8 @@ class OpusHook(VendorHook):
         """Yield the records that are due; due does not mean approved ("Use Connector", get due records).
 
         Arguments are checked at once, requests are sent while iterating. Read to the end before anything is
-        destroyed, since the list shrinks with it.
+        destroyed, since the list shrinks with it. A record that two pages list alike comes once; a key that is listed
+        with different fields comes with each of them.
 
         :param connector_id: GUID of the connector connection; None: the connection's default.
         :param due_before: list what is due earlier. Sent in UTC and without offset; without a zone as it is.
@@ -117,15 +118,9 @@ class OpusHook(VendorHook):
             idle = 0 if any(record.row_key not in listed for record in records) else idle + 1
             for record in records:
                 mark = hash(record)
-                known = listed.get(record.row_key)
-                if known is None:
-                    listed[record.row_key] = mark
+                if listed.get(record.row_key) != mark:
+                    listed.setdefault(record.row_key, mark)
                     yield record
-                elif known != mark:
-                    raise UnreadableAnswerError(
-                        f"Opus due_records: {record.row_key!r} is listed twice with different fields; "
-                        "keys must be unique in the tenant."
-                    )
             if not cursor:
                 return
             if cursor in cursors or idle == MOST_IDLE_PAGES:

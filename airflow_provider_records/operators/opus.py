@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.opus import OpusSystem
-from airflow_provider_records.task.context import evidence_store, hard_stops
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
 from airflow_provider_records.task.due_list import due_list, due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink, list_url
 
@@ -63,10 +62,15 @@ class OpusDueRecordsOperator(BaseOperator):
     :param target_id_pattern: regular expression with one group that finds the content system's id in the
         ``rowKey``; it must match the whole key. None: the ``rowKey`` itself is the id.
     :param page_size: records a page, 1 to 100.
+    :param set_aside: rows of which no record can be made that surely is the right one (a key that does not match the
+        pattern, blanks around a key or invisible characters in it, a key that comes twice, two keys of one object) are
+        left out; log, request and certificate say so. More than a tenth of the rows, and more than 20, are an error.
+        False: one such row is.
     :param opus_conn_id: connection of type ``opus``.
-    :return: a manifest reference.
+    :return: a manifest reference; ``set_aside`` is the number of rows that were left out.
     :raises ConfigurationError: when the DAG is parsed: ``due_before`` is more than a day in the future.
-    :raises AirflowFailException: an argument or the connection is wrong, or a key does not match the pattern.
+    :raises AirflowFailException: an argument or the connection is wrong, too many rows are odd, or there are more
+        records than ``[records] max_records`` times ``[core] max_map_length``: such a list is not cut.
     """
 
     template_fields: Sequence[str] = ("due_before", "connector_id", "opus_conn_id")
@@ -79,6 +83,7 @@ class OpusDueRecordsOperator(BaseOperator):
         connector_id: str | None = None,
         target_id_pattern: str | None = None,
         page_size: int = 100,
+        set_aside: bool = True,
         opus_conn_id: str = OpusHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -88,23 +93,27 @@ class OpusDueRecordsOperator(BaseOperator):
         self.connector_id = connector_id
         self.target_id_pattern = target_id_pattern
         self.page_size = page_size
+        self.set_aside = set_aside
         self.opus_conn_id = opus_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the whole due list; see the class."""
         with hard_stops():
             hook = OpusHook(self.opus_conn_id)
-            manifest = due_manifest(
+            listing = due_manifest(
                 hook,
                 evidence_store(),
+                provenance(context),
                 due_before=self.due_before,
                 connector_id=self.connector_id,
                 target_id_pattern=self.target_id_pattern,
                 page_size=self.page_size,
+                set_aside=self.set_aside,
             )
             came_from = due_list(hook, self.due_before, self.connector_id)
+        manifest = listing.manifest
         self.listed = manifest.digest
         ti = context["ti"]
         where = list_url(manifest.digest, ti.dag_id, ti.run_id)
         self.log.info("%s records are due before %s: %s, %s", manifest.count, self.due_before, manifest.digest, where)
-        return manifest_reference(manifest, due_list=came_from)
+        return listing.reference(due_list=came_from)

@@ -9,7 +9,6 @@ from typing import Any
 
 from airflow_provider_records.evidence.approval import DAG, Approval
 from airflow_provider_records.evidence.outcome import now
-from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.task.asking import Scope, compute
@@ -31,6 +30,8 @@ class OpusDueRecordsSensor(VendorSensor):
     :param connector_id: GUID of the Opus connector connection; None: that of the Airflow connection.
     :param target_id_pattern: regular expression whose one group is the content system's id within the key.
     :param page_size: records per page, 1 to 100.
+    :param set_aside: odd rows are left out by name; see
+        :class:`~airflow_provider_records.operators.opus.OpusDueRecordsOperator`.
     :param due_means_approved: the DAG states that a record that is due in Opus is approved.
     :param for_tasks: ids of the disposing tasks downstream that the approval covers; None: all of them.
     :param covers: where another DAG disposes of the records: ``{"system", "method", "conn_id"}`` of each of its tasks.
@@ -51,6 +52,7 @@ class OpusDueRecordsSensor(VendorSensor):
         connector_id: str | None = None,
         target_id_pattern: str | None = None,
         page_size: int = 100,
+        set_aside: bool = True,
         due_means_approved: bool = False,
         for_tasks: Sequence[str] | None = None,
         covers: Sequence[Mapping[str, str]] | None = None,
@@ -64,6 +66,7 @@ class OpusDueRecordsSensor(VendorSensor):
         self.connector_id = connector_id
         self.target_id_pattern = target_id_pattern
         self.page_size = page_size
+        self.set_aside = set_aside
         self.due_means_approved = due_means_approved
         self.scope = Scope.checked(for_tasks, covers, valid_for)
         self.opus_conn_id = opus_conn_id
@@ -84,21 +87,24 @@ class OpusDueRecordsSensor(VendorSensor):
     def result(self, answer: Any) -> dict[str, Any] | None:  # noqa: ANN401
         """Read the whole list."""
         store = evidence_store()
-        manifest = due_manifest(
+        listing = due_manifest(
             self.hook,
             store,
+            self.origin,
             due_before=self.due_before,
             connector_id=self.connector_id,
             target_id_pattern=self.target_id_pattern,
             page_size=self.page_size,
+            set_aside=self.set_aside,
         )
+        manifest = listing.manifest
         if not manifest.count:
             return None
         self.listed = manifest.digest
         came_from = due_list(self.hook, self.due_before, self.connector_id)
         if not self.due_means_approved:
             self.log.info("%s records are due (%s). Due does not mean approved.", manifest.count, manifest.digest)
-            return manifest_reference(manifest, due_list=came_from)
+            return listing.reference(due_list=came_from)
         selection = Selection(manifest, [manifest.digest], due_lists=[came_from])
         order = compute(self, self.scope, self.context, selection, now())
         order.write(store)
@@ -113,4 +119,4 @@ class OpusDueRecordsSensor(VendorSensor):
             order=order.id,
             comment="The DAG states that a record on Opus's due list is approved; Opus itself publishes no approval.",
         )
-        return manifest_reference(manifest, [approval.write(store, signing_key())], due_list=came_from)
+        return listing.reference([approval.write(store, signing_key())], due_list=came_from)

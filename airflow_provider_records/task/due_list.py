@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_records.evidence.due_list import DueList
-from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.set_aside import OddRow
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
+from airflow_provider_records.evidence.summary import Provenance
+from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.opus import OpusHook, due_text
+from airflow_provider_records.task.listing import Listing, write_list
 
 log = logging.getLogger(__name__)
 
 SURELY_PAST = timedelta(hours=12)
-"""Opus does not say in which zone it reads a bound; what is further back is past in every tenant's zone."""
+"""No vendor says in which zone it reads a bound; what is further back is past in every zone."""
 
 
 def due_bound(due_before: datetime | str, ahead: timedelta = timedelta(0)) -> str:
-    """Return a bound as it is sent to Opus: in UTC and without offset.
+    """Return a bound in UTC, as text without offset: the form in which Opus takes it.
 
     :param due_before: records due earlier than this; without a zone it is UTC.
     :param ahead: how far in the future it may be.
@@ -64,48 +66,62 @@ def due_list(hook: OpusHook, due_before: datetime | str, connector_id: str | Non
     return DueList(hook.conn_id, hook.target, hook.due_connector(connector_id), due_bound(due_before))
 
 
+def checked_bound(due_before: datetime | str, system: str) -> str:
+    """Return a bound as :func:`due_bound` does; warn if it may be early in the system's time zone.
+
+    :param system: name of the system, for the warning.
+    :raises ConfigurationError: see :func:`due_bound`.
+    """
+    bound = due_bound(due_before)
+    if _age(bound) < SURELY_PAST:
+        log.warning(
+            "due_before is %s UTC, less than %g hours ago. The time zone of %s is not known: records may "
+            "be listed before their retention has ended there. Choose an earlier bound.",
+            bound,
+            SURELY_PAST / timedelta(hours=1),
+            system,
+        )
+    return bound
+
+
 def due_manifest(
     hook: OpusHook,
     store: Store,
+    origin: Provenance,
     *,
     due_before: datetime | str,
     connector_id: str | None,
     target_id_pattern: str | None,
     page_size: int,
-) -> Manifest:
+    set_aside: bool = True,
+) -> Listing:
     """Read the due list to its end and write it as a manifest; an error leaves no manifest.
 
     :param hook: the client.
     :param store: the evidence store.
+    :param origin: the task that lists.
     :param due_before: records due earlier than this; not later than now. Without a zone it is UTC.
     :param connector_id: the connector; None: the connection's.
     :param target_id_pattern: regular expression with one group that finds the target id in the key; None: the key.
     :param page_size: records a page, 1 to 100.
-    :return: the manifest.
+    :param set_aside: False: a row of which no record can be made is an error.
     :raises ConfigurationError: an argument or the connection is wrong.
-    :raises InvalidRecordsError: a key does not match the pattern, or comes twice with different fields.
+    :raises InvalidRecordsError: see :func:`~airflow_provider_records.task.listing.write_list`.
+    :raises TooManyRecordsError: see there.
     :raises VendorError: the list could not be read to its end.
     """
     pattern = _compiled(target_id_pattern)
     connector = hook.due_connector(connector_id)
-    asked = due_bound(due_before)
-    if _age(asked) < SURELY_PAST:
-        log.warning(
-            "due_before is %s UTC, less than %g hours ago. The time zone of the Opus tenant is not known: records may "
-            "be listed before their retention has ended there. Choose an earlier bound.",
-            asked,
-            SURELY_PAST / timedelta(hours=1),
-        )
+    asked = checked_bound(due_before, "the Opus tenant")
 
-    def records() -> Iterator[dict[str, Any]]:
+    def rows() -> Iterator[Mapping[str, Any] | OddRow]:
         for row in hook.iter_due_records(connector, asked, page_size):
             target = row.row_key
-            if pattern is not None:
+            if pattern is not None and row.row_key == row.row_key.strip():
                 if (match := pattern.fullmatch(row.row_key)) is None or not match.group(1):
-                    raise InvalidRecordsError(
-                        f"Record {row.row_key!r} does not match target_id_pattern {pattern.pattern!r}; "
-                        "no list was made. Correct the pattern, or list another connector."
-                    )
+                    name = row.row_key.encode(errors="replace").decode()
+                    yield OddRow(name, f"its key does not match target_id_pattern {pattern.pattern!r}")
+                    continue
                 target = match.group(1)
             origin = {
                 "connector_id": connector,
@@ -123,7 +139,7 @@ def due_manifest(
                 "attributes": {name: value for name, value in origin.items() if value},
             }
 
-    return Manifest.write(store, records())
+    return write_list(store, rows(), origin, set_aside=set_aside)
 
 
 def _compiled(pattern: object) -> re.Pattern[str] | None:

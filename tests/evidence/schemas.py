@@ -20,6 +20,7 @@ FORMATS = {
     "spent": "spent",
     "rejections": "rejection",
     "due_lists": "due_reading",
+    "set_aside": "set-aside",
     "journal": "journal",
     "outcomes": "outcomes",
     "certificates": "certificate",

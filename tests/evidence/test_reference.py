@@ -19,6 +19,7 @@ GIVEN: dict[str, Any] = {
     "count": 2,
     "approvals": ["file:///e/approvals/a.json"],
     "withheld": 1,
+    "set_aside": 4,
 }
 DISPOSAL = {"disposal": "file:///e/d.json", "manifest": "file:///e/m.jsonl", "digest": "sha256:1"}
 
@@ -50,7 +51,7 @@ def test_a_member_that_is_missing_is_refused(name: str) -> None:
     "change",
     [
         *({name: value} for name in ("manifest", "digest") for value in (None, 7, ["x"], b"x")),
-        *({name: value} for name in ("count", "withheld") for value in (None, "2", 2.0, True)),
+        *({name: value} for name in ("count", "withheld", "set_aside") for value in (None, "2", 2.0, True)),
         *({"approvals": value} for value in (None, "file:///e", ["x", None], [7], {"x": 1}, ("x",))),
     ],
     ids=str,
@@ -62,13 +63,14 @@ def test_a_member_of_another_type_is_refused(change: dict[str, Any]) -> None:
 
 def test_the_reference_to_a_written_list_is_plain_json(tmp_path: Path) -> None:
     manifest = Manifest.write(Store(str(tmp_path)), ["a", "b"])
-    reference = manifest_reference(manifest, iter(["uri"]), withheld=3)
+    reference = manifest_reference(manifest, iter(["uri"]), withheld=3, set_aside=4)
     assert json.loads(json.dumps(reference)) == {
         "manifest": manifest.uri,
         "digest": manifest.digest,
         "count": 2,
         "approvals": ["uri"],
         "withheld": 3,
+        "set_aside": 4,
     }
 
 

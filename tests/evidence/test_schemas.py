@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
+from airflow_provider_records.evidence.set_aside import OddRow, SetAside
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.reporting import issue
@@ -31,6 +32,7 @@ def store(tmp_path: Path) -> Store:
     approvals = evidence_factory.approve(store, listed, "anna", "ben", comment="checked")
     deleted = evidence_factory.carry_out(store, listed, approvals, system=told)
     looked = evidence_factory.carry_out(store, listed, dry_run=True, by=evidence_factory.provenance("look"))
+    SetAside(listed.digest, evidence_factory.DAG, evidence_factory.RUN, "due").write(store, [OddRow("x ", "odd")])
     for _ in range(2):
         issue.write(store, [deleted, looked], evidence_factory.provenance("certificate"))
     return store
@@ -68,7 +70,16 @@ def test_every_file_of_a_run_is_valid(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["manifests/", "approvals/", "/outcomes/", "open.jsonl", "-outcomes.jsonl", "disposal.json", "certificates/"],
+    [
+        "manifests/",
+        "approvals/",
+        "set_aside/",
+        "/outcomes/",
+        "open.jsonl",
+        "-outcomes.jsonl",
+        "disposal.json",
+        "certificates/",
+    ],
 )
 @pytest.mark.parametrize("change", [{"format": "airflow-records/other"}, {"version": 2}, {"version": None}])
 def test_a_file_of_another_format_or_version_is_not(store: Store, part: str, change: dict[str, Any]) -> None:

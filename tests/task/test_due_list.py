@@ -17,6 +17,7 @@ from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.task.due_list import due_manifest
+from tests.evidence.evidence_factory import provenance
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 from tests.operators.opus_night import DUE
@@ -83,7 +84,7 @@ def test_what_is_rendered_later_is_not_refused_when_the_dag_is_read(served: Serv
     task: Any = kind(task_id="due", due_before="{{ tomorrow }}")
     task.render_template_fields({"tomorrow": later(days=9).isoformat()})
     with pytest.raises(AirflowFailException, match="later than now"):
-        task.execute({})
+        run(task)
     assert not served.sandbox.log
 
 
@@ -100,7 +101,8 @@ def test_a_bound_that_may_be_early_in_the_tenants_zone_is_said(
 def read(served: ServedSandbox, **more: Any) -> list[Any]:
     """Read the due list of the sandbox; return its records."""
     options: dict[str, Any] = {"due_before": DUE, "connector_id": None, "target_id_pattern": None, "page_size": 100}
-    manifest = due_manifest(OpusHook(), served.store, **{**options, **more})
+    listing = due_manifest(OpusHook(), served.store, provenance("due"), **{**options, "set_aside": False, **more})
+    manifest = listing.manifest
     return list(Manifest.open(served.store, manifest.digest, manifest.uri))
 
 
@@ -169,3 +171,36 @@ def test_a_wrong_page_size_is_refused_before_any_request(served: ServedSandbox, 
     with pytest.raises(ConfigurationError, match="page_size"):
         read(served, page_size=size)
     assert not served.sandbox.log
+
+
+ROW = {"leafName": "A \ud83d", "timeCreated": "2014-12-19 18:15:00"}
+KEYS = ["enaio-1", "enaio-2 ", "enaio-3\u200b", "enaio-\u00a04", "sharepoint-5", "enaio-6", "enaio-06", "enaio-7"]
+
+
+@KINDS
+def test_odd_rows_do_not_stop_the_night_and_are_named(
+    served: ServedSandbox, kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"rowKey": key, **ROW} for key in KEYS]
+    served.fault(vendor="opus", call="due_records", times=None, put={"/queriedItems": rows, "/startIndex": ""})
+    options: dict[str, Any] = {"task_id": "due", "due_before": DUE, "target_id_pattern": r"enaio-(\d+)"}
+    if kind is OpusDueRecordsOperator:
+        reference = run(kind(**options))
+    else:
+        reference = wait(lambda **more: kind(**options, **more), "poke")
+    records = list(Manifest.open(served.store, reference["digest"]))
+    assert [(record.key, record.target_id, record.title) for record in records] == [
+        ("enaio-1", "1", "A \ufffd"),
+        ("enaio-7", "7", "A \ufffd"),
+    ]
+    assert reference["set_aside"] == len(KEYS) - 2
+    for key in set(KEYS) - {"enaio-1", "enaio-7"}:
+        assert f"Set aside: {key!r}" in caplog.text
+    with pytest.raises(AirflowFailException, match="'enaio-2 ': its key has blanks around it; no list was made"):
+        run(OpusDueRecordsOperator(**options, set_aside=False))
+
+
+def test_a_pattern_that_fits_nothing_is_an_error_though_odd_rows_are_set_aside(served: ServedSandbox) -> None:
+    with pytest.raises(InvalidRecordsError, match=r"60 of 60 rows cannot be listed .*target_id_pattern 'wrong-"):
+        read(served, target_id_pattern=r"wrong-(\d+)", set_aside=True)
+    assert served.store.names("") == []

@@ -1,0 +1,111 @@
+"""Odd rows that a listing task set aside: they are on no list, and a file of the run names each with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_records.evidence import formats, reader
+from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.folders import set_aside_folder
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
+
+
+@dataclass(frozen=True)
+class OddRow:
+    """A row of which no record can be made that surely is the right one.
+
+    :param row: what it is called: its key as far as it can be written, else its number.
+    :param reason: why it was set aside, as a clause without an end.
+    :param unrecognized: members of the file's line that this release does not know.
+    """
+
+    row: str
+    reason: str
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as plain JSON."""
+        return {**self.unrecognized, "row": self.row, "reason": self.reason}
+
+    @classmethod
+    def from_dict(cls, members: Mapping[str, Any]) -> OddRow:
+        """Read what :meth:`to_dict` wrote.
+
+        :raises ValueError: a member is missing or is no text.
+        """
+        left = dict(members)
+        row, reason = left.pop("row", None), left.pop("reason", None)
+        if not isinstance(row, str) or not isinstance(reason, str):
+            raise ValueError("an odd row has no name or no reason")
+        return cls(row, reason, left)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """The odd rows that one task set aside while it wrote a list.
+
+    :param digest: digest of the list.
+    :param dag_id: the DAG of the task.
+    :param run_id: its run.
+    :param task_id: the task.
+    :param map_index: its map index; -1: not mapped.
+    :param uri: where the file lies.
+    :param unrecognized: members of the file's first line that this release does not know.
+    """
+
+    digest: str
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    uri: str = ""
+    unrecognized: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, store: Store, rows: Iterable[OddRow]) -> str:
+        """Write the rows under the digest of the file's bytes into the folder of the run; return its URI.
+
+        :raises EvidenceError: the store cannot be written.
+        """
+        members = {name: value for name, value in vars(self).items() if name not in {"uri", "unrecognized"}}
+        first = canonical({**self.unrecognized, **members, **formats.SET_ASIDE.members}) + b"\n"
+        lines = (canonical(row.to_dict()) + b"\n" for row in rows)
+        return store.write_lines(set_aside_folder(self.dag_id, self.run_id), first, lines)[0]
+
+    @classmethod
+    def of_run(cls, store: Store, dag_id: str, run_id: str) -> list[SetAside]:
+        """Read what the tasks of a run have set aside, without the rows.
+
+        :raises NewerFormatError: a file was written by a newer release.
+        :raises EvidenceError: a file is no such file.
+        """
+        return [cls._read(store, name) for name in store.names(set_aside_folder(dag_id, run_id))]
+
+    @classmethod
+    def _read(cls, store: Store, name: str) -> SetAside:
+        uri = store.uri(name)
+        with store.open(name) as file:
+            left = formats.SET_ASIDE.check_line(file.readline(), uri)
+        texts = {key: left.pop(key, None) for key in ("digest", "dag_id", "run_id", "task_id")}
+        map_index = left.pop("map_index", None)
+        if not all(isinstance(text, str) and text for text in texts.values()) or type(map_index) is not int:
+            raise EvidenceError(f"{uri} does not say which task set its rows aside from which list.")
+        return cls(**texts, map_index=map_index, uri=uri, unrecognized=left)
+
+    def rows(self, store: Store) -> Iterator[OddRow]:
+        """Read the rows; whoever uses them before the end has to expect an error there.
+
+        :raises NewerFormatError: the file was written by a newer release.
+        :raises EvidenceError: it is missing, was changed, or a line is no odd row.
+        """
+        name = store.name(self.uri)
+        for _, block in reader.parsed(store, name, formats.SET_ASIDE):
+            for members in block:
+                try:
+                    yield OddRow.from_dict(members)
+                except NewerFormatError:
+                    raise
+                except (ValueError, TypeError):
+                    raise EvidenceError(f"{self.uri} is not of its form: a line is no odd row.") from None

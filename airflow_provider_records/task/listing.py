@@ -1,0 +1,176 @@
+"""Writes a list of rows as a manifest; odd rows are set aside by name, so that they do not stop every night."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+from airflow.sdk import conf
+
+from airflow_provider_records.evidence.distinct import Distinct, Seen
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import DueList
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.reference import manifest_reference
+from airflow_provider_records.evidence.set_aside import OddRow, SetAside
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Provenance
+from airflow_provider_records.exceptions import InvalidRecordsError, TooManyRecordsError
+
+log = logging.getLogger(__name__)
+
+MOST_ODD = 20
+"""More odd rows than this, and more than a tenth of all, are no odd rows: then what reads them is wrong."""
+_NAMED = 20
+"""Maximum number of odd rows that the log names."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\ud800-\udfff]")
+# Nobody can tell ids with these characters from those without them, or type them to withhold a record.
+_LOOKALIKES = re.compile("[\u00a0\u00ad\u2007\u200b\u2028\u2029\u202a-\u202f\u2060\u2066-\u2069\ufeff]")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list, and how many odd rows are not on it.
+
+    :param manifest: the list.
+    :param set_aside: number of odd rows.
+    """
+
+    manifest: Manifest
+    set_aside: int = 0
+
+    def reference(self, approvals: Iterable[str] = (), due_list: DueList | None = None) -> dict[str, Any]:
+        """Return the reference as it goes into XCom; see :func:`manifest_reference`."""
+        return manifest_reference(self.manifest, approvals, due_list=due_list, set_aside=self.set_aside)
+
+
+def most_records() -> int:
+    """Return how many records a list can have so that mapped tasks can still carry it out."""
+    records = conf.getint("records", "max_records", fallback=1000)
+    return records * conf.getint("core", "max_map_length", fallback=1024)
+
+
+def write_list(
+    store: Store,
+    rows: Iterable[Mapping[str, Any] | OddRow],
+    origin: Provenance,
+    *,
+    set_aside: bool,
+) -> Listing:
+    """Read rows to their end and write them as a manifest; an error leaves no manifest.
+
+    What is no text in a title is replaced: it is for display only. Every other row of which no record can be made that
+    surely is the right one is odd: it is named in the log, and a file of the run keeps it with the reason.
+
+    :param store: the evidence store.
+    :param rows: the fields of a record each, or a row that its reader calls odd.
+    :param origin: the task that lists.
+    :param set_aside: False: the first odd row is an error.
+    :raises InvalidRecordsError: a row is odd and ``set_aside`` is False; or more than a tenth of the rows, and more
+        than 20, are odd.
+    :raises TooManyRecordsError: there are more records than mapped tasks can carry out.
+    :raises EvidenceError: the store cannot be written.
+    """
+    most, count = most_records(), 0
+    odd: list[OddRow] = []
+    distinct = Distinct(forms=set_aside)
+
+    def refuse(row: OddRow) -> None:
+        if not set_aside:
+            raise InvalidRecordsError(
+                f"Row {row.row!r}: {row.reason}; no list was made. Correct it, or let set_aside=True leave such rows "
+                "out by name."
+            )
+        odd.append(row)
+        if len(odd) > max(MOST_ODD, most // 10):
+            raise _too_many_odd(odd, count)
+
+    with tempfile.TemporaryFile() as spool:
+        for count, row in enumerate(rows, 1):
+            record = row if isinstance(row, OddRow) else _record(row, count)
+            if isinstance(record, OddRow):
+                refuse(record)
+                continue
+            seen = distinct.put(record)
+            if seen in {Seen.DIFFERS, Seen.TWO_KEYS} and not set_aside:
+                refuse(OddRow(record.key, seen.value))
+            if seen is not Seen.REPEATED:
+                spool.write(record.line())
+            if count - len(odd) > most:
+                raise TooManyRecordsError(
+                    f"There are more than {most} records, which is [records] max_records times [core] max_map_length; "
+                    "no list was made, and none is cut. Choose an earlier bound or a smaller part of the records."
+                )
+        manifest = Manifest.cut(store, _consistent(spool, distinct, odd, count))
+    if odd:
+        _keep(store, manifest, origin, odd, count)
+    return Listing(manifest, len(odd))
+
+
+def _record(fields: Mapping[str, Any], number: int) -> Record | OddRow:
+    title, name = fields.get("title"), fields.get("key")
+    called = _SURROGATES.sub("\ufffd", name) if isinstance(name, str) and name.strip() else f"number {number}"
+    for field in ("key", "target_id"):
+        if problem := _problem(fields.get(field), optional=field == "target_id"):
+            return OddRow(called, f"its {field} {problem}")
+    if title is not None:
+        fields = {**fields, "title": _SURROGATES.sub("\ufffd", str(title))}
+    try:
+        return Record.from_item(fields)
+    except InvalidRecordsError as error:
+        return OddRow(called, _SURROGATES.sub("\ufffd", str(error)).rstrip("."))
+
+
+def _problem(value: object, *, optional: bool) -> str:
+    """Say why a value is no id that people and systems surely read alike; empty if it is one."""
+    if value is None:
+        return "" if optional else "is missing"
+    if not isinstance(value, str):
+        return ""  # a record says so itself
+    if not value.strip():
+        return "is empty"
+    if value != value.strip():
+        return "has blanks around it"
+    if found := _CONTROLS.search(value) or _LOOKALIKES.search(value):
+        return f"holds the character U+{ord(found.group()):04X}, which cannot be seen"
+    return ""
+
+
+def _consistent(spool: IO[bytes], distinct: Distinct, odd: list[OddRow], count: int) -> Iterator[bytes]:
+    """Yield the lines that no other one contradicts, and set the others aside; refuse too many odd rows."""
+    spool.seek(0)
+    for line in spool:
+        if distinct.contradicted and (seen := distinct.contradiction(record := Record.parse(line))):
+            odd.append(OddRow(record.key, seen.value))
+        else:
+            yield line
+    if len(odd) > MOST_ODD and len(odd) * 10 > count:
+        raise _too_many_odd(odd, count)
+
+
+def _too_many_odd(odd: list[OddRow], count: int) -> InvalidRecordsError:
+    reasons = "; ".join(f"{number} x {reason}" for reason, number in _reasons(odd).most_common(3))
+    return InvalidRecordsError(
+        f"{len(odd)} of {count} rows cannot be listed ({reasons}), such as {odd[0].row!r}; no list was made. These are "
+        "too many to set aside: what reads them is probably wrong, such as target_id_pattern, a field or a column."
+    )
+
+
+def _reasons(odd: Iterable[OddRow]) -> Counter[str]:
+    return Counter(row.reason for row in odd)
+
+
+def _keep(store: Store, manifest: Manifest, origin: Provenance, odd: list[OddRow], count: int) -> None:
+    ours = SetAside(manifest.digest, origin.dag_id, origin.run_id, origin.task_id, origin.map_index)
+    uri = ours.write(store, odd)
+    log.warning("%s of %s rows are set aside and on no list; all of them: %s", len(odd), count, uri)
+    for row in odd[:_NAMED]:
+        log.warning("Set aside: %r: %s", row.row, row.reason)
+    if len(odd) > _NAMED:
+        log.warning("Set aside: %s more", len(odd) - _NAMED)
