@@ -1,15 +1,22 @@
-"""OPTIMAL SYSTEMS enaio: delete objects."""
+"""OPTIMAL SYSTEMS enaio: list the objects whose retention has ended, and delete objects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.base import DisposeOperator
+from airflow_provider_records.operators.listing import ListOperator
 from airflow_provider_records.systems.enaio import EnaioSystem
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
+from airflow_provider_records.task.due_list import checked_bound, refuse_far_bound
+from airflow_provider_records.task.enaio_due import EnaioDue
+from airflow_provider_records.task.listing import Listing, write_list
 
 
 class EnaioDeleteObjectOperator(DisposeOperator):
@@ -89,3 +96,56 @@ class EnaioDeleteObjectOperator(DisposeOperator):
             "hold_fields": list(self._checks.hold_fields),
             "retention_field": self._checks.retention_field,
         }
+
+
+class EnaioDueRecordsOperator(ListOperator):
+    """List the objects of one type whose date lies before a bound, and keep the list as a manifest.
+
+    *Due* is not *approved*: the list must pass an approval before anything is deleted. Type, title and last change are
+    kept with each record, so that a look before the deletion can compare them.
+
+    :param object_type: internal name of the object type.
+    :param due_field: internal name of the index field with the date, or ``system:OBJECT_RETENTION``: the day on which
+        the retention ends that enaio itself keeps (the name is seen in the vendor's server API; check that your
+        service knows it). An object without a date is not due; a day is over when the next one begins.
+    :param due_before: objects whose date is strictly earlier; ISO 8601 text or datetime, not later than now. One
+        without a time zone is UTC. Less than 12 hours in the past is logged as a warning: enaio's zone is not known.
+    :param where: further conditions in enaio's query language, joined by AND; such as ``Disposal='approved'``.
+    :param title_field: index field with the title.
+    :param key_field: index field with the record's key in the records management system; None: the object id.
+    :param page_size: objects a page, at least 1.
+    :param set_aside: see :class:`~airflow_provider_records.operators.listing.ListOperator`.
+    :param enaio_conn_id: connection of type ``enaio``.
+    :return: a manifest reference; ``set_aside`` is the number of rows that were left out.
+    :raises ConfigurationError: when the DAG is parsed: an argument is wrong, or ``due_before`` is more than a day in
+        the future.
+    :raises AirflowFailException: ``due_before`` is later than now, the search is refused, too many rows are odd, or
+        there are more records than ``[records] max_records`` times ``[core] max_map_length``: such a list is not cut.
+    """
+
+    template_fields: Sequence[str] = ("due_before", "enaio_conn_id")
+
+    def __init__(
+        self,
+        *,
+        object_type: str,
+        due_field: str,
+        due_before: datetime | str,
+        where: str | None = None,
+        title_field: str | None = None,
+        key_field: str | None = None,
+        page_size: int = 200,
+        enaio_conn_id: str = EnaioHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**kwargs)
+        self.due = EnaioDue(object_type, due_field, where, title_field, key_field, page_size)
+        refuse_far_bound(due_before)
+        self.due_before = due_before
+        self.enaio_conn_id = enaio_conn_id
+
+    def make_list(self, store: Store, origin: Provenance) -> Listing:
+        """Search for all due objects."""
+        bound = checked_bound(self.due_before, "enaio")
+        rows = self.due.rows(EnaioHook(self.enaio_conn_id), bound)
+        return write_list(store, rows, origin, set_aside=self.set_aside)

@@ -112,8 +112,9 @@ class FakeEnaio(FakeVendor):
                 self.archive.add(item.folder_id, "Folder", base="FOLDER", fields={"Title": item.folder_path})
             if item.trouble == "gone":
                 continue
-            texts = {"Title": item.title, "Author": item.author, "Disposal": ""}
+            texts = {"Title": item.title, "Author": item.author, "Disposal": "", "RetentionEnd": item.due[:10]}
             made = self.archive.add(item.target_id, item.object_type, fields=texts, places=[item.folder_id])
+            made.retention = item.due[:10]
             made.modified = item.modified.replace(" ", "T") + "+00:00"
             made.in_workflow = item.trouble == "workflow"
             made.locked_by = "clerk" if item.trouble == "locked" else ""

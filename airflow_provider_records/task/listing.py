@@ -114,8 +114,9 @@ def write_list(
 
 
 def _record(fields: Mapping[str, Any], number: int) -> Record | OddRow:
-    title, name = fields.get("title"), fields.get("key")
-    called = _SURROGATES.sub("\ufffd", name) if isinstance(name, str) and name.strip() else f"number {number}"
+    title, names = fields.get("title"), [fields.get("key"), fields.get("target_id")]
+    named = (_SURROGATES.sub("\ufffd", name) for name in names if isinstance(name, str) and name.strip())
+    called = next(named, f"number {number}")
     for field in ("key", "target_id"):
         if problem := _problem(fields.get(field), optional=field == "target_id"):
             return OddRow(called, f"its {field} {problem}")

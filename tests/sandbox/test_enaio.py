@@ -269,7 +269,9 @@ def test_load_and_its_troubles(served: ServedEnaio) -> None:
     live = served.fake.state()["live"]
     assert [name for name in live if name >= "500"] == ["500", "600", "601", "602", "603", "605", "501"]
     assert served.object("500").fields == {"Title": "/Closed/2014"}
-    assert served.object("600").fields == {"Title": "Bill 600", "Author": "Ada", "Disposal": ""}
+    assert served.object("600").fields == {
+        "Title": "Bill 600", "Author": "Ada", "Disposal": "", "RetentionEnd": "2024-01-01",
+    }  # fmt: skip
     assert served.object("600").modified == "2014-02-03T04:05:06+00:00"
     answers = {name: served.delete(name, hardDelete="true").status_code for name in ("600", "601", "602", "603", "604")}
     assert answers == {"600": 204, "601": 400, "602": 400, "603": 400, "604": 404}
