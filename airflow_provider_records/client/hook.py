@@ -186,6 +186,7 @@ class VendorHook(BaseHook):
         repeatable: bool,
         params: Mapping[str, str] | None = None,
         json: object = None,
+        form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         auth: AuthBase | None = None,
     ) -> T:
@@ -199,6 +200,7 @@ class VendorHook(BaseHook):
         :param repeatable: True for a read: it can be sent twice without harm.
         :param params: the query.
         :param json: the body, to be written as JSON; None: no body.
+        :param form: the body, to be written as an HTML form is.
         :param headers: besides those that all requests have.
         :param auth: other credentials than the vendor's usual ones; they are not renewed when they are refused.
         :raises VendorError: one subclass per cause.
@@ -212,6 +214,9 @@ class VendorHook(BaseHook):
         if json is not None:
             body = self._written(call, json)
             all_headers["Content-Type"] = "application/json"
+        if form is not None:
+            body = urlencode(form).encode()
+            all_headers["Content-Type"] = "application/x-www-form-urlencoded"
         renewals = RENEWALS if auth is None else 0  # a refused login holds the lock that renewal would wait for
 
         def begin() -> None:

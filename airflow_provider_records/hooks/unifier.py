@@ -230,6 +230,42 @@ class UnifierHook(VendorHook):
 
         return self._get("list_nodes", parts, query, read)
 
+    def search_nodes(
+        self,
+        project_number: str | None,
+        parent_path: str,
+        terms: Sequence[Mapping[str, str]],
+        *,
+        node_type: str = "Document",
+    ) -> list[Node]:
+        """Find nodes below a folder by their properties ("Search Document or Folder Properties").
+
+        It needs *Full* permission in the Document Manager. Whether it looks into the folders below is not documented;
+        a document that it leaves out may be there.
+
+        :param project_number: shell of the folder; None or empty: company level.
+        :param parent_path: path of the folder.
+        :param terms: ``name``, ``label``, ``value``, ``value2`` and ``comparator`` of each; all must hold.
+        :param node_type: ``Document`` or ``Folder``.
+        :raises VendorError: one subclass per cause.
+        """
+        about, path = f"search below {parent_path}", parent_path.rstrip("/")
+
+        def read(response: Response) -> list[Node]:
+            nodes = [Node.from_json(row) for row in self._open(response, about, _LIST).rows]
+            if any(node.path and f"{path}/" not in node.path for node in nodes):
+                raise UnreadableAnswerError(f"{response.call}: {about}: what is found lies in another folder.")
+            return nodes
+
+        form = {
+            "projectnumber": project_number or "",
+            "parentpath": parent_path,
+            "match": "AND",
+            "nodetype": node_type,
+            "query": json.dumps([dict(term) for term in terms], ensure_ascii=False),
+        }
+        return self.send("search_nodes", "POST", self.url(_SERVICE, "dm/search"), read, repeatable=True, form=form)
+
     def get_bp_record(self, project_number: str | None, bpname: str, record_no: str) -> Mapping[str, object]:
         """Read one record of a business process ("Get BP Record").
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_records.client.hook import Response, Token
@@ -42,6 +42,7 @@ class Node:
     :param type: ``Document`` or ``Folder``.
     :param file_id: what downloads it.
     :param project_number: its shell; empty: company level, or not told.
+    :param fields: all that the row shows as text, by the labels that it shows.
     """
 
     node_id: str
@@ -51,6 +52,7 @@ class Node:
     type: str
     file_id: str
     project_number: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Node:
@@ -63,7 +65,14 @@ class Node:
             node_id = ""
         name = text_of(row.get("Name")) or text_of(row.get("file_name")) or path.rpartition("/")[2]
         others = {key: text_of(row.get(key)) for key in ("parent_node_id", "type", "file_id")}
-        return cls(node_id, path=path, name=name, project_number=text_of(row.get("projectnumber")), **others)
+        return cls(
+            node_id,
+            path=path,
+            name=name,
+            project_number=text_of(row.get("projectnumber")),
+            **others,
+            fields={key: text_of(value) for key, value in row.items()},
+        )
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ SWITCHES = {
     "labels": Switch(("by_form", "Name", "file_name", "neither"), "under which key listings give the name"),
     "node_ids": Switch(("number", "text"), "type of the ids in listings"),
     "missing_folder": Switch((1074,), "status of listing an unknown folder, perhaps 1074 or 12764"),
+    "search_call": Switch(("present", "404", "405"), "whether this edition has the search call"),
+    "search_depth": Switch(("below", "direct"), "whether the search looks into the folders below"),
+    "search_dates": Switch((True, False), "whether the search shows the dates of what it finds"),
     "bp_status_missing": Switch((False, True), "BP records come without their status field"),
     "missing_record": Switch(("657", "empty"), "answer for an unknown record number"),
     "delete_call": Switch(("present", "404", "405"), "whether this edition has the delete call"),
@@ -187,6 +190,7 @@ class FakeUnifier(FakeVendor):
             ("POST", f"{v1}/dm/folder/delete/{{node_id}}", "delete_folder", self._delete_folder),
             ("GET", f"{v1}/dm/node/properties", "list_nodes", self._list_by_path),
             ("GET", f"{v1}/dm/node/properties/{{parent_folder_id}}", "list_nodes", self._list_by_id),
+            ("POST", f"{v1}/dm/search", "search_nodes", self._search),
             ("GET", f"{v1}/bp/record/file/list", "list_bp_files", self._list_bp_files),
             ("GET", f"{v1}/bp/record/file/list/{project}", "list_bp_files", self._list_bp_files),
             ("GET", f"{v1}/bp/record", "get_bp_record", self._get_bp_record),
@@ -311,6 +315,29 @@ class FakeUnifier(FakeVendor):
             ]
         )
 
+    async def _search(self, call: Call) -> Reply:
+        if self.set["search_call"] != "present":
+            return wire.page(int(self.set["search_call"]))
+        project, path, terms = wire.search_of(call)
+        if project and project not in self.shells:
+            return self._answer(status=602)
+        if self._folder_at(project, path) is None and path != "/":
+            return self._answer(status=int(self.set["missing_folder"]))
+        found = [
+            document
+            for document in self.documents.values()
+            if document.project == project and not document.binned and self._lies_below(document, path)
+            if all(wire.matches(term, _searchable(document)) for term in terms)
+        ]
+        rows = [self._node(document, "Name") for document in found]
+        if not self.set["search_dates"]:
+            rows = [{key: value for key, value in row.items() if "ate" not in key} for row in rows]
+        return self._answer(rows)
+
+    def _lies_below(self, document: Document, path: str) -> bool:
+        folder = document.path.rpartition("/")[0] or "/"
+        return folder == path or (self.set["search_depth"] == "below" and folder.startswith(f"{path.rstrip('/')}/"))
+
     def _node(self, node: Folder | Document, label: str) -> dict[str, Any]:
         shown: dict[str, Any] = {"node_id": node.node_id, "parent_node_id": node.parent_id}
         if isinstance(node, Document):
@@ -398,3 +425,9 @@ class FakeUnifier(FakeVendor):
 
     def _answer(self, data: Any = (), status: int = 200) -> Reply:  # noqa: ANN401 - any JSON
         return wire.envelope(self.set, data, status)
+
+
+def _searchable(document: Document) -> dict[str, str]:
+    """Return the properties of a document that a search knows, by their names in uDesigner."""
+    when = datetime.fromisoformat(document.uploaded)
+    return {"uuu_dm_node_name": document.path.rpartition("/")[2], "upload_date": when.strftime("%Y-%m-%dT%H:%M")}

@@ -10,13 +10,14 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from airflow_provider_records.sandbox.message import AbortWith, Call, Reply
 
 FORM = "application/x-www-form-urlencoded"
 ENCODED_PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 POSITIVE = re.compile(r"[1-9][0-9]*")
+MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 DELETED = "Folder/File successfully deleted. Please check in Recycle bin."
 TEXTS = {
     602: "Project number is invalid.",
@@ -134,3 +135,39 @@ def condition(asked: Mapping[str, str], fields: set[str]) -> tuple[str, str]:
     if "filter_condition" in asked and (not equals or name not in fields):
         refuse(400, f"filter_condition is one of {sorted(fields)}, = and a value.")
     return name, value
+
+
+def search_of(call: Call) -> tuple[str, str, list[dict[str, str]]]:
+    """Return project number, path and terms of a search; refuse every other form of the call."""
+    content_type(call, FORM)
+    form = {name: values[-1] for name, values in parse_qs(call.body.decode(), keep_blank_values=True).items()}
+    if call.query or set(form) - {"projectnumber", "parentpath", "match", "nodetype", "query"}:
+        refuse(400, "The form has projectnumber, parentpath, match, nodetype and query.")
+    if not form.get("parentpath", "").startswith("/") or form.get("match", "AND") != "AND":
+        refuse(400, "parentpath is the full path of a folder, match is AND here.")
+    if form.get("nodetype", "Document") != "Document":
+        refuse(400, "This sandbox searches documents.")
+    try:
+        terms = json.loads(form.get("query", ""))
+    except ValueError:
+        refuse(400, "query is a JSON list.")
+    if not isinstance(terms, list) or not terms:
+        refuse(400, "query is a JSON list of terms.")
+    known = {"label", "value2", "comparator"}
+    for term in terms:
+        if not isinstance(term, dict) or not {"name", "value"} <= set(term) <= {"name", "value"} | known:
+            refuse(400, "A term has name and value, and may have label, value2 and comparator.")
+        if not all(isinstance(text, str) for text in term.values()):
+            refuse(400, "All values are text.")
+    return form.get("projectnumber", ""), form["parentpath"], terms
+
+
+def matches(term: Mapping[str, str], properties: Mapping[str, str]) -> bool:
+    """Tell whether a document has what a term of a search asks for."""
+    if (value := properties.get(term["name"])) is None:
+        refuse(400, f"There is no field {term['name']}.")
+    if term.get("comparator", "like") == "like":
+        return term["value"].casefold() in value.casefold()
+    if term["comparator"] != "range" or not all(map(MINUTE.fullmatch, (term["value"], term.get("value2", "")))):
+        refuse(400, "comparator is like, or range with two times such as 2017-12-07T07:54.")
+    return term["value"] <= value <= term["value2"]

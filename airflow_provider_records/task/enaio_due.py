@@ -88,7 +88,8 @@ class EnaioDue:
         moment = datetime.fromisoformat(bound).replace(tzinfo=UTC)
         day = (moment + timedelta(days=1, microseconds=-1)).date().isoformat()
         found = undated = 0
-        for found, item in enumerate(hook.search(self.statement, {"due": day}, page_size=self.page_size), 1):
+        for item in hook.search(self.statement, {"due": day}, page_size=self.page_size):
+            found += 1
             value = item.fields.get(self.due_field, "").strip()
             due = latest(value)
             if not value:

@@ -394,3 +394,54 @@ def test_folder_in_the_root_folder() -> None:
     fake.load([item(590, folder_id=543, path="/"), item(591, folder_id=544, path="/Closed")])
     assert fake.folders[543] == Folder(543, P1, "/")
     assert fake.folders[544].parent_id == 543
+
+
+# Search
+
+
+def search(client: Client, *terms: dict[str, str], **form: str) -> Any:
+    body = {"projectnumber": P1, "parentpath": "/Closed/2014", "query": json.dumps(terms), **form}
+    return client.call("POST", "/dm/search", headers=FORM, data=body)
+
+
+DAY = {"name": "upload_date", "value": "2018-02-13T00:00", "value2": "2018-02-14T00:00", "comparator": "range"}
+
+
+def test_search_finds_documents_below_a_folder_by_date(client: Client) -> None:
+    body = search(client, DAY).json()
+    assert (body["status"], {row["node_id"] for row in body["data"]}) == (200, {555, 556, 557, 558, 560, 570})
+    assert body["data"][0]["Upload Date"] == "2018/02/13 12:45"
+    assert search(client, {**DAY, "value2": "2018-02-13T12:00"}).json()["data"] == []
+    named = search(client, DAY, {"name": "uuu_dm_node_name", "value": "plan 570"}).json()
+    assert [row["node_id"] for row in named["data"]] == [570]
+    client.fake.turn({"search_depth": "direct"})
+    assert 570 not in {row["node_id"] for row in search(client, DAY).json()["data"]}
+    client.delete(555)
+    assert 555 not in {row["node_id"] for row in search(client, DAY).json()["data"]}
+
+
+@pytest.mark.parametrize(
+    ("terms", "form"),
+    [
+        ([{**DAY, "name": "unknown"}], {}),
+        ([{**DAY, "value": "13.02.2018"}], {}),
+        ([{**DAY, "comparator": "before"}], {}),
+        ([{"name": "upload_date"}], {}),
+        ([{**DAY, "value": 7}], {}),
+        ([], {}),
+        ([DAY], {"parentpath": "Closed"}),
+        ([DAY], {"match": "OR"}),
+        ([DAY], {"nodetype": "Folder"}),
+        ([DAY], {"query": "x"}),
+        ([DAY], {"more": "x"}),
+    ],
+)
+def test_search_refuses_what_is_not_described(client: Client, terms: list[Any], form: dict[str, str]) -> None:
+    assert search(client, *terms, **form).status_code == 400
+
+
+def test_search_of_an_unknown_place(client: Client) -> None:
+    assert search(client, DAY, projectnumber="P-9999").json()["status"] == 602
+    assert search(client, DAY, parentpath="/Nowhere").json()["status"] == 1074
+    client.fake.turn({"search_call": "405"})
+    assert search(client, DAY).status_code == 405
