@@ -1,21 +1,79 @@
-"""Cut an approved list into parts, so that mapped tasks share a large list."""
+"""Make a list from a file or from the rows of another task; cut an approved list into parts for mapped tasks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import conf
+from airflow.sdk import XComArg, conf
 
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.reference import manifest_reference
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.operators.listing import ListOperator
 from airflow_provider_records.task.context import evidence_store, hard_stops
+from airflow_provider_records.task.listing import Listing, write_list
 from airflow_provider_records.task.records import resolve
+from airflow_provider_records.task.rows import check_source, checked_columns, given_rows, source_rows
 from airflow_provider_records.task.templating import RecordsOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+class RecordListOperator(RecordsOperator, ListOperator):
+    """Make a list from the rows of another task, or from a file, and keep it as a manifest.
+
+    The list must pass an approval before anything is deleted. Whole floats and the integers of numpy are ids; dates and
+    all columns that are no field of a record become attributes.
+
+    :param records: the rows of another task (its ``.output``): a list of mappings, tuples or ids, or a data frame.
+    :param source: instead of ``records``: a CSV file with a header (``.csv``) or JSON lines (``.jsonl``, ``.ndjson``)
+        in UTF-8, as a URL of any storage that Airflow knows (``s3://conn_id@bucket/due.csv``) or an absolute path.
+    :param columns: which column holds which field of a record (``key``, ``target_id``, ``title``, ``classification``,
+        ``location``, ``object_type_id``, ``parent_id``), such as ``{"key": "File no.", "target_id": "Object"}``; of
+        tuples, the numbers of the columns, from 0 on. None: the columns are named as the fields are.
+    :param set_aside: True: rows of which no record can be made that surely is the right one are left out; see
+        :class:`~airflow_provider_records.operators.listing.ListOperator`. False: one such row is an error.
+    :return: a manifest reference; ``set_aside`` is the number of rows that were left out.
+    :raises ConfigurationError: when the DAG is parsed: an argument is wrong.
+    :raises AirflowFailException: there are no rows but something else, the file is missing or lacks a column, a row is
+        odd, or there are more records than ``[records] max_records`` times ``[core] max_map_length``.
+    """
+
+    template_fields: Sequence[str] = ("records", "source")
+
+    def __init__(
+        self,
+        *,
+        records: Any = None,  # noqa: ANN401
+        source: str | None = None,
+        columns: Mapping[str, str | int] | None = None,
+        set_aside: bool = False,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(set_aside=set_aside, **kwargs)
+        if (records is None) == (source is None):
+            raise ConfigurationError("Give either records or source.")
+        known_later = isinstance(source, XComArg) or (isinstance(source, str) and "{{" in source)
+        if source is not None and not known_later:
+            check_source(source)
+        self.records = records
+        self.source = source
+        self.columns = checked_columns(columns)
+        self._from_file = source is not None
+
+    def make_list(self, store: Store, origin: Provenance) -> Listing:
+        """Read all rows."""
+        if self._from_file:
+            check_source(self.source)
+            rows = source_rows(str(self.source), self.columns)
+        else:
+            rows = given_rows(self.records, self.columns)
+        return write_list(store, rows, origin, set_aside=self.set_aside)
 
 
 class SplitManifestOperator(RecordsOperator):
