@@ -26,7 +26,7 @@ DISPOSAL = {"disposal": "file:///e/d.json", "manifest": "file:///e/m.jsonl", "di
 
 def test_a_reference_to_a_list_survives_xcom() -> None:
     reference = ManifestReference.from_dict(json.loads(json.dumps(GIVEN)))
-    assert reference == ManifestReference(*GIVEN.values())
+    assert reference == ManifestReference(**GIVEN)
     assert reference.to_dict() == GIVEN
 
 

@@ -17,6 +17,7 @@ from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOper
 from airflow_provider_records.sandbox.unifier import Document, FakeUnifier, Folder
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
+from tests.operators.opus_night import outcomes
 
 SEARCHED = ("upload_date", "Upload Date")
 DATE_FIELDS = pytest.mark.parametrize("date_field", ["Upload Date", SEARCHED], ids=["listed", "searched"])
@@ -219,7 +220,7 @@ def test_a_wrong_argument_is_refused_when_the_dag_is_read(wrong: dict[str, Any])
 def test_a_due_list_of_unifier_alone_is_recycled(served: ServedSandbox, unifier: FakeUnifier, date_field: Any) -> None:
     reference = run(operator(date_field=date_field))
     deleted = run(UnifierDeleteDocumentOperator(task_id="delete", records=reference, require_approval=False))
-    assert deleted["counts"]["recycled"] == 3
+    assert deleted["counts"]["recycled"] == 3, outcomes(served, deleted)
     assert set(served.sandbox.effects("unifier", "recycled")) == {"9100", "9101", "9102"}
 
 
