@@ -13,15 +13,17 @@ from airflow.sdk import DAG
 from airflow_provider_records import demo
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
-from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator, EnaioDueRecordsOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
+from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator, UnifierDueDocumentsOperator
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 
 EXAMPLES = {path.stem: path for path in demo.example_dags().glob("*.py")}
 README = (Path(__file__).parent.parent / "README.md").read_text()
 OURS = {
-    "approved", "assigned_users", "bpname", "digest_field", "opus_conn_id", "pool", "project_number", "record_no",
-    "rejected", "response_timeout", "schedule", "size", "target_id_pattern", "timeout",
+    "approved", "assigned_users", "bpname", "columns", "date_field", "digest_field", "due_field", "field",
+    "object_type", "opus_conn_id", "parent_path", "pool", "project_number", "record_no", "rejected",
+    "response_timeout", "schedule", "size", "source", "target_id_pattern", "timeout", "title_field", "where",
 }  # fmt: skip
 """Arguments whose values an installation decides."""
 
@@ -69,12 +71,13 @@ def test_the_demo_runs_examples_and_lets_their_reviewers_in() -> None:
 
 
 def test_the_readme_s_first_dag_is_one() -> None:
-    chain, people, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    chain, enaio, unifier, people, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {
         item.__name__: item
         for item in (
             DestructionCertificateOperator, DisposalApprovalOperator, EnaioDeleteObjectOperator,
-            OpusDestroyRecordsOperator, OpusDueRecordsOperator, UnifierApprovalSensor, timedelta,
+            EnaioDueRecordsOperator, OpusDestroyRecordsOperator, OpusDueRecordsOperator, UnifierApprovalSensor,
+            UnifierDeleteDocumentOperator, UnifierDueDocumentsOperator, timedelta,
         )
     }  # fmt: skip
     with DAG("first", schedule=None) as first:
@@ -87,3 +90,7 @@ def test_the_readme_s_first_dag_is_one() -> None:
     with DAG("people", schedule=None) as second:
         exec('due = OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00")\n' + people, names)
     assert second.task_ids == ["due", "review", "confirm", "delete"]
+    for name, alone in (("enaio", enaio), ("unifier", unifier)):
+        with DAG(name, schedule=None) as third:
+            exec(alone, names)
+        assert third.task_ids == ["due", "review", "delete", "certificate"]
