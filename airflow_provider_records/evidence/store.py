@@ -13,6 +13,7 @@ import mmap
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -56,6 +57,7 @@ class FileSystem(Protocol):
     def pipe_file(self, path: str, value: bytes) -> Any: ...  # noqa: ANN401
     def put_file(self, lpath: str, rpath: str) -> Any: ...  # noqa: ANN401
     def open(self, path: str, mode: str) -> Any: ...  # noqa: ANN401
+    def cat_file(self, path: str) -> Any: ...  # noqa: ANN401
     def find(self, path: str) -> Any: ...  # noqa: ANN401
     def ls(self, path: str, detail: bool) -> Any: ...  # noqa: ANN401
     def exists(self, path: str) -> bool: ...
@@ -69,13 +71,15 @@ class Store:
     :param root: URI of its folder (``file:///…``, ``s3://…``) or a local path.
     :param fs: the fsspec file system for a root that is not local.
     :param base: the root's path within ``fs``.
+    :param setting: what names this store, such as ``[records] evidence_path``; errors say so, for somebody to check it.
     """
 
-    def __init__(self, root: str, fs: FileSystem | None = None, base: str = "") -> None:
+    def __init__(self, root: str, fs: FileSystem | None = None, base: str = "", *, setting: str = "") -> None:
         if "://" not in root:
             root = f"file://{Path(root).absolute()}"
         parts = urlsplit(root)
         self.root = root.rstrip("/")
+        self._check = f" Check {setting}." if setting else ""
         self._fs = None if parts.scheme == "file" else fs
         if parts.scheme != "file" and fs is None:
             raise EvidenceError(f"The evidence store {self.root} needs a file system for {parts.scheme}://.")
@@ -144,7 +148,7 @@ class Store:
         with self._refusals(name, "removed"):
             if self._fs is None:
                 (self._local / name).unlink(missing_ok=True)
-            elif self._fs.exists(f"{self._base}/{name}"):
+            elif self.exists(name):
                 self._fs.rm_file(f"{self._base}/{name}")
 
     def write_lines(self, folder: str, first: bytes, lines: Iterable[bytes]) -> tuple[str, str, int]:
@@ -178,8 +182,11 @@ class Store:
 
         :raises EvidenceError: there is none, or it cannot be read.
         """
-        with self.open(name) as file:
-            return file.read()
+        if self._fs is None:
+            with self.open(name) as file:
+                return file.read()
+        with self._refusals(name, "read"):  # one request; to open the file asks for its size first
+            return bytes(self._fs.cat_file(f"{self._base}/{name}"))
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
@@ -188,7 +195,8 @@ class Store:
         :raises EvidenceError: there is none, or it cannot be read.
         """
         with self._refusals(name, "read"):
-            file = self._fs.open(f"{self._base}/{name}", "rb") if self._fs else self._open_local(self._local / name)
+            fs = self._fresh()
+            file = fs.open(f"{self._base}/{name}", "rb") if fs else self._open_local(self._local / name)
         with file, io.BufferedReader(_Pieces(file, lambda: self._refusals(name, "read")), 1 << 16) as pieces:
             yield pieces
 
@@ -200,18 +208,19 @@ class Store:
 
         :raises EvidenceError: a folder is there and cannot be read.
         """
-        if self._fs is not None:
+        if (fs := self._fresh()) is not None:
             with self._refusals(folder, "listed"):
-                self._fs.invalidate_cache()
                 try:
-                    found = self._fs.find(f"{self._base}/{folder}")
+                    found = fs.find(f"{self._base}/{folder}")
                 except FileNotFoundError:
                     return []
             return sorted(str(path).split(f"{self._base.lstrip('/')}/", 1)[-1] for path in found)
 
         def fail(error: OSError) -> None:
             if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-                raise StoreUnavailableError(f"{error.filename} cannot be read: {error.strerror}.") from error
+                raise StoreUnavailableError(
+                    f"{error.filename} cannot be read: {error.strerror}.{self._check}"
+                ) from error
 
         skip = len(str(self._local)) + 1
         return sorted(
@@ -228,10 +237,9 @@ class Store:
         """
         with self._refusals(folder, "listed"):
             try:
-                if self._fs is None:
+                if (fs := self._fresh()) is None:
                     return os.listdir(self._local / folder)
-                self._fs.invalidate_cache()
-                found = self._fs.ls(f"{self._base}/{folder}", detail=False)
+                found = fs.ls(f"{self._base}/{folder}", detail=False)
             except (FileNotFoundError, NotADirectoryError):
                 return []
         return [str(path).rstrip("/").rpartition("/")[2] for path in found]
@@ -242,7 +250,14 @@ class Store:
         :raises EvidenceError: the store cannot be asked.
         """
         with self._refusals(name, "looked for"):
-            return self._fs.exists(f"{self._base}/{name}") if self._fs else (self._local / name).exists()
+            fs = self._fresh()
+            return fs.exists(f"{self._base}/{name}") if fs else (self._local / name).exists()
+
+    def _fresh(self) -> FileSystem | None:
+        """Return the file system, which then asks the storage: some remember for ever what they once listed."""
+        if self._fs is not None:
+            self._fs.invalidate_cache()
+        return self._fs
 
     def _put(self, draft: str, name: str) -> None:
         with self._refusals(name, "written"):
@@ -271,13 +286,14 @@ class Store:
             # Only the first line: what follows in some libraries is the whole answer.
             said = f"{type(error).__name__} {error}".splitlines()[0][:300]
             words = getattr(error, "strerror", None) or said
-            raise StoreUnavailableError(f"{self.uri(name)} cannot be {action}: {str(words).rstrip('.')}.") from error
+            problem = f"{self.uri(name)} cannot be {action}: {str(words).rstrip('.')}."
+            raise StoreUnavailableError(problem + self._check) from error
 
     @contextlib.contextmanager
     def _draft(self, name: str) -> Iterator[IO[bytes]]:
         """A local file that appears under its name, whole and on disk, when the block ends."""
         path = self._local / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         handle, draft = tempfile.mkstemp(prefix=".", suffix=".draft", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -294,6 +310,18 @@ class Store:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder, and those above it, with the mode 0750 whatever the umask is: the group of the workers reads."""
+    if path.is_dir():
+        return
+    _make_folder(path.parent)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return
+    path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o777 | 0o750)
 
 
 class _Pieces(io.RawIOBase):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from airflow.sdk import ObjectStoragePath, conf
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import BaseHook, ObjectStoragePath, conf
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records import __version__
@@ -22,19 +25,37 @@ from airflow_provider_records.exceptions import ConfigurationError, RecordsError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_PATH = re.compile(r"/.*|file:///.+|(?!file:)[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s].*")
+_AZURE = ("wasb", "adls", "azure_data_lake")
+_CONNECTION_TYPES = {
+    "s3": ("aws",),
+    "s3a": ("aws",),
+    "gs": ("google_cloud_platform",),
+    "gcs": ("google_cloud_platform",),
+    **dict.fromkeys(("abfs", "abfss", "adl"), _AZURE),
+}
+"""The types of connections that open a storage, where that is known."""
+
 
 def evidence_store() -> Store:
     """Return the evidence store at ``[records] evidence_path``.
 
-    :raises ConfigurationError: no installed provider supports its kind of storage.
-    :raises EvidenceError: it is not a usable folder.
+    :raises ConfigurationError: the path is neither absolute nor a URL, no installed provider supports its kind of
+        storage, or ``evidence_conn_id`` names no connection for it.
     """
     path = conf.get("records", "evidence_path", fallback="") or conf.get_default_value("records", "evidence_path")
-    if path.startswith("file://") or "://" not in path:
-        return Store(path)
+    if not _PATH.fullmatch(path):
+        raise ConfigurationError(
+            f"[records] evidence_path {path!r} is neither an absolute path, such as /srv/records, nor a URL with two "
+            "slashes, such as s3://bucket/records. Anything else would lie in each process's own folder."
+        )
+    if path.startswith(("file://", "/")):
+        return Store(path, setting="[records] evidence_path")
+    conn_id = conf.get("records", "evidence_conn_id", fallback="") or None
+    _check_connection(conn_id or urlsplit(path).username, urlsplit(path).scheme)
     try:
-        root = ObjectStoragePath(path, conn_id=conf.get("records", "evidence_conn_id", fallback="") or None)
-        return Store(path, root.fs, root.path)
+        root = ObjectStoragePath(path, conn_id=conn_id)
+        return Store(path, root.fs, root.path, setting="[records] evidence_path and evidence_conn_id")
     except (ValueError, ImportError) as error:
         raise ConfigurationError(
             f"[records] evidence_path {path!r} cannot be used: {error}. Is the provider for this storage installed?"
@@ -44,17 +65,25 @@ def evidence_store() -> Store:
 def signing_key() -> Ed25519PrivateKey | None:
     """Return the key at ``[records] signing_key_file``, which signs approvals and certificates; None: none is set.
 
-    :raises ConfigurationError: it cannot be read, or is no such key.
+    :raises ConfigurationError: it cannot be read, everybody may read or change it, or it is no such key.
     """
     path = conf.get("records", "signing_key_file", fallback="")
     if not path:
         return None
     try:
-        pem = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode  # of the file itself: a mounted secret is a link
+            pem = file.read()
     except OSError as error:
         raise ConfigurationError(
             f"[records] signing_key_file {path} cannot be read: {error.strerror}. Nothing was signed."
         ) from None
+    if mode & 0o007:
+        raise ConfigurationError(
+            f"[records] signing_key_file {path} may be used by everybody on the machine (mode {mode & 0o777:03o}), "
+            "so that a signature would prove nothing. Nothing was signed; take the rights of others away (chmod o=), "
+            "and make a new key if any of them may have read this one."
+        )
     return signature.signing_key(pem)
 
 
@@ -65,6 +94,28 @@ def approval_key() -> VerificationKey | None:
     """
     key = signing_key()
     return None if key is None else VerificationKey.from_key(key.public_key())
+
+
+def _check_connection(conn_id: str | None, scheme: str) -> None:
+    """Refuse a connection for which Airflow would silently take the machine's own credentials.
+
+    :raises ConfigurationError: it is not defined, or is one to another kind of system.
+    """
+    if conn_id is None:
+        return
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ConfigurationError(
+            f"[records] evidence_conn_id {conn_id!r} names no connection. The evidence store is not opened with the "
+            "machine's own credentials in its place; define the connection, or leave evidence_conn_id empty."
+        ) from None
+    wanted = _CONNECTION_TYPES.get(scheme)
+    if wanted and connection.conn_type not in wanted:
+        raise ConfigurationError(
+            f"[records] evidence_conn_id {conn_id!r} is a connection of the type {connection.conn_type!r}; "
+            f"{scheme}:// needs {' or '.join(wanted)}."
+        )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
-from tests.evidence.failing_store import in_memory
+from tests.evidence.failing_store import _Memory, in_memory
 
 AWKWARD = [
     "manual__2026-11-22T04:30:00+00:00",
@@ -203,6 +204,13 @@ def test_what_cannot_be_read_is_an_evidence_error(tmp_path: Path, name: str) -> 
         Store(str(tmp_path)).read(name)
 
 
+def test_an_error_names_the_setting_to_check(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = Store(str(tmp_path), setting="[records] evidence_path")
+    with pytest.raises(StoreUnavailableError, match=r"Not a directory\. Check \[records\] evidence_path\.$"):
+        store.read("file/below")
+
+
 class RefusedError(Exception):
     """What a library raises that knows nothing of OSError: the first line speaks, the others are the answer."""
 
@@ -210,12 +218,89 @@ class RefusedError(Exception):
         return "An error occurred (SlowDown)\n<Error>the whole answer</Error>"
 
 
+def test_folders_have_their_mode_whatever_the_umask_and_keep_a_group_that_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir(mode=0o700)
+    (tmp_path / "theirs").chmod(0o2700)
+    for umask in (0o000, 0o077):
+        before = os.umask(umask)
+        try:
+            Store(str(tmp_path / "theirs" / f"evidence{umask}")).write("disposals/a/b", b"1")
+        finally:
+            os.umask(before)
+        made = tmp_path / "theirs" / f"evidence{umask}"
+        for folder in (made, made / "disposals", made / "disposals" / "a"):
+            assert folder.stat().st_mode & 0o777 == 0o750
+        assert (made / "disposals/a/b").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "theirs").stat().st_mode & 0o7777 == 0o2700
+
+
+class Listing(_Memory):
+    """A file system that remembers what it listed until it is told to forget it, as those of object stores do."""
+
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    cachable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: dict[str, Any] = {}
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.listed.clear()
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> Any:
+        path = self._strip_protocol(path)
+        if path not in self.listed:
+            self.listed[path] = super().ls(path, detail=True)
+        return self.listed[path] if detail else [each["name"] for each in self.listed[path]]
+
+    def info(self, path: str, **_: Any) -> Any:
+        path = self._strip_protocol(path)
+        for each in self.listed.get(path.rpartition("/")[0], ()):
+            if each["name"] == path:
+                return each
+        if path.rpartition("/")[0] in self.listed:
+            raise FileNotFoundError(path)
+        return super().info(path)
+
+    def exists(self, path: str, **_: Any) -> bool:
+        try:
+            self.info(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> IO[bytes]:
+        file = super()._open(path, mode, **options)
+        return io.BytesIO(file.read()[: self.info(path)["size"]]) if mode == "rb" else file
+
+
+def test_what_others_write_is_found_though_the_folder_was_listed_before() -> None:
+    fs = Listing()
+    reader, writer = (Store("memory://bucket/ev", each, "/bucket/ev") for each in (fs, Listing()))
+    writer.write("certificates/night/one.json", b"1")
+    for number in range(3):
+        fs.ls("/bucket/ev/certificates/night")
+        name = f"certificates/night/{number}.json"
+        writer.write(name, b"22")
+        writer.write("certificates/night/one.json", b"1" * number)
+        if number == 0:
+            assert reader.exists(name)
+        assert reader.read(name) == b"22"
+        with reader.open("certificates/night/one.json") as file:
+            assert file.read() == b"1" * number
+        fs.ls("/bucket/ev/certificates/night")
+        writer.write(f"{name}.sig", b"3")
+        assert f"{number}.json.sig" in reader.children("certificates/night")
+        assert f"{name}.sig" in reader.names("certificates")
+
+
 STEPS: dict[str, Callable[[Store], object]] = {
     "pipe_file": lambda store: store.write("a", b"1"),
     "rm_file": lambda store: store.remove("a"),
     "put_file": lambda store: store.write_pieces("a", [b"1"], len),
     "exists": lambda store: (store.exists("a"), store.write_lines("manifests", b"first\n", [b"1\n"])),
-    "_open": lambda store: store.read("a"),
+    "cat_file": lambda store: store.read("a"),
     "find": lambda store: store.names("manifests"),
     "ls": lambda store: store.children("manifests"),
 }

@@ -43,7 +43,15 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
 def key_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     path = tmp_path / "signing_key.pem"
     monkeypatch.setenv("AIRFLOW__RECORDS__SIGNING_KEY_FILE", str(path))
+    path.touch(mode=0o600)
     return path
+
+
+def pem() -> bytes:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def disposed(store: Store, count: int = 5, **told: Any) -> Disposal:
@@ -261,7 +269,9 @@ def test_without_a_configured_key_it_is_unsigned(store: Store) -> None:
 
 def test_a_missing_or_wrong_key_stops_before_anything_is_written(store: Store, key_file: Path) -> None:
     reference = disposed(store).reference()
+    key_file.unlink()
     refused([reference], f"signing_key_file {key_file} cannot be read: No such file")
+    key_file.touch(mode=0o600)
     key_file.write_text("secret words")
     error = refused([reference], "no unencrypted private key in PEM")
     assert "secret words" not in str(error)
@@ -301,3 +311,22 @@ def test_a_night_against_the_sandbox(served: ServedSandbox) -> None:
     listed = {record.key: record.target_id for record in Manifest.open(served.store, due["digest"])}
     left = {key for group in said["disposals"][0]["not_destroyed"] for key in group["keys"]}
     assert {target for key, target in listed.items() if key not in left} == gone
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o641])
+def test_a_key_that_everybody_may_use_signs_nothing(mode: int, store: Store, key_file: Path) -> None:
+    reference = disposed(store).reference()
+    key_file.write_bytes(pem())
+    key_file.chmod(mode)
+    refused([reference], f"signing_key_file {key_file} may be used by everybody on the machine .mode {mode:03o}.")
+    assert store.names("certificates") == []
+
+
+def test_a_mounted_secret_signs_though_it_is_a_link_and_its_group_may_read_it(store: Store, key_file: Path) -> None:
+    secret = key_file.with_name("..data")
+    secret.write_bytes(pem())
+    secret.chmod(0o440)
+    key_file.unlink()
+    key_file.symlink_to(secret)
+    reference, _ = certify([disposed(store).reference()])
+    assert document(reference)["key"]["algorithm"] == "Ed25519"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.summary import Provenance
-from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
+from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, StoreUnavailableError
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
 
 STARTED = datetime(2026, 11, 22, 2, 0, 7, 120_000, UTC)
@@ -79,3 +81,40 @@ def test_an_empty_evidence_path_is_the_documented_default(monkeypatch: pytest.Mo
     assert default.endswith("/records_evidence")
     monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", "")
     assert evidence_store().root == default
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["s3:/bucket/x", "relative", "./x", " /x", "s3:///x", "file://relative", "file:/x", "s3:x", "s3:// /x"],
+)
+def test_a_path_that_would_lie_in_each_processs_own_folder_is_refused(
+    path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", path)
+    with pytest.raises(ConfigurationError, match=r"\[records\] evidence_path .* is neither an absolute path"):
+        evidence_store().write("a", b"1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_connection_that_is_not_there_is_not_replaced_by_the_machines_credentials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", "memory://bucket/ev")
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_CONN_ID", "evidence_store")
+    with pytest.raises(ConfigurationError, match=r"evidence_conn_id 'evidence_store' names no connection"):
+        evidence_store()
+    monkeypatch.setenv("AIRFLOW_CONN_EVIDENCE_STORE", json.dumps({"conn_type": "generic"}))
+    with pytest.raises(ConfigurationError, match="No filesystem registered for scheme memory"):
+        evidence_store()
+    for path in ("s3://bucket/ev", "gs://bucket/ev", "abfs://bucket/ev"):
+        monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", path)
+        with pytest.raises(ConfigurationError, match=r"is a connection of the type 'generic'; .*:// needs"):
+            evidence_store()
+
+
+def test_an_error_of_the_store_names_its_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", f"{tmp_path}/file")
+    with pytest.raises(StoreUnavailableError, match=r"Check \[records\] evidence_path\."):
+        evidence_store().write("a", b"1")
