@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_records.evidence.hold import Hold
+    from airflow_provider_records.evidence.store import Store
     from airflow_provider_records.reporting.verify import Report
 
 _VERIFY = """\
@@ -78,8 +79,8 @@ def main(words: list[str] | None = None) -> int:
     export.add_argument("--format", choices=("csv", "xlsx"), required=True, help="the kind of file")
     export.add_argument("--output", type=Path, metavar="FILE", help="default: <run>.<format> in the current folder")
     for command in (verify, replay, export):
-        where = "certificates/<DAG>/<run>.json of an evidence folder"
-        command.add_argument("certificate", type=Path, metavar="CERTIFICATE", help=where)
+        where = "path or URL (s3://...) of certificates/<DAG>/<run>.json of an evidence folder"
+        command.add_argument("certificate", metavar="CERTIFICATE", help=where)
 
     asked = parser.parse_args(words)
     match asked.command:
@@ -123,7 +124,24 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-def _verified(path: Path, public_key: Path | None = None) -> Report | None:
+def _use_connections() -> None:
+    """Let the connections of Airflow's database count, too, as for the command "airflow connections"."""
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+def _store_at(root: str) -> Store:
+    """Open the evidence folder at a URL: with Airflow's connection if Airflow writes there, else as this machine."""
+    from airflow_provider_records.evidence.store import remote_store
+
+    _use_connections()
+    try:
+        from airflow_provider_records.task.context import configured_path, evidence_store
+    except ModuleNotFoundError:  # without Airflow
+        return remote_store(root)
+    return evidence_store() if configured_path().rstrip("/") == root else remote_store(root)
+
+
+def _verified(path: str, public_key: Path | None = None) -> Report | None:
     """Verify a certificate and say what was found; None if it could not be checked."""
     from airflow_provider_records.exceptions import (
         CertificateUnfinishedError,
@@ -134,7 +152,7 @@ def _verified(path: Path, public_key: Path | None = None) -> Report | None:
     from airflow_provider_records.reporting.verify import verify
 
     try:
-        report = verify(path, public_key)
+        report = verify(path, public_key, _store_at)
     except (ConfigurationError, StoreUnavailableError, NewerFormatError, CertificateUnfinishedError) as error:
         _say(str(error), error=True)
         return None
@@ -149,23 +167,21 @@ def _verified(path: Path, public_key: Path | None = None) -> Report | None:
     return report
 
 
-def _replay(path: Path) -> int:
+def _replay(path: str) -> int:
     report = _verified(path)
     if report is None or not report.ok or report.certificate is None:
         if report is not None:
             _say("Nothing was looked up: a certificate that does not verify says nothing.", error=True)
         return 2
-    # Also the connections of Airflow's database count, as for the command "airflow connections".
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    _use_connections()
     try:
         from airflow_provider_records import replay
     except ModuleNotFoundError as error:
         _say(f"Nothing was looked up: {error.name} is not installed, and the connections are Airflow's.", error=True)
         return 2
-    from airflow_provider_records.evidence.store import Store
     from airflow_provider_records.systems.finding import Whereabouts
 
-    findings = replay.look(replay.claims(report.certificate, Store(str(report.path.parents[2]))))
+    findings = replay.look(replay.claims(report.certificate, report.store))
     for line in replay.lines(findings):
         _say(line)
     if any(found.whereabouts is Whereabouts.BACK for found in findings):
@@ -173,17 +189,16 @@ def _replay(path: Path) -> int:
     return 2 if any(found.failed for found in findings) else 0
 
 
-def _export(path: Path, format_: str, output: Path | None) -> int:
+def _export(path: str, format_: str, output: Path | None) -> int:
     report = _verified(path)
     if report is None or not report.ok or report.certificate is None:
         if report is not None:
             _say("Nothing was written: a certificate that does not verify says nothing.", error=True)
         return 2
-    from airflow_provider_records.evidence.store import Store
     from airflow_provider_records.reporting import export
 
-    file = output or Path(f"{report.path.stem}.{format_}")
-    rows = export.certificate_rows(Store(str(report.path.parents[2])), report.certificate)
+    file = output or Path(f"{Path(report.name).stem}.{format_}")
+    rows = export.certificate_rows(report.store, report.certificate)
     try:
         export.write(file, format_, export.CERTIFICATE_COLUMNS, rows)
     except OSError as error:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
+from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, StoreUnavailableError
 
 _LONGEST_NAME = 180
 _UPPER = re.compile(r"%[0-9a-f]{2}|(?<=[0-9])t(?=[0-9])")
@@ -310,6 +310,23 @@ class Store:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def remote_store(root: str) -> Store:
+    """Open an evidence store at a URL with the credentials of this machine.
+
+    :param root: URL of its folder, such as ``s3://bucket/records``.
+    :raises ConfigurationError: no library that is installed can open it.
+    """
+    try:
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+        fs, base = url_to_fs(root)
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"{root} cannot be opened: {error}. Is the library for this storage installed?"
+        ) from None
+    return Store(root, fs, base)
 
 
 def _make_folder(path: Path) -> None:

@@ -6,18 +6,18 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from airflow_provider_records.evidence import certificate as documents
 from airflow_provider_records.evidence import reader, signature
 from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.certificate import Certificate
-from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.signature import VerificationKey
-from airflow_provider_records.evidence.store import Store, is_inside
+from airflow_provider_records.evidence.store import Store, is_inside, remote_store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import (
     CertificateUnfinishedError,
@@ -41,14 +41,16 @@ _PAGE_DIGEST = re.compile(rb'<meta name="airflow-records-certificate" content="(
 class Report:
     """What a verification found.
 
-    :param path: the certificate.
+    :param store: where it lies.
+    :param name: the certificate's name there.
     :param problem: the first thing that does not fit, in words; None if everything fits.
     :param checked: what was found to fit, in the order it was looked at.
     :param notes: what fits but must be known: no signature, a key that was not checked, later tries.
     :param certificate: what it says, once its bytes and its page are known to be unchanged.
     """
 
-    path: Path
+    store: Store
+    name: str
     problem: str | None = None
     checked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -60,28 +62,45 @@ class Report:
         return self.problem is None
 
 
-def verify(path: str | Path, public_key: str | Path | None = None) -> Report:
+def verify(
+    certificate: str | Path,
+    public_key: str | Path | None = None,
+    open_store: Callable[[str], Store] = remote_store,
+) -> Report:
     """Verify a certificate where it lies, in its evidence folder, wherever that was moved to.
 
-    :param path: ``…/certificates/<dag>/<run>.json``.
+    :param certificate: path or URL of ``…/certificates/<dag>/<run>.json``.
     :param public_key: PEM file of the key that must have signed it; None: the key that it names itself.
+    :param open_store: opens the evidence folder at a URL that is not local.
     :raises ConfigurationError: there is no such file, or the key file is no Ed25519 public key.
     :raises StoreUnavailableError: a file is there and cannot be read, so that it cannot be decided.
     :raises NewerFormatError: a file was written by a newer release.
     :raises CertificateUnfinishedError: the certificate is being written, or its writing ended early.
     """
     key = None if public_key is None else _public_key(Path(public_key))
-    report = Report(Path(path).absolute())
-    _check_present(report.path)
+    where, is_local = str(certificate).removeprefix("file://"), True
+    if "://" in where:
+        is_local = False
+    else:
+        where = str(Path(where).absolute())
+    root, *parts = where.rsplit("/", 3)
+    name = "/".join(parts)
+    if len(parts) < 3 or parts[0] != "certificates" or root.endswith(":/"):
+        if is_local:
+            _check_present(Path(where))
+        report = Report(PlainFiles("/"), name)
+        report.problem = (
+            f"{where} does not lie in certificates/<DAG>/ of an evidence folder. A certificate is verified "
+            "where it lies, together with the files that it names."
+        )
+        return report
+    report = Report(PlainFiles(root or "/") if is_local else open_store(root), name)
+    if is_local:
+        _check_present(Path(where))
+    elif not report.store.exists(name):
+        _refuse_missing(where, is_begun=report.store.exists(documents.page_name(name)))
     try:
-        folders = report.path.parents
-        if len(folders) < 3 or folders[1].name != "certificates":
-            raise EvidenceError(
-                f"{report.path} does not lie in certificates/<DAG>/ of an evidence folder. A certificate is verified "
-                "where it lies, together with the files that it names."
-            )
-        name = report.path.relative_to(folders[2]).as_posix()
-        Verifier(PlainFiles(str(folders[2])), name, key, report).run()
+        Verifier(report.store, name, key, report).run()
     except _UNDECIDED:
         raise
     except RecordsError as error:
@@ -96,6 +115,11 @@ class PlainFiles(Store):
 
     def _open_local(self, path: Path) -> IO[bytes]:
         name = path.relative_to(self._local).as_posix()
+        for folder in path.relative_to(self._local).parents:
+            if (self._local / folder).is_symlink() and folder.name:
+                raise EvidenceError(
+                    f"{folder} is a link; the evidence store holds no others than plain files and folders."
+                )
         try:
             self._refuse_others(name, path.lstat().st_mode)
             # The file may be exchanged at this moment; so what was opened is looked at as well.
@@ -210,7 +234,7 @@ class Verifier:
         """
         kept = documents.superseded_name(self._name, certificate.digest)
         if self._store.exists(kept) and self._store.read(kept) == content:
-            Verifier(self._store, kept, self._public_key, Report(self._report.path)).run()
+            Verifier(self._store, kept, self._public_key, Report(self._store, kept)).run()
             raise CertificateUnfinishedError(
                 f"A newer certificate of this run was begun and not finished, so that what lies beside {self._name} "
                 f"is not of this certificate any more. Run the certifying task again. The older certificate verifies "
@@ -305,9 +329,11 @@ def _contents(certificate: Certificate) -> Iterator[str]:
         record = entry["disposal"]
         counts = record["counts"]
         parts = [f"{counts[result]:,} {wording.RESULTS[result]}" for result in OutcomeKind if counts.get(result)]
+        proofs = ", ".join(f"{number:,} by {proof}" for proof in Proof if (number := entry["proofs"].get(proof)))
         yield (
             f"{record['description']['title']}: {sum(counts.values()):,} records on the list, as many "
-            f"outcomes, in its order, as the journal has them ({', '.join(parts) or 'nothing to do'})"
+            f"outcomes, in its order, as the journal has them ({', '.join(parts) or 'nothing to do'}"
+            f"{'; proofs: ' if proofs else ''}{proofs})"
         )
 
 
@@ -316,19 +342,29 @@ def _check_present(path: Path) -> None:
         if not stat.S_ISDIR(path.lstat().st_mode):
             return
         problem = os.strerror(errno.EISDIR)
+    except FileNotFoundError:
+        _refuse_missing(str(path), is_begun=Path(documents.page_name(str(path))).exists())
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and Path(documents.page_name(str(path))).exists():
-            raise CertificateUnfinishedError(
-                f"{path} is not there, but its page is: the certificate was begun and not finished, or it was taken "
-                "away. Run the certifying task again."
-            ) from None
         problem = error.strerror or str(error)
     raise ConfigurationError(f"{path} cannot be read: {problem}.")
 
 
+def _refuse_missing(where: str, *, is_begun: bool) -> NoReturn:
+    if is_begun:
+        raise CertificateUnfinishedError(
+            f"{where} is not there, but its page is: the certificate was begun and not finished, or it was taken "
+            "away. Run the certifying task again."
+        )
+    raise ConfigurationError(f"{where} cannot be read: {os.strerror(errno.ENOENT)}.")
+
+
 def _public_key(path: Path) -> VerificationKey:
     try:
-        pem = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"The public key {path} cannot be read: {error.strerror or error}.") from None
+        with PlainFiles(str(path.absolute().parent)).open(path.name) as file:
+            pem = file.read()
+    except StoreUnavailableError as error:
+        raise ConfigurationError(f"The public key cannot be read: {error}") from None
+    except EvidenceError:
+        problem = "it is a link or a pipe; name the file itself" if os.path.lexists(path) else os.strerror(errno.ENOENT)
+        raise ConfigurationError(f"The public key {path} cannot be read: {problem}.") from None
     return signature.public_key(pem, str(path))

@@ -37,13 +37,18 @@ _CONNECTION_TYPES = {
 """The types of connections that open a storage, where that is known."""
 
 
+def configured_path() -> str:
+    """Return ``[records] evidence_path`` as it is set."""
+    return str(conf.get("records", "evidence_path", fallback="") or conf.get_default_value("records", "evidence_path"))
+
+
 def evidence_store() -> Store:
     """Return the evidence store at ``[records] evidence_path``.
 
     :raises ConfigurationError: the path is neither absolute nor a URL, no installed provider supports its kind of
         storage, or ``evidence_conn_id`` names no connection for it.
     """
-    path = conf.get("records", "evidence_path", fallback="") or conf.get_default_value("records", "evidence_path")
+    path = configured_path()
     if not _PATH.fullmatch(path):
         raise ConfigurationError(
             f"[records] evidence_path {path!r} is neither an absolute path, such as /srv/records, nor a URL with two "
