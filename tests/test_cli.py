@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
 from airflow_provider_records import cli
 from airflow_provider_records.evidence.manifest import Manifest
@@ -122,6 +124,65 @@ def test_verify_refuses_another_key(signed: Path, tmp_path: Path, capsys: pytest
     assert "not with the one given" in capsys.readouterr().out
 
 
+@pytest.fixture
+def remote(signed: Path) -> Iterator[str]:
+    """The certificate's URL in an object storage that holds a copy of its folder."""
+    fs = MemoryFileSystem()
+    for path in signed.parents[2].rglob("*.*"):
+        if path.is_file():
+            fs.pipe_file(f"/bucket/ev/{path.relative_to(signed.parents[2])}", path.read_bytes())
+    yield f"memory://bucket/ev/{signed.relative_to(signed.parents[2])}"
+    fs.rm("/bucket", recursive=True)
+
+
+def test_a_certificate_in_an_object_storage_is_verified_and_looked_up_by_its_url(
+    remote: str, signed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["verify", remote]) == 0
+    said = capsys.readouterr().out
+    assert cli.main(["verify", str(signed)]) == 0
+    assert capsys.readouterr().out == said
+    assert cli.main(["verify", f"file://{signed}"]) == 0
+    assert capsys.readouterr().out == said
+    assert cli.main(["replay", remote]) == 2  # there is no connection to ask through
+    said = capsys.readouterr().out
+    assert "Everything fits." in said
+    assert "Cannot be looked up:" in said
+
+
+def test_a_changed_certificate_in_an_object_storage_does_not_verify(
+    remote: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fs, name = MemoryFileSystem(), remote.removeprefix("memory:/")
+    fs.pipe_file(name, fs.cat_file(name).replace(b"enaio", b"Enaio", 1))
+    assert cli.main(["verify", remote]) == 1
+    assert "DOES NOT FIT: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["verify", "replay"])
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("memory://nowhere/certificates/a/b.json", "memory://nowhere/certificates/a/b.json cannot be read: No such"),
+        ("nonsense://bucket/certificates/a/b.json", "nonsense://bucket cannot be opened: "),
+    ],
+)
+def test_a_url_that_leads_to_no_certificate(
+    command: str, url: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command, url]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_store_that_airflow_writes_to_is_opened_with_its_connection(
+    remote: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", "memory://bucket/ev/")
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_CONN_ID", "evidence_store")
+    assert cli.main(["verify", remote]) == 2
+    assert "evidence_conn_id 'evidence_store' names no connection" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["verify", "replay"])
 @pytest.mark.parametrize("name", ["missing.json", "", "a\x1b[2Jb.json"])
 def test_a_file_that_cannot_be_read(
@@ -136,16 +197,40 @@ def test_a_file_that_cannot_be_read(
 
 @pytest.mark.parametrize("command", ["verify", "replay"])
 def test_evidence_that_cannot_be_read_is_not_said_not_to_fit(
-    command: str, signed: Path, capsys: pytest.CaptureFixture[str]
+    command: str, signed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The exit code tells an auditor's script a broken disk from tampering."""
-    manifests = signed.parents[2] / "manifests"
-    manifests.rename(manifests.with_name("aside"))
-    manifests.symlink_to("manifests")
+    opened = os.open
+
+    def broken(path: Path, *options: int) -> int:
+        if "manifests" in str(path):
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(path, *options)
+
+    monkeypatch.setattr(os, "open", broken)
     assert cli.main([command, str(signed)]) == 2
     said = capsys.readouterr()
-    assert "cannot be read: Too many levels of symbolic links" in said.err
+    assert "cannot be read: Input/output error" in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize("folder", ["manifests", "disposals", "certificates"])
+def test_a_folder_that_is_a_link_is_refused(folder: str, signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = signed.parents[2] / folder
+    path.rename(path.with_name("aside"))
+    path.symlink_to("aside")
+    assert cli.main(["verify", str(signed)]) == 1
+    assert "is a link; the evidence store holds plain files and folders only" in capsys.readouterr().out
+
+
+def test_a_public_key_that_is_a_link_or_a_pipe_is_refused(
+    signed: Path, key: Ed25519PrivateKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "link.pem").symlink_to(pem(tmp_path / "key.pem", key))
+    os.mkfifo(tmp_path / "pipe.pem")
+    for name in ("link.pem", "pipe.pem"):
+        assert cli.main(["verify", str(signed), "--public-key", str(tmp_path / name)]) == 2
+        assert f"{name} cannot be read: it is a link or a pipe" in capsys.readouterr().err
 
 
 def test_a_key_file_that_is_none(signed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

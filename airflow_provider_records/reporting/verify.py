@@ -117,9 +117,7 @@ class PlainFiles(Store):
         name = path.relative_to(self._local).as_posix()
         for folder in path.relative_to(self._local).parents:
             if (self._local / folder).is_symlink() and folder.name:
-                raise EvidenceError(
-                    f"{folder} is a link; the evidence store holds no others than plain files and folders."
-                )
+                raise EvidenceError(f"{folder} is a link; the evidence store holds plain files and folders only.")
         try:
             self._refuse_others(name, path.lstat().st_mode)
             # The file may be exchanged at this moment; so what was opened is looked at as well.

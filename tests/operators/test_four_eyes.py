@@ -338,4 +338,4 @@ def test_what_was_shown_must_be_there_and_unchanged(
     assert report.ok, report.problem
     assert {each["digest"] for each in document["manifests"]} == {listed["digest"], reference["digest"]}
     file.write_bytes(content.replace(b"Akte", b"Acte"))
-    assert "was changed" in str(verify(report.path).problem)
+    assert "was changed" in str(verify(report.store.uri(report.name)).problem)

@@ -35,7 +35,9 @@ __all__ = ["listed", "request_for"]
 
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
-    return tmp_path / "signing_key.pem"
+    path = tmp_path / "signing_key.pem"
+    path.touch(mode=0o600)
+    return path
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_a_signed_approval_deletes_and_its_certificate_says_so(
     signed = {each["file"] for each in report.certificate.approvals if "signed_by" in each}
     assert {f"{name}.sig" for name in signed} <= {each.name for each in report.certificate.files}
     Path(served.store.uri(f"{min(signed)}.sig").removeprefix("file://")).write_bytes(b"x" * 64)
-    assert not verify(report.path).ok
+    assert not verify(report.store.uri(report.name)).ok
 
 
 @pytest.mark.parametrize("forged", ["unsigned", "of another key", "of another approval", "cut off"])
