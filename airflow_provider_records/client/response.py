@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import email.utils
 import json
+import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import cache, lru_cache
+from html.entities import html5
 from typing import Any, NoReturn
 
 from airflow_provider_records.exceptions import (
@@ -18,6 +21,39 @@ from airflow_provider_records.exceptions import (
     VendorError,
     WrongAddressError,
 )
+
+
+@lru_cache(64)
+def _echoes(secret: str) -> re.Pattern[str]:
+    """Return what finds a secret, with each of its characters written as it is, as in JSON, HTML or a URL."""
+    return re.compile("".join(f"(?:{'|'.join(_written(letter))})" for letter in secret))
+
+
+@cache
+def _named() -> Mapping[str, Sequence[str]]:
+    """Return the names that HTML has for each character."""
+    found: dict[str, list[str]] = {}
+    for name, letter in html5.items():
+        if name.endswith(";"):
+            found.setdefault(letter, []).append(name.removesuffix(";"))
+    return found
+
+
+def _written(letter: str) -> Iterator[str]:
+    code = ord(letter)
+    yield re.escape(letter)
+    yield "".join(f"(?i:%{byte:02x})" for byte in letter.encode("utf-8", "surrogatepass"))
+    yield f"&#0*{code};|(?i:&#x0*{code:x};)"
+    units = letter.encode("utf-16-be", "surrogatepass")
+    yield "".join(rf"(?i:\\u{units[place : place + 2].hex()})" for place in range(0, len(units), 2))
+    yield from (f"&{name};" for name in _named().get(letter, ()))
+    if letter in _ESCAPED:
+        yield re.escape(_ESCAPED[letter])
+    if letter == " ":
+        yield r"\+"
+
+
+_ESCAPED = {letter: json.dumps(letter)[1:-1] for letter in '"\\\b\f\n\r\t'} | {"/": r"\/", "'": r"\'"}
 
 
 @dataclass(frozen=True)
@@ -54,12 +90,12 @@ class Response:
     @property
     def detail(self) -> str:
         """The beginning of the body, for the evidence."""
-        return self.redact(self.text[:5000])[:500]
+        return self.redact(self.text[:100_000])[:500]
 
     def redact(self, text: str) -> str:
-        """Return a text of the response with the credentials replaced by ``***``."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
+        """Return a text of the response with the credentials replaced by ``***``, in JSON, HTML and URLs, too."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = _echoes(secret).sub("***", text)
         return text
 
     def json(self) -> Any:  # noqa: ANN401

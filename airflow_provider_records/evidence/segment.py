@@ -223,9 +223,10 @@ def load_segments(store: Store, folder: str) -> list[Segment]:
     """
     sessions: dict[str, list[Segment]] = {}
     digests: set[str] = set()
-    for name in store.names(folder):
+    names = [name for name in store.names(folder) if "/" in name.removeprefix(f"{folder}/")]
+    for name, content in zip(names, store.read_all(names), strict=True):
         session, _, file = name.removeprefix(f"{folder}/").partition("/")
-        if not file or (segment := parse_segment(name, store.read(name))) is None:
+        if (segment := parse_segment(name, content)) is None:
             continue
         chain, header = sessions.setdefault(session, []), segment.header
         follows = header["prev"] in digests if chain else header["kind"] == OPEN

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -102,3 +106,37 @@ def test_slow_down_without_a_time_is_still_asked_for() -> None:
 )
 def test_a_web_page_is_recognised(headers: dict[str, str], text: str, is_html: bool) -> None:
     assert Response("get", 200, headers, text).is_html is is_html
+
+
+SECRET = 'q8Zt "quoted" <a&b>/ü+\\\'%1😀'
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        json.dumps(SECRET)[1:-1].replace("/", r"\/").replace("<", r"\u003C").replace("&", r"\u0026"),
+        html.escape(SECRET),
+        html.escape(SECRET, quote=False),
+        html.escape(SECRET).replace("&#x27;", "&#39;").replace("ü", "&uuml;").replace("&quot;", "&#34;"),
+        quote(SECRET),
+        quote(SECRET, safe=""),
+        quote_plus(SECRET),
+        re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), quote(SECRET, safe="")),
+    ],
+)
+def test_a_secret_is_taken_out_however_it_is_written(echo: str) -> None:
+    answer = Response("get", 500, {"request-id": f"1 {echo}"}, f"before {echo} after", {SECRET, "q8Zt"})
+    assert answer.detail == "before *** after"
+    assert answer.request_id == "1 ***"
+
+
+def test_a_long_token_is_taken_out_quickly() -> None:
+    token = "".join(f"{number:x}.-_~" for number in range(400))
+    answer = Response("get", 500, {}, f"<pre>{token}</pre>" * 2, {token})
+    begin = time.monotonic()
+    for _ in range(50):
+        assert token[:50] not in answer.detail
+    assert time.monotonic() - begin < 5

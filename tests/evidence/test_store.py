@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -416,3 +417,18 @@ def test_usual_ids_keep_their_plain_names(usual: str) -> None:
 def test_a_name_cannot_be_taken_for_the_short_form_of_another() -> None:
     assert safe_name(safe_name("..")) != safe_name("..")
     assert safe_name(safe_name("x" * 500)) != safe_name("x" * 500)
+
+
+def test_files_of_an_object_storage_are_read_several_at_a_time_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, together = in_memory(), threading.Barrier(8, timeout=20)
+    for number in range(32):
+        store.write(f"journal/{number:03}", b"%d" % number)
+    names = store.names("journal")
+    cat = store._fs.cat_file  # type: ignore[union-attr]
+
+    def wait(path: str) -> Any:
+        together.wait()
+        return cat(path)
+
+    monkeypatch.setattr(store._fs, "cat_file", wait)
+    assert list(store.read_all(names)) == [b"%d" % number for number in range(32)]
