@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -259,3 +259,11 @@ def fingerprint(store: Store, name: str) -> dict[str, Any]:
             digest.update(piece)
             size += len(piece)
     return {"name": name, "sha256": digest.hexdigest(), "size": size}
+
+
+def fingerprints(store: Store, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Return name, SHA-256 and size of each file, in their order.
+
+    :raises EvidenceError: as :func:`fingerprint`, when the file's turn comes.
+    """
+    return store.each(lambda name: fingerprint(store, name), names)

@@ -192,16 +192,23 @@ class Store:
             return bytes(self._fs.cat_file(f"{self._base}/{name}"))
 
     def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
-        """Return the contents of files in their order; those of an object storage are read several at a time.
+        """Return the contents of files in their order.
 
         :raises EvidenceError: as :meth:`read`, when the file's turn comes.
         """
+        return self.each(self.read, names)
+
+    def each(self, read: Callable[[str], _Found], names: Sequence[str]) -> Iterator[_Found]:
+        """Return what a function makes of files, in their order; for an object storage, of several at a time.
+
+        :param read: reads the file of a name, in any thread.
+        """
         if self._fs is None:
-            yield from map(self.read, names)
+            yield from map(read, names)
             return
         with ThreadPoolExecutor(_READERS, thread_name_prefix="evidence") as pool:
             for start in range(0, len(names), _AT_ONCE):  # memory does not grow with their number
-                yield from pool.map(self.read, names[start : start + _AT_ONCE])
+                yield from pool.map(read, names[start : start + _AT_ONCE])
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:

@@ -31,6 +31,7 @@ from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.plugin import access, chart
 from airflow_provider_records.plugin.lists import PAGE as LIST_PAGE
 from airflow_provider_records.plugin.lists import Lists
+from airflow_provider_records.plugin.patience import PatientStore
 from airflow_provider_records.plugin.rows import Row, due_at, reason_totals, run_row, totals, unreadable_row
 from airflow_provider_records.plugin.runs import ReasonGroup, RunReader
 from airflow_provider_records.reporting import export, wording
@@ -75,7 +76,7 @@ Page = Annotated[int, Query(ge=1, le=1_000_000)]
 
 @cache
 def _readers(root: str) -> tuple[RunReader, Lists]:
-    store = evidence_store()
+    store = PatientStore(evidence_store())
     return RunReader(store), Lists(store)
 
 
@@ -341,11 +342,14 @@ def _serve_file(name: str, kind: str, *, download: str = "", policy: str = _FILE
 
 def _stream(file: IO[bytes], stack: ExitStack, kind: str, download: str, policy: str) -> Response:
     """Stream an open file, which the stack closes."""
+    first = file.read(1 << 18)  # before the headers, which could not say any more that the storage hangs
 
     def chunks() -> Iterator[bytes]:
         with stack:
-            while chunk := file.read(1 << 18):
+            chunk = first
+            while chunk:
                 yield chunk
+                chunk = file.read(1 << 18)
 
     headers = {"Content-Security-Policy": policy}
     if download:

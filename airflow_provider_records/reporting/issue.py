@@ -138,7 +138,7 @@ def _compose(
         key=key,
         **found.facts,
         statements=wording.statements(found.facts["disposals"], key.key_id if key else None),
-        files=[ListedFile(**reader.fingerprint(store, each)) for each in sorted(names)],
+        files=[ListedFile(**found) for found in reader.fingerprints(store, sorted(names))],
         supersedes=older,
     )
 

@@ -274,7 +274,8 @@ class Verifier:
                     f"The certificate lists {stated.name} twice, or it lies outside of the evidence folder."
                 )
             listed.add(stated.name)
-            found = reader.fingerprint(self._store, stated.name)
+        again = reader.fingerprints(self._store, [each.name for each in certificate.files])
+        for stated, found in zip(certificate.files, again, strict=True):
             if (found["sha256"], found["size"]) != (stated.sha256, stated.size):
                 raise EvidenceError(
                     f"{stated.name} was changed: its bytes are not those that the certificate was made from."
