@@ -482,13 +482,7 @@ def a_part_that_holds_longer_than_its_approval(setup: Setup) -> Asked:
 
 def covering(setup: Setup, **change: str) -> Asked:
     """An order for one task, which differs in one thing from what is carried out."""
-    known: dict[str, Any] = {
-        "task_id": TASK,
-        "system": "enaio",
-        "method": "destroy",
-        "target": PLACE.target,
-        "conn_id": PLACE.conn_id,
-    }
+    known: dict[str, Any] = COVERED
     approval = setup.approve(setup.whole, tasks=[Covered(**{**known, **change})])
     return Asked(setup.whole, [setup.whole], [approval])
 
@@ -572,13 +566,7 @@ def an_order_that_was_changed(setup: Setup) -> Asked:
 
 
 def foreign(setup: Setup, **change: str) -> Asked:
-    known: dict[str, Any] = {
-        "task_id": "",
-        "system": "enaio",
-        "method": "destroy",
-        "target": PLACE.target,
-        "conn_id": "theirs",
-    }
+    known: dict[str, Any] = {**COVERED, "task_id": "", "conn_id": "theirs"}
     approval = setup.approve(setup.whole, dag_id="other", run_id="r1", tasks=[Covered(**{**known, **change})])
     return Asked(setup.whole, [setup.whole], [approval], accept_approvals_from=["other"], spends=True)
 

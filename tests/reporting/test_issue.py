@@ -186,16 +186,7 @@ def test_says_in_a_line_of_its_own_where_it_is_not_known_whether_a_call_left(sto
 def test_part_of_a_longer_approved_list(store: Store, listed: Manifest) -> None:
     (whole,) = evidence_factory.approve(store, listed, "a")
     part = Manifest.write(store, list(listed)[:15])
-    source = {"kind": "part", "approval": whole}
-    ordered = evidence_factory.given(store, listed.digest)
-    approval = Approval(
-        part.digest,
-        "a",
-        "2026-11-22T07:00:00Z",
-        source,
-        part_of=listed.digest,
-        **ordered,
-    ).write(store)
+    approval = for_part(Approval.read(store, whole), part.digest).write(store)
     document = certify(store, evidence_factory.carry_out(store, part, [approval]))
     assert {store.uri(each["file"]) for each in document["approvals"]} == {whole, approval}
     assert {each["digest"] for each in document["manifests"]} == {listed.digest, part.digest}

@@ -48,7 +48,7 @@ def keys(selection: Selection) -> list[str]:
 
 def approve(store: Store, digest: str, approver: str = "anna", **fields: Any) -> str:
     source = fields.pop("source", {"kind": "airflow"})
-    ordered = fields.get("shown", digest)
+    ordered = str(fields.get("shown") or fields.get("part_of") or digest)
     known = evidence_factory.given(store, ordered, dag_id="night", run_id="run", tasks=TASKS)
     return Approval(digest, approver, "2026-11-22T07:00:00Z", source, **{**known, **fields}).write(store)
 
