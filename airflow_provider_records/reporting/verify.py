@@ -119,6 +119,7 @@ class PlainFiles(Store):
             if (self._local / folder).is_symlink() and folder.name:
                 raise EvidenceError(f"{folder} is a link; the evidence store holds plain files and folders only.")
         try:
+            self._refuse_linked_folders(path)
             self._refuse_others(name, path.lstat().st_mode)
             # The file may be exchanged at this moment; so what was opened is looked at as well.
             handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -131,6 +132,12 @@ class PlainFiles(Store):
             file.close()
             raise
         return file
+
+    def _refuse_linked_folders(self, path: Path) -> None:
+        """Refuse a file below a folder that is a link, which may lead out of the evidence folder."""
+        for folder in list(path.relative_to(self._local).parents)[:-1]:
+            if (self._local / folder).is_symlink():
+                raise EvidenceError(f"{folder} is a link; the evidence store holds plain files and folders only.")
 
     @staticmethod
     def _refuse_others(name: str, mode: int) -> None:
