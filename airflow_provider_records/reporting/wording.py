@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -48,16 +49,25 @@ _HOLDS = (
     "as blocked."
 )
 
-# Characters that are invisible, or that change the order in which the text around them is shown.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
-    "\uffa0\U000e0000-\U000e007f]"
+# Unicode's default-ignorable characters (DerivedCoreProperties.txt) that its category Cf does not name: they have no
+# glyph, so that two texts that differ by one look the same.
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
 
 
 def visible(text: str) -> str:
-    """Show the code of each character that is invisible or turns text round."""
-    return _HIDDEN.sub(lambda sign: f"[U+{ord(sign.group()):04X}]", text)
+    """Show the code of each character that is invisible, turns text round, or looks like a common blank."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(f"[U+{ord(sign):04X}]" if _hidden(sign) else sign for sign in text)
+
+
+def _hidden(sign: str) -> bool:
+    if sign in " \n\t":
+        return False
+    return unicodedata.category(sign) in _HIDDEN_CATEGORIES or _IGNORABLE.match(sign) is not None
 
 
 def action(covered: Mapping[str, str]) -> str:

@@ -38,6 +38,10 @@ def test_every_outcome_and_proof_has_words() -> None:
         ("zero\u200bwidth\ufeff", "zero[U+200B]width[U+FEFF]"),
         ("\u2066\u2069", "[U+2066][U+2069]"),
         ("tag\U000e0041", "tag[U+E0041]"),
+        ("A\ufe0f\U000e0100\u180b", "A[U+FE0F][U+E0100][U+180B]"),
+        ("A\xa01\u20072\u202f3\u30004", "A[U+00A0]1[U+2007]2[U+202F]3[U+3000]4"),
+        ("filler\u115f\u3164\uffa0\u2800", "filler[U+115F][U+3164][U+FFA0][U+2800]"),
+        ("\u17b4\u2065\ufff0\U000e0fff", "[U+17B4][U+2065][U+FFF0][U+E0FFF]"),
     ],
 )
 def test_what_hides_or_turns_text_round_is_shown_by_its_code(text: str, shown: str) -> None:
