@@ -161,19 +161,37 @@ def records(store: Store, manifest: str, keys: Set[str]) -> Iterator[tuple[int, 
             yield place, Record.from_dict(fields)
 
 
-def page_offsets(store: Store, name: str, file_format: Format, size: int) -> tuple[list[int], int]:
-    """Return where every ``size``-th line begins, in bytes, and the number of lines.
+@dataclass(frozen=True)
+class PageOfLines:
+    """Some lines of a file, one after the other.
 
+    :param start: offset of their first byte.
+    :param sha256: hash of their bytes.
+    """
+
+    start: int
+    sha256: bytes
+
+
+def pages(store: Store, name: str, file_format: Format, size: int) -> tuple[list[PageOfLines], int]:
+    """Return where every ``size``-th line begins, with the hash of the lines up to the next one, and their number.
+
+    :return: at least one page, and the number of lines.
     :raises EvidenceError: as :func:`blocks`.
     """
     with store.open(name) as file:
-        offset = len(file.readline())
-    offsets, count = [offset], 0
+        start = len(file.readline())
+    found: list[PageOfLines] = []
+    count, end, digest = 0, start, hashlib.sha256()
     for count, line in enumerate(lines(store, name, file_format), 1):
-        offset += len(line)
+        end += len(line)
+        digest.update(line)
         if count % size == 0:
-            offsets.append(offset)
-    return offsets[:-1] if count and count % size == 0 else offsets, count
+            found.append(PageOfLines(start, digest.digest()))
+            start, digest = end, hashlib.sha256()
+    if start < end or not found:
+        found.append(PageOfLines(start, digest.digest()))
+    return found, count
 
 
 def _marker(kind: OutcomeKind) -> bytes:

@@ -214,7 +214,7 @@ def whole_list(
     if not lists.store.exists(lists.name(digest)):
         raise HTTPException(404, "The list is not in the evidence store.")
     index = lists.index(digest)
-    if page > len(index.starts):
+    if page > len(index.pages):
         raise HTTPException(404, "The list has no such page.")
     return _show(
         request,
@@ -225,7 +225,7 @@ def whole_list(
         run_id=run_id,
         records=list(enumerate(lists.page(digest, page), (page - 1) * LIST_PAGE + 1)),
         page=page,
-        pages=len(index.starts),
+        pages=len(index.pages),
         total=index.count,
     )
 

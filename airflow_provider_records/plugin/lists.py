@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ PAGE = 200
 
 @dataclass(frozen=True)
 class Index:
-    """Where the pages of a list begin.
+    """The pages of a list whose bytes match its digest.
 
-    :param starts: offset of each page's first byte.
+    :param pages: where each begins, and the hash of its bytes.
     :param count: number of records.
     """
 
-    starts: Sequence[int]
+    pages: Sequence[reader.PageOfLines]
     count: int
 
 
@@ -51,11 +52,14 @@ class Lists:
         :raises EvidenceError: the list is missing, was changed, or has no such page.
         """
         index = self.index(digest)
-        if not 1 <= number <= len(index.starts):
-            raise EvidenceError(f"The list has {len(index.starts)} pages.")
+        if not 1 <= number <= len(index.pages):
+            raise EvidenceError(f"The list has {len(index.pages)} pages.")
+        page = index.pages[number - 1]
         with self.store.open(self.name(digest)) as file:
-            file.seek(index.starts[number - 1])
+            file.seek(page.start)
             lines = [line for _ in range(PAGE) if (line := file.readline())]
+        if hashlib.sha256(b"".join(lines)).digest() != page.sha256:
+            raise EvidenceError(f"{self.store.uri(self.name(digest))} was changed: its bytes do not match its digest.")
         try:
             return [Record.from_dict(json.loads(line)) for line in lines]
         except (ValueError, TypeError, AttributeError):
@@ -66,4 +70,4 @@ class Lists:
 
         :raises EvidenceError: it is missing or was changed.
         """
-        return Index(*reader.page_offsets(self.store, self.name(digest), formats.MANIFEST, PAGE))
+        return Index(*reader.pages(self.store, self.name(digest), formats.MANIFEST, PAGE))

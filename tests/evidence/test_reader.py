@@ -173,22 +173,24 @@ def test_records_are_found_by_key_with_their_place(store: Store) -> None:
     assert list(reader.records(store, name, set())) == []
 
 
-@pytest.mark.parametrize(("count", "pages"), [(0, [0]), (1, [0]), (2, [0]), (3, [0, 2]), (4, [0, 2]), (5, [0, 2, 4])])
-def test_an_offset_is_where_a_page_begins(store: Store, count: int, pages: list[int]) -> None:
+@pytest.mark.parametrize(("count", "firsts"), [(0, [0]), (1, [0]), (2, [0]), (3, [0, 2]), (4, [0, 2]), (5, [0, 2, 4])])
+def test_a_page_has_its_place_and_its_hash(store: Store, count: int, firsts: list[int]) -> None:
     keys = [f"kéy{number}" for number in range(count)]
     name = listed(store, *keys)
-    offsets, found = reader.page_offsets(store, name, formats.MANIFEST, 2)
-    assert (found, len(offsets)) == (count, len(pages))
+    pages, found = reader.pages(store, name, formats.MANIFEST, 2)
+    assert (found, len(pages)) == (count, len(firsts))
     content = store.read(name)
-    for offset, page in zip(offsets, pages, strict=True):
-        assert [json.loads(line)["key"] for line in content[offset:].splitlines()] == keys[page:]
+    for page, first in zip(pages, firsts, strict=True):
+        lines = content[page.start :].splitlines(keepends=True)
+        assert [json.loads(line)["key"] for line in lines] == keys[first:]
+        assert page.sha256 == hashlib.sha256(b"".join(lines[:2])).digest()
 
 
 def test_pages_of_a_changed_list_are_not_counted(store: Store) -> None:
     name = listed(store, "a", "b")
     store.write(name, store.read(name).replace(b'"a"', b'"c"'))
     with pytest.raises(EvidenceError, match="was changed"):
-        reader.page_offsets(store, name, formats.MANIFEST, 2)
+        reader.pages(store, name, formats.MANIFEST, 2)
 
 
 OLD = "s3://bucket/evidence"

@@ -19,12 +19,12 @@ def test_every_record_is_on_exactly_one_page(store: Store, count: int) -> None:
     lists = Lists(store)
     index = lists.index(digest)
     assert index.count == count
-    assert len(index.starts) == max(1, -(-count // PAGE))
-    pages = [lists.page(digest, number) for number in range(1, len(index.starts) + 1)]
+    assert len(index.pages) == max(1, -(-count // PAGE))
+    pages = [lists.page(digest, number) for number in range(1, len(index.pages) + 1)]
     assert [record.key for page in pages for record in page] == keys
     assert all(len(page) == PAGE for page in pages[:-1])
-    for number in (0, -1, len(index.starts) + 1):
-        with pytest.raises(EvidenceError, match=f"The list has {len(index.starts)} pages"):
+    for number in (0, -1, len(index.pages) + 1):
+        with pytest.raises(EvidenceError, match=f"The list has {len(index.pages)} pages"):
             lists.page(digest, number)
 
 
@@ -34,3 +34,13 @@ def test_a_changed_list_has_no_pages(store: Store) -> None:
     path.write_bytes(path.read_bytes().replace(b'"a"', b'"c"'))
     with pytest.raises(EvidenceError, match="was changed"):
         Lists(store).page(digest, 1)
+
+
+def test_a_list_that_changes_after_it_was_read_has_no_pages_either(store: Store) -> None:
+    digest = Manifest.write(store, ["a", "b"]).digest.removeprefix("sha256:")
+    lists = Lists(store)
+    assert [record.key for record in lists.page(digest, 1)] == ["a", "b"]
+    path = Path(store.uri(lists.name(digest)).removeprefix("file://"))
+    path.write_bytes(path.read_bytes().replace(b'"a"', b'"c"'))
+    with pytest.raises(EvidenceError, match="was changed"):
+        lists.page(digest, 1)
