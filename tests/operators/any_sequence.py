@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -50,6 +50,9 @@ from airflow_provider_records.task.context import evidence_store
 from tests.operators.factories import DagRun, context
 
 IDS = ("1001", "1002", "1003", "1004", "1005")
+WITNESS = "9001"
+"""An object that is on no list, and shows that the account sees something."""
+
 DAG = "night"
 RUNS = ("monday", "tuesday")
 TASKS = (("delete", -1), ("parts", 0), ("parts", 1))
@@ -190,7 +193,7 @@ class World:
             enaio: Any = sandbox.vendors["enaio"]
             opus: Any = sandbox.vendors["opus"]
             enaio.archive = Archive()
-            for id_ in IDS:
+            for id_ in (*IDS, WITNESS):
                 enaio.archive.add(id_, "Invoice", fields={"Title": f"Invoice {id_}"})
             opus.connections = {ENAIO_CONNECTOR: []}
             opus._by_key = {}
@@ -486,11 +489,12 @@ class AnySequence(RuleBasedStateMachine):
                 assert names <= files or any(folder.path in note for note in report.notes), folder.path
 
 
-def run_sequences(monkeypatch: pytest.MonkeyPatch, number: int, steps: int = 8) -> None:
-    """Try sequences, others each time; one that breaks a rule is shown in its shortest form.
+def run_sequences(monkeypatch: pytest.MonkeyPatch, number: int, steps: int = 8, *, shrink: bool = False) -> None:
+    """Try sequences, others each time.
 
     :param number: how many.
     :param steps: how many steps each has at most.
+    :param shrink: show one that breaks a rule in its shortest form, which takes minutes.
     """
     here, other = build(0), build(0)
     monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", "")  # each sequence sets its own
@@ -499,6 +503,7 @@ def run_sequences(monkeypatch: pytest.MonkeyPatch, number: int, steps: int = 8) 
         stateful_step_count=steps,
         deadline=None,
         database=None,
+        phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
         suppress_health_check=list(HealthCheck),
     )
     with Server(here) as first, Server(other) as second:
