@@ -1,12 +1,43 @@
-"""Which Airflow this provider needs, said clearly where a resolver was told to install it on an older one."""
+"""What differs between Airflow's minors; nothing else in this package asks for versions.
+
+Importing this module refuses an Airflow that is too old, where a resolver was told to install the provider on it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Protocol
 
 from packaging.version import Version
 
-FLOOR = "3.3.2"
+FLOOR = "3.1.8"
+
+
+def airflow_version() -> str:
+    """Return the version of the installed Airflow; empty if there is none."""
+    for name in ("apache-airflow-core", "apache-airflow"):  # the first since Airflow 3
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return ""
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Explain a failed import of a part of Airflow that is no public interface and may move.
+
+    :param what: what cannot work without it.
+    :raises ImportError: the import failed; the message says what to do.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f"{what}: airflow-provider-records does not fit Airflow {airflow_version()} here ({error}). Update "
+            "airflow-provider-records, or install an Airflow that its README names.",
+            name=error.name,
+        ) from error
 
 
 def require_airflow() -> None:
@@ -14,14 +45,132 @@ def require_airflow() -> None:
 
     :raises RuntimeError: it is older than the floor.
     """
-    for name in ("apache-airflow-core", "apache-airflow"):  # the first since Airflow 3
+    found = airflow_version()
+    if found and Version(found).release < Version(FLOOR).release:  # a pre-release counts as its release
+        raise RuntimeError(
+            f"airflow-provider-records needs Airflow {FLOOR} or newer; {found} is installed. Upgrade Airflow: people "
+            "cannot approve a list in an older one, and a trigger cannot mask a secret."
+        )
+
+
+require_airflow()
+
+__all__ = [
+    "FLOOR",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "ParamsDict",
+    "RetryDecision",
+    "RetryPolicy",
+    "TaskState",
+    "airflow_version",
+    "amask_secret",
+    "conf",
+    "explained",
+    "incr",
+    "own_params",
+    "task_state",
+]
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, RetryDecision, RetryPolicy, conf
+    from airflow.sdk.definitions.param import ParamsDict
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+    )
+    from airflow.sdk.log import amask_secret
+    from airflow.sdk.observability.stats import incr
+else:
+    from airflow.sdk import ParamsDict
+
+    try:
+        from airflow.sdk import conf
+        from airflow.sdk.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSensorTimeout,
+        )
+    except ImportError:  # before 3.2
+        from airflow.configuration import conf
+        from airflow.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSensorTimeout,
+        )
+
+    try:
+        from airflow.sdk import RetryDecision, RetryPolicy
+    except ImportError:  # before 3.3 Airflow asks no policy
+
+        class RetryPolicy:
+            """Stands in, so that a module with a policy can be imported."""
+
+        RetryDecision = None
+
+    try:
+        from airflow.sdk.observability.stats import incr
+    except ImportError:
         try:
-            found = version(name)
-        except PackageNotFoundError:
-            continue
-        if Version(found).release < Version(FLOOR).release:  # a pre-release counts as its release
-            raise RuntimeError(
-                f"airflow-provider-records needs Airflow {FLOOR} or newer; {found} is installed. Upgrade Airflow: what "
-                "this provider rests on (masking in the triggerer, the state of a task across its tries) is not there."
-            )
-        return
+            from airflow.sdk.observability.stats import Stats  # 3.2
+        except ImportError:
+            from airflow.stats import Stats  # 3.1
+
+        def incr(name: str, count: int, *, tags: Mapping[str, str]) -> None:
+            """Add to one of Airflow's counters."""
+            Stats.incr(name, count, tags=dict(tags))
+
+    try:
+        from airflow.sdk.log import amask_secret
+    except ImportError:  # before 3.3
+
+        async def amask_secret(secret: object) -> None:
+            """Mask a secret here and in the triggerer's supervisor. The sync function would block all triggers."""
+            from airflow.sdk._shared.secrets_masker import _secrets_masker
+            from airflow.sdk.execution_time import task_runner
+            from airflow.sdk.execution_time.comms import MaskSecret
+
+            _secrets_masker().add_mask(secret)
+            if comms := getattr(task_runner, "SUPERVISOR_COMMS", None):
+                with suppress(Exception):  # as Airflow's own
+                    await comms.asend(MaskSecret(value=secret))
+
+
+class TaskState(Protocol):
+    """What Airflow keeps of a task instance through its tries."""
+
+    def get(self, key: str) -> object:
+        """Return a value; None if there is none."""
+
+    def set(self, key: str, value: str) -> None:
+        """Keep a value."""
+
+
+def task_state(context: Mapping[str, Any]) -> TaskState | None:
+    """Return what Airflow keeps of a task instance through its tries: at most a hint.
+
+    From 3.3 on it survives the death of a process, and until 3.3 a clear; anybody with the right may edit it.
+
+    :return: None before 3.3.
+    """
+    state: TaskState | None = context.get("task_state_store")
+    return state
+
+
+def own_params(operator: BaseOperator) -> set[str]:
+    """Return the names of an operator's own params.
+
+    Airflow 3.1 merges those of the DAG into them and keeps no note of it.
+    """
+    dag = operator.get_dag()
+    of_the_dag = dag.params if dag else ()
+    params = ParamsDict(operator.params)
+    return {
+        name for name in params if name not in of_the_dag or getattr(params.get_param(name), "source", None) == "task"
+    }

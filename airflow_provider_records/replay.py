@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from airflow.sdk.exceptions import AirflowException
-
+from airflow_provider_records.airflow_version import AirflowException
 from airflow_provider_records.evidence import reader
 from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.manifest import Manifest

@@ -8,8 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow.sdk import RetryDecision, RetryPolicy
-
+from airflow_provider_records.airflow_version import RetryDecision, RetryPolicy
 from airflow_provider_records.exceptions import RecordsError
 
 if TYPE_CHECKING:
@@ -22,7 +21,8 @@ class RecordsRetryPolicy(RetryPolicy):
     """Decides about the errors of this provider; all others are retried as the task is configured.
 
     For ``retry_policy=`` of a task, of ``@task`` functions that use the hooks, or of a DAG's ``default_args``. It
-    never goes beyond the task's ``retries``.
+    never goes beyond the task's ``retries``. Before Airflow 3.3 no task takes a ``retry_policy``; ``default_args`` may
+    hold one, which does nothing.
 
     :param delay: before the second try; it doubles with each further one. A system that asks for a longer pause
         (``Retry-After``) gets it, up to a day.

@@ -25,6 +25,7 @@ from airflow_provider_records.evidence.journal import Journal  # noqa: E402
 from airflow_provider_records.sandbox.core import FakeVendor, Sandbox  # noqa: E402
 from airflow_provider_records.sandbox.server import Server  # noqa: E402
 from tests.faults.table import pytest_terminal_summary  # noqa: E402, F401 - prints the fault matrix
+from tests.minors import has  # noqa: E402
 
 Serve = Callable[..., Server]
 Connect = Callable[..., str]
@@ -41,6 +42,13 @@ class ByFile(LoadFileScheduling):  # type: ignore[misc]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     """Take our way to share the tests out."""
     return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the installed Airflow does not offer yet."""
+    too_new = [item for item in items if any(not has(*mark.args) for mark in item.iter_markers("since"))]
+    config.hook.pytest_deselected(items=too_new)
+    items[:] = [item for item in items if item not in too_new]
 
 
 @pytest.fixture(autouse=True)

@@ -15,15 +15,16 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
-from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator, conf
+from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
 from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_records
-from airflow_provider_records.airflow_version import FLOOR
+from airflow_provider_records.airflow_version import FLOOR, conf
 from airflow_provider_records.client import fields
 from airflow_provider_records.get_provider_info import get_provider_info
 from airflow_provider_records.operators.assets import DISPOSALS
 from airflow_provider_records.operators.base import DisposeOperator
+from tests.minors import since
 
 INFO: dict[str, Any] = get_provider_info()
 SCHEMAS = Path(airflow.__file__).parent
@@ -182,6 +183,7 @@ def test_airflow_lists_every_option(tmp_path: Path) -> None:
     assert names == set(INFO["config"]["records"]["options"])
 
 
+@since("3.2")
 @pytest.mark.parametrize("name", INFO["config"]["records"]["options"])
 def test_options_are_visible(name: str) -> None:
     option = INFO["config"]["records"]["options"][name]
@@ -190,7 +192,7 @@ def test_options_are_visible(name: str) -> None:
 
 
 @pytest.mark.parametrize("package", ["hooks", "operators", "sensors", "triggers"])
-@pytest.mark.parametrize(("found", "works"), [("3.3.1", False), ("2.11.0", False), ("3.3.2rc1", True), ("3.4.0", True)])
+@pytest.mark.parametrize(("found", "works"), [("3.1.7", False), ("2.11.0", False), ("3.1.8rc1", True), ("3.4.0", True)])
 def test_an_airflow_below_the_floor_is_refused_in_words(package: str, found: str, works: bool) -> None:
     code = (
         "import importlib.metadata\n"
@@ -200,7 +202,7 @@ def test_an_airflow_below_the_floor_is_refused_in_words(package: str, found: str
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode == 0) is works
-    said = f"RuntimeError: airflow-provider-records needs Airflow 3.3.2 or newer; {found} is installed"
+    said = f"RuntimeError: airflow-provider-records needs Airflow 3.1.8 or newer; {found} is installed"
     assert (said in done.stderr) is not works
 
 

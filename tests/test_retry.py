@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from airflow.sdk import RetryAction
 
 from airflow_provider_records import exceptions
 from airflow_provider_records.exceptions import DisposalIncompleteError, NotSentError, RecordsError
 from airflow_provider_records.retry import RecordsRetryPolicy
+from tests.minors import since
+
+pytestmark = since("3.3")
 
 ERRORS = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, RecordsError)]
 MINUTE = timedelta(minutes=1)
@@ -18,14 +20,14 @@ MINUTE = timedelta(minutes=1)
 @pytest.mark.parametrize("kind", ERRORS)
 def test_every_error_is_decided_as_it_says_itself(kind: type[RecordsError]) -> None:
     decision = RecordsRetryPolicy().evaluate(kind("what happened"), 1, 3)
-    assert decision.action is (RetryAction.RETRY if kind.retry else RetryAction.FAIL)
+    assert decision.action.value == ("retry" if kind.retry else "fail")
     assert kind.__name__ in str(decision.reason)
     assert "what happened" not in str(decision.reason)  # it is kept with the task instance
 
 
 @pytest.mark.parametrize("error", [ValueError(), OSError(), TimeoutError()])
 def test_other_errors_are_left_to_the_task(error: BaseException) -> None:
-    assert RecordsRetryPolicy().evaluate(error, 1, 3).action is RetryAction.DEFAULT
+    assert RecordsRetryPolicy().evaluate(error, 1, 3).action.value == "default"
 
 
 def test_the_pause_doubles_up_to_its_end() -> None:

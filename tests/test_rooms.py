@@ -25,7 +25,9 @@ ROOMS = {
     "hooks": {"exceptions", "airflow_version", "client", "hooks"},
     "systems": CORE | {"client", "hooks", "systems"},
     "reporting": CORE | {"reporting"},
-    "task": {"__init__"} | CORE | {"client", "hooks", "execution", "systems", "reporting", "task"},
+    "task": {"__init__", "airflow_version", "get_provider_info"}
+    | CORE
+    | {"client", "hooks", "execution", "systems", "reporting", "task"},
     "triggers": {"exceptions", "airflow_version", "client", "hooks", "triggers"},
     "operators": CORE
     | {"__init__", "airflow_version", "client", "hooks", "execution", "systems", "reporting", "task", "operators"},

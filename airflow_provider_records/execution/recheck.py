@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.due_reading import DueReadings
 from airflow_provider_records.evidence.folders import rejections_folder
 from airflow_provider_records.evidence.hold import HoldRegister, key_hash
-from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store

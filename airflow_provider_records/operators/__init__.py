@@ -1,5 +1,3 @@
 """What a disposal's tasks do."""
 
-from airflow_provider_records.airflow_version import require_airflow
-
-require_airflow()
+import airflow_provider_records.airflow_version  # noqa: F401 - refuses an Airflow that is too old

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
-from airflow.sdk.definitions.param import ParamsDict
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.airflow_version import AirflowFailException, ParamsDict, own_params
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection, folded, person
 from airflow_provider_records.evidence.earlier import earlier_rejections
@@ -85,8 +84,9 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         # Of the operator, not of kwargs: Airflow fills in default_args on the way up.
         if self.defaults is not None:
             raise ConfigurationError(f"{type(self).__name__} refuses defaults: silence would become an answer.")
-        if self.params:
+        if own_params(self):
             raise ConfigurationError(f"{type(self).__name__} makes its own form and takes no params.")
+        self.params = ParamsDict()
         if self.response_timeout is not None and not self.response_timeout > timedelta():
             raise ConfigurationError("response_timeout must be longer than nothing, or None to wait for ever.")
         _check_users(self.assigned_users)

@@ -7,9 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import conf
-from airflow.sdk.exceptions import AirflowFailException
-
+from airflow_provider_records.airflow_version import AirflowFailException, conf
 from airflow_provider_records.evidence.authorization import (
     APPROVAL_KEY,
     MARKED,

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import XComArg, conf
+from airflow.sdk import XComArg
 
+from airflow_provider_records.airflow_version import conf
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.store import Store

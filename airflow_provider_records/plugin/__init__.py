@@ -39,7 +39,7 @@ async def page(
 
         logging.getLogger(__name__).exception("The page Disposals does not fit this Airflow")
         text = (
-            f"The page Disposals was made for Airflow 3.3.2 and does not fit Airflow {airflow_version}: it misses "
+            f"The page Disposals does not fit Airflow {airflow_version}: it misses "
             f"{error.name}. Update airflow-provider-records. Disposals and their evidence do not depend on this page."
         )
         await PlainTextResponse(text, 503)(scope, receive, send)

@@ -13,6 +13,7 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.models.dag import DagModel
+from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
@@ -75,7 +76,13 @@ def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[st
     only whether the user may read at least one DAG.
     """
     wanted = sorted(set(dag_ids))
-    teams = DagModel.get_dag_id_to_team_name_mapping(wanted, session=session)
+    owned = (
+        select(DagModel.dag_id, Team.name)
+        .join(DagBundleModel.teams)
+        .join(DagModel, DagModel.bundle_name == DagBundleModel.name)
+        .where(DagModel.dag_id.in_(wanted))
+    )
+    teams = {row.dag_id: row.name for row in session.execute(owned)}
     known = set(session.scalars(select(DagModel.dag_id).where(DagModel.dag_id.in_(wanted))))
     all_teams = sorted(session.scalars(select(Team.name))) if known != set(wanted) else []
 

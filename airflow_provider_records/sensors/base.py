@@ -8,9 +8,9 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_records.airflow_version import AirflowSensorTimeout, conf
 from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.client.retry import is_transient
 from airflow_provider_records.evidence.summary import Provenance

@@ -8,19 +8,25 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.sdk import BaseHook, ObjectStoragePath, conf
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+from airflow.sdk import BaseHook, ObjectStoragePath
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records import __version__
+from airflow_provider_records.airflow_version import (
+    AirflowFailException,
+    AirflowNotFoundException,
+    airflow_version,
+    conf,
+)
 from airflow_provider_records.evidence import signature
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError, RecordsError
+from airflow_provider_records.get_provider_info import get_provider_info
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -39,7 +45,7 @@ _CONNECTION_TYPES = {
 
 def configured_path() -> str:
     """Return ``[records] evidence_path`` as it is set."""
-    return str(conf.get("records", "evidence_path", fallback="") or conf.get_default_value("records", "evidence_path"))
+    return conf.get("records", "evidence_path", fallback="") or _default_path()
 
 
 def evidence_store() -> Store:
@@ -123,6 +129,14 @@ def _check_connection(conn_id: str | None, scheme: str) -> None:
         )
 
 
+def _default_path() -> str:
+    # Airflow 3.1 tells a worker no defaults of providers, so it is filled in here, as Airflow would.
+    info: Any = get_provider_info()
+    default: str = info["config"]["records"]["options"]["evidence_path"]["default"]
+    home = os.path.expanduser(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow")))  # as Airflow does
+    return default.format(AIRFLOW_HOME=home)
+
+
 @contextmanager
 def hard_stops() -> Iterator[None]:
     """Turn errors that no retry can resolve into a failure that Airflow does not retry.
@@ -150,12 +164,6 @@ def provenance(context: Context) -> Provenance:
         dag_version_id=str(getattr(ti, "dag_version_id", "") or ""),
         hostname=platform.node(),
         provider_version=__version__,
-        airflow_version=_airflow_version(),
+        airflow_version=airflow_version(),
         python_version=platform.python_version(),
     )
-
-
-def _airflow_version() -> str:
-    from importlib.metadata import version
-
-    return version("apache-airflow-core")

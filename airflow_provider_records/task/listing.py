@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from airflow.sdk import conf
-
+from airflow_provider_records.airflow_version import conf
 from airflow_provider_records.evidence.distinct import Distinct, Seen
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import DueList

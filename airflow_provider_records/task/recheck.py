@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from airflow_provider_records.evidence.authorization import Authorization
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.due_reading import DueReadings
 from airflow_provider_records.evidence.folders import due_lists_folder
 from airflow_provider_records.evidence.hold import HoldRegister
-from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance

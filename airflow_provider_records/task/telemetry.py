@@ -6,9 +6,9 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 
-from airflow.sdk.observability import trace
-from airflow.sdk.observability.stats import incr
+from opentelemetry import trace
 
+from airflow_provider_records.airflow_version import incr
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.execution.runner import Chunk
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import XComArg, conf
+from airflow.sdk import XComArg
 
+from airflow_provider_records.airflow_version import conf
 from airflow_provider_records.exceptions import ConfigurationError
 
 

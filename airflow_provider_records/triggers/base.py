@@ -13,12 +13,14 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
+from airflow_provider_records.airflow_version import explained
 from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.client.retry import is_transient
 from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.triggers.client import SharedClient
+
+with explained("Deferrable sensors"):
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 log = logging.getLogger(__name__)
 

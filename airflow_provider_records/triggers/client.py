@@ -14,8 +14,8 @@ from contextvars import copy_context
 from typing import Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseHook
-from airflow.sdk.log import amask_secret
 
+from airflow_provider_records.airflow_version import amask_secret
 from airflow_provider_records.client.hook import VendorHook, mask
 
 T = TypeVar("T")

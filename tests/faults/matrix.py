@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import pytest
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException
 
+from airflow_provider_records.airflow_version import AirflowException
 from airflow_provider_records.exceptions import RecordsError
 from tests.faults.rows import FEW, ODD, ResponseShape, Row, Spec, said
 from tests.faults.trial import DELETING, ServedSandbox, Trial, overheard, texts, typed, word
+from tests.minors import AirflowRescheduleException
 
 SHORT = 0.3
 """The timeout under a slow fault, in seconds."""

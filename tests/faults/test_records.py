@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_records.airflow_version import AirflowException
 from airflow_provider_records.exceptions import DisposalIncompleteError, RecordsError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator

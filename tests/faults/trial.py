@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from structlog.testing import capture_logs
 
+from airflow_provider_records.airflow_version import AirflowException, AirflowFailException
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof

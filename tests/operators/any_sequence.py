@@ -15,7 +15,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,6 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.client.transport import Transport
 from airflow_provider_records.demo import connection_variables
 from airflow_provider_records.evidence.folders import TaskFolder, run_folder

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from airflow.providers.standard.operators import hitl
-from airflow.sdk.exceptions import TaskAwaitingInput
 
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
+from tests.minors import TaskAwaitingInput
 from tests.operators import factories
 
 ANNA: Any = {"id": "anna", "name": "Anna"}

@@ -50,10 +50,10 @@ def test_the_names_that_dags_follow_are_a_contract() -> None:
 def test_destroyed_and_recycled_records_change_an_asset_each_and_others_none(
     tmp_path: Path, results: list[OutcomeKind], expected: dict[str, int]
 ) -> None:
-    found = dict(events(disposal(tmp_path, {f"k{place}": kind for place, kind in enumerate(results)})))
-    assert {asset: extra["records"] for asset, extra in found.items()} == {
-        disposed("enaio", kind): number for kind, number in expected.items()
-    }
+    found = events(disposal(tmp_path, {f"k{place}": kind for place, kind in enumerate(results)}))
+    assert [(asset, extra["records"]) for asset, extra in found] == [
+        (disposed("enaio", kind), number) for kind, number in expected.items()
+    ]
 
 
 def test_an_event_points_to_the_disposal_and_its_outcomes(tmp_path: Path) -> None:

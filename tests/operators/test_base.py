@@ -11,8 +11,8 @@ import pytest
 from airflow.providers.openlineage.extractors.base import DefaultExtractor
 from airflow.sdk import DAG, Asset
 from airflow.sdk.definitions.asset import AssetUniqueKey
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import Journal

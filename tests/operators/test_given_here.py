@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.summary import Disposal
@@ -19,6 +19,7 @@ from airflow_provider_records.operators.manifest import SplitManifestOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.reporting.verify import verify
 from tests.evidence.schemas import assert_store_valid
+from tests.minors import DownstreamTasksSkipped
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 from tests.operators.reviewer import ANNA, BEN, Request, request_for

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.signature import VerificationKey, sign
 from airflow_provider_records.evidence.summary import Disposal
@@ -22,6 +22,7 @@ from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.reporting.verify import Report, verify
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from tests.evidence.schemas import assert_store_valid
+from tests.minors import DownstreamTasksSkipped
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 from tests.operators.reviewer import ANNA, BEN, Request, request_for

@@ -19,6 +19,7 @@ from airflow_provider_records.exceptions import DisposalIncompleteError, VendorE
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 from airflow_provider_records.retry import RecordsRetryPolicy
 from tests.client.raw_server import free_port
+from tests.minors import since
 from tests.operators.factories import run
 from tests.operators.throttling import THREADS, Clock, Simulation, ThrottledRun, throttled_run
 
@@ -275,6 +276,7 @@ def test_a_due_list_that_breaks_off_is_asked_for_eight_times(begin: Begin) -> No
     assert trial.calls("due_records") == 3 + 8
 
 
+@since("3.3")
 def test_a_system_that_asks_for_an_hour_is_left_alone(begin: Begin) -> None:
     trial = begin("enaio", 200)
     trial.fault(status=429, skip=20, act=False, headers={"Retry-After": "3600"})

@@ -25,9 +25,12 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
+from tests.minors import has
 
 DAG, OTHER = "retention_nightly", "foreign_nightly"
 USERS = {"admin": "admin", "anna": "viewer:records", "bert": "viewer:foreign"}
+if not has("3.2"):  # no roles of teams
+    USERS = {user: role.partition(":")[0] for user, role in USERS.items()}
 Client = Callable[[str], TestClient]
 BEGIN = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 
@@ -81,7 +84,7 @@ def _know_dags() -> None:
             return
         for dag_id, team in ((DAG, "records"), (OTHER, "foreign")):
             bundle = DagBundleModel(name=f"bundle_{team}")
-            bundle.teams.append(Team(name=team))
+            bundle.teams.append(Team(name=team, **({} if has("3.2") else {"id": uuid.uuid4()})))
             session.add(bundle)
             session.flush()
             session.add(DagModel(dag_id=dag_id, bundle_name=bundle.name))  # type: ignore[no-untyped-call]

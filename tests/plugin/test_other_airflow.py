@@ -16,5 +16,5 @@ def test_an_airflow_that_misses_a_part_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "airflow.api_fastapi.core_api.security", None)
     answer = TestClient(page).get("/")
     assert answer.status_code == 503
-    assert f"was made for Airflow 3.3.2 and does not fit Airflow {__version__}" in answer.text
+    assert f"The page Disposals does not fit Airflow {__version__}" in answer.text
     assert "it misses airflow.api_fastapi.core_api.security" in answer.text

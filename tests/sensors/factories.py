@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_records.evidence.manifest import Manifest
@@ -24,6 +23,7 @@ from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 from airflow_provider_records.sandbox.enaio import FakeEnaio
 from airflow_provider_records.sandbox.opus import FakeOpus
 from airflow_provider_records.sandbox.unifier import FakeUnifier
+from tests.minors import AirflowRescheduleException, TaskDeferred
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import DagRun, TaskInstance, at_night, run
 

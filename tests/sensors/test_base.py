@@ -9,19 +9,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, BaseSensorOperator
-from airflow.sdk.exceptions import (
-    AirflowFailException,
-    AirflowRescheduleException,
-    AirflowSensorTimeout,
-    TaskDeferralTimeout,
-    TaskDeferred,
-)
-from airflow.sdk.serde import deserialize, serialize
 
+from airflow_provider_records.airflow_version import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_records.exceptions import ConfigurationError, TriggerEventError
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
+from tests.minors import AirflowRescheduleException, TaskDeferralTimeout, TaskDeferred, deserialize, serialize
 from tests.operators.conftest import ServedSandbox
 from tests.sensors.factories import (
     DUE,

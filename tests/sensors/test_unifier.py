@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor

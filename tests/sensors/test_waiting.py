@@ -10,13 +10,8 @@ from typing import Any
 import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import (
-    AirflowFailException,
-    AirflowRescheduleException,
-    DownstreamTasksSkipped,
-    TaskDeferred,
-)
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError, WaitingPeriodError
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
@@ -27,6 +22,7 @@ from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, 
 from airflow_provider_records.reporting.verify import verify
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.sensors.waiting import WaitingPeriodSensor
+from tests.minors import AirflowRescheduleException, DownstreamTasksSkipped, TaskDeferred
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 from tests.operators.reviewer import ANNA, BEN, Request, request_for

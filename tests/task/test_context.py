@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, StoreUnavailableError

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError, VendorError
 from airflow_provider_records.hooks.opus import OpusHook

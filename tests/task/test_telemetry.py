@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
-from airflow.sdk.exceptions import AirflowFailException
-from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
-from airflow.sdk.observability.stats import initialize
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.sandbox.seed import items
 from airflow_provider_records.task import telemetry
+from tests.minors import count_by_settings
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 
@@ -55,9 +53,9 @@ def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Statsd]:
     fields = {"statsd_on": "True", "statsd_host": "127.0.0.1", "statsd_port": server.port}
     for name, value in {**fields, "statsd_influxdb_enabled": "True"}.items():
         monkeypatch.setenv(f"AIRFLOW__METRICS__{name.upper()}", str(value))
-    initialize(factory=get_stats_factory(), export_legacy_names=True)
+    count_by_settings(on=True)
     yield server
-    initialize(factory=NoStatsLogger, export_legacy_names=True)
+    count_by_settings(on=False)
     server.socket.close()
 
 
