@@ -184,7 +184,7 @@ def know_run(age: int, state: str = "success", *, run: str = "", dag_id: str = D
     know_runs([age], state, run=run, dag_id=dag_id)
 
 
-def store_task(session: Any, task_id: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> tuple[int, uuid.UUID]:
+def store_task(session: Any, task_id: str, *, dag_id: str = DAG, run: str = "", **more: Any) -> tuple[int, Any]:
     """Store a task instance of a run that Airflow knows; return the number of the run and its own id."""
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
@@ -192,7 +192,7 @@ def store_task(session: Any, task_id: str, *, dag_id: str = DAG, run: str = "", 
 
     run = run or run_id(0)
     number = session.scalars(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run)).one()
-    task = uuid.uuid4()
+    task = uuid.uuid4() if has("3.2") else str(uuid.uuid4())
     row = {"id": task, "task_id": task_id, "dag_id": dag_id, "run_id": run, "map_index": -1} | more
     rest = {"pool": "default_pool", "pool_slots": 1, "try_number": 1, "max_tries": 0}
     session.execute(insert(TaskInstance).values(**row, **rest))
@@ -207,7 +207,7 @@ def ask(
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        _, task = store_task(session, task_id, **{"state": "awaiting_input", **more})
+        _, task = store_task(session, task_id, **{"state": "awaiting_input" if has("3.3") else "deferred", **more})
         session.add(HITLDetail(ti_id=task, options=["Approve"], subject=subject, body=body, params=params))
     return task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -13,6 +13,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import access
 from tests.evidence import evidence_factory
+from tests.minors import since
 from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, form, know_run, provenance, run_id, store_task
 
 SECRET = "nobody may read this"
@@ -39,6 +40,7 @@ def test_who_may_read_the_dag_sees_everything_of_its_runs(store: Store, sign_in:
             assert client.get(path).status_code == 200, path
 
 
+@since("3.2")  # teams
 def test_who_may_not_read_the_dag_sees_nothing_of_them(store: Store, sign_in: Client) -> None:
     dispose(store)
     bert = sign_in("bert")
@@ -62,7 +64,7 @@ def test_who_is_not_signed_in_is_led_to_the_login(store: Store, sign_in: Client)
         assert answer.content == b""
         assert nobody.get(path, headers={"Accept": "application/json"}).status_code == 401, path
     login = nobody.get(nobody.get("/records/run?dag_id=a&run_id=b").headers["location"])
-    assert login.headers["location"] == f"/auth/login?next={quote('/records/run?dag_id=a&run_id=b', safe='')}"
+    assert unquote(login.headers["location"]) == "/auth/login?next=/records/run?dag_id=a&run_id=b"
 
 
 def test_a_token_that_is_none_opens_nothing(store: Store, sign_in: Client) -> None:
@@ -85,6 +87,7 @@ def test_a_token_in_the_header_does_as_well_as_the_cookie(store: Store, sign_in:
     assert answer.json()["run"]["dag_id"] == DAG
 
 
+@since("3.2")  # teams
 def test_a_list_of_another_dag_is_not_shown_as_one_of_mine(store: Store, sign_in: Client) -> None:
     dispose(store)
     dispose(store, dag_id=OTHER, records=[{"key": "foreign-1", "title": SECRET}])
@@ -102,6 +105,7 @@ def test_a_list_of_another_dag_is_not_shown_as_one_of_mine(store: Store, sign_in
     assert OTHER not in anna.get("/records/").text
 
 
+@since("3.2")  # teams
 def test_a_list_that_waits_for_its_approval_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
     manifest = Manifest.write(store, evidence_factory.records(30))
     digest = manifest.digest.removeprefix("sha256:")
@@ -114,6 +118,7 @@ def test_a_list_that_waits_for_its_approval_is_shown_to_who_may_read_the_run(sto
     assert sign_in("anna").get(path.replace("02%3A00", "03%3A00")).status_code == 404
 
 
+@since("3.2")  # teams
 def test_one_of_several_parts_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
     parts = [Manifest.write(store, evidence_factory.records(30)[start : start + 10]) for start in (0, 10, 20)]
     know_run(0, "running")
@@ -124,6 +129,7 @@ def test_one_of_several_parts_is_shown_to_who_may_read_the_run(store: Store, sig
         assert sign_in("bert").get(path).status_code == 404
 
 
+@since("3.2")  # teams
 def test_a_list_that_people_are_asked_about_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
     manifest = Manifest.write(store, evidence_factory.records(30))
     path = f"/records/manifests/{manifest.digest[7:]}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
@@ -171,6 +177,7 @@ def test_a_digest_in_a_free_text_opens_no_list(store: Store, sign_in: Client, su
         assert sign_in(user).get(f"/records/manifests/{mine.digest[7:]}{suffix}", params=where).status_code == 200
 
 
+@since("3.2")  # teams
 def test_a_dag_that_airflow_does_not_know_any_more_is_for_those_who_may_read_all(store: Store, sign_in: Client) -> None:
     dispose(store, dag_id="deleted_dag")
     assert "deleted_dag" in sign_in("admin").get("/records/").text

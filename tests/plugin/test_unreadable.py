@@ -22,6 +22,7 @@ from airflow_provider_records.plugin.runs import DisposalRun
 from airflow_provider_records.reporting.verdict import Verdict
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
+from tests.minors import since
 from tests.plugin.conftest import DAG, OTHER, Client, begin, dispose, provenance, run_id
 from tests.plugin.test_app import page_text, run_page
 
@@ -229,6 +230,7 @@ def test_a_dag_whose_id_only_a_spoilt_summary_knows(
     assert caplog.text.count("is no disposal, or was changed") == 1
 
 
+@since("3.2")  # teams
 def test_a_dag_that_cannot_be_listed(store: Store, sign_in: Client) -> None:
     dispose(store)
     loop = path(store, f"disposals/{OTHER}")

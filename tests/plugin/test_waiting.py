@@ -8,6 +8,7 @@ from urllib.parse import quote
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from tests.evidence import evidence_factory
+from tests.minors import since
 from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, form, know_run, run_id
 from tests.plugin.test_app import EVIL, Marks, page_text
 
@@ -41,6 +42,7 @@ def test_a_request_is_at_the_head_of_the_page_until_it_is_answered(store: Store,
     assert "Waiting for approval" not in anna.get("/records/").text
 
 
+@since("3.2")  # teams
 def test_only_requests_for_a_list_of_readable_dags_that_still_wait_are_shown(store: Store, sign_in: Client) -> None:
     dispose(store, run="earlier")
     know_run(0, "running")
