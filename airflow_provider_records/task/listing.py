@@ -12,8 +12,8 @@ from typing import IO, Any
 
 from airflow_provider_records.airflow_version import conf
 from airflow_provider_records.evidence.distinct import Distinct, Seen
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.order import DueList
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.set_aside import OddRow, SetAside

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_records.evidence import due_reading
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.due_reading import SERVES, DueReadings
-from airflow_provider_records.evidence.order import DueList
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, ServerError
 from tests.evidence.schemas import assert_store_valid

@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.bases.notifier import BaseNotifier
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order

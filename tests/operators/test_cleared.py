@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest

@@ -12,9 +12,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.evidence import due_reading
 from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.hold import HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.order import Covered, DueList, Order
+from airflow_provider_records.evidence.order import Covered, Order
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal
