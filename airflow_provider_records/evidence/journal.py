@@ -79,7 +79,8 @@ class Journal:
     :param started: when the DAG run started, ISO 8601; orders runs that were created anew under the same id.
     :param try_number: number of the try, from 1.
     :param call_seconds: longest time a call can take from its beginning until it has taken effect or never will.
-    :param expected: ``uri`` of the newest session that began a call, where that is known from elsewhere. It is to be
+    :param expected: ``uri`` of the newest session that began a call, where that is known from elsewhere; of the
+        journal's folder, where only that there was an earlier try is known. The first is to be
         kept there before the first call: its first segment is on storage by then, and names all that it read.
     :param place: where and how the list is carried out. As soon as an intent stands, the journal is bound to list and
         place.
@@ -108,7 +109,8 @@ class Journal:
     ) -> None:
         self.store = store
         self.folder = folder.journal
-        self._expected = expected
+        any_session = expected == store.uri(self.folder) and store.names(self.folder)
+        self._expected = "" if any_session else expected
         self._place = place or Place()
         self._about = {**self._place.to_dict(), **(about or {})}
         self._clock = clock

@@ -340,11 +340,11 @@ def without_probe(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 def _unclaimed(outcome: Outcome) -> Outcome:
-    """Return the outcome that a probe allows if the journal is lost, so that nobody knows whether we sent a call."""
+    """Return the outcome that a probe allows if the journal is missing, so that nobody knows whether we sent a call."""
     if outcome.proof is Proof.INFERRED or outcome.kind is OutcomeKind.ABSENT:
-        reason = "it is gone; the journal that would say whether by us is lost"
+        reason = "it is gone; the journal that would say whether by us is not there"
         return replace(outcome, kind=OutcomeKind.ABSENT, proof=Proof.PROBE, reason=reason)
     if outcome.kind.gone:
         return outcome
-    reason = f"the journal that would say whether it was sent is lost; a probe says: {outcome.reason}"
+    reason = f"the journal that would say whether it was sent is not there; a probe says: {outcome.reason}"
     return replace(outcome, kind=OutcomeKind.UNKNOWN, proof=None, reason=reason)

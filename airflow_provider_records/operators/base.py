@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_records.airflow_version import AirflowFailException, conf
+from airflow_provider_records.airflow_version import AirflowFailException, TaskState, conf, task_state
 from airflow_provider_records.evidence.authorization import (
     APPROVAL_KEY,
     MARKED,
@@ -23,6 +23,7 @@ from airflow_provider_records.evidence.manifest import key_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.run import all_disposals
 from airflow_provider_records.evidence.segment import has_intents, load_segments
+from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance, write_outcomes
 from airflow_provider_records.exceptions import (
     ApprovalError,
@@ -55,6 +56,18 @@ if TYPE_CHECKING:
 
 
 _JOURNAL = "records_journal"
+_NONE_YET = "none"
+
+
+def _expected_journal(state: TaskState | None, store: Store, origin: Provenance) -> str:
+    """Return which journal earlier tries left, as far as Airflow knows: a session, or the folder of all.
+
+    Airflow keeps nothing before 3.3, and forgets it with a clear from 3.4 on: then any earlier try may have left one.
+    """
+    known = str(state.get(_JOURNAL) or "") if state is not None else ""
+    if known:
+        return "" if known == _NONE_YET else known
+    return store.uri(origin.folder.journal) if origin.try_number > 1 else ""
 
 
 def _dag_ids(ids: Any) -> tuple[str, ...]:  # noqa: ANN401 - what a DAG may say
@@ -187,6 +200,9 @@ class DisposeOperator(DisposingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Carry out the list; see the class."""
+        state = task_state(context)
+        if state is not None and context["ti"].try_number == 1 and not state.get(_JOURNAL):
+            state.set(_JOURNAL, _NONE_YET)  # a try that fails before it opens a journal has lost none
         with hard_stops():
             limits, min_approvals = self._limits()
             self._named = NamedHolds.read(self.holds, provenance(context))
@@ -237,6 +253,7 @@ class DisposeOperator(DisposingOperator):
     ) -> tuple[Disposal, StopState]:
         origin = provenance(context)
         manifest, store = selection.manifest, selection.manifest.store
+        state = task_state(context)
         started = now()
         stop_state = StopState()
         outcomes: list[Outcome] = []
@@ -259,8 +276,6 @@ class DisposeOperator(DisposingOperator):
                 outcomes = rehearse(system, list(manifest), concurrency=self._threads())
             else:
                 limits.refuse_too_many(manifest.count)
-                # What Airflow keeps of a task instance through kills and clears; at most a hint, and none before 3.3.
-                hints: Any = context.get("task_state_store")
                 selection.spend(origin.dag_id, origin.run_id)
                 journal = Journal(
                     store,
@@ -269,7 +284,7 @@ class DisposeOperator(DisposingOperator):
                     started=origin.run_started_at,
                     try_number=origin.try_number,
                     call_seconds=2 * self.hook.settings.timeout,  # to be sent, and to be answered
-                    expected=str(hints.get(_JOURNAL) or "") if hints is not None else "",
+                    expected=_expected_journal(state, store, origin),
                     place=place,
                     about={
                         "description": description.to_dict(),
@@ -280,13 +295,13 @@ class DisposeOperator(DisposingOperator):
                 )
                 if journal.state.missing_session:
                     self.log.warning(
-                        "The journal of an earlier try (%s) is not there; do all workers reach the same [records] "
-                        "evidence_path? Every record is probed before it is sent, and one that is gone is not counted "
-                        "as destroyed by us",
+                        "No journal of an earlier try is there (%s): it sent nothing, or its journal is lost; do all "
+                        "workers reach the same [records] evidence_path? Every record is probed before it is sent, and "
+                        "one that is gone is not counted as destroyed by us",
                         journal.state.missing_session,
                     )
-                if hints is not None:
-                    hints.set(_JOURNAL, journal.uri)
+                if state is not None:
+                    state.set(_JOURNAL, journal.uri)
                 runner = Runner(
                     system,
                     journal,

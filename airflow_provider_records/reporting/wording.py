@@ -162,7 +162,8 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
         )
     if lost := {session["missing_session"]: None for session in entry["journal"] if "missing_session" in session}:
         yield (
-            f"The journal of an earlier try of task {task} is lost ({', '.join(lost)}). Every record was looked at "
+            f"No journal of an earlier try of task {task} was found ({', '.join(lost)}): that try sent nothing, or its "
+            "journal is lost. Every record was looked at "
             "before anything was sent; what was found gone then is listed as already gone, whoever did it."
         )
     if entry["uncounted"]:

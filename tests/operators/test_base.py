@@ -326,3 +326,39 @@ def test_openlineage_hears_of_nothing_that_may_still_be_there(served: ServedSand
     for operator in (recycled, marked, before):
         found = lineage(operator)
         assert found is None or not found.inputs
+
+
+class Hints(dict[str, str]):
+    """Airflow's task state store."""
+
+    set = dict.__setitem__
+
+
+@pytest.mark.parametrize(
+    ("kept", "cleared", "looks_first"),
+    [(True, False, False), (True, True, True), (False, False, True)],
+    ids=["kept through tries", "dropped by a clear, as from 3.4 on", "no state, as before 3.3"],
+)
+def test_a_later_try_that_finds_no_journal_looks_first_unless_airflow_knows_that_none_was_opened(
+    served: ServedSandbox, *, kept: bool, cleared: bool, looks_first: bool
+) -> None:
+    """Where nobody knows whether an earlier try sent something, what is gone is not claimed."""
+    hints = Hints()
+    first, second = documents(served, 2)
+    archive: Any = served.sandbox.vendors["enaio"]
+    archive.archive.objects.pop(first)  # by an earlier try, perhaps
+
+    def one_try(number: int, **options: Any) -> Disposal:
+        operator = deleting(served, [first, second], **options)
+        where = context(operator, try_number=number) | ({"task_state_store": hints} if kept else {})
+        return summary(served, operator.execute(where))
+
+    with pytest.raises(AirflowFailException):
+        one_try(1, max_records=1)
+    if cleared:
+        hints.clear()
+    done = one_try(2)
+    assert done.counts["destroyed"] == 1
+    assert done.counts["absent"] == 1
+    opened = next(name for name in served.store.names("disposals") if name.endswith("open.jsonl"))
+    assert ("missing_session" in served.store.read(opened).decode()) is looks_first

@@ -188,7 +188,7 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
         gone = OutcomeKind.ABSENT if vendor == "enaio" else OutcomeKind.UNKNOWN
         assert {outcomes[key].kind for key in done} == {gone}
         assert {outcomes[key].kind for key in unclaimed} <= {OutcomeKind.ABSENT, OutcomeKind.UNKNOWN}
-        assert all("lost" in str(outcomes[key].reason) for key in unclaimed)
+        assert all("not there" in str(outcomes[key].reason) for key in unclaimed)
         claimed = {key for key, each in outcomes.items() if each.kind in {OutcomeKind.DESTROYED, OutcomeKind.RECYCLED}}
         assert claimed
         assert claimed == set(made.effects) - unclaimed

@@ -123,7 +123,7 @@ def test_copies_and_holds_are_spoken_of_on_every_certificate() -> None:
         ({"uncounted": [{}, {}]}, "The journal of task delete holds 2 answers that its summary does not count"),
         (
             {"journal": [{"missing_session": "a"}, {}, {"missing_session": "b"}, {"missing_session": "a"}]},
-            "The journal of an earlier try of task delete is lost (a, b)",
+            "No journal of an earlier try of task delete was found (a, b)",
         ),
         ({"description": DELETES}, "No proof about media."),
     ],
