@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,3 +110,13 @@ class SetAside:
                     raise
                 except (ValueError, TypeError):
                     raise EvidenceError(f"{self.uri} is not of its form: a line is no odd row.") from None
+
+
+def reasons_of(store: Store, dag_id: str, run_id: str, digests: Set[str]) -> dict[str, int]:
+    """Return how many rows the tasks of a run set aside while they wrote these lists, by reason, the most first.
+
+    :raises NewerFormatError: a file was written by a newer release.
+    :raises EvidenceError: a file was changed.
+    """
+    files = [each for each in SetAside.of_run(store, dag_id, run_id) if each.digest in digests]
+    return dict(Counter(row.reason for each in files for row in each.rows(store)).most_common())

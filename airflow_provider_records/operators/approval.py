@@ -16,6 +16,7 @@ from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection, folded, person
 from airflow_provider_records.evidence.earlier import earlier_rejections
 from airflow_provider_records.evidence.reference import manifest_reference
+from airflow_provider_records.evidence.set_aside import reasons_of
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.reporting import approval_request
 from airflow_provider_records.task.asking import Scope, ask
@@ -101,17 +102,20 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             manifest, authorization = selection.manifest, selection.authorize(approval_required=False)
             if not manifest.count:
                 approvals = [approval.uri for approval in authorization.own_approvals]
-                return manifest_reference(manifest, approvals, len(authorization.withheld), selection.due_list)
+                count = len(authorization.withheld)
+                return manifest_reference(manifest, approvals, count, selection.due_list, selection.set_aside)
             self.assigned_users = self._eligible(context, authorization.own_approvals)
             order = ask(self, self.scope, context, selection, tries="all")
             origin = provenance(context)
             self.subject = approval_request.subject(manifest, order, self.task_id)
+            shown = [approval.shown for approval in authorization.own_originals]
             self.body = approval_request.body(
                 manifest,
                 order,
                 authorization.own_originals,
                 list_url(manifest.digest, origin.dag_id, origin.run_id),
                 earlier_rejections(manifest, origin.dag_id, origin.run_id),
+                set_aside=reasons_of(manifest.store, origin.dag_id, origin.run_id, {manifest.digest, *shown}),
             )
             self.params = _form(manifest.digest, order.id)
         return super().execute(context)
@@ -230,7 +234,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         approvals = [each.write(left.store) for each in authorization.for_part(left.digest)]
         approvals.append(approval.write(left.store, signing_key()))
         count = len({*authorization.withheld, *withhold})
-        return manifest_reference(left, approvals, count, selection.due_list)
+        return manifest_reference(left, approvals, count, selection.due_list, selection.set_aside)
 
     def _keep_rejection(self, context: Context, answer: Answer) -> None:
         """Write a rejection to the store; it takes effect even if writing fails."""

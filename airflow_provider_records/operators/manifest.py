@@ -116,5 +116,7 @@ class SplitManifestOperator(RecordsOperator):
                 part = Manifest.cut(store, islice(lines, self.size))
                 approvals = [approval.write(store) for approval in authorization.for_part(part.digest)]
                 withheld = len(authorization.withheld)
-                references.append(manifest_reference(part, approvals, withheld, selection.due_list))
+                references.append(
+                    manifest_reference(part, approvals, withheld, selection.due_list, selection.set_aside)
+                )
             return references

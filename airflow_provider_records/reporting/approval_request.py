@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from airflow_provider_records.evidence import withheld
@@ -58,7 +59,13 @@ def subject(manifest: Manifest, order: Order, task_id: str) -> str:
 
 
 def body(
-    manifest: Manifest, order: Order, earlier: Sequence[Approval], whole_list: str, rejections: EarlierRejections
+    manifest: Manifest,
+    order: Order,
+    earlier: Sequence[Approval],
+    whole_list: str,
+    rejections: EarlierRejections,
+    *,
+    set_aside: Mapping[str, int] = MappingProxyType({}),
 ) -> str:
     """Return the text that describes a list and what an approval of it allows.
 
@@ -67,12 +74,13 @@ def body(
     :param earlier: the earlier approvals of this list, as people gave them.
     :param whole_list: address of the page that shows all of it.
     :param rejections: what reviewers rejected in earlier runs.
+    :param set_aside: number of odd rows that are not on the list, by reason.
     """
     seen = _Summary(manifest)
     head, *rows = _table(*_filled(("Key", "Title", "Classification", "Filed under", "Created", "Modified"), seen.rows))
     fitting = _fitting(rows, 2 * _ROOM)
     number = len(fitting) - 1
-    facts = [*seen.facts(), f"Evidence: {plain(manifest.uri, 500)}"]
+    facts = [*seen.facts(), *_set_aside(set_aside), f"Evidence: {plain(manifest.uri, 500)}"]
     return "\n\n".join(
         [
             f"If you approve, **{_count(manifest.count)}** will be disposed of:",
@@ -88,6 +96,14 @@ def body(
             "\n".join([head, *fitting]),
         ]
     )
+
+
+def _set_aside(reasons: Mapping[str, int]) -> Iterator[str]:
+    """Return how many rows are on no list, and why."""
+    if reasons:
+        said = "; ".join(f"{plain(reason, 200)} ({number:,})" for reason, number in list(reasons.items())[:_CLASSES])
+        more = f"; {len(reasons) - _CLASSES:,} other reasons" if len(reasons) > _CLASSES else ""
+        yield f"Not on this list, since it is odd: {_count(sum(reasons.values()))}: {said}{more}"
 
 
 def _ordered(order: Order) -> Iterator[str]:

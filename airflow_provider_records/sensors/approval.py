@@ -113,4 +113,5 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
             for approver_type, approver, name in named or [(PROCESS, process, "")]:
                 approval = Approval(digest, approver, at, found, name, approver_type=approver_type, order=order.id)
                 approvals.append(approval.write(store, signing_key()))
-        return manifest_reference(selection.manifest, approvals, len(authorization.withheld), selection.due_list)
+        withheld = len(authorization.withheld)
+        return manifest_reference(selection.manifest, approvals, withheld, selection.due_list, selection.set_aside)

@@ -36,6 +36,7 @@ class Selection:
     :param approvals: the approvals that are said to be for these lists.
     :param follows: the disposals whose outcomes chose the records.
     :param due_lists: the due lists that its parts came from; None among them: a part was given otherwise.
+    :param set_aside: number of odd rows that the tasks which made the lists set aside.
     """
 
     manifest: Manifest
@@ -43,6 +44,7 @@ class Selection:
     approvals: Sequence[Approval] = ()
     follows: Sequence[Disposal] = ()
     due_lists: Sequence[DueList | None] = (None,)
+    set_aside: int = 0
 
     @property
     def due_list(self) -> DueList | None:
@@ -164,7 +166,7 @@ def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[Ou
     if known.count != manifest.count:
         raise EvidenceError(f"The reference says {known.count} records, {known.manifest} holds {manifest.count}.")
     approvals = [Approval.read(store, approval) for approval in known.approvals]
-    return Selection(manifest, [manifest.digest], approvals, due_lists=[known.due_list])
+    return Selection(manifest, [manifest.digest], approvals, due_lists=[known.due_list], set_aside=known.set_aside)
 
 
 def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) -> Selection:
@@ -190,4 +192,5 @@ def _joined(parts: Sequence[Selection], store: Store) -> Selection:
     approvals = {approval.uri: approval for part in parts for approval in part.approvals}
     follows = [disposal for part in parts for disposal in part.follows] if all(part.follows for part in parts) else []
     due_lists = list(dict.fromkeys(due_list for part in parts for due_list in part.due_lists))
-    return Selection(manifest, list(approved), list(approvals.values()), follows, due_lists)
+    set_aside = sum(part.set_aside for part in parts)
+    return Selection(manifest, list(approved), list(approvals.values()), follows, due_lists, set_aside)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_records.evidence import formats
-from airflow_provider_records.evidence.set_aside import OddRow, SetAside
+from airflow_provider_records.evidence.set_aside import OddRow, SetAside, reasons_of
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
 
@@ -65,3 +65,11 @@ def test_a_line_that_is_no_row_is_said(store: Store, line: bytes) -> None:
     found = next(each for each in SetAside.of_run(store, "night", "r") if store.name(each.uri) != name)
     with pytest.raises(EvidenceError, match="a line is no"):
         list(found.rows(store))
+
+
+def test_the_reasons_are_counted_for_the_lists_that_are_asked_for(store: Store) -> None:
+    rows = [OddRow("a", "twice"), OddRow("b", "blanks"), OddRow("c", "blanks")]
+    SetAside(DIGEST, "night", "r", "due").write(store, rows)
+    SetAside("sha256:" + "b" * 64, "night", "r", "due").write(store, rows)
+    assert list(reasons_of(store, "night", "r", {DIGEST}).items()) == [("blanks", 2), ("twice", 1)]
+    assert reasons_of(store, "night", "other", {DIGEST}) == {}

@@ -16,6 +16,7 @@ from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.reference import manifest_reference
+from airflow_provider_records.evidence.set_aside import OddRow, SetAside
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
@@ -75,6 +76,28 @@ def test_the_request_names_the_list_and_who_may_answer(
     assert order.id in sent["body"]
     assert page.form() == {"manifest": listed["digest"], "order": order.id, "withhold": "", "comment": ""}
     json.dumps(sent["params"])
+
+
+def test_the_request_and_the_approved_list_say_what_was_set_aside(
+    request_for: Request, listed: dict[str, Any], store: Store
+) -> None:
+    """Also where somebody asked before has withheld a record, so that the list is another one."""
+    rows = [OddRow("x ", "its key has blanks around it"), OddRow("y ", "its key has blanks around it")]
+    SetAside(listed["digest"], factories.DAG_ID, factories.RUN_ID, "due").write(store, rows)
+    SetAside("sha256:" + "0" * 64, factories.DAG_ID, factories.RUN_ID, "other").write(
+        store, [OddRow("z", "of another list")]
+    )
+    first = request_for({**listed, "set_aside": 2}).ask()
+    key = next(iter(Manifest.open(store, listed["digest"]))).key
+    approved = first.approve(ANNA, withhold=f"{key}: court hold")
+    assert approved["set_aside"] == 2
+    second = request_for(approved, task_id="confirm").ask()
+    for page in (first, second):
+        assert "Not on this list, since it is odd: 2 records: its key has blanks around it (2)" in page.shown[
+            "body"
+        ].replace("\\", "")
+        assert "of another list" not in page.shown["body"]
+    assert second.approve(BEN)["set_aside"] == 2
 
 
 def test_two_requests_never_share_a_headline(request_for: Request, listed: dict[str, Any]) -> None:
