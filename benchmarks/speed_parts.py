@@ -191,6 +191,7 @@ def approve(store: Any, digest: str) -> str:  # noqa: ANN401
     from airflow_provider_records.evidence.order import Covered, Order
     from airflow_provider_records.hooks.enaio import EnaioHook
     from airflow_provider_records.hooks.opus import OpusHook
+    from airflow_provider_records.task.context import signing_key
 
     enaio, opus = EnaioHook("enaio_default"), OpusHook("opus_default")
     tasks = [
@@ -200,7 +201,8 @@ def approve(store: Any, digest: str) -> str:  # noqa: ANN401
     order = Order(digest, tasks, "bench", "manual__2026-11-22", "2026-11-22T04:00:00Z", "2999-01-01T00:00:00Z")
     order.write(store)
     source = {"kind": "bench"}
-    return Approval(digest, "anna", order.asked_at, source, approver_type="person", order=order.id).write(store)
+    approval = Approval(digest, "anna", order.asked_at, source, approver_type="person", order=order.id)
+    return approval.write(store, signing_key())
 
 
 def execute(task: Any) -> Any:  # noqa: ANN401

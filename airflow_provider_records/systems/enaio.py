@@ -267,8 +267,10 @@ class EnaioSystem:
     def _look(self, object_ids: Sequence[str], types: Mapping[str, str]) -> dict[str, Look | VendorError]:
         """Return what is known of each object: by the search of its type, else by a look at it alone."""
         looks: dict[str, Look | VendorError] = {}
+        searched: set[str] = set()
 
         def search(type_name: str, ids: Sequence[str]) -> None:
+            searched.add(type_name)
             for object_id, found in self._batch.listed(type_name, ids).items():
                 looks[object_id] = Look(_live(found), found, type_name)
 
@@ -287,7 +289,7 @@ class EnaioSystem:
                 found = dict(zip(batch, pool.map(self._look_at, batch), strict=True))
                 looks |= found
                 names = {look.found.type_name for look in found.values() if isinstance(look, Look) and look.found}
-                new = [name for name in sorted(names) if _TYPE_NAME.fullmatch(name) and not self._batch.knows(name)]
+                new = [name for name in sorted(names) if _TYPE_NAME.fullmatch(name) and name not in searched]
                 for name in new:
                     alike = [object_id for object_id, look in found.items() if _named(look) == name]
                     search(name, [*alike, *left()])

@@ -55,10 +55,6 @@ class BatchProbe:
         """The object types, by their internal names, that a search has shown."""
         return [name for name, answers in self._answers.copy().items() if answers]
 
-    def knows(self, type_name: str) -> bool:
-        """Tell whether this try has found out if a search shows a type."""
-        return type_name in self._answers
-
     def listed(self, type_name: str, object_ids: Sequence[str]) -> dict[str, EnaioObject]:
         """Return the live objects of a type, with all fields; none where the service answers no such search.
 

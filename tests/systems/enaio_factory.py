@@ -42,12 +42,12 @@ class ServedEnaio:
         self.store = Store(str(folder))
         self.tries = 0
 
-    def run(self, *records: Any, verify: bool = True, **options: Any) -> dict[str, Outcome]:
+    def run(self, *records: Any, verify: bool = True, concurrency: int = 1, **options: Any) -> dict[str, Outcome]:
         """Carry out one try; the next one continues it."""
         self.tries += 1
         journal = Journal(self.store, TaskFolder("run"), "sha256:0", started="2026-01-01", try_number=self.tries)
         system = EnaioSystem(EnaioHook(), **options)
-        runner = Runner(system, journal, Limits(), concurrency=1, verify=verify)
+        runner = Runner(system, journal, Limits(), concurrency=concurrency, verify=verify)
         system.hook.may_send = runner.may_send
         listed = [Record.from_item(record) for record in records]
         outcomes = {outcome.key: outcome for outcome in runner.run(listed)}

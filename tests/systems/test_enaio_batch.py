@@ -82,6 +82,13 @@ def test_objects_of_several_types_are_looked_at_type_by_type(served: ServedEnaio
     assert calls(served)["search"] <= 34, "in the order of the list each look would ask four times"
 
 
+def test_types_that_another_thread_has_found_out_are_searched_too(served: ServedEnaio) -> None:
+    columns = [bills(served, 101, kind)[:-1] for kind in ("Bill", "Note", "Plan", "Memo")]
+    ids = [each for row in zip(*columns, strict=True) for each in row]
+    assert told(served.run(*ids, hard_delete=True, concurrency=16)) == {("destroyed", "probe"): 400}
+    assert sum(calls(served).values()) <= 1.25 * 400
+
+
 # What the service answers
 
 
