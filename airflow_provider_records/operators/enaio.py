@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
+from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.operators.listing import ListOperator
@@ -58,6 +59,8 @@ class EnaioDeleteObjectOperator(DisposeOperator):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
+        if not isinstance(hard_delete, bool):  # it is not rendered, and any text would count as True
+            raise ConfigurationError(f"hard_delete is True or False, not {hard_delete!r}.")
         self.hard_delete = hard_delete
         self.cascade_delete = cascade_delete
         self.location = location
