@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,7 +45,7 @@ LATER = "2999-01-01T00:00:00.000Z"
 
 def delete(records: Any, try_number: int = 1, *, task_id: str = "delete", **more: Any) -> Any:
     facts = {name: more.pop(name) for name in ("dag_id", "run_id") if name in more}
-    operator = EnaioDeleteObjectOperator(task_id=task_id, records=records, hard_delete=True, **more)
+    operator = EnaioDeleteObjectOperator(task_id=task_id, records=records, **{"hard_delete": True, **more})
     return run(operator, try_number, **facts)
 
 
@@ -127,6 +129,84 @@ def test_an_approval_of_another_dag_counts_only_where_the_task_names_it(
     assert done["counts"]["destroyed"] == 8
     assert Disposal.read(served.store, done["disposal"]).options["accept_approvals_from"] == ["night"]
     certified(served, done, dag_id="other")
+
+
+def test_an_order_of_another_dag_is_spent_by_the_first_run(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any]
+) -> None:
+    reference = request_for(listed).ask().approve(ANNA)
+    accepted = {"dag_id": "other", "accept_approvals_from": ["night"]}
+    delete(reference, dry_run=True, run_id="rehearsal", **accepted)
+    done = delete(reference, run_id="r1", **accepted)
+    delete(reference, 2, run_id="r1", **accepted)
+    with pytest.raises(AirflowFailException, match="was carried out by the run r1 of other already"):
+        delete(reference, run_id="r2", **accepted)
+    assert served.calls("enaio", "delete_object") == 8
+    assert done["counts"]["destroyed"] == 8
+
+
+def another_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody points the connection elsewhere, where objects have the same numbers."""
+    fields = json.loads(os.environ["AIRFLOW_CONN_ENAIO_DEFAULT"])
+    monkeypatch.setenv("AIRFLOW_CONN_ENAIO_DEFAULT", json.dumps({**fields, "extra": {"api_prefix": "/other/dms"}}))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"task_id": "elsewhere"}, "covers 'again', 'delete', 'mark', not task 'elsewhere'"),
+        ({"hard_delete": False}, "is for enaio at .*, method destroy. .*: another method"),
+        ({"moved": True}, "set up for enaio at .*/other/dms, method destroy: another target"),
+    ],
+)
+def test_what_was_not_ordered_is_not_carried_out(
+    request_for: Request,
+    served: ServedSandbox,
+    listed: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    more: dict[str, Any],
+    words: str,
+) -> None:
+    reference = request_for(listed).ask().approve(ANNA)
+    if more.pop("moved", False):
+        another_archive(monkeypatch)
+    for records in (reference, run(SplitManifestOperator(task_id="split", records=reference, size=3))):
+        with pytest.raises(AirflowFailException, match=words):
+            delete(records, **more)
+    assert not served.sandbox.log
+
+
+def test_an_answer_to_a_page_that_shows_another_target_releases_nothing(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = request_for(listed).ask()
+    another_archive(monkeypatch)
+    with pytest.raises(AirflowFailException, match=r"set up for enaio at .*/other/dms.* Start a new DAG run"):
+        page.approve(ANNA)
+    with pytest.raises(AirflowFailException, match="Start a new DAG run"):
+        page.execute()
+    assert not served.store.names("approvals")
+
+
+def test_an_answer_for_another_order_releases_nothing(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any]
+) -> None:
+    page, other = (request_for(listed, task_id=task_id).ask() for task_id in ("left", "right"))
+    for order in (f"sha256:{'0' * 64}", listed["digest"], 7):
+        with pytest.raises(AirflowFailException, match=r"answered for the order .*, but the order is .* now"):
+            page.approve(ANNA, order=order)
+    assert page.form()["order"] in page.shown["body"]
+    assert other.approve(ANNA)["approvals"]
+
+
+def test_an_answer_after_the_order_expired_releases_nothing(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any]
+) -> None:
+    page = request_for(listed, valid_for=timedelta(hours=1)).ask()
+    event = {**page.event("Approve", ANNA), "responded_at": datetime.now(UTC) + timedelta(hours=2)}
+    with pytest.raises(AirflowFailException, match="answered after the order had expired"):
+        page.complete(event)
+    assert not served.store.names("approvals")
 
 
 @pytest.mark.parametrize("ids", ["night", b"x", 7, [7], None])
