@@ -135,7 +135,7 @@ def test_an_order_of_another_dag_is_spent_by_the_first_run(
     request_for: Request, served: ServedSandbox, listed: dict[str, Any]
 ) -> None:
     reference = request_for(listed).ask().approve(ANNA)
-    accepted = {"dag_id": "other", "accept_approvals_from": ["night"]}
+    accepted: dict[str, Any] = {"dag_id": "other", "accept_approvals_from": ["night"]}
     delete(reference, dry_run=True, run_id="rehearsal", **accepted)
     done = delete(reference, run_id="r1", **accepted)
     delete(reference, 2, run_id="r1", **accepted)
