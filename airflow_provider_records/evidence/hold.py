@@ -32,6 +32,8 @@ from airflow_provider_records.exceptions import EvidenceError, HoldError, NewerF
 log = logging.getLogger(__name__)
 
 FOLDER = "holds"
+ON_HOLD = "on hold: "
+"""How the reason of every record begins that a hold keeps."""
 _DIGITS = 32
 _NAME = re.compile(rf"(hold|release)-([0-9a-f]{{{_DIGITS}}})-([0-9a-f]{{64}})\.json")
 _EVERYWHERE = timedelta(days=1, hours=12)
@@ -127,7 +129,7 @@ class Hold:
     @property
     def statement(self) -> str:
         """The hold in words, as ``on hold: lawsuit (os:anna, until 2027-06-30)``."""
-        return f"on hold: {self.reason.rstrip('.')} ({self.who}{f', until {self.until}' if self.until else ''})"
+        return f"{ON_HOLD}{self.reason.rstrip('.')} ({self.who}{f', until {self.until}' if self.until else ''})"
 
 
 @dataclass(frozen=True)

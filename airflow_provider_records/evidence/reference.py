@@ -23,6 +23,7 @@ class ManifestReference:
         whole list.
     :param due_list: the due list that its records came from; None: they were given otherwise.
     :param set_aside: number of odd rows that the task which made the list set aside.
+    :param on_hold: number of records that this task left out because they are on hold.
     """
 
     manifest: str
@@ -32,6 +33,7 @@ class ManifestReference:
     withheld: int = 0
     due_list: DueList | None = None
     set_aside: int = 0
+    on_hold: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reference as plain JSON."""
@@ -47,18 +49,18 @@ class ManifestReference:
         """
         manifest, digest, approvals = fields.get("manifest"), fields.get("digest"), fields.get("approvals", [])
         count = fields.get("count")
-        withheld, set_aside = fields.get("withheld", 0), fields.get("set_aside", 0)
+        withheld, set_aside, on_hold = (fields.get(name, 0) for name in ("withheld", "set_aside", "on_hold"))
         if not (
             isinstance(manifest, str)
             and isinstance(digest, str)
             and isinstance(approvals, list)
             and all(isinstance(approval, str) for approval in approvals)
             and type(count) is int
-            and type(withheld) is type(set_aside) is int
+            and type(withheld) is type(set_aside) is type(on_hold) is int
         ):
             raise InvalidRecordsError(
-                "A manifest reference is what an upstream task returns: manifest and digest (text), count, withheld "
-                "and set_aside (whole numbers), approvals (a list of URIs)."
+                "A manifest reference is what an upstream task returns: manifest and digest (text), count, withheld, "
+                "set_aside and on_hold (whole numbers), approvals (a list of URIs)."
             )
         try:
             due_list = None if fields.get("due_list") is None else DueList.from_dict(fields["due_list"])
@@ -66,7 +68,7 @@ class ManifestReference:
             raise InvalidRecordsError(
                 "The due list of a manifest reference names conn_id, target and due_before."
             ) from None
-        return cls(manifest, digest, count, approvals, withheld, due_list, set_aside)
+        return cls(manifest, digest, count, approvals, withheld, due_list, set_aside, on_hold)
 
 
 def manifest_reference(
@@ -74,7 +76,9 @@ def manifest_reference(
     approvals: Iterable[str] = (),
     withheld: int = 0,
     due_list: DueList | None = None,
+    *,
     set_aside: int = 0,
+    on_hold: int = 0,
 ) -> dict[str, Any]:
     """Return the reference to a list as it goes into XCom.
 
@@ -82,10 +86,11 @@ def manifest_reference(
     :param withheld: number of records that reviewers withheld before this list.
     :param due_list: the due list that its records came from.
     :param set_aside: number of odd rows that the task which made the list set aside.
+    :param on_hold: number of records that this task left out because they are on hold.
     """
     uris = list(approvals)
-    known = ManifestReference(manifest.uri, manifest.digest, manifest.count, uris, withheld, due_list, set_aside)
-    return known.to_dict()
+    known = (manifest.uri, manifest.digest, manifest.count, uris, withheld, due_list, set_aside, on_hold)
+    return ManifestReference(*known).to_dict()
 
 
 @dataclass(frozen=True)

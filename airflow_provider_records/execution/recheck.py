@@ -20,9 +20,6 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ApprovalWithdrawnError, VendorError
 from airflow_provider_records.systems.base import ApprovalSource
 
-ON_HOLD = "on hold: "
-"""How the reason of every record begins that a hold keeps."""
-
 
 class Check(Protocol):
     """One check of a chunk."""

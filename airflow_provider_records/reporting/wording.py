@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_records.evidence.authorization import APPROVAL_KEY
+from airflow_provider_records.evidence.hold import ON_HOLD
 from airflow_provider_records.evidence.order import METHODS
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
@@ -160,6 +161,7 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
             f"{died} outcomes in {system} (task {task}) are inferred after our process died; whether these calls left "
             "is not known. Each record was seen there before, and was found gone afterwards."
         )
+    yield from _holds(entry, disposal)
     if lost := {session["missing_session"]: None for session in entry["journal"] if "missing_session" in session}:
         yield (
             f"No journal of an earlier try of task {task} was found ({', '.join(lost)}): that try sent nothing, or its "
@@ -170,6 +172,24 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
         yield (
             f"The journal of task {task} holds {len(entry['uncounted'])} answers that its summary does not count "
             "(they are listed as uncounted): an older try went on beside a newer one."
+        )
+
+
+def _holds(entry: Mapping[str, Any], disposal: Disposal) -> Iterable[str]:
+    """Say which holds touched a disposal, and how old the keys are that its task named itself."""
+    task = disposal.provenance.task_id
+    kept = [
+        f"{group['count']} x {group['reason'].removeprefix(ON_HOLD)}"
+        for group in entry.get("not_destroyed", [])
+        if group["outcome"] == OutcomeKind.BLOCKED and group["reason"].startswith(ON_HOLD)
+    ]
+    if kept:
+        yield f"On hold, and not disposed of by task {task}: {'; '.join(kept)}."
+    named = disposal.options.get("holds") or {}
+    if count := named.get("count"):
+        yield (
+            f"Task {task} named {count} keys to hold in this run (holds=). They are not older than "
+            f"{named['not_before'] or 'the start of the run'}, and were read at {named['read_at']}."
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 
 from airflow_provider_records.evidence.canonical import canonical
-from airflow_provider_records.evidence.hold import key_hash
+from airflow_provider_records.evidence.hold import ON_HOLD, key_hash
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import Provenance
@@ -52,7 +52,7 @@ class NamedHolds:
     def statement(self) -> str:
         """The reason of a record that one of them keeps."""
         begin = self.not_before or "the start of the run"
-        return f"on hold: named in holds= of this task (between {begin} and {self.read_at})"
+        return f"{ON_HOLD}named in holds= of this task (between {begin} and {self.read_at})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the evidence says of them: how many, which, and how old they are."""

@@ -8,11 +8,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Any
 
 from airflow_provider_records.airflow_version import conf
 from airflow_provider_records.evidence.distinct import Distinct, Seen
 from airflow_provider_records.evidence.due_list import DueList
+from airflow_provider_records.evidence.hold import Hold, HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.reference import manifest_reference
@@ -20,6 +22,7 @@ from airflow_provider_records.evidence.set_aside import OddRow, SetAside
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import InvalidRecordsError, TooManyRecordsError
+from airflow_provider_records.task.context import signing_key
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +38,21 @@ _LOOKALIKES = re.compile("[\u00a0\u00ad\u2007\u200b\u2028\u2029\u202a-\u202f\u20
 
 @dataclass(frozen=True)
 class Listing:
-    """A list, and how many odd rows are not on it.
+    """A list, and how many rows are not on it.
 
     :param manifest: the list.
     :param set_aside: number of odd rows.
+    :param on_hold: number of records on hold.
     """
 
     manifest: Manifest
     set_aside: int = 0
+    on_hold: int = 0
 
     def reference(self, approvals: Iterable[str] = (), due_list: DueList | None = None) -> dict[str, Any]:
         """Return the reference as it goes into XCom; see :func:`manifest_reference`."""
-        return manifest_reference(self.manifest, approvals, due_list=due_list, set_aside=self.set_aside)
+        left_out = {"set_aside": self.set_aside, "on_hold": self.on_hold}
+        return manifest_reference(self.manifest, approvals, due_list=due_list, **left_out)
 
 
 def most_records() -> int:
@@ -65,7 +71,8 @@ def write_list(
     """Read rows to their end and write them as a manifest; an error leaves no manifest.
 
     What is no text in a title is replaced: it is for display only. Every other row of which no record can be made that
-    surely is the right one is odd: it is named in the log, and a file of the run keeps it with the reason.
+    surely is the right one is odd: it is named in the log, and a file of the run keeps it with the reason. A record on
+    hold is left out and named in the log.
 
     :param store: the evidence store.
     :param rows: the fields of a record each, or a row that its reader calls odd.
@@ -74,11 +81,14 @@ def write_list(
     :raises InvalidRecordsError: a row is odd and ``set_aside`` is False; or more than a tenth of the rows, and more
         than 20, are odd.
     :raises TooManyRecordsError: there are more records than mapped tasks can carry out.
+    :raises ConfigurationError: ``[records] signing_key_file`` cannot be read.
     :raises EvidenceError: the store cannot be written.
     """
     most, count = most_records(), 0
     odd: list[OddRow] = []
     distinct = Distinct(forms=set_aside)
+    register = HoldRegister(store, signing_key())
+    held: dict[str, Hold] = {}
 
     def refuse(row: OddRow) -> None:
         if not set_aside:
@@ -99,9 +109,11 @@ def write_list(
             seen = distinct.put(record)
             if seen in {Seen.DIFFERS, Seen.TWO_KEYS} and not set_aside:
                 refuse(OddRow(record.key, seen.value))
-            if seen is not Seen.REPEATED:
+            if found := register.of([record]):
+                held |= found
+            elif seen is not Seen.REPEATED:
                 spool.write(record.line())
-            if count - len(odd) > most:
+            if count - len(odd) - len(held) > most:
                 raise TooManyRecordsError(
                     f"There are more than {most} records, which is [records] max_records times [core] max_map_length; "
                     "no list was made, and none is cut. Choose an earlier bound or a smaller part of the records."
@@ -109,7 +121,17 @@ def write_list(
         manifest = Manifest.cut(store, _consistent(spool, distinct, odd, count))
     if odd:
         _keep(store, manifest, origin, odd, count)
-    return Listing(manifest, len(odd))
+    _say_held(held)
+    return Listing(manifest, len(odd), len(held))
+
+
+def _say_held(held: Mapping[str, Hold]) -> None:
+    if held:
+        log.warning("%s records are on hold and on no list:", len(held))
+    for key, hold in islice(held.items(), _NAMED):
+        log.warning("%r is %s", key, hold.statement)
+    if len(held) > _NAMED:
+        log.warning("On hold: %s more", len(held) - _NAMED)
 
 
 def _record(fields: Mapping[str, Any], number: int) -> Record | OddRow:

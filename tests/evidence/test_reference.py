@@ -20,6 +20,7 @@ GIVEN: dict[str, Any] = {
     "approvals": ["file:///e/approvals/a.json"],
     "withheld": 1,
     "set_aside": 4,
+    "on_hold": 0,
 }
 DISPOSAL = {"disposal": "file:///e/d.json", "manifest": "file:///e/m.jsonl", "digest": "sha256:1"}
 
@@ -51,7 +52,7 @@ def test_a_member_that_is_missing_is_refused(name: str) -> None:
     "change",
     [
         *({name: value} for name in ("manifest", "digest") for value in (None, 7, ["x"], b"x")),
-        *({name: value} for name in ("count", "withheld", "set_aside") for value in (None, "2", 2.0, True)),
+        *({name: value} for name in ("count", "withheld", "set_aside", "on_hold") for value in (None, "2", 2.0, True)),
         *({"approvals": value} for value in (None, "file:///e", ["x", None], [7], {"x": 1}, ("x",))),
     ],
     ids=str,
@@ -71,6 +72,7 @@ def test_the_reference_to_a_written_list_is_plain_json(tmp_path: Path) -> None:
         "approvals": ["uri"],
         "withheld": 3,
         "set_aside": 4,
+        "on_hold": 0,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.opus import OpusHook
+from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from tests.operators.conftest import ServedSandbox
@@ -117,6 +119,17 @@ def test_a_hold_that_is_entered_meanwhile_keeps_its_records(served: ServedSandbo
     found = outcomes(served, reference)
     assert {found[key]["reason"] for key in held} == {"on hold: lawsuit (os:legal)"}
     assert reference["complete"]
+
+
+def test_the_certificate_says_which_holds_touched_the_run(served: ServedSandbox, ids: list[str]) -> None:
+    HoldRegister(served.store).add(ids[0], "lawsuit", "os:legal")
+    reference = delete(approved(served, ids[:4]), holds=[ids[1]])
+    written = run(DestructionCertificateOperator(task_id="certificate", disposals=[reference]))
+    page = html.unescape(served.store.read(served.store.name(written["html"])).decode())
+    assert (
+        "On hold, and not disposed of by task delete: 1 x lawsuit (os:legal); 1 x named in holds= of this task" in page
+    )
+    assert "Task delete named 1 keys to hold in this run (holds=)." in page
 
 
 @pytest.mark.parametrize("approvals", [1, 2])

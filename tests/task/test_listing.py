@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_records.evidence.hold import HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.set_aside import OddRow, SetAside
@@ -242,3 +243,17 @@ def test_the_order_of_the_rows_does_not_decide_which_objects_are_listed(rows: li
     shuffled = list(rows)
     chance.shuffle(shuffled)
     assert objects(rows) == objects(shuffled)
+
+
+def test_records_on_hold_are_left_out_and_named(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    register = HoldRegister(store)
+    register.add("b", "lawsuit", "os:legal")
+    register.add("0003", "audit", "os:legal")
+    with caplog.at_level(logging.WARNING):
+        made = write_list(
+            store, [{"key": "a"}, {"key": "B"}, {"key": "c", "target_id": "3"}], provenance("due"), set_aside=True
+        )
+    assert [record.key for record in made.manifest] == ["a"]
+    assert made.reference()["on_hold"] == 2
+    assert "2 records are on hold and on no list" in caplog.text
+    assert "'c' is on hold: audit (os:legal)" in caplog.text
