@@ -24,12 +24,17 @@ def rejections_folder(dag_id: str, run_id: str) -> str:
     return f"rejections/{safe_name(dag_id)}/{safe_name(run_id)}"
 
 
+def asked_folder(dag_id: str, run_id: str) -> str:
+    """Return the folder of the orders that the approving steps of a DAG run have asked for."""
+    return f"asked/{safe_name(dag_id)}/{safe_name(run_id)}"
+
+
 def asked_name(dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int | None) -> str:
     """Return the name under which the order is kept that an approving task instance has asked for.
 
     :param try_number: None: for all tries.
     """
-    name = f"asked/{safe_name(dag_id)}/{safe_name(run_id)}/{safe_name(task_id)}/{map_index}"
+    name = f"{asked_folder(dag_id, run_id)}/{safe_name(task_id)}/{map_index}"
     return f"{name}.json" if try_number is None else f"{name}/try-{try_number:04}.json"
 
 

@@ -15,7 +15,7 @@ from airflow_provider_records.evidence import formats, reader
 from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.due_list import DueList
-from airflow_provider_records.evidence.folders import asked_name, spent_folder, spent_name
+from airflow_provider_records.evidence.folders import asked_folder, asked_name, spent_folder, spent_name
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ApprovalError, EvidenceError, NewerFormatError
 
@@ -179,6 +179,15 @@ class Order:
         """
         name = asked_name(dag_id, run_id, task_id, map_index, try_number)
         return cls._read(store, name, named_by_digest=False) if store.exists(name) else None
+
+    @classmethod
+    def asked_in(cls, store: Store, dag_id: str, run_id: str) -> Iterator[Order]:
+        """Return what the approving steps of a DAG run have asked for.
+
+        :raises EvidenceError: a file cannot be read, or is no order.
+        """
+        for name in store.names(asked_folder(dag_id, run_id)):
+            yield cls._read(store, name, named_by_digest=False)
 
     @classmethod
     def _read(cls, store: Store, name: str, *, named_by_digest: bool) -> Order:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.team import Team
-from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
-from sqlalchemy import Text, cast, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_records.evidence.store import safe_name
@@ -124,34 +122,6 @@ def version(run: AirflowRun | None) -> str:
     return run.version if run else f"gone {time() // 3600:.0f}"
 
 
-def uses_list(dag_id: str, run_id: str, digest: str, session: Session) -> bool:
-    """Return whether a run uses a list: one of its tasks returned a reference to it or asks people to approve it.
-
-    The digest in any other text does not count. Otherwise a title or comment with the digest of another team's list
-    would give access to that list.
-
-    :param digest: digest of the list, ``sha256:`` + hex.
-    """
-    returned = select(XComModel.value).where(
-        XComModel.dag_id == dag_id,
-        XComModel.run_id == run_id,
-        XComModel.key == XCOM_RETURN_KEY,
-        cast(XComModel.value, Text).contains(digest),
-    )
-    forms = (
-        select(HITLDetail.params)
-        .join(TaskInstance, TaskInstance.id == HITLDetail.ti_id)
-        .where(
-            TaskInstance.dag_id == dag_id,
-            TaskInstance.run_id == run_id,
-            cast(HITLDetail.params, Text).contains(digest),
-        )
-    )
-    return any(digest in _referenced_lists(value) for value in session.scalars(returned)) or any(
-        digest == form_digest(params) for params in session.scalars(forms)
-    )
-
-
 def pending_approvals(session: Session) -> list[PendingApproval]:
     """Return the unanswered requests to approve a list, of all DAGs, the oldest first."""
     unanswered = (
@@ -189,14 +159,3 @@ def form_digest(params: object) -> str:
     value = params.get("manifest") if isinstance(params, Mapping) else None
     value = value.get("value") if isinstance(value, Mapping) else value
     return value if isinstance(value, str) else ""
-
-
-def _referenced_lists(returned: object) -> set[str]:
-    """Return the digests of all lists that a task's return value refers to."""
-    try:
-        value = json.loads(returned) if isinstance(returned, str) else returned
-    except ValueError:
-        return set()
-    items = value if isinstance(value, list) else [value]
-    found = [item.get("digest") for item in items if isinstance(item, Mapping) and "manifest" in item]
-    return {digest for digest in found if isinstance(digest, str)}

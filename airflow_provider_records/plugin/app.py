@@ -26,6 +26,7 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from airflow_provider_records.evidence.certificate import read as read_certificate
+from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.store import safe_name
 from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.plugin import access, chart
@@ -301,7 +302,10 @@ def _require_dag(user: Any, dag_id: str, session: Any) -> None:  # noqa: ANN401
 
 
 def _require_list(user: Any, dag_id: str, run_id: str, digest: str, session: Any) -> None:  # noqa: ANN401
-    """Require that a list belongs to a run that the user may read.
+    """Require that the evidence of a run that the user may read names a list.
+
+    What a task returned, or shows people in a form, does not count: whoever writes a DAG can put any digest there, also
+    that of another team's list.
 
     :raises HTTPException: 404, it does not.
     """
@@ -311,7 +315,8 @@ def _require_list(user: Any, dag_id: str, run_id: str, digest: str, session: Any
     wanted = f"sha256:{digest}"
     approvals = reader.approvals(run.disposals)
     lists = {text for each in approvals for text in (each.digest, each.part_of, each.shown)}
-    if wanted not in run.digests | lists and not access.uses_list(dag_id, run_id, wanted, session):
+    lists |= {each.digest for each in Order.asked_in(reader.store, dag_id, run_id)}
+    if wanted not in run.digests | lists:
         raise HTTPException(404, "This run has no such list. Open it from the run that uses it.")
 
 

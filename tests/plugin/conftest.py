@@ -20,6 +20,7 @@ from airflow_provider_records.evidence import certificate, signature
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance
@@ -197,6 +198,12 @@ def store_task(session: Any, task_id: str, *, dag_id: str = DAG, run: str = "", 
     rest = {"pool": "default_pool", "pool_slots": 1, "try_number": 1, "max_tries": 0}
     session.execute(insert(TaskInstance).values(**row, **rest))
     return number, task
+
+
+def keep_as_asked(store: Store, manifest: Manifest, map_index: int = -1) -> None:
+    """Write the order of an approving step of the run."""
+    order = Order.read(store, evidence_factory.order(store, manifest.digest, dag_id=DAG, run_id=run_id(0)))
+    order.keep_as_asked(store, task_id="approve", map_index=map_index, try_number=None)
 
 
 def ask(

@@ -14,7 +14,19 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import access
 from tests.evidence import evidence_factory
 from tests.minors import since
-from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, form, know_run, provenance, run_id, store_task
+from tests.plugin.conftest import (
+    DAG,
+    OTHER,
+    Client,
+    ask,
+    dispose,
+    form,
+    keep_as_asked,
+    know_run,
+    provenance,
+    run_id,
+    store_task,
+)
 
 SECRET = "nobody may read this"
 
@@ -111,8 +123,10 @@ def test_a_list_that_waits_for_its_approval_is_shown_to_who_may_read_the_run(sto
     digest = manifest.digest.removeprefix("sha256:")
     path = f"/records/manifests/{digest}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
     know_run(0, "running")
-    assert sign_in("anna").get(path).status_code == 404
     _push({"manifest": manifest.uri, "digest": manifest.digest, "count": 30, "approvals": []})
+    ask(form(manifest.digest))
+    assert sign_in("anna").get(path).status_code == 404
+    keep_as_asked(store, manifest)
     assert "30 records" in sign_in("anna").get(path).text
     assert sign_in("bert").get(path).status_code == 404
     assert sign_in("anna").get(path.replace("02%3A00", "03%3A00")).status_code == 404
@@ -122,22 +136,24 @@ def test_a_list_that_waits_for_its_approval_is_shown_to_who_may_read_the_run(sto
 def test_one_of_several_parts_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
     parts = [Manifest.write(store, evidence_factory.records(30)[start : start + 10]) for start in (0, 10, 20)]
     know_run(0, "running")
-    _push([{"manifest": part.uri, "digest": part.digest, "count": 10, "approvals": []} for part in parts])
+    for place, part in enumerate(parts):
+        keep_as_asked(store, part, map_index=place)
     for part in parts:
         path = f"/records/manifests/{part.digest[7:]}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
         assert "10 records" in sign_in("anna").get(path).text
         assert sign_in("bert").get(path).status_code == 404
 
 
-@since("3.2")  # teams
-def test_a_list_that_people_are_asked_about_is_shown_to_who_may_read_the_run(store: Store, sign_in: Client) -> None:
-    manifest = Manifest.write(store, evidence_factory.records(30))
-    path = f"/records/manifests/{manifest.digest[7:]}?dag_id={DAG}&run_id={quote(run_id(0), safe='')}"
-    know_run(0, "running")
-    assert sign_in("anna").get(path).status_code == 404
-    ask(form(manifest.digest))
-    assert "30 records" in sign_in("anna").get(path).text
-    assert sign_in("bert").get(path).status_code == 404
+def test_a_list_of_another_team_does_not_open_for_who_returns_its_digest(store: Store, sign_in: Client) -> None:
+    foreign = Manifest.write(store, [{"key": "foreign-1", "title": SECRET}])
+    know_run(0)
+    _push({"manifest": foreign.uri, "digest": foreign.digest, "count": 1, "approvals": []})
+    ask(form(foreign.digest))
+    for suffix in ("", ".jsonl", ".csv"):
+        path = f"/records/manifests/{foreign.digest[7:]}{suffix}"
+        answer = sign_in("anna").get(path, params={"dag_id": DAG, "run_id": run_id(0)})
+        assert answer.status_code == 404
+        assert SECRET not in answer.text
 
 
 def _push(value: Any, task_id: str = "due", key: str = "return_value") -> None:

@@ -9,7 +9,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from tests.evidence import evidence_factory
 from tests.minors import since
-from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, form, know_run, run_id
+from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, form, keep_as_asked, know_run, run_id
 from tests.plugin.test_app import EVIL, Marks, page_text
 
 DIGEST = "sha256:" + "ab" * 32
@@ -30,6 +30,7 @@ def test_a_request_is_at_the_head_of_the_page_until_it_is_answered(store: Store,
     know_run(0, "running")
     anna = sign_in("anna")
     assert "Waiting for approval" not in anna.get("/records/").text
+    keep_as_asked(store, manifest)
     task = ask(form(manifest.digest), subject="Dispose of 1,030 records? List sha256:ab, approve")
     page = anna.get("/records/").text
     row = page.split("Waiting for approval")[1].split("<tbody>")[1].split("</tbody>")[0]
