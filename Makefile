@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: chaos chromium demo demo-ui test unit bench clean
+.PHONY: chaos chromium demo demo-ui minors test unit bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/airflow-records demo --records $(RECORDS)
@@ -22,6 +22,21 @@ test: $(VENV)/installed-test chromium
 # What needs no Airflow processes; for the minutes between two edits.
 unit: $(VENV)/installed-test
 	$(BIN)/pytest -q --numprocesses 4 --dist loadfile -m "not system"
+
+# The oldest Airflow of each minor, each in an environment of its own with libraries of its time: the tests that need no
+# processes, a night, an approval and its deferral. Not part of "make test"; about half an hour.
+# "make minors MINORS=3.1" runs one; PYTHON selects the interpreter.
+MINORS ?= 3.1 3.2 3.3
+minors: $(MINORS:%=minor-%)
+
+minor-%: .venv-%/installed
+	.venv-$*/bin/pytest -q --numprocesses 2 --dist loadfile -m "not system" --ignore tests/browser
+	.venv-$*/bin/pytest -q tests/system/test_nights.py -k "nightly_enaio or comes_late" tests/system/test_approval.py
+
+.venv-%/installed: pyproject.toml constraints/airflow-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --constraint constraints/airflow-$*.txt --editable '.[test]'
+	@touch $@
 
 # Airflow's pages are tested in Debian's browser.
 chromium:
@@ -54,4 +69,4 @@ $(VENV)/installed-bench: $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-3.* .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
