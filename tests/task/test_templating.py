@@ -10,7 +10,7 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
-from airflow_provider_records.operators.manifest import SplitManifestOperator
+from airflow_provider_records.operators.manifest import RecordListOperator, SplitManifestOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
@@ -21,6 +21,7 @@ MORE: dict[type[BaseOperator], dict[str, Any]] = {
     EnaioDeleteObjectOperator: {},
     UnifierDeleteDocumentOperator: {},
     OpusDestroyRecordsOperator: {},
+    RecordListOperator: {},
     SplitManifestOperator: {},
     DisposalApprovalOperator: {"assigned_users": [{"id": "anna", "name": "Anna"}], "response_timeout": None},
     EnaioApprovalSensor: {"field": "state", "approved": "yes"},
