@@ -24,6 +24,9 @@ FIELDS = ("key", "target_id", "title", "classification", "location", "object_typ
 """The fields of a record that a column can hold."""
 _EMPTY_WORDS = {"nan", "nat", "none", "null", "<na>", "undefined"}
 _EMPTY_TYPES = {"NaTType", "NAType"}
+_BOOLEANS = {"bool", "bool_"}
+"""Of Python and of numpy, whose releases differ."""
+_NUMPY_TIMES = {"datetime64", "timedelta64"}
 _DELIMITERS = ",;\t|"
 
 Columns = Mapping[str, str | int]
@@ -220,7 +223,7 @@ def _identifier(field: str, value: object) -> object:
         return value.isoformat() if isinstance(value, (date, time)) else str(value)
     if isinstance(value, (date, time)) and field not in {"key", "target_id"}:
         return value.isoformat()
-    if type(value).__name__ in {"bool", "bool_"}:
+    if type(value).__name__ in _BOOLEANS:
         raise _OddValueError(f"its {field} is {value}, which is no id")
     if (whole := _whole(value)) is not None:
         return whole
@@ -250,13 +253,13 @@ def _attribute(name: str, value: Any) -> Any:  # noqa: ANN401
         return value
     if isinstance(value, (date, datetime, time)):
         return value.isoformat()
-    if isinstance(value, (UUID, timedelta)) or type(value).__name__ in {"datetime64", "timedelta64"}:
+    if isinstance(value, (UUID, timedelta)) or type(value).__name__ in _NUMPY_TIMES:
         return str(value)
     if isinstance(value, Mapping):
         return {str(key): _attribute(name, each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_attribute(name, each) for each in value]
-    if type(value).__name__ == "bool_":
+    if type(value).__name__ in _BOOLEANS:
         return bool(value)
     if isinstance(value, Real) and not hasattr(value, "__index__") and abs(float(value)) <= LARGEST_NUMBER:
         return float(value)
@@ -270,4 +273,6 @@ def _attribute(name: str, value: Any) -> Any:  # noqa: ANN401
 def _is_empty(value: object) -> bool:
     if value is None or type(value).__name__ in _EMPTY_TYPES:
         return True
+    if type(value).__name__ in _NUMPY_TIMES:
+        return str(value) == "NaT"
     return value.is_nan() if isinstance(value, Decimal) else isinstance(value, Real) and math.isnan(value)

@@ -73,6 +73,14 @@ class Float32:
 
 Real.register(Float32)
 Bool = type("bool_", (), {"__bool__": lambda self: True})
+NewBool = type("bool", (), {"__bool__": lambda self: True})
+
+
+def datetime64(text: str) -> Any:
+    """Return a time as numpy's, which is no datetime."""
+    return type("datetime64", (), {"__str__": lambda self: text})()
+
+
 NaT = type("NaTType", (datetime,), {})(1970, 1, 1)
 NA = type("NAType", (), {})()
 
@@ -93,7 +101,8 @@ def test_a_whole_number_is_an_id_whatever_its_type(value: Any) -> None:
     "value",
     [
         None, "", " ", "nan", "NaN", "None", "null", "<NA>", "NaT", float("nan"), Float64("nan"), NaT, NA,
-        Decimal("nan"), 1.5, Float32(1.5), Decimal("1.5"), float("inf"), 2.0**53, Float64(1e17), True, Bool(), b"1001",
+        Decimal("nan"), 1.5, Float32(1.5), Decimal("1.5"), float("inf"), 2.0**53, Float64(1e17), True, Bool(), NewBool(),
+        b"1001",
         date(2014, 1, 1), datetime(2014, 1, 1, tzinfo=UTC), ["1001"], "1001 ",
     ],
     ids=called,
@@ -132,6 +141,9 @@ def test_what_is_no_field_becomes_an_attribute_dates_too() -> None:
         "huge": 1e300,
         "uuid": UUID(int=1),
         "held": Bool(),
+        "locked": NewBool(),
+        "scanned": datetime64("2014-01-01T00:00:00.000000000"),
+        "never": datetime64("NaT"),
         "paid": False,
         "none": None,
         "gone": NaT,
@@ -157,6 +169,8 @@ def test_what_is_no_field_becomes_an_attribute_dates_too() -> None:
         "huge": "1e+300",
         "uuid": str(UUID(int=1)),
         "held": True,
+        "locked": True,
+        "scanned": "2014-01-01T00:00:00.000000000",
         "paid": False,
         "tags": ["x", 1, "2014-01-01"],
         "more": {"a": 1},
