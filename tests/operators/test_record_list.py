@@ -101,8 +101,8 @@ def test_a_whole_number_is_an_id_whatever_its_type(value: Any) -> None:
     "value",
     [
         None, "", " ", "nan", "NaN", "None", "null", "<NA>", "NaT", float("nan"), Float64("nan"), NaT, NA,
-        Decimal("nan"), 1.5, Float32(1.5), Decimal("1.5"), float("inf"), 2.0**53, Float64(1e17), True, Bool(), NewBool(),
-        b"1001",
+        Decimal("nan"), 1.5, Float32(1.5), Decimal("1.5"), float("inf"), 2.0**53, Float64(1e17), True, Bool(),
+        NewBool(), b"1001",
         date(2014, 1, 1), datetime(2014, 1, 1, tzinfo=UTC), ["1001"], "1001 ",
     ],
     ids=called,
