@@ -103,7 +103,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             if not manifest.count:
                 approvals = [approval.uri for approval in authorization.own_approvals]
                 count = len(authorization.withheld)
-                return manifest_reference(manifest, approvals, count, selection.due_list, selection.set_aside)
+                return manifest_reference(manifest, approvals, count, **selection.made_by)
             self.assigned_users = self._eligible(context, authorization.own_approvals)
             order = ask(self, self.scope, context, selection, tries="all")
             origin = provenance(context)
@@ -234,7 +234,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         approvals = [each.write(left.store) for each in authorization.for_part(left.digest)]
         approvals.append(approval.write(left.store, signing_key()))
         count = len({*authorization.withheld, *withhold})
-        return manifest_reference(left, approvals, count, selection.due_list, selection.set_aside)
+        return manifest_reference(left, approvals, count, **selection.made_by)
 
     def _keep_rejection(self, context: Context, answer: Answer) -> None:
         """Write a rejection to the store; it takes effect even if writing fails."""

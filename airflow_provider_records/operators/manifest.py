@@ -116,7 +116,5 @@ class SplitManifestOperator(RecordsOperator):
                 part = Manifest.cut(store, islice(lines, self.size))
                 approvals = [approval.write(store) for approval in authorization.for_part(part.digest)]
                 withheld = len(authorization.withheld)
-                references.append(
-                    manifest_reference(part, approvals, withheld, selection.due_list, selection.set_aside)
-                )
+                references.append(manifest_reference(part, approvals, withheld, **selection.made_by))
             return references

@@ -114,4 +114,4 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
                 approval = Approval(digest, approver, at, found, name, approver_type=approver_type, order=order.id)
                 approvals.append(approval.write(store, signing_key()))
         withheld = len(authorization.withheld)
-        return manifest_reference(selection.manifest, approvals, withheld, selection.due_list, selection.set_aside)
+        return manifest_reference(selection.manifest, approvals, withheld, **selection.made_by)

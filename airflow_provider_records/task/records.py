@@ -37,6 +37,7 @@ class Selection:
     :param follows: the disposals whose outcomes chose the records.
     :param due_lists: the due lists that its parts came from; None among them: a part was given otherwise.
     :param set_aside: number of odd rows that the tasks which made the lists set aside.
+    :param on_hold: number of records that these tasks left out because they are on hold.
     """
 
     manifest: Manifest
@@ -45,6 +46,7 @@ class Selection:
     follows: Sequence[Disposal] = ()
     due_lists: Sequence[DueList | None] = (None,)
     set_aside: int = 0
+    on_hold: int = 0
 
     @property
     def due_list(self) -> DueList | None:
@@ -60,6 +62,14 @@ class Selection:
             "The records come from different due lists, and an order names one. Have each list approved by a step of "
             "its own."
         )
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """What a reference keeps of the tasks that made the list, as members of it.
+
+        :raises InvalidRecordsError: see :attr:`due_list`.
+        """
+        return {"due_list": self.due_list, "set_aside": self.set_aside, "on_hold": self.on_hold}
 
     def authorize(
         self,
@@ -166,7 +176,14 @@ def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[Ou
     if known.count != manifest.count:
         raise EvidenceError(f"The reference says {known.count} records, {known.manifest} holds {manifest.count}.")
     approvals = [Approval.read(store, approval) for approval in known.approvals]
-    return Selection(manifest, [manifest.digest], approvals, due_lists=[known.due_list], set_aside=known.set_aside)
+    return Selection(
+        manifest,
+        [manifest.digest],
+        approvals,
+        due_lists=[known.due_list],
+        set_aside=known.set_aside,
+        on_hold=known.on_hold,
+    )
 
 
 def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) -> Selection:
@@ -192,5 +209,5 @@ def _joined(parts: Sequence[Selection], store: Store) -> Selection:
     approvals = {approval.uri: approval for part in parts for approval in part.approvals}
     follows = [disposal for part in parts for disposal in part.follows] if all(part.follows for part in parts) else []
     due_lists = list(dict.fromkeys(due_list for part in parts for due_list in part.due_lists))
-    set_aside = sum(part.set_aside for part in parts)
-    return Selection(manifest, list(approved), list(approvals.values()), follows, due_lists, set_aside)
+    set_aside, on_hold = sum(part.set_aside for part in parts), sum(part.on_hold for part in parts)
+    return Selection(manifest, list(approved), list(approvals.values()), follows, due_lists, set_aside, on_hold)
