@@ -22,6 +22,7 @@ from tests.system.test_standalone import Api, wait
 pytestmark = pytest.mark.system
 DAG = "records_nightly_approval"
 USERS = ("reviewer_1", "reviewer_2", "stranger")
+INTRUDER = "intruder"
 Begin = Callable[..., Installation]
 Start = Callable[..., "Run"]
 Offices = dict[str, "Office"]
@@ -72,7 +73,7 @@ def offices(airflow_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         **demo.airflow_environment(airflow_home),
         **demo.standalone_variables(port),
         "AIRFLOW__CORE__DAGS_FOLDER": str(airflow_home / "dags"),
-        **demo.user_variables(dict.fromkeys(USERS, "op"), folder),
+        **demo.user_variables({**dict.fromkeys(USERS, "op"), INTRUDER: "user"}, folder),
     }
 
     def served() -> bool:
@@ -84,7 +85,7 @@ def offices(airflow_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with (folder / "api.log").open("wb") as log, demo.child_process(demo.airflow("api-server"), env, log):
         wait(served, lambda: (folder / "api.log").read_text()[-5000:])
         passwords = json.loads((folder / "passwords.json").read_text())
-        yield {user: Office(Api(port, username=user, password=passwords[user])) for user in USERS}
+        yield {user: Office(Api(port, username=user, password=passwords[user])) for user in (*USERS, INTRUDER)}
 
 
 @dataclass
@@ -198,3 +199,29 @@ def test_each_part_is_approved_by_itself(begin: Begin, start: Start, offices: Of
     assert state(log := run.end()) == "success", log[-3000:]
     first, second = assert_each_once(installation, "enaio", "delete")
     assert first["approvals"] != second["approvals"]
+
+
+def test_an_approval_of_an_earlier_run_releases_nothing(begin: Begin, start: Start, offices: Offices) -> None:
+    """An ordinary user posts it as the output of the approving tasks and marks these as success."""
+    installation = begin()
+    one, two, intruder = offices["reviewer_1"], offices["reviewer_2"], offices[INTRUDER].api
+    earlier = start(installation)
+    first = one.waiting("review")
+    assert one.approve(first).ok
+    assert two.approve(two.waiting("confirm")).ok
+    earlier.end()
+    run_id = first["task_instance"]["dag_run_id"]
+    entry = f"dags/{DAG}/dagRuns/{{}}/taskInstances/confirm/xcomEntries"
+    stolen = intruder.call("GET", f"{entry.format(run_id)}/return_value?stringify=false")["value"]
+    assert len(stolen["approvals"]) == 2
+    effects = installation.sandbox.effects("enaio", "destroyed")
+
+    run = start(installation)
+    run_id = one.waiting("review")["task_instance"]["dag_run_id"]
+    intruder.call("POST", entry.format(run_id), key="return_value", value=stolen)
+    for task_id in ("review", "confirm"):
+        intruder.call("PATCH", f"dags/{DAG}/dagRuns/{run_id}/taskInstances/{task_id}", new_state="success")
+    log = run.end()
+    assert "was given in the run" in log
+    assert state(log) == "failed"
+    assert installation.sandbox.effects("enaio", "destroyed") == effects
