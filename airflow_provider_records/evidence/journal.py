@@ -29,10 +29,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_records.evidence.binding import Place, refuse_other
+from airflow_provider_records.evidence.claims import Claim, claimed_elsewhere
 from airflow_provider_records.evidence.clock import elapsed
 from airflow_provider_records.evidence.clock import timeline as boot_timeline
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.outcome import Outcome, known_kind
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import (
     ALIVE,
     INTENTS,
@@ -109,6 +111,8 @@ class Journal:
     ) -> None:
         self.store = store
         self.folder = folder.journal
+        self._task_folder = folder
+        self._began = datetime.fromtimestamp(clock(), UTC)
         any_session = expected == store.uri(self.folder) and store.names(self.folder)
         self._expected = "" if any_session else expected
         self._place = place or Place()
@@ -139,6 +143,7 @@ class Journal:
         refuse_other(segments, manifest, self._place)
         for segment in segments:
             self._take(segment)
+            self._began = min(self._began, datetime.fromisoformat(segment.header["time"]))
             heads[segment.header["session"]] = segment.digest
         self.state.abandon()
         self._session = f"{len(heads) + 1:04}-{self._started['try']:04}-{secrets.token_hex(4)}"
@@ -237,6 +242,13 @@ class Journal:
             self._publish(OUTCOMES, [outcome.to_dict() for outcome in outcomes])
             for outcome in outcomes:
                 self.state.apply(outcome.key, outcome.kind, outcome.unanswered, outcome)
+
+    def claimed_elsewhere(self, records: Sequence[Record]) -> dict[str, Claim]:
+        """Return which of these records another task instance disposed of, or may have, since this one began.
+
+        :raises EvidenceError: the store cannot be read.
+        """
+        return claimed_elsewhere(self.store, self._task_folder, self._place, self._began, records)
 
     def check_fence(self) -> None:
         """Stop if a newer try has opened the journal.

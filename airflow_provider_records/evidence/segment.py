@@ -25,7 +25,7 @@ OPEN, OBSERVED, INTENTS, ALIVE, OUTCOMES = "open", "observed", "intents", "alive
 _KINDS = frozenset({OPEN, OBSERVED, INTENTS, ALIVE, OUTCOMES})
 _TEXT = frozenset({"session", "started", "kind", "prev", "time"})
 _NUMBERS = frozenset({"try", "seq", "lines"})
-_MAY_HAVE = frozenset({"system", "target", "method", "conn_id", "missing_session", "begun", "refused"})
+_MAY_HAVE = frozenset({"system", "target", "method", "conn_id", "missing_session", "begun", "refused", "timeline"})
 _LINE_TEXT = ("proof", "reason", "request_id", "detail", "time")
 
 Known = TypeVar("Known")
@@ -185,6 +185,11 @@ def _check_header(header: Mapping[str, Any]) -> None:
     if not all(isinstance(text, str) for text in texts.values()) or not all(type(each) is int for each in numbers):
         raise ValueError
     if datetime.fromisoformat(header["time"]).tzinfo is None:
+        raise ValueError
+    if "timeline" in header and type(header.get("elapsed")) not in {int, float}:
+        raise ValueError
+    canaries = header.get("canaries", [])
+    if not isinstance(canaries, list) or not all(isinstance(each, str) for each in canaries):
         raise ValueError
     if header["kind"] == OPEN:
         read, end = header.get("read"), header.get("calls_end_within")

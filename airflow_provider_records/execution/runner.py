@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias
 
+from airflow_provider_records.evidence.claims import Claim
 from airflow_provider_records.evidence.journal import LEASE, Journal
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, StoreUnavailableError, VendorError
 from airflow_provider_records.execution.limits import FAILURES, Limits
@@ -196,6 +197,7 @@ class Runner:
         self._sleep = sleep
         self._unwritable_since: float | None = None
         self._unwritten: dict[str, Outcome] = {}
+        self._records: dict[str, Record] = {}
         self.stop_state = StopState()
         self._attempts = Attempts(system, journal, self.stop_state, verify=verify)
         self._error: BaseException | None = None
@@ -221,7 +223,8 @@ class Runner:
         :raises JournalError: a newer try has taken over.
         :raises EvidenceError: the list names a record twice, or the store cannot be written.
         """
-        if len({record.key for record in records}) != len(records):
+        self._records = {record.key: record for record in records}
+        if len(self._records) != len(records):
             ((twice, _),) = Counter(record.key for record in records).most_common(1)
             raise EvidenceError(f"The list names {twice!r} twice; nothing was sent.")
         state = self.journal.state
@@ -291,7 +294,7 @@ class Runner:
 
         :raises StoreUnavailableError: it could not be written for two minutes.
         """
-        self._unwritten |= {outcome.key: outcome for outcome in outcomes}
+        self._unwritten |= {outcome.key: outcome for outcome in self._without_claims_of_others(outcomes)}
         pause = 0.1
         while self._unwritten:
             try:
@@ -312,6 +315,20 @@ class Runner:
             else:
                 self._unwritten.clear()
                 self._unwritable_since = None
+
+    def _without_claims_of_others(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Return outcomes so that none infers what another run says that it did; looks only if one is inferred."""
+        inferred = [self._records[each.key] for each in outcomes if each.proof is Proof.INFERRED]
+        if not inferred:
+            return list(outcomes)
+        try:
+            claims = self.journal.claimed_elsewhere(inferred)
+        except EvidenceError as error:
+            log.warning("%s", error)
+            why = "it is gone, and whether another run deleted it could not be looked up"
+            unknown = {record.key for record in inferred}
+            return [_unknown(each, why) if each.key in unknown else each for each in outcomes]
+        return [_claimed(each, claims[each.key]) if each.key in claims else each for each in outcomes]
 
     def _stop_on(self, error: BaseException) -> None:
         why = str(error) if isinstance(error, RecordsError) else f"the task was interrupted ({type(error).__name__})"
@@ -551,3 +568,15 @@ def _unverified(calls: Iterable[_Call]) -> Future[list[Outcome]]:
     future = Future[list[Outcome]]()
     future.set_result(without_probe(outcome for call in calls for _, outcome in call.result()))
     return future
+
+
+def _claimed(outcome: Outcome, claim: Claim) -> Outcome:
+    """Return an inferred outcome as far as another task instance leaves it open what did it."""
+    if claim.certain:
+        reason = f"it is gone; our call got no response, and {claim.folder.path} says that it disposed of it"
+        return replace(outcome, kind=OutcomeKind.ABSENT, proof=Proof.PROBE, reason=reason)
+    return _unknown(outcome, f"it is gone; our call got no response, and neither did one of {claim.folder.path}")
+
+
+def _unknown(outcome: Outcome, reason: str) -> Outcome:
+    return replace(outcome, kind=OutcomeKind.UNKNOWN, proof=None, reason=reason)

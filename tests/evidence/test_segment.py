@@ -272,6 +272,10 @@ ANYTHING = st.recursive(
     max_leaves=4,
 )
 OUTCOME = {"key": "a", "outcome": "destroyed", "proof": "probe", "time": "2026-11-22T02:00:01.000Z"}
+OPTIONAL = [
+    *("missing_session", "timeline", "elapsed", "canaries", "system", "target", "begun"),
+    *("outcome", "key", "proof", "reason"),
+]
 LINES = {OPEN: [], OBSERVED: [{"key": "a"}], INTENTS: [{"key": "a"}], ALIVE: [], OUTCOMES: [OUTCOME]}
 
 
@@ -286,7 +290,22 @@ def forged(member: str, put: Mapping[str, Any], kind: str, line: bool) -> bytes:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from([*HEADER, "missing_session", "system", "target", "begun", "outcome", "key", "proof", "reason"]),
+    st.sampled_from(
+        [
+            *HEADER,
+            "missing_session",
+            "timeline",
+            "elapsed",
+            "canaries",
+            "system",
+            "target",
+            "begun",
+            "outcome",
+            "key",
+            "proof",
+            "reason",
+        ]
+    ),
     st.just({}) | st.fixed_dictionaries({"": ANYTHING}),
     st.sampled_from(sorted(LINES)),
     st.booleans(),

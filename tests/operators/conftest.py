@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,3 +40,12 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedSa
         for name, value in connection_variables(connections(sandbox, server.url)).items():
             monkeypatch.setenv(name, value)
         yield ServedSandbox(sandbox, server.url, evidence_store())
+
+
+@pytest.fixture
+def documents(served: ServedSandbox) -> list[str]:
+    """Return objects that enaio deletes when it is asked to."""
+    found: Any = served.sandbox.vendors["enaio"]
+    free = [each for each in found.archive.objects.values() if each.base == "DOCUMENT"]
+    held = ("locked_by", "in_workflow", "no_delete", "no_read", "archived")
+    return [each.id for each in free if not any(getattr(each, name) for name in held)][:12]

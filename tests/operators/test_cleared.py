@@ -26,15 +26,6 @@ from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import given, run
 
 
-@pytest.fixture
-def documents(served: ServedSandbox) -> list[str]:
-    """Return objects that enaio deletes when it is asked to."""
-    found: Any = served.sandbox.vendors["enaio"]
-    free = [each for each in found.archive.objects.values() if each.base == "DOCUMENT"]
-    held = ("locked_by", "in_workflow", "no_delete", "no_read", "archived")
-    return [each.id for each in free if not any(getattr(each, name) for name in held)][:12]
-
-
 def delete(records: Any, try_number: int = 1, **more: Any) -> Any:
     given = {"hard_delete": True, "require_approval": False, **more}
     return run(EnaioDeleteObjectOperator(task_id="delete", records=records, **given), try_number)
