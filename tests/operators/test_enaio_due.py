@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError, VendorError

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.evidence import due_reading
 from airflow_provider_records.evidence.approval import Approval, Rejection

@@ -15,10 +15,10 @@ from uuid import UUID
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError
