@@ -402,7 +402,9 @@ class Runner:
                     if may_begin():
                         first, begun = ahead.pop(0), time.time()
                         barred = first.check.result() if first.check else {}
-                        self._leave_out(first, barred.keys() - doubtful, barred, progress)
+                        # Of a lost journal nobody knows what it sent: all is looked up before anything else counts.
+                        if not self.journal.state.missing_session:
+                            self._leave_out(first, barred.keys() - doubtful, barred, progress)
                         self._publish_intents(first)
                         chunk = Chunk(begun, len(first.records), in_flight=len(first.batches))
                         for batch in first.batches:

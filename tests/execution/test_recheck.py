@@ -109,6 +109,25 @@ def test_a_call_of_an_earlier_try_is_looked_up_before_its_record_is_barred(store
     ]
 
 
+def test_without_the_journal_of_an_earlier_try_all_is_looked_up_before_it_is_barred(store: Store) -> None:
+    records = listed(3)
+    archive = Archive(record.key for record in records)
+    archive.end("r001", effect=True, known=False)  # by the try whose journal is lost
+    journal = Journal(
+        store,
+        FOLDER,
+        DIGEST,
+        started=STARTED,
+        try_number=2,
+        call_seconds=0,
+        expected=store.uri(f"{FOLDER.journal}/lost"),
+    )
+    everything = barring(*(record.key for record in records))
+    found = Runner(LookingSystem(archive), journal, Limits(10**6, 1.0), concurrency=1, recheck=everything).run(records)
+    assert [outcome.kind for outcome in found] == [OutcomeKind.BLOCKED, OutcomeKind.ABSENT, OutcomeKind.BLOCKED]
+    assert archive.sent == []
+
+
 def runner(store: Store, system: ObedientSystem, recheck: Recheck, **more: Any) -> Runner:
     journal = Journal(store, FOLDER, DIGEST, started=STARTED, try_number=1, call_seconds=0)
     return Runner(system, journal, Limits(10**6, 1.0), concurrency=1, recheck=recheck, **more)
