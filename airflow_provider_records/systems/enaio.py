@@ -43,6 +43,10 @@ from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe,
 
 log = logging.getLogger(__name__)
 
+_NOWHERE = (
+    "the service finds it neither live nor in the recycle bin of this account; the bin of another account, which it "
+    "does not show, may hold it"
+)
 CONTAINERS = {"FOLDER", "REGISTER"}
 BLIND = "this account sees nothing: neither an object of the list nor any other one that it saw before"
 _TYPE_NAME = re.compile(r"[^\W\d]\w*")
@@ -154,15 +158,21 @@ class EnaioSystem:
         return self.hook.target
 
     def describe(self) -> SystemDescription:
-        """Say whether objects are deleted permanently, and that nothing is known about the storage medium then."""
+        """Say whether objects are deleted permanently, and what nobody can know then."""
+        meanings = {OutcomeKind.ABSENT.value: f"not deleted by this task: {_NOWHERE}"}
         if not self.hard_delete:
-            return SystemDescription("enaio", "Moved to the recycle bin of enaio (soft delete)", action="recycle")
+            method = "Moved to the recycle bin of enaio (soft delete)"
+            return SystemDescription("enaio", method, meanings, action="recycle")
         return SystemDescription(
             "enaio",
             "Deleted permanently from enaio (hard delete)",
+            meanings,
             caveats=[
                 "Destroyed in enaio means removed from enaio. Whether an archive medium still holds the content "
-                "depends on the server's settings; there is no proof about media."
+                "depends on the server's settings; there is no proof about media.",
+                "enaio shows an account no recycle bin but its own. An object that is called destroyed because it was "
+                "not found after a call without a response, or that was already gone, may lie in the recycle bin of "
+                "another account.",
             ],
         )
 
@@ -475,8 +485,7 @@ class EnaioSystem:
         if presence is Presence.GONE and not self._sees():
             return outcome_from_error(record, OutcomeKind.FAILED, f"{error} It proves nothing: {BLIND}.", error)
         if presence is Presence.GONE:
-            reason = "the service finds it neither live nor in the recycle bin of this account"
-            return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
+            return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, _NOWHERE)
         if presence is Presence.BINNED:
             return self._binned_before(record, error)
         if presence is Presence.HIDDEN:
@@ -498,10 +507,10 @@ class EnaioSystem:
             reason = f"it is neither live nor in the recycle bin, which proves nothing: {BLIND}"
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
         if presence is Presence.GONE and not observed:
-            reason = "it is neither live nor in the recycle bin, and it was not there before our call either"
+            reason = f"no look before our call showed it either; {_NOWHERE}"
             return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
         if presence is Presence.GONE and self.hard_delete and not refused:
-            reason = "our call went unanswered; it is neither live nor in the recycle bin since"
+            reason = "our call went unanswered; it is neither live nor in the recycle bin of this account since"
             return Outcome(record.key, OutcomeKind.DESTROYED, Proof.INFERRED, reason)
         reason = f"our call went unanswered; a probe says: {presence.value}, which does not show what became of it"
         return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
@@ -599,8 +608,7 @@ class EnaioSystem:
         if shown is Presence.HIDDEN:
             reason = "nothing was sent: the account may not read it, so that nobody could tell what became of it"
             return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
-        reason = "the service finds it neither live nor in the recycle bin of this account"
-        return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
+        return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, _NOWHERE)
 
     def _release_parent(self, record: Record, outcome: Outcome | None) -> None:
         if outcome is not None and outcome.kind.final:

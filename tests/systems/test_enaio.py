@@ -11,6 +11,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.sandbox.message import Call
 from airflow_provider_records.systems.enaio import EnaioSystem
 from tests.conftest import Connect, Serve
 from tests.systems.enaio_factory import HARD_AND_SOFT, ServedEnaio
@@ -262,6 +263,42 @@ def test_what_the_account_cannot_see(served: ServedEnaio, hard: bool, status: st
     served.archive.objects["101"].no_read = {"disposal"}
     expected = "blocked" if status == "400" else "absent"
     assert served.run("101", "100", hard_delete=hard)["101"].kind == expected
+
+
+@HARD_AND_SOFT
+@pytest.mark.parametrize(("status", "expected"), [("404", "absent"), ("400", "blocked")])
+@pytest.mark.parametrize("late", [False, True], ids=["before our look", "between look and call"])
+def test_what_lies_in_a_persons_recycle_bin_is_never_called_destroyed(
+    served: ServedEnaio, hard: bool, status: str, expected: str, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.part.turn({"unreadable": status})
+    remove = served.part._remove
+
+    def recycle() -> None:
+        served.archive.recycle(served.archive.objects["101"], "anna")
+
+    def first_recycled(call: Call, *args: Any, **options: Any) -> Any:
+        if call.params["id"] == "101":
+            recycle()
+        return remove(call, *args, **options)
+
+    if late:
+        monkeypatch.setattr(served.part, "_remove", first_recycled)
+    else:
+        recycle()
+    found = served.run("101", "100", hard_delete=hard)["101"]
+    assert found.kind == expected
+    if expected == "absent":
+        assert "the bin of another account, which it does not show, may hold it" in (found.reason or "")
+    assert served.binned == (["101"] if hard else ["100", "101"])
+    assert served.says(hard_delete=hard)[0] == expected
+
+
+def test_the_system_says_that_bins_of_others_are_not_shown() -> None:
+    for hard in (True, False):
+        said = EnaioSystem(EnaioHook("enaio"), hard_delete=hard).describe()
+        assert "may hold it" in said.meanings["absent"]
+        assert any("recycle bin of another account" in each for each in said.caveats) is hard
 
 
 def test_a_hidden_object_that_is_not_found_is_blocked(served: ServedEnaio) -> None:
