@@ -66,13 +66,14 @@ class Meter:
 
 
 def listed(count: int, *, typed: bool = False) -> list[dict[str, Any]]:
-    """Return records of the sandbox without trouble.
+    """Return records of the sandbox that are due and without trouble.
 
     :param typed: with the internal names of their object types.
     """
     from airflow_provider_records.sandbox.seed import items
 
-    found = (item for item in items(seeded(count), 7) if item.system == "enaio" and not item.trouble)
+    due = (item for item in items(seeded(count), 7) if item.due < DUE_BEFORE)
+    found = (item for item in due if item.system == "enaio" and not item.trouble)
     return [
         {
             "key": item.key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.operators.listing import ListOperator
-from airflow_provider_records.systems.unifier import UnifierSystem
+from airflow_provider_records.systems.unifier import UnifierSystem, checked_expect
 from airflow_provider_records.task.due_list import checked_bound, refuse_far_bound
 from airflow_provider_records.task.listing import Listing, write_list
 from airflow_provider_records.task.unifier_due import UnifierDue
@@ -26,6 +26,8 @@ class UnifierDeleteDocumentOperator(DisposeOperator):
     :param records: see :class:`~airflow_provider_records.operators.base.DisposeOperator`; ``target_id`` is the
         node id (not the file id). Where a record names its folder (``parent_id``, or ``location`` and the attribute
         ``project_number``), the folder's listing is checked before and after; else the answer is all there is.
+    :param expect: label that listings show by the record's field or attribute that it must equal, such as
+        ``{"Name": "title"}``; a document with another value is ``blocked``. Every record must name its folder then.
     :param unifier_conn_id: connection of type ``unifier``.
     """
 
@@ -33,8 +35,16 @@ class UnifierDeleteDocumentOperator(DisposeOperator):
     system_name = "unifier"
     place_arguments = ("unifier_conn_id",)
 
-    def __init__(self, *, unifier_conn_id: str = UnifierHook.default_conn_name, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        expect: Mapping[str, str] | None = None,
+        unifier_conn_id: str = UnifierHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(**kwargs)
+        self.expect = expect
+        self._expect = checked_expect(expect)
         self.unifier_conn_id = unifier_conn_id
 
     @cached_property
@@ -44,7 +54,11 @@ class UnifierDeleteDocumentOperator(DisposeOperator):
 
     def system(self) -> UnifierSystem:
         """Return Unifier, set up as the DAG says."""
-        return UnifierSystem(self.hook)
+        return UnifierSystem(self.hook, expect=self._expect)
+
+    def options(self) -> dict[str, Any]:
+        """Return what the DAG asked for, for the evidence."""
+        return {**super().options(), "expect": self._expect}
 
 
 class UnifierDueDocumentsOperator(ListOperator):

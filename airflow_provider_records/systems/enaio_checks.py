@@ -12,9 +12,9 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.systems.enaio_batch import LOCKED_BY, MODIFIED, RETENTION
+from airflow_provider_records.systems.expectation import is_source, other, said, text_of
 
 NO_HOLD = frozenset({"", "0", "false"})
-OTHER = "not the object that was approved"
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,7 @@ class ObjectChecks:
         :raises ConfigurationError: it is no mapping, list or name of index fields; the message says which argument.
         """
         expect = {} if expect is None else expect
-        if not isinstance(expect, Mapping) or not all(
-            _is_field(name) and _is_source(of) for name, of in expect.items()
-        ):
+        if not isinstance(expect, Mapping) or not all(_is_field(name) and is_source(of) for name, of in expect.items()):
             raise ConfigurationError(
                 f"expect must map index fields to a record's fields or attributes, not be {expect!r}."
             )
@@ -78,17 +76,17 @@ class ObjectChecks:
 
     def _other_object(self, record: Record, shown: EnaioObject) -> str | None:
         if record.object_type_id and shown.object_type_id and record.object_type_id != shown.object_type_id:
-            return _other("object type", record.object_type_id, shown.object_type_id)
-        type_name = _text(record.attributes.get("object_type"))
+            return other("object type", record.object_type_id, shown.object_type_id)
+        type_name = text_of(record.attributes.get("object_type"))
         if type_name and shown.type_name and type_name != shown.type_name:
-            return _other("object type", type_name, shown.type_name)
+            return other("object type", type_name, shown.type_name)
         for name, source in self.expect.items():
             approved, found = said(record, source), shown.fields.get(name, "").strip()
             if approved != found:
-                return _other(name, approved, found)
-        approved, found = _text(record.attributes.get("last_modified")), shown.fields.get(MODIFIED, "")
+                return other(name, approved, found)
+        approved, found = text_of(record.attributes.get("last_modified")), shown.fields.get(MODIFIED, "")
         if approved and found and _moment(approved) != _moment(found):
-            return _other("last change", approved, found)
+            return other("last change", approved, found)
         return None
 
     def _held(self, shown: EnaioObject) -> str | None:
@@ -115,33 +113,9 @@ class ObjectChecks:
         return None
 
 
-def said(record: Record, name: str) -> str:
-    """Return what a record says: its field, else its attribute; empty if it says nothing.
-
-    :param name: name of the field or attribute.
-    """
-    value = getattr(record, name) if name in _RECORD_FIELDS else record.attributes.get(name)
-    return _text(value)
-
-
-_RECORD_FIELDS = frozenset({"key", "target_id", "title", "classification", "location", "object_type_id", "parent_id"})
-
-
 def _is_field(name: object) -> bool:
     """Tell whether a DAG names an index field; it stands in a statement, so it must be a plain word."""
     return isinstance(name, str) and re.fullmatch(r"[^\W\d][\w:]*", name) is not None
-
-
-def _is_source(name: object) -> bool:
-    return isinstance(name, str) and bool(name)
-
-
-def _other(what: str, approved: str, found: str) -> str:
-    return f"{OTHER}: {what} is {found!r}, on the list {approved!r}"
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value).strip()
 
 
 def _moment(text: str) -> datetime | str:

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -17,6 +17,7 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proo
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import (
+    ConfigurationError,
     InvalidRecordsError,
     NotFoundError,
     NotSentError,
@@ -30,11 +31,14 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_responses import NODE_ID, Node
 from airflow_provider_records.systems.base import outcome_from_error
+from airflow_provider_records.systems.expectation import is_source, other, said
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
 log = logging.getLogger(__name__)
 
 _WITNESSES = 20
+NAME = "Name"
+"""The label of the name; listings that show it under another label, or only in the path, count as well."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,11 @@ class Contents:
         self.by_file = {node.file_id: node for node in self.by_id.values() if node.file_id}
         self.readable = all(node.node_id for node in rows)
 
-    def obstacle(self, record: Record) -> str | None:
+    def obstacle(self, record: Record, expect: Mapping[str, str]) -> str | None:
         """Say why the record's id is not that of its document here; None if it is.
 
+        :param record: the record that was approved.
+        :param expect: label by the record's field or attribute that it must equal.
         :raises UnreadableAnswerError: it may be in a row that could not be read.
         """
         node, owner = self.by_id.get(record.target_id), self.by_file.get(record.target_id)
@@ -105,7 +111,32 @@ class Contents:
             return f"lists node {record.target_id} as {node.type or 'something of no type'}, not as a document"
         if owner and record.title == owner.name != node.name:
             return f"lists node {record.target_id} under another name: it is the file id of node {owner.node_id}"
+        for label, source in expect.items():
+            approved, found = said(record, source), _shown(node, label).strip()
+            if approved != found:
+                return f"lists node {record.target_id}, which is {other(label, approved, found)}"
         return None
+
+    def not_answered(self, labels: Iterable[str]) -> str | None:
+        """Return one of these labels that no document here shows; None if all are shown, or if there is no document."""
+        documents = [node for node in self.by_id.values() if node.type == "Document"]
+        known = {NAME}.union(*(node.fields for node in documents))
+        return next((label for label in labels if documents and label not in known), None)
+
+
+def _shown(node: Node, label: str) -> str:
+    return node.name if label == NAME else node.fields.get(label, "")
+
+
+def checked_expect(expect: object) -> dict[str, str]:
+    """Return what a DAG says as ``expect``.
+
+    :raises ConfigurationError: it is no mapping of labels to fields or attributes of records.
+    """
+    expect = {} if expect is None else expect
+    if not isinstance(expect, Mapping) or not all(is_source(name) and is_source(of) for name, of in expect.items()):
+        raise ConfigurationError(f"expect must map labels to a record's fields or attributes, not be {expect!r}.")
+    return dict(expect)
 
 
 @dataclass(frozen=True)
@@ -172,14 +203,17 @@ class UnifierSystem:
     have been moved: nothing is sent for it, and nothing is claimed.
 
     :param hook: the client.
+    :param expect: label that a listing shows, by the record's field or attribute that it must equal. It needs records
+        that name their folder.
     """
 
     name = "unifier"
     batch_size = 1
     look_size = 500
 
-    def __init__(self, hook: UnifierHook) -> None:
+    def __init__(self, hook: UnifierHook, *, expect: Mapping[str, str] | None = None) -> None:
         self.hook = hook
+        self.expect = dict(expect or {})
         self.canaries: list[str] = []  # each folder has its own
         self._missing: set[str] = set()
         self._on_list: Set[str] = frozenset()
@@ -219,7 +253,10 @@ class UnifierSystem:
                     f"Record {record.key!r}: target_id {record.target_id!r} is no node id of Unifier, which is a whole "
                     "number; nothing was sent."
                 )
-            FolderAddress.from_record(record)
+            if FolderAddress.from_record(record) is None and self.expect:
+                raise InvalidRecordsError(
+                    f"Record {record.key!r} names no folder, so that expect= cannot be compared; nothing was sent."
+                )
         self._on_list = {record.target_id for record in records}
         self._observed = set(observed_before)
         self._not_shown = {}
@@ -257,12 +294,17 @@ class UnifierSystem:
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
             for folder, found in zip(folders, pool.map(look, folders), strict=True):
                 if isinstance(found, Contents):
+                    if label := found.not_answered(self.expect):
+                        raise StopError(
+                            f"Unifier's {folder} does not show {label!r}, which the DAG names in expect=; nothing more "
+                            "was deleted."
+                        )
                     self._witnesses.setdefault(folder, _Witnesses.among(found, folder, self._on_list))
                     missing = {each.key for each in folders[folder] if each.target_id not in found.by_id}
                     self._missing |= missing if found.readable else frozenset()
                 for record in folders[folder]:
                     try:
-                        why = found.obstacle(record) if isinstance(found, Contents) else found
+                        why = found.obstacle(record, self.expect) if isinstance(found, Contents) else found
                     except UnreadableAnswerError as error:
                         why = error
                     if why is None:
@@ -365,7 +407,7 @@ class UnifierSystem:
         contents = self._contents(folder)
         if record.key not in self._observed:
             # Only records that were observed are ever sent, so there was no call for this one.
-            why = contents.obstacle(record)
+            why = contents.obstacle(record, self.expect)
             return None if why is None else _unfit(record, folder, why)
         if record.target_id in contents.by_id:
             return None

@@ -1,0 +1,37 @@
+"""What a look must show of an object to be the one that was approved: ``expect=`` of the deleting operators."""
+
+from __future__ import annotations
+
+from airflow_provider_records.evidence.record import Record
+
+OTHER = "not the object that was approved"
+_RECORD_FIELDS = frozenset({"key", "target_id", "title", "classification", "location", "object_type_id", "parent_id"})
+
+
+def said(record: Record, name: str) -> str:
+    """Return what a record says: its field, else its attribute; empty if it says nothing.
+
+    :param name: name of the field or attribute.
+    """
+    value = getattr(record, name) if name in _RECORD_FIELDS else record.attributes.get(name)
+    return text_of(value)
+
+
+def other(what: str, approved: str, found: str) -> str:
+    """Return why an object is another one.
+
+    :param what: the field that differs.
+    :param approved: its value on the list.
+    :param found: its value now.
+    """
+    return f"{OTHER}: {what} is {found!r}, on the list {approved!r}"
+
+
+def is_source(name: object) -> bool:
+    """Tell whether a DAG names a field or attribute of records."""
+    return isinstance(name, str) and bool(name)
+
+
+def text_of(value: object) -> str:
+    """Return a value as text without blanks around it; empty for None."""
+    return "" if value is None else str(value).strip()
