@@ -44,6 +44,10 @@ ADVICE: Mapping[type[VendorError], str] = {
 }
 
 
+MODIFIED = "system:lastModificationDate"
+"""The field with the time of an object's last change; an index field that is set is one."""
+
+
 @dataclass(frozen=True)
 class EnaioObject:
     """A folder, register or document, as far as the service shows it.

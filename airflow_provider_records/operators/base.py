@@ -12,6 +12,7 @@ from airflow_provider_records.evidence.authorization import (
     APPROVAL_KEY,
     MARKED,
     MIN_WAIT,
+    Authorization,
     Execution,
     called_at,
     journal_key,
@@ -156,6 +157,7 @@ class DisposeOperator(DisposingOperator):
         self._rechecks: Rechecks | None = None
         self._runner: Runner | None = None
         self._done: Disposal | None = None
+        self._allowed: Authorization | None = None
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:  # noqa: ANN401
@@ -259,8 +261,7 @@ class DisposeOperator(DisposingOperator):
         outcomes: list[Outcome] = []
         journal: Journal | None = None
         telemetry = Telemetry(self.system_name)
-        system = self.system()
-        description = system.describe()
+        description = self.system().describe()
         place = Place(
             self.system_name,
             self.hook.target if manifest.count else "",
@@ -268,6 +269,7 @@ class DisposeOperator(DisposingOperator):
             self.hook.conn_id if manifest.count else "",
         )
         refusal = self._authorize(selection, min_approvals, origin, started, place)
+        system = self.system()
         begun = load_segments(store, origin.folder.journal)
         refuse_less(begun, {key_of(line) for line in manifest.lines()}, dry_run=self.rehearse_only)
         refuse_other(begun, journal_key(selection.approved), place)
@@ -397,7 +399,7 @@ class DisposeOperator(DisposingOperator):
 
     def _recheck(self, selection: Selection, origin: Provenance) -> Recheck | None:
         """Return what is checked before each few calls; None: what our calls destroyed is marked in any case."""
-        if self._marks:
+        if self._marks or self._allowed is None:
             return None
         self._rechecks = Rechecks(selection.manifest.store, origin)
         checks = self._rechecks.always(self._named, self._allowed, self._gate)

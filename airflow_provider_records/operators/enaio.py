@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from airflow_provider_records.task.due_list import checked_bound, refuse_far_bound
 from airflow_provider_records.task.enaio_due import EnaioDue
 from airflow_provider_records.task.listing import Listing, write_list
+from airflow_provider_records.triggers.enaio import CHANGED
 
 
 class EnaioDeleteObjectOperator(DisposeOperator):
@@ -77,14 +79,17 @@ class EnaioDeleteObjectOperator(DisposeOperator):
         return EnaioHook(self.enaio_conn_id)
 
     def system(self) -> EnaioSystem:
-        """Return enaio, set up as the DAG says."""
+        """Return enaio, set up as the DAG says; with an authorization, also as the approvals found the objects."""
+        originals = self._allowed.originals if self._allowed else ()
+        found = [each.source.get("found") for each in sorted(originals, key=lambda each: each.approved_at)]
+        changed = {id_: at for each in found if isinstance(each, Mapping) for id_, at in each.get(CHANGED, {}).items()}
         return EnaioSystem(
             self.hook,
             hard_delete=self.hard_delete,
             cascade_delete=self.cascade_delete,
             location=self.location,
             object_type_id=self.object_type_id,
-            checks=self._checks,
+            checks=replace(self._checks, changed=changed),
         )
 
     def options(self) -> dict[str, Any]:

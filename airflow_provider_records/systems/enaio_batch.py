@@ -10,13 +10,12 @@ from itertools import islice
 
 from airflow_provider_records.exceptions import AuthenticationError, StopError, UnavailableError, VendorError
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.hooks.enaio_responses import EnaioObject
+from airflow_provider_records.hooks.enaio_responses import MODIFIED, EnaioObject
 
 log = logging.getLogger(__name__)
 
 IDS_PER_SEARCH = 200
 LIVE, BINNED = "DELETED_DOCUMENTS_EXCLUDE", "DELETED_DOCUMENTS_ONLY"
-MODIFIED = "system:lastModificationDate"
 FOLDER, REGISTER = "system:SDSTA_ID", "system:SDREG_ID"
 RETENTION, LOCKED_BY = "system:OBJECT_RETENTION", "system:OBJECT_LOCKUSER"
 _WISHED = (MODIFIED, FOLDER, REGISTER, RETENTION, LOCKED_BY)

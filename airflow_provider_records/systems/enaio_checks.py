@@ -10,8 +10,8 @@ from typing import Self
 
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError
-from airflow_provider_records.hooks.enaio_responses import EnaioObject
-from airflow_provider_records.systems.enaio_batch import LOCKED_BY, MODIFIED, RETENTION
+from airflow_provider_records.hooks.enaio_responses import MODIFIED, EnaioObject
+from airflow_provider_records.systems.enaio_batch import LOCKED_BY, RETENTION
 from airflow_provider_records.systems.expectation import is_source, other, said, text_of
 
 NO_HOLD = frozenset({"", "0", "false"})
@@ -22,17 +22,19 @@ class ObjectChecks:
     """The checks that a DAG asks for, besides those that always hold.
 
     An object is compared with its record: its type (``object_type_id``, or the internal name in the attribute
-    ``object_type``), and when it was changed last (the attribute ``last_modified``). What the record does not say is
-    not compared.
+    ``object_type``), and when it was changed last: as the last approving step that looked at it found it, else as the
+    attribute ``last_modified`` says. What neither says is not compared.
 
     :param expect: index field of enaio by record field or attribute that it must equal.
     :param hold_fields: index fields that hold an object with any value but empty, 0 or false.
     :param retention_field: index field with the last day of the retention.
+    :param changed: when objects were changed last as their approval found them, by object id.
     """
 
     expect: Mapping[str, str] = field(default_factory=dict)
     hold_fields: tuple[str, ...] = ()
     retention_field: str | None = None
+    changed: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_dag(cls, expect: object, hold_fields: object, retention_field: object) -> Self:
@@ -84,7 +86,8 @@ class ObjectChecks:
             approved, found = said(record, source), shown.fields.get(name, "").strip()
             if approved != found:
                 return other(name, approved, found)
-        approved, found = text_of(record.attributes.get("last_modified")), shown.fields.get(MODIFIED, "")
+        approved = self.changed.get(record.target_id) or text_of(record.attributes.get("last_modified"))
+        found = shown.fields.get(MODIFIED, "")
         if approved and found and _moment(approved) != _moment(found):
             return other("last change", approved, found)
         return None

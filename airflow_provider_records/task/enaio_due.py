@@ -12,12 +12,11 @@ from typing import Any
 from airflow_provider_records.evidence.set_aside import OddRow
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.hooks.enaio_responses import EnaioObject
+from airflow_provider_records.hooks.enaio_responses import MODIFIED, EnaioObject
 from airflow_provider_records.task.dates import latest
 
 log = logging.getLogger(__name__)
 
-MODIFIED = "system:lastModificationDate"
 _WORD = re.compile(r"[^\W\d]\w*")
 _FIELD = re.compile(r"(system:)?[^\W\d]\w*")
 _TEXT = re.compile(r"'(?:[^']|'')*'")

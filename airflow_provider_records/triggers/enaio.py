@@ -11,8 +11,11 @@ from typing import Any
 
 from airflow_provider_records.exceptions import ApprovalError, ApprovalRejectedError, NotFoundError
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.hooks.enaio_responses import EnaioObject
+from airflow_provider_records.hooks.enaio_responses import MODIFIED, EnaioObject
 from airflow_provider_records.triggers.base import APPROVERS, VendorTrigger
+
+CHANGED = "changed"
+"""Names when each object was changed last, in what a look found."""
 
 MOST_OBJECTS = 1000
 """In the database row of a trigger, which some databases limit to 64 KB."""
@@ -60,7 +63,9 @@ class EnaioApprovalTrigger(VendorTrigger):
         }
 
     def ask(self, hook: EnaioHook) -> Mapping[str, Any] | None:
-        """Read every object; return the values that were found, and who approved all, when all are approved.
+        """Read every object; return what was found, when all are approved.
+
+        :return: the values, who approved all, and when each object was changed last: to set the field was a change.
 
         :raises ApprovalRejectedError: one is rejected.
         :raises ApprovalError: one does not exist, or is approved and does not name who approved.
@@ -68,9 +73,9 @@ class EnaioApprovalTrigger(VendorTrigger):
         """
         failed = threading.Event()
 
-        def value(pair: Sequence[str | None]) -> tuple[str, tuple[str, str]]:
+        def value(pair: Sequence[str | None]) -> tuple[str, EnaioObject | None]:
             if failed.is_set():  # refused credentials must not be tried once for each object
-                return str(pair[0]), ("", "")
+                return str(pair[0]), None
             try:
                 return self._value(hook, str(pair[0]), pair[1])
             except Exception:
@@ -78,8 +83,8 @@ class EnaioApprovalTrigger(VendorTrigger):
                 raise
 
         with ThreadPoolExecutor(hook.settings.max_concurrency) as pool:
-            both = dict(pool.map(value, self.objects))
-        values = {object_id: value for object_id, (value, _) in both.items()}
+            shown = {object_id: found for object_id, found in pool.map(value, self.objects) if found}
+        values = {object_id: each.fields.get(self.field, "").strip() for object_id, each in shown.items()}
         if rejected := [object_id for object_id, value in values.items() if value in self.rejected]:
             raise ApprovalRejectedError(
                 f"enaio object {rejected[0]} has {self.field} = {values[rejected[0]]!r}: its disposal was rejected "
@@ -88,9 +93,13 @@ class EnaioApprovalTrigger(VendorTrigger):
         found = sorted(set(values.values()))
         if not set(found) <= set(self.approved):
             return None
-        if self.approver_field is None:
-            return {"values": found}
-        return {"values": found, APPROVERS: self._approvers({id_: named for id_, (_, named) in both.items()})}
+        answer: dict[str, Any] = {"values": found}
+        if changed := {object_id: at for object_id, each in shown.items() if (at := each.fields.get(MODIFIED))}:
+            answer[CHANGED] = changed
+        if self.approver_field is not None:
+            named = {object_id: each.fields.get(self.approver_field, "") for object_id, each in shown.items()}
+            answer[APPROVERS] = self._approvers(named)
+        return answer
 
     def _approvers(self, named: Mapping[str, str]) -> list[str]:
         """Return whom the field of every object names."""
@@ -105,13 +114,11 @@ class EnaioApprovalTrigger(VendorTrigger):
             everywhere = names if everywhere is None else {key: everywhere[key] for key in everywhere if key in names}
         return sorted((everywhere or {}).values())
 
-    def _value(self, hook: EnaioHook, object_id: str, object_type_id: str | None) -> tuple[str, tuple[str, str]]:
+    def _value(self, hook: EnaioHook, object_id: str, object_type_id: str | None) -> tuple[str, EnaioObject]:
         try:
-            found: EnaioObject = hook.get_object(object_id, object_type_id=object_type_id)
+            return object_id, hook.get_object(object_id, object_type_id=object_type_id)
         except NotFoundError as error:
             raise ApprovalError(f"enaio object {object_id} does not exist, so nobody can approve it: {error}") from None
-        named = found.fields.get(self.approver_field, "") if self.approver_field else ""
-        return object_id, (found.fields.get(self.field, "").strip(), named)
 
 
 def _names(text: str) -> list[str]:

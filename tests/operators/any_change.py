@@ -46,7 +46,7 @@ from airflow_provider_records.sandbox.message import Call
 from airflow_provider_records.sandbox.opus_record import ConnectorRecord
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR
 from airflow_provider_records.sandbox.server import Server
-from airflow_provider_records.sandbox.unifier import Document, FakeUnifier, Folder
+from airflow_provider_records.sandbox.unifier import Document, Folder
 from airflow_provider_records.systems.enaio import EnaioSystem
 from airflow_provider_records.systems.unifier import UnifierSystem
 from airflow_provider_records.task.context import evidence_store

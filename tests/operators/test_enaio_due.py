@@ -15,6 +15,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError, VendorError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator, EnaioDueRecordsOperator
 from airflow_provider_records.sandbox.enaio import FakeEnaio
+from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 
@@ -195,3 +196,26 @@ def test_a_due_list_of_enaio_alone_is_disposed_of(served: ServedSandbox) -> None
         record.target_id for record in Manifest.open(served.store, reference["digest"])
     }
     assert deleted["counts"]["destroyed"] > 5
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["approved only", "edited after the approval"])
+def test_the_field_that_approves_an_object_is_no_change_and_a_later_edit_is(
+    served: ServedSandbox, edited: bool
+) -> None:
+    ids = dated(served, "2014-01-01", "2014-02-01")
+    fake = enaio(served)
+    with DAG("enaio_only"):
+        due = operator(object_type="Letter", due_field="Ends", title_field=None)
+        approve = EnaioApprovalSensor(task_id="approve", records=due.output, field="Site", approved="approved")
+        delete = EnaioDeleteObjectOperator(task_id="delete", records=approve.output, hard_delete=True)
+        approve >> delete
+    reference = run(due)
+    for object_id in ids:
+        fake.set_field(object_id, "Site", "approved")
+    approve.records = reference
+    approve.timeout = 60
+    delete.records = run(approve)
+    if edited:
+        fake.archive.objects[ids[0]].modified = "2031-01-01T00:00:00+00:00"
+    counts = run(delete)["counts"]
+    assert (counts["destroyed"], counts["blocked"]) == ((1, 1) if edited else (2, 0))

@@ -30,6 +30,10 @@ class WatchedObjects:
         for object_id, value in zip(self.ids, values, strict=True):
             self.part.set_field(object_id, "Disposal", value)
 
+    @property
+    def changed(self) -> dict[str, str]:
+        return {object_id: self.part.archive.objects[object_id].modified for object_id in self.ids}
+
     def sensor(self, **more: Any) -> EnaioApprovalSensor:
         return EnaioApprovalSensor(
             **{
@@ -61,7 +65,7 @@ def test_approved_for_all(watched: WatchedObjects, mode: str) -> None:
         "conn_id": "enaio_default",
         "field": "Disposal",
         "approved": ["approved"],
-        "found": {"values": ["approved"]},
+        "found": {"values": ["approved"], "changed": watched.changed},
     }
 
 
@@ -132,7 +136,10 @@ def test_an_object_that_nobody_can_approve_fails_the_list(watched: WatchedObject
 def test_several_values_approve(watched: WatchedObjects, mode: str) -> None:
     watched.say("A", "B", "A")
     reference = wait(lambda **more: watched.sensor(approved=["A", " B "], rejected=(), **more), mode)
-    assert Approval.read(watched.served.store, reference["approvals"][0]).source["found"] == {"values": ["A", "B"]}
+    assert Approval.read(watched.served.store, reference["approvals"][0]).source["found"] == {
+        "values": ["A", "B"],
+        "changed": watched.changed,
+    }
 
 
 def test_the_object_type_of_a_record_is_used(watched: WatchedObjects) -> None:
