@@ -35,16 +35,21 @@ def connected(conn_type: str) -> bool:
     return f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT" in os.environ
 
 
-def given(store: Store, digest: str, **change: Any) -> dict[str, Any]:
-    """Return what an approval states of what it allows, where a test does not care: everything in the sandbox."""
+def covered() -> list[Covered]:
+    """Return everything that the tasks of a night could do in the sandbox."""
     hooks = {conn_type: kind(f"{conn_type}_default") for conn_type, kind in HOOKS.items() if connected(conn_type)}
+    return [
+        Covered(task_id, system, method, hook.target, hook.conn_id)
+        for task_id in TASKS
+        for system, hook in hooks.items()
+        for method in METHODS
+    ]
+
+
+def given(store: Store, digest: str, **change: Any) -> dict[str, Any]:
+    """Return what an approval states of what it allows, where a test does not care."""
     known: dict[str, Any] = {
-        "tasks": [
-            Covered(task_id, system, method, hook.target, hook.conn_id)
-            for task_id in TASKS
-            for system, hook in hooks.items()
-            for method in METHODS
-        ],
+        "tasks": covered(),
         "dag_id": DAG_ID,
         "run_id": RUN_ID,
         "asked_at": "2026-11-22T04:31:00.000Z",
@@ -59,8 +64,9 @@ def at_night(step: BaseOperator) -> BaseOperator:
     """Put an approving step that nothing follows before the disposing tasks of the night."""
     if not isinstance(step, ASKING) or step.downstream_task_ids:
         return step
-    dag = step.get_dag() or DAG(DAG_ID)
-    dag.add_task(step)
+    if (dag := step.get_dag()) is None:
+        dag = DAG(DAG_ID)
+        dag.add_task(step)
     with dag:
         if connected("enaio"):
             step >> EnaioDeleteObjectOperator(task_id="delete", records=[], hard_delete=True)

@@ -27,6 +27,7 @@ from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, 
 from airflow_provider_records.reporting.verify import verify
 from airflow_provider_records.task.context import evidence_store
 from tests.evidence import evidence_factory
+from tests.operators import factories
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import context
 
@@ -240,7 +241,8 @@ def test_the_limits_that_held_are_on_the_certificate(
     monkeypatch.setenv("AIRFLOW__RECORDS__MIN_APPROVALS", "2")
     monkeypatch.setenv("AIRFLOW__RECORDS__MAX_RECORDS", "70")
     listed = Manifest.write(served.store, list(served.sandbox.vendors["enaio"].archive.objects)[:2])  # type: ignore[attr-defined]
-    records = manifest_reference(listed, evidence_factory.approve(served.store, listed, "a", "b"))
+    allowed: dict[str, Any] = {"tasks": factories.covered(), "valid_until": "2999-01-01T00:00:00Z"}
+    records = manifest_reference(listed, evidence_factory.approve(served.store, listed, "a", "b", **allowed))
     delete = EnaioDeleteObjectOperator(task_id="delete", records=records, accept=("absent", "destroyed"), **given)
     done = delete.execute(context(delete, **RUN))
     (entry,) = document(certify([done], require_complete=False)[0])["disposals"]
