@@ -35,6 +35,12 @@ record that a reviewer withheld.
 
 exit code: 0 written, 2 the certificate does not verify or the file cannot be written
 """
+_CHECK = """\
+Checks before the first night what a DAG needs, or all DAGs that use this provider: connections (sign-in, smallest read,
+clock), evidence store, signing key, approvers, pools. Says what to change. Run it where tasks run.
+
+exit code: 0 nothing has to be changed, 1 something has to, 2 it could not be checked
+"""
 
 
 def main(words: list[str] | None = None) -> int:
@@ -66,6 +72,10 @@ def main(words: list[str] | None = None) -> int:
     listed.add_argument("--json", action="store_true", help="as JSON instead of a table")
 
     layout = argparse.RawDescriptionHelpFormatter
+    check = commands.add_parser(
+        "check", help="check what DAGs need before the first night", description=_CHECK, formatter_class=layout
+    )
+    check.add_argument("dag_id", nargs="?", metavar="DAG", help="only this DAG (default: all that use this provider)")
     verify = commands.add_parser(
         "verify", help="check a certificate offline, years later", description=_VERIFY, formatter_class=layout
     )
@@ -93,6 +103,8 @@ def main(words: list[str] | None = None) -> int:
             return _export(asked.certificate, asked.format, asked.output)
         case "hold":
             return _hold(asked)
+        case "check":
+            return _check(asked.dag_id)
         case "sandbox":
             return _sandbox(asked.records, asked.seed, asked.port)
     from airflow_provider_records import demo as nights
@@ -236,6 +248,35 @@ def _hold(asked: argparse.Namespace) -> int:
         _say(str(error), error=True)
         return 2
     return 0
+
+
+def _check(dag_id: str | None) -> int:
+    _use_connections()
+    try:
+        from airflow_provider_records import check
+    except ModuleNotFoundError as error:
+        _say(f"Nothing was checked: {error.name} is not installed, and the DAGs are Airflow's.", error=True)
+        return 2
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from airflow_provider_records.exceptions import RecordsError
+
+    try:
+        findings = check.check(dag_id)
+    except RecordsError as error:
+        _say(str(error), error=True)
+        return 2
+    colors = {check.Level.FITS: "green", check.Level.UNKNOWN: "yellow", check.Level.WRONG: "bold red"}
+    table = Table("", "What", "Found", show_lines=True)
+    for each in findings:
+        texts = (escape(_printable(text)) for text in (each.subject, each.text))
+        table.add_row(f"[{colors[each.level]}]{each.level}[/]", *texts)
+    Console().print(table)
+    wrong = sum(each.level is check.Level.WRONG for each in findings)
+    _say(f"To change: {wrong}." if wrong else "Nothing has to be changed.")
+    return 1 if wrong else 0
 
 
 def _user() -> str:

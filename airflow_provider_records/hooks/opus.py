@@ -104,8 +104,7 @@ class OpusHook(VendorHook):
         :raises ConfigurationError: an argument is wrong; no request was sent.
         :raises VendorError: a page could not be read, so that the list is not complete.
         """
-        if isinstance(page_size, bool) or not isinstance(page_size, int) or not 1 <= page_size <= MOST_PER_PAGE:
-            raise ConfigurationError(f"page_size must be a whole number from 1 to {MOST_PER_PAGE}.")
+        check_page_size(page_size)
         return self._due_records(self.due_connector(connector_id), due_text(due_before), page_size)
 
     def _due_records(self, connector_id: str, bound: str, page_size: int) -> Iterator[DueRecord]:
@@ -285,3 +284,12 @@ def _checked(call: str, keys: Sequence[str]) -> tuple[str, ...]:
     if len(set(keys)) != len(keys):
         raise InvalidRecordsError(f"Opus {call}: a key is given twice.")
     return tuple(keys)
+
+
+def check_page_size(number: object) -> None:
+    """Check the number of rows per request.
+
+    :raises ConfigurationError: Opus does not take it.
+    """
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST_PER_PAGE:
+        raise ConfigurationError(f"page_size must be a whole number from 1 to {MOST_PER_PAGE}, not {number!r}.")

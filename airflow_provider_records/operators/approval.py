@@ -19,6 +19,7 @@ from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.set_aside import reasons_of
 from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
 from airflow_provider_records.reporting import approval_request
+from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.asking import Scope, ask
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, signing_key
 from airflow_provider_records.task.links import list_url
@@ -91,6 +92,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         if self.response_timeout is not None and not self.response_timeout > timedelta():
             raise ConfigurationError("response_timeout must be longer than nothing, or None to wait for ever.")
         _check_users(self.assigned_users)
+        check_switches(exclude_requester=exclude_requester)
         self.records = records
         self.exclude_requester = exclude_requester
         self.scope = Scope.checked(for_tasks, covers, valid_for)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_records.airflow_version import AirflowFailException, TaskState, conf, task_state
 from airflow_provider_records.evidence.authorization import (
@@ -40,6 +40,7 @@ from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
 from airflow_provider_records.reporting.verdict import RunStatus
+from airflow_provider_records.task.arguments import check_concurrency, check_min_approvals, check_switches
 from airflow_provider_records.task.context import approval_key, evidence_store, hard_stops, provenance
 from airflow_provider_records.task.disposing import DisposingOperator
 from airflow_provider_records.task.holds import NamedHolds, check_holds
@@ -110,12 +111,14 @@ class DisposeOperator(DisposingOperator):
     :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
     :param dry_run: probe every record, send nothing that changes anything.
     :return: a disposal reference (see the README).
+    :raises ConfigurationError: when the DAG is parsed: an argument has a wrong value.
     :raises AirflowFailException: the list, its approval or the connection is refused; a retry would not help.
     :raises DisposalIncompleteError: records are left for another try.
     """
 
     template_fields: Sequence[str] = (*DisposingOperator.template_fields, "holds")
     operator_extra_links = (DisposalLink(),)
+    switches: ClassVar[Sequence[str]] = ("require_approval", "recheck", "verify", "dry_run")
 
     def __init__(
         self,
@@ -137,6 +140,18 @@ class DisposeOperator(DisposingOperator):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
+        self.check_static(
+            accept=accept,
+            require_approval=require_approval,
+            min_approvals=min_approvals,
+            recheck=recheck,
+            max_records=max_records,
+            max_failure_rate=max_failure_rate,
+            max_absent_rate=max_absent_rate,
+            concurrency=concurrency,
+            verify=verify,
+            dry_run=dry_run,
+        )
         self.outlets = _with_disposals(self.outlets)
         self.records = records
         self.accept = accept
@@ -167,8 +182,27 @@ class DisposeOperator(DisposingOperator):
         :return: what has ``expand`` and ``expand_kwargs``.
         """
         made = super().partial(**kwargs)
+        cls.check_static(**made.kwargs)
         made.kwargs["outlets"] = _with_disposals(made.kwargs["outlets"])
         return made
+
+    @classmethod
+    def check_static(cls, **given: Any) -> None:  # noqa: ANN401 - what a DAG may say
+        """Check arguments whose values the DAG itself states.
+
+        :param given: arguments of the operator; those that are missing are mapped over or have their defaults.
+        :raises ConfigurationError: one has a wrong value.
+        """
+        check_switches(**{name: given[name] for name in cls.switches if name in given})
+        if "accept" in given:
+            accepted_results(given["accept"])
+        if given.get("min_approvals") is not None:
+            check_min_approvals(given["min_approvals"])
+        limits = ("max_records", "max_failure_rate", "max_absent_rate")
+        Limits(
+            **{name: given[name] for name in limits if name in given and (name, given[name]) != ("max_records", None)}
+        )
+        check_concurrency(given.get("concurrency"))
 
     def options(self) -> dict[str, Any]:
         """Return what the DAG asked for, for the evidence; where it leaves a limit to ``[records]``, what held."""
@@ -243,12 +277,8 @@ class DisposeOperator(DisposingOperator):
         min_approvals = self.min_approvals
         if min_approvals is None:
             min_approvals = conf.getint("records", "min_approvals", fallback=1)
-        if isinstance(min_approvals, bool) or not isinstance(min_approvals, int) or min_approvals < 1:
-            raise ConfigurationError(
-                f"min_approvals must be a whole number of at least 1, not {min_approvals!r}; "
-                "a list that needs no approval says require_approval=False."
-            )
-        return Limits(max_records, self.max_failure_rate, self.max_absent_rate), min_approvals
+        limits = Limits(max_records, self.max_failure_rate, self.max_absent_rate)
+        return limits, check_min_approvals(min_approvals)
 
     def _carry_out(
         self, context: Context, selection: Selection, limits: Limits, min_approvals: int
@@ -410,8 +440,4 @@ class DisposeOperator(DisposingOperator):
 
     def _threads(self) -> int:
         allowed = self.hook.settings.max_concurrency
-        if self.concurrency is None:
-            return allowed
-        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1:
-            raise ConfigurationError(f"concurrency must be a whole number of at least 1, not {self.concurrency!r}.")
-        return min(self.concurrency, allowed)
+        return allowed if self.concurrency is None else min(self.concurrency, allowed)

@@ -18,6 +18,7 @@ from airflow_provider_records.exceptions import (
     InvalidRecordsError,
 )
 from airflow_provider_records.reporting import issue
+from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, signing_key
 from airflow_provider_records.task.links import CertificateLink
 from airflow_provider_records.task.records import read_disposal
@@ -48,6 +49,7 @@ class DestructionCertificateOperator(BaseOperator):
 
     def __init__(self, *, disposals: Any, require_complete: bool = True, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
+        check_switches(require_complete=require_complete)
         self.disposals = disposals
         self.require_complete = require_complete
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
-from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.operators.listing import ListOperator
@@ -46,6 +45,7 @@ class EnaioDeleteObjectOperator(DisposeOperator):
     template_fields: Sequence[str] = (*DisposeOperator.template_fields, "location", "object_type_id", "enaio_conn_id")
     system_name = "enaio"
     place_arguments = ("enaio_conn_id", "hard_delete")
+    switches = (*DisposeOperator.switches, "hard_delete", "cascade_delete")
 
     def __init__(
         self,
@@ -61,8 +61,7 @@ class EnaioDeleteObjectOperator(DisposeOperator):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(hard_delete, bool):  # it is not rendered, and any text would count as True
-            raise ConfigurationError(f"hard_delete is True or False, not {hard_delete!r}.")
+        self.check_static(hard_delete=hard_delete, cascade_delete=cascade_delete)
         self.hard_delete = hard_delete
         self.cascade_delete = cascade_delete
         self.location = location

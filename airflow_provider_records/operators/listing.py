@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
-from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
 from airflow_provider_records.task.links import ListLink, list_url
 from airflow_provider_records.task.listing import Listing
@@ -28,8 +28,7 @@ class ListOperator(BaseOperator):
 
     def __init__(self, *, set_aside: bool = True, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
-        if not isinstance(set_aside, bool):
-            raise ConfigurationError(f"set_aside is True or False, not {set_aside!r}.")
+        check_switches(set_aside=set_aside)
         self.set_aside = set_aside
 
     def make_list(self, store: Store, origin: Provenance) -> Listing:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.systems.opus import OpusSystem
+from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
-from airflow_provider_records.task.due_list import due_list, due_manifest, refuse_far_bound
+from airflow_provider_records.task.due_list import check_reading, due_list, due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink, list_url
+from airflow_provider_records.task.marking import never_after_failure
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,6 +33,8 @@ class OpusDestroyRecordsOperator(DisposeOperator):
         reference of the deleting task.
     :param accept: which outcomes of that disposal count: ``destroyed``, ``recycled``, ``absent``.
     :param opus_conn_id: connection of type ``opus``.
+    :raises ConfigurationError: when the DAG is parsed: its trigger rule lets it never run after a deleting task that
+        failed for some of its records, so that the others would stay unmarked.
     """
 
     template_fields: Sequence[str] = (*DisposeOperator.template_fields, "opus_conn_id")
@@ -38,6 +43,8 @@ class OpusDestroyRecordsOperator(DisposeOperator):
 
     def __init__(self, *, opus_conn_id: str = OpusHook.default_conn_name, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
+        if unmarked := never_after_failure(self.trigger_rule, self.records):
+            raise ConfigurationError(unmarked)
         self.opus_conn_id = opus_conn_id
 
     @cached_property
@@ -68,7 +75,8 @@ class OpusDueRecordsOperator(BaseOperator):
         False: one such row is.
     :param opus_conn_id: connection of type ``opus``.
     :return: a manifest reference; ``set_aside`` is the number of rows that were left out.
-    :raises ConfigurationError: when the DAG is parsed: ``due_before`` is more than a day in the future.
+    :raises ConfigurationError: when the DAG is parsed: an argument is wrong, or ``due_before`` is more than a day in
+        the future.
     :raises AirflowFailException: an argument or the connection is wrong, too many rows are odd, or there are more
         records than ``[records] max_records`` times ``[core] max_map_length``: such a list is not cut.
     """
@@ -89,6 +97,8 @@ class OpusDueRecordsOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         refuse_far_bound(due_before)
+        check_reading(target_id_pattern, page_size)
+        check_switches(set_aside=set_aside)
         self.due_before = due_before
         self.connector_id = connector_id
         self.target_id_pattern = target_id_pattern

@@ -32,8 +32,8 @@ class _Uvicorn(uvicorn.Server):
 
     async def main_loop(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self.serving.set()
-        while not self.should_exit:
+        while not await self.on_tick(0):  # which renews the header Date
+            self.serving.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), 0.1)
 

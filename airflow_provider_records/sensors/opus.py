@@ -11,9 +11,10 @@ from airflow_provider_records.evidence.approval import DAG, Approval
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.sensors.base import VendorSensor
+from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.asking import Scope, compute
 from airflow_provider_records.task.context import evidence_store, signing_key
-from airflow_provider_records.task.due_list import due_bound, due_list, due_manifest, refuse_far_bound
+from airflow_provider_records.task.due_list import check_reading, due_bound, due_list, due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink
 from airflow_provider_records.task.records import Selection
 from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
@@ -38,7 +39,8 @@ class OpusDueRecordsSensor(VendorSensor):
     :param valid_for: how long that approval allows new deletes; None: ``[records] approval_valid_days`` (30).
     :param opus_conn_id: connection of type ``opus``.
     :return: a manifest reference; with an approval only if ``due_means_approved``.
-    :raises ConfigurationError: when the DAG is parsed: ``due_before`` is more than a day in the future.
+    :raises ConfigurationError: when the DAG is parsed: an argument is wrong, or ``due_before`` is more than a day in
+        the future.
     :raises AirflowFailException: an argument or the connection is wrong.
     """
 
@@ -62,6 +64,8 @@ class OpusDueRecordsSensor(VendorSensor):
     ) -> None:
         super().__init__(**kwargs)
         refuse_far_bound(due_before)
+        check_reading(target_id_pattern, page_size)
+        check_switches(set_aside=set_aside, due_means_approved=due_means_approved)
         self.due_before = due_before
         self.connector_id = connector_id
         self.target_id_pattern = target_id_pattern

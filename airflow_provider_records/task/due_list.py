@@ -13,7 +13,7 @@ from airflow_provider_records.evidence.set_aside import OddRow
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError
-from airflow_provider_records.hooks.opus import OpusHook, due_text
+from airflow_provider_records.hooks.opus import OpusHook, check_page_size, due_text
 from airflow_provider_records.task.listing import Listing, write_list
 
 log = logging.getLogger(__name__)
@@ -140,6 +140,16 @@ def due_manifest(
             }
 
     return write_list(store, rows(), origin, set_aside=set_aside)
+
+
+def check_reading(target_id_pattern: object, page_size: object) -> None:
+    """Check how a DAG says that a due list is read.
+
+    :raises ConfigurationError: the pattern is no regular expression with one group, and not None; or a page holds less
+        than 1 or more than 100 records.
+    """
+    _compiled(target_id_pattern)
+    check_page_size(page_size)
 
 
 def _compiled(pattern: object) -> re.Pattern[str] | None:

@@ -58,12 +58,6 @@ def test_a_subclass_must_name_its_client_and_its_system(missing: str) -> None:
         _ = operator.hook if missing == "hook" else operator.system()
 
 
-@pytest.mark.parametrize("accept", [(), None, 5, [["destroyed"]], ("blocked",), "destroyed", ("destroyed", "nonsense")])
-def test_accept_takes_only_what_is_gone(served: ServedSandbox, accept: Any) -> None:
-    with pytest.raises(AirflowFailException, match="accept"):
-        mark([], accept=accept)
-
-
 def test_an_empty_list_sends_no_request(served: ServedSandbox) -> None:
     result = mark([])
     assert result["complete"]
@@ -83,26 +77,6 @@ def test_a_refused_account_stops_and_is_not_retried(served: ServedSandbox, statu
     assert pushed["counts"]["failed"] == 15
     assert pushed["counts"]["not_attempted"] == 45
     assert sum(pushed["counts"].values()) == 60
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *(("min_approvals", value) for value in (0, -1, True, "1", 1.0)),
-        *(("max_records", value) for value in (0, True, "5")),
-        *(("max_failure_rate", value) for value in (-0.1, 1.1, "0.1", True)),
-        *(("concurrency", value) for value in (0, -1, True, "2", 1.5)),
-    ],
-)
-def test_a_limit_that_is_none_is_refused_before_any_delete(served: ServedSandbox, name: str, value: Any) -> None:
-    with pytest.raises(AirflowFailException, match=f"{name} must be"):
-        run(deleting(served, documents(served, 1), **{name: value}))
-    assert served.calls("enaio", "delete_object") == 0
-
-
-def test_no_approval_is_asked_for_by_require_approval_and_not_by_a_number(served: ServedSandbox) -> None:
-    with pytest.raises(AirflowFailException, match="require_approval=False"):
-        run(deleting(served, documents(served, 1), min_approvals=0))
 
 
 def test_a_list_that_is_too_long_is_refused_whole(served: ServedSandbox) -> None:

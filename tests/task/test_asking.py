@@ -176,7 +176,7 @@ def test_a_connection_of_a_later_task_is_refused(store: Store) -> None:
 @pytest.mark.parametrize("hard_delete", ["false", "yes", None])
 def test_a_method_is_chosen_by_yes_or_no(hard_delete: Any) -> None:
     """A text would be true, whatever it says."""
-    with pytest.raises(ConfigurationError, match="hard_delete is True or False"):
+    with pytest.raises(ConfigurationError, match="hard_delete must be True or False"):
         delete(hard_delete=hard_delete)
 
 
