@@ -54,6 +54,12 @@ class ApprovalError(RecordsError):
     """The approval is missing, is for another list, or has too few distinct approvers."""
 
 
+class AnswerError(ApprovalError):
+    """What a reviewer typed cannot be followed; nothing was approved or held, and another try asks again."""
+
+    retry = True
+
+
 class ApprovalLapsedError(ApprovalError):
     """The approval was right, and does not allow new deletes now; what was done under it stands."""
 

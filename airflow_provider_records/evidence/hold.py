@@ -14,7 +14,7 @@ import re
 import time
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -65,6 +65,11 @@ class Origin:
 
 
 CLI = Origin("cli")
+
+
+def reviewers_of(dag_id: str) -> Origin:
+    """Return the origin of what the reviewers of a DAG withhold and bring back."""
+    return Origin("reviewer", dag_id)
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,18 @@ class Release:
         return cls(key, holds, reason, who, at, origin=origin, unrecognized=left, name=name)
 
 
+@dataclass(frozen=True)
+class Reason:
+    """Why a record must stay.
+
+    :param text: why.
+    :param until: last day, ``YYYY-MM-DD``; empty: until it is released.
+    """
+
+    text: str
+    until: str = ""
+
+
 class HoldRegister:
     """The holds of an evidence store. It may be asked from several threads.
 
@@ -212,16 +229,27 @@ class HoldRegister:
         :raises HoldError: a key or the reason is empty, or the last day is over; nothing was written.
         :raises EvidenceError: the store cannot be written.
         """
-        holds = []
-        for key in keys:
+        self.withhold({key: Reason(reason, until) for key in keys}, who, now(), origin)
+
+    def withhold(self, reasons: Mapping[str, Reason], who: str, since: str, origin: Origin) -> None:
+        """Write a hold on each key for a reason of its own; the same holds again are the same files.
+
+        :param reasons: by key of the record.
+        :param who: who says so.
+        :param since: when it was said, ISO 8601 in UTC.
+        :raises HoldError: a key or a reason is empty, or a last day is over; nothing was written.
+        :raises EvidenceError: the store cannot be written.
+        """
+        holds = {}
+        for key, reason in reasons.items():
             try:
-                holds.append(Hold(key, reason, who, now(), until, origin=origin))
+                holds[key] = Hold(key, reason.text, who, since, reason.until, origin=origin)
             except ValueError as error:
                 raise HoldError(f"The hold on {key!r} was not written: {error}.") from None
-            if holds[-1].has_ended(datetime.now(UTC)):
-                raise HoldError(f"The hold on {key!r} was not written: its last day, {until}, is over.")
-        for hold in holds:
-            self._write(formats.HOLD, hold)
+            if holds[key].has_ended(datetime.now(UTC)):
+                raise HoldError(f"The hold on {key!r} was not written: its last day, {reason.until}, is over.")
+        for _ in self._store.each(lambda key: self._write(formats.HOLD, holds[key]), list(holds)):
+            pass  # several at a time into an object storage: a whole class may be withheld
 
     def release(self, keys: Iterable[str], reason: str, who: str, origin: Origin = CLI) -> list[Hold]:
         """End all holds of these keys that this origin may end.
@@ -258,8 +286,18 @@ class HoldRegister:
 
         :raises EvidenceError: a file was changed, or the store cannot be read.
         """
-        found = [hold for part in self._parts() for hold in self._standing(part)]
+        parts = self._parts()
+        for _ in self._store.each(self._file, [name for names in parts.values() for name in names]):
+            pass  # several at a time from an object storage; what was read is kept
+        found = [hold for part in parts for hold in self._standing(part)]
         return sorted(found, key=lambda hold: (hold.key, hold.since))
+
+    def is_empty(self) -> bool:
+        """Tell whether nobody has ever held anything.
+
+        :raises EvidenceError: the store cannot be read.
+        """
+        return not self._parts()
 
     def of(self, records: Iterable[Record]) -> dict[str, Hold]:
         """Return the hold of each record that one names by key or target id.
@@ -269,12 +307,30 @@ class HoldRegister:
         :raises NewerFormatError: a hold was written by a newer release.
         :raises EvidenceError: a file was changed, or the store cannot be read.
         """
+        return self._first(records, self._standing)
+
+    def ended_of(self, records: Iterable[Record]) -> dict[str, Hold]:
+        """Return the hold of each record that was on hold and is not any more.
+
+        :param records: the records.
+        :return: by key of the record; of several holds the last one.
+        :raises NewerFormatError: a hold was written by a newer release.
+        :raises EvidenceError: a file was changed, or the store cannot be read.
+        """
+
+        def ended(part: str) -> list[Hold]:
+            holds = [file for name in self._parts().get(part, ()) if isinstance(file := self._file(name), Hold)]
+            return [] if self._standing(part) else sorted(holds, key=lambda hold: hold.since, reverse=True)
+
+        return self._first(records, ended)
+
+    def _first(self, records: Iterable[Record], holds: Callable[[str], Sequence[Hold]]) -> dict[str, Hold]:
         parts, found = self._parts(), {}
         for record in records if parts else ():
             for text in dict.fromkeys((record.key, record.target_id)):
                 part = key_hash(text)
-                if part in parts and (holds := self._standing(part)):
-                    found[record.key] = holds[0]
+                if part in parts and (mine := holds(part)):
+                    found[record.key] = mine[0]
                     break
         return found
 

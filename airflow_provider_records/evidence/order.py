@@ -25,6 +25,8 @@ METHODS = {
     "mark": "mark as destroyed in",
 }
 """What an order may allow, and its words for people."""
+_RUNS = 20
+"""Number of the newest runs in which an earlier order is looked for, so that a request stays cheap after years."""
 _TEXTS = ("digest", "dag_id", "run_id", "asked_at", "valid_until")
 
 
@@ -188,6 +190,22 @@ class Order:
         """
         for name in store.names(asked_folder(dag_id, run_id)):
             yield cls._read(store, name, named_by_digest=False)
+
+    @classmethod
+    def asked_last(cls, store: Store, order: Order, *, task_id: str, map_index: int) -> Order | None:
+        """Return what a step asked for last in an earlier run of its DAG; None: nothing in the newest runs.
+
+        :param order: what it asks for now, for all tries.
+        :raises EvidenceError: a file cannot be read, or is no order.
+        """
+        now = asked_name(order.dag_id, order.run_id, task_id, map_index, None)
+        folder, own = asked_folder(order.dag_id, order.run_id).rsplit("/", 1)
+        step = now.removeprefix(f"{folder}/{own}/")
+        runs = sorted(store.children(folder), key=lambda run: run.rpartition("__")[2], reverse=True)
+        names = (f"{folder}/{run}/{step}" for run in runs[:_RUNS] if run != own)
+        asked = [cls._read(store, name, named_by_digest=False) for name in names if store.exists(name)]
+        earlier = [each for each in asked if each.asked_at < order.asked_at]
+        return max(earlier, key=lambda each: each.asked_at, default=None)
 
     @classmethod
     def _read(cls, store: Store, name: str, *, named_by_digest: bool) -> Order:

@@ -1,9 +1,12 @@
-"""Odd rows that a listing task set aside: they are on no list, and a file of the run names each with the reason."""
+"""Rows that a listing task set aside: they are on no list, and a file of the run names each with the reason.
+
+A row is odd, or its record is on hold.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,16 +23,19 @@ class OddRow:
 
     :param row: what it is called: its key as far as it can be written, else its number.
     :param reason: why it was set aside, as a clause without an end.
+    :param hold: name of the hold's file in the store, if it is not odd but on hold.
     :param unrecognized: members of the file's line that this release does not know.
     """
 
     row: str
     reason: str
+    hold: str = ""
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain JSON."""
-        return {**self.unrecognized, "row": self.row, "reason": self.reason}
+        hold = {"hold": self.hold} if self.hold else {}
+        return {**self.unrecognized, "row": self.row, "reason": self.reason, **hold}
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> OddRow:
@@ -38,15 +44,15 @@ class OddRow:
         :raises ValueError: a member is missing or is no text.
         """
         left = dict(members)
-        row, reason = left.pop("row", None), left.pop("reason", None)
-        if not isinstance(row, str) or not isinstance(reason, str):
+        row, reason, hold = left.pop("row", None), left.pop("reason", None), left.pop("hold", "")
+        if not all(isinstance(text, str) for text in (row, reason, hold)):
             raise ValueError("an odd row has no name or no reason")
-        return cls(row, reason, left)
+        return cls(row, reason, hold, left)
 
 
 @dataclass(frozen=True)
 class SetAside:
-    """The odd rows that one task set aside while it wrote a list.
+    """The rows that one task set aside while it wrote a list.
 
     :param digest: digest of the list.
     :param dag_id: the DAG of the task.
@@ -112,11 +118,30 @@ class SetAside:
                     raise EvidenceError(f"{self.uri} is not of its form: a line is no odd row.") from None
 
 
-def reasons_of(store: Store, dag_id: str, run_id: str, digests: Set[str]) -> dict[str, int]:
-    """Return how many rows the tasks of a run set aside while they wrote these lists, by reason, the most first.
+@dataclass(frozen=True)
+class LeftOut:
+    """What the tasks of a run left out while they wrote lists.
 
-    :raises NewerFormatError: a file was written by a newer release.
-    :raises EvidenceError: a file was changed.
+    :param odd: number of odd rows by reason, the most first.
+    :param held: the rows whose records are on hold.
     """
-    files = [each for each in SetAside.of_run(store, dag_id, run_id) if each.digest in digests]
-    return dict(Counter(row.reason for each in files for row in each.rows(store)).most_common())
+
+    odd: Mapping[str, int] = field(default_factory=dict)
+    held: Sequence[OddRow] = ()
+
+    @classmethod
+    def of(cls, store: Store, dag_id: str, run_id: str, digests: Set[str]) -> LeftOut:
+        """Read what the tasks of a run left out of these lists.
+
+        :raises NewerFormatError: a file was written by a newer release.
+        :raises EvidenceError: a file was changed.
+        """
+        odd: Counter[str] = Counter()
+        held: list[OddRow] = []
+        for each in SetAside.of_run(store, dag_id, run_id):
+            for row in each.rows(store) if each.digest in digests else ():
+                if row.hold:
+                    held.append(row)
+                else:
+                    odd[row.reason] += 1
+        return cls(dict(odd.most_common()), held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,20 @@ from airflow.sdk import Param
 from airflow_provider_records.airflow_version import AirflowFailException, ParamsDict, own_params
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection, folded, person
+from airflow_provider_records.evidence.changes import changes
 from airflow_provider_records.evidence.earlier import earlier_rejections
+from airflow_provider_records.evidence.hold import Hold, HoldRegister, reviewers_of
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.reference import manifest_reference
-from airflow_provider_records.evidence.set_aside import reasons_of
-from airflow_provider_records.exceptions import ApprovalError, ConfigurationError, RecordsError
+from airflow_provider_records.evidence.set_aside import LeftOut
+from airflow_provider_records.exceptions import (
+    AnswerError,
+    ApprovalError,
+    ConfigurationError,
+    EvidenceError,
+    HoldError,
+    RecordsError,
+)
 from airflow_provider_records.reporting import approval_request
 from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.asking import Scope, ask
@@ -30,9 +41,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.execution_time.hitl import HITLUser
 
+log = logging.getLogger(__name__)
+
 _FIXED = ("subject", "body", "options", "multiple", "ignore_downstream_trigger_rules")
 _ANYBODY = "Anonymous"  # the one user of the simple auth manager with simple_auth_manager_all_admins
 _AGAIN = "Clear this task to be asked again."
+_SLIP = "Nothing was approved or held. The next try of this task asks again; clear it if it has none left."
 
 
 class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
@@ -42,6 +56,10 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     and targets, this run, until the stated time. Silence is never approval: without an answer the task
     fails. After *Reject* every task downstream is skipped, whatever its trigger rule. Two such tasks in a row, the
     second with the output of the first as ``records``, demand two different people.
+
+    What a reviewer withholds is on hold from then on: later lists leave it out and say so, until the last day that the
+    reviewer wrote behind the reason, or until a reviewer of this DAG brings it back. A line of the form that cannot be
+    followed fails the task with ``AnswerError``: nothing was approved, and with ``retries`` people are asked again.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
     :param assigned_users: who may answer: ``{"id": ..., "name": ...}`` or a list of them, with the ids of
@@ -58,6 +76,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         too.
     :return: a manifest reference with the approval; to a shorter list if records were withheld.
     :raises AirflowFailException: nobody answered, or the answer cannot count; a retry would not help.
+    :raises AnswerError: a field of the answer cannot be followed; a retry asks again.
     """
 
     template_fields: Sequence[str] = ("records",)
@@ -111,13 +130,17 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             origin = provenance(context)
             self.subject = approval_request.subject(manifest, order, self.task_id)
             shown = [approval.shown for approval in authorization.own_originals]
+            register = HoldRegister(manifest.store, signing_key())
+            holds = _reviewers_holds(register, origin.dag_id)
             self.body = approval_request.body(
                 manifest,
                 order,
                 authorization.own_originals,
                 list_url(manifest.digest, origin.dag_id, origin.run_id),
                 earlier_rejections(manifest, origin.dag_id, origin.run_id),
-                set_aside=reasons_of(manifest.store, origin.dag_id, origin.run_id, {manifest.digest, *shown}),
+                left_out=LeftOut.of(manifest.store, origin.dag_id, origin.run_id, {manifest.digest, *shown}),
+                changes=changes(manifest, order, self.task_id, origin.map_index, register),
+                withheld_before=holds,
             )
             self.params = _form(manifest.digest, order.id)
         return super().execute(context)
@@ -183,6 +206,8 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             digest=inputs.get("manifest"),
             order=inputs.get("order"),
             withhold=_text(inputs, "withhold"),
+            withhold_classes=_text(inputs, "withhold_classes"),
+            bring_back=_text(inputs, "bring_back"),
             comment=_text(inputs, "comment"),
         )
 
@@ -219,7 +244,9 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         approver = _approver(answer.user_id)
         if _gave_one(answer.user_id, answer.user_name, authorization.own_approvals):
             raise ApprovalError(f"{answer.who} has approved this list already; another person must. {_AGAIN}")
-        withhold = withheld.parse(answer.withhold, manifest)
+        register = HoldRegister(manifest.store, signing_key())
+        withhold, back = _typed(answer, manifest, register, order.dag_id)
+        _hold(register, withhold, answer, order.dag_id)
         left = withheld.without(manifest, withhold)
         approval = Approval(
             digest=left.digest,
@@ -235,6 +262,8 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         )
         approvals = [each.write(left.store) for each in authorization.for_part(left.digest)]
         approvals.append(approval.write(left.store, signing_key()))
+        if back:
+            _bring_back(register, back, answer, order.dag_id)
         count = len({*authorization.withheld, *withhold})
         return manifest_reference(left, approvals, count, **selection.made_by)
 
@@ -255,6 +284,10 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             )
             uri = rejection.write(evidence_store())
             self.log.info("The rejection is kept as %s", uri)
+            if answer.withhold or answer.withhold_classes or answer.bring_back:
+                self.log.warning(
+                    "The whole list was rejected; nothing was put on hold for it, and nothing brought back"
+                )
         except RecordsError as error:
             self.log.error("The rejection could not be kept as evidence: %s", error)  # noqa: TRY400
 
@@ -270,6 +303,8 @@ class Answer:
     :param digest: digest of the list that the answer is for; not checked yet, may be any value.
     :param order: digest of the order that the answer is for; not checked yet, may be any value.
     :param withhold: the records to withhold, as typed; not checked yet.
+    :param withhold_classes: the classes to withhold, as typed; not checked yet.
+    :param bring_back: the keys to bring back from a hold, as typed; not checked yet.
     :param comment: the comment, as typed.
     """
 
@@ -280,6 +315,8 @@ class Answer:
     digest: object
     order: object
     withhold: str
+    withhold_classes: str
+    bring_back: str
     comment: str
 
     @property
@@ -315,23 +352,90 @@ def _text(inputs: Mapping[str, Any], name: str) -> str:
         value.encode()
         return str(value).strip()
     except (AttributeError, UnicodeEncodeError):
-        raise ApprovalError(f"{name} must be text. {_AGAIN}") from None
+        raise AnswerError(f"{name} must be text. {_SLIP}") from None
+
+
+def _typed(
+    answer: Answer, manifest: Manifest, register: HoldRegister, dag_id: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Read what a reviewer typed.
+
+    :return: what is withheld, and what is brought back: reason by key.
+    :raises AnswerError: a line cannot be followed.
+    """
+    try:
+        single = withheld.parse(answer.withhold, manifest)
+        back = withheld.parse_back(answer.bring_back, _reviewers_holds(register, dag_id) if answer.bring_back else ())
+        return {**withheld.parse_classes(answer.withhold_classes, manifest), **single}, back
+    except AnswerError as error:
+        raise AnswerError(f"The answer of {answer.who} cannot be followed. {error} {_SLIP}") from None
+
+
+def _reviewers_holds(register: HoldRegister, dag_id: str) -> list[Hold]:
+    """Return the standing holds that reviewers of a DAG may end; none if a file of the register is spoilt."""
+    try:
+        return [hold for hold in register.standing() if hold.origin == reviewers_of(dag_id)]
+    except EvidenceError as error:
+        if error.retry:
+            raise
+        log.warning("Nothing that is on hold can be brought back in the form: %s", error)
+        return []
+
+
+def _hold(register: HoldRegister, reasons: Mapping[str, str], answer: Answer, dag_id: str) -> None:
+    """Put on hold what a reviewer withholds; before the approval, so that none of it is listed again.
+
+    :raises AnswerError: a last day is over.
+    """
+    try:
+        holds = {key: withheld.reason_of(text) for key, text in reasons.items()}
+        register.withhold(holds, _approver(answer.user_id), answer.time, reviewers_of(dag_id))
+    except HoldError as error:
+        raise AnswerError(f"The answer of {answer.who} cannot be followed. {error} {_SLIP}") from None
+
+
+def _bring_back(register: HoldRegister, reasons: Mapping[str, str], answer: Answer, dag_id: str) -> None:
+    who, origin = _approver(answer.user_id), reviewers_of(dag_id)
+    for key, text in reasons.items():
+        try:
+            ended = register.release([key], text or answer.comment or "brought back by a reviewer", who, origin)
+        except HoldError as error:  # somebody else has brought it back in this moment; the approval stands
+            log.warning("Not brought back: %s", error)
+            continue
+        for hold in ended:
+            log.info("Brought back by %s, for the next list: %r (%s)", answer.who, key, hold.statement)
 
 
 def _form(digest: str, order: str) -> ParamsDict:
-    """Return the form: two fields, and two digests, which Airflow hides because they are constant and sends back."""
-    withhold = (
-        "Records that must stay, one a line, as key: reason. The rest is approved; the evidence says who withheld "
-        "them and why."
-    )
+    """Return the form: four fields, and two digests, which Airflow hides because they are constant and sends back."""
+    fields = {
+        "withhold": (
+            "Withhold",
+            "Records that must stay, one a line, as `key: reason`. They are on hold from now on, and the rest is "
+            "approved; the evidence says who withheld them and why. Example: `hr-2014-0006: lawsuit 4 O 12/26; until "
+            "2027-06-30`. Without a last day it holds until somebody brings it back.",
+        ),
+        "withhold_classes": (
+            "Withhold classes",
+            "Classifications of which all records of this list must stay, one a line, as `classification: reason`, "
+            "with a last day as above.",
+        ),
+        "bring_back": (
+            "Bring back",
+            "Keys that reviewers of this DAG withheld earlier and that may be listed again from the next list on, one "
+            "a line, as `key` or `key: reason`.",
+        ),
+        "comment": ("Comment", "Kept with the approval."),
+    }
+    texts = {
+        name: Param("", description_md=description, title=title, type=["string", "null"], format="multiline")
+        for name, (title, description) in fields.items()
+    }
     return ParamsDict(
         {
             "manifest": Param(digest, "The list that the answer is for.", type="string", const=digest),
             "order": Param(order, "What the answer allows.", type="string", const=order),
-            "withhold": Param("", withhold, title="Withhold", type=["string", "null"], format="multiline"),
-            "comment": Param(
-                "", "Kept with the approval.", title="Comment", type=["string", "null"], format="multiline"
-            ),
+            **texts,
         }
     )
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.changes import Changes
 from airflow_provider_records.evidence.earlier import EarlierRejections
+from airflow_provider_records.evidence.hold import Hold
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.set_aside import LeftOut
 from airflow_provider_records.reporting import wording
 
 _FIRST = 20
 """Maximum number of records shown."""
 _REJECTIONS = 5
 """Maximum number of earlier rejections shown."""
+_HOLDS = 10
+"""Maximum number of records on hold, and of those back from a hold, that are named."""
 _CLASSES = 12
 """Maximum number of classifications shown, and of values of each other field."""
 _ROOM = 12_000
@@ -30,6 +34,7 @@ _ROOM = 12_000
 _DISTINCT = 10_000
 _LONGEST = 120
 
+_NOTHING = LeftOut()
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _ADDRESS = re.compile(r"(\\:|\\@|www)", re.IGNORECASE)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -65,7 +70,9 @@ def body(
     whole_list: str,
     rejections: EarlierRejections,
     *,
-    set_aside: Mapping[str, int] = MappingProxyType({}),
+    left_out: LeftOut = _NOTHING,
+    changes: Changes | None = None,
+    withheld_before: Sequence[Hold] = (),
 ) -> str:
     """Return the text that describes a list and what an approval of it allows.
 
@@ -74,20 +81,23 @@ def body(
     :param earlier: the earlier approvals of this list, as people gave them.
     :param whole_list: address of the page that shows all of it.
     :param rejections: what reviewers rejected in earlier runs.
-    :param set_aside: number of odd rows that are not on the list, by reason.
+    :param left_out: rows that are not on the list, since they are odd or on hold.
+    :param changes: what has changed since the last list that this task asked about.
+    :param withheld_before: the standing holds of reviewers of this DAG, which a reviewer may end.
     """
     seen = _Summary(manifest)
     head, *rows = _table(*_filled(("Key", "Title", "Classification", "Filed under", "Created", "Modified"), seen.rows))
     fitting = _fitting(rows, 2 * _ROOM)
     number = len(fitting) - 1
-    facts = [*seen.facts(), *_set_aside(set_aside), f"Evidence: {plain(manifest.uri, 500)}"]
+    facts = [*seen.facts(), *_set_aside(left_out.odd), f"Evidence: {plain(manifest.uri, 500)}"]
+    before = [*_rejected(rejections, manifest.count), *_changed(changes), *_held(left_out), *_withheld(withheld_before)]
     return "\n\n".join(
         [
             f"If you approve, **{_count(manifest.count)}** will be disposed of:",
             "\n".join(_fitting(_ordered(order), _ROOM)),
             "Your answer holds for exactly this list and this order, and for no other.",
             f"List `{manifest.digest}`\n\nOrder `{order.id}`",
-            "\n".join(_fitting(_rejected(rejections, manifest.count), _ROOM)),
+            "\n".join(_fitting(before, _ROOM)),
             "\n".join(_fitting((line for approval in earlier for line in _earlier(approval)), _ROOM)),
             f"[Open the whole list]({whole_list})",
             "\n".join(_fitting(_table(("Classification", "Records"), _most(seen.classes)), _ROOM)),
@@ -104,6 +114,49 @@ def _set_aside(reasons: Mapping[str, int]) -> Iterator[str]:
         said = "; ".join(f"{plain(reason, 200)} ({number:,})" for reason, number in list(reasons.items())[:_CLASSES])
         more = f"; {len(reasons) - _CLASSES:,} other reasons" if len(reasons) > _CLASSES else ""
         yield f"Not on this list, since it is odd: {_count(sum(reasons.values()))}: {said}{more}"
+
+
+def _changed(changes: Changes | None) -> Iterator[str]:
+    """Return what has changed since the last list."""
+    if changes is None:
+        return
+    when = plain(changes.before.asked_at[:16].replace("T", " "))
+    named = [*map(plain, changes.first_new), *["…"] * (changes.new > len(changes.first_new))]
+    new = f"{changes.new:,} new" + (f" ({', '.join(named)})" if named else "")
+    held = f" ({changes.held:,} of them on hold)" if changes.held else ""
+    yield f"**Since the last list** ({when} UTC): {new}, {changes.gone:,} gone{held}"
+    yield ""
+    for key, hold in list(changes.back.items())[:_HOLDS]:
+        yield f"- Back from a hold: {plain(key, 300)}, {plain(hold.statement, 300)}, since {plain(hold.since[:10])}"
+    if (more := len(changes.back) - _HOLDS) > 0:
+        yield f"- {more:,} more are back from a hold"
+    yield ""
+
+
+def _held(left_out: LeftOut) -> Iterator[str]:
+    """Return what is on no list since it is on hold."""
+    if left_out.held:
+        yield f"**On hold, and so not on this list**: {_count(len(left_out.held))}"
+        yield ""
+        for row in left_out.held[:_HOLDS]:
+            yield f"- {plain(row.row, 300)}: {plain(row.reason, 300)}"
+        if (more := len(left_out.held) - _HOLDS) > 0:
+            yield f"- and {more:,} more"
+        yield ""
+
+
+def _withheld(holds: Sequence[Hold]) -> Iterator[str]:
+    """Return what reviewers of the DAG have withheld, and may bring back."""
+    if holds:
+        yield f"**Withheld by reviewers of this DAG**, which *Bring back* undoes: {_count(len(holds))}"
+        yield ""
+        for hold in holds[:_HOLDS]:
+            until = f", until {plain(hold.until)}" if hold.until else ""
+            since = plain(hold.since[:10])
+            yield f"- {plain(hold.key, 300)}: {plain(hold.reason, 300)} ({plain(hold.who)}, since {since}{until})"
+        if (more := len(holds) - _HOLDS) > 0:
+            yield f"- and {more:,} more"
+        yield ""
 
 
 def _ordered(order: Order) -> Iterator[str]:

@@ -72,7 +72,7 @@ def write_list(
 
     What is no text in a title is replaced: it is for display only. Every other row of which no record can be made that
     surely is the right one is odd: it is named in the log, and a file of the run keeps it with the reason. A record on
-    hold is left out and named in the log.
+    hold is left out in the same way.
 
     :param store: the evidence store.
     :param rows: the fields of a record each, or a row that its reader calls odd.
@@ -119,19 +119,29 @@ def write_list(
                     "no list was made, and none is cut. Choose an earlier bound or a smaller part of the records."
                 )
         manifest = Manifest.cut(store, _consistent(spool, distinct, odd, count))
-    if odd:
-        _keep(store, manifest, origin, odd, count)
-    _say_held(held)
+    if odd or held:
+        ours = SetAside(manifest.digest, origin.dag_id, origin.run_id, origin.task_id, origin.map_index)
+        _say(odd, held, count, ours.write(store, [*odd, *_rows(held)]))
     return Listing(manifest, len(odd), len(held))
 
 
-def _say_held(held: Mapping[str, Hold]) -> None:
+def _rows(held: Mapping[str, Hold]) -> Iterator[OddRow]:
+    return (OddRow(key, hold.statement, hold.name) for key, hold in held.items())
+
+
+def _say(odd: list[OddRow], held: Mapping[str, Hold], count: int, uri: str) -> None:
     if held:
-        log.warning("%s records are on hold and on no list:", len(held))
+        log.warning("%s records are on hold and on no list; all of them: %s", len(held), uri)
     for key, hold in islice(held.items(), _NAMED):
         log.warning("%r is %s", key, hold.statement)
     if len(held) > _NAMED:
         log.warning("On hold: %s more", len(held) - _NAMED)
+    if odd:
+        log.warning("%s of %s rows are set aside and on no list; all of them: %s", len(odd), count, uri)
+    for row in odd[:_NAMED]:
+        log.warning("Set aside: %r: %s", row.row, row.reason)
+    if len(odd) > _NAMED:
+        log.warning("Set aside: %s more", len(odd) - _NAMED)
 
 
 def _record(fields: Mapping[str, Any], number: int) -> Record | OddRow:
@@ -186,13 +196,3 @@ def _too_many_odd(odd: list[OddRow], count: int) -> InvalidRecordsError:
 
 def _reasons(odd: Iterable[OddRow]) -> Counter[str]:
     return Counter(row.reason for row in odd)
-
-
-def _keep(store: Store, manifest: Manifest, origin: Provenance, odd: list[OddRow], count: int) -> None:
-    ours = SetAside(manifest.digest, origin.dag_id, origin.run_id, origin.task_id, origin.map_index)
-    uri = ours.write(store, odd)
-    log.warning("%s of %s rows are set aside and on no list; all of them: %s", len(odd), count, uri)
-    for row in odd[:_NAMED]:
-        log.warning("Set aside: %r: %s", row.row, row.reason)
-    if len(odd) > _NAMED:
-        log.warning("Set aside: %s more", len(odd) - _NAMED)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_records.evidence import formats
-from airflow_provider_records.evidence.set_aside import OddRow, SetAside, reasons_of
+from airflow_provider_records.evidence.set_aside import LeftOut, OddRow, SetAside
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
 
@@ -21,7 +21,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_what_is_written_is_read_back_for_its_run_only(store: Store) -> None:
-    rows = [OddRow("a ", "blanks"), OddRow("b", "twice", {"since": "3.0"})]
+    rows = [OddRow("a ", "blanks"), OddRow("b", "twice", unrecognized={"since": "3.0"})]
     uri = SetAside(DIGEST, "night", "r/1", "due", 3, unrecognized={"more": 1}).write(store, iter(rows))
     SetAside(DIGEST, "night", "r/2", "due").write(store, rows)
     (found,) = SetAside.of_run(store, "night", "r/1")
@@ -68,8 +68,11 @@ def test_a_line_that_is_no_row_is_said(store: Store, line: bytes) -> None:
 
 
 def test_the_reasons_are_counted_for_the_lists_that_are_asked_for(store: Store) -> None:
-    rows = [OddRow("a", "twice"), OddRow("b", "blanks"), OddRow("c", "blanks")]
+    held = OddRow("d", "on hold: lawsuit (os:anna)", f"holds/hold-{'0' * 32}-{'1' * 64}.json")
+    rows = [OddRow("a", "twice"), OddRow("b", "blanks"), held, OddRow("c", "blanks")]
     SetAside(DIGEST, "night", "r", "due").write(store, rows)
     SetAside("sha256:" + "b" * 64, "night", "r", "due").write(store, rows)
-    assert list(reasons_of(store, "night", "r", {DIGEST}).items()) == [("blanks", 2), ("twice", 1)]
-    assert reasons_of(store, "night", "other", {DIGEST}) == {}
+    found = LeftOut.of(store, "night", "r", {DIGEST})
+    assert list(found.odd.items()) == [("blanks", 2), ("twice", 1)]
+    assert found.held == [held]
+    assert LeftOut.of(store, "night", "other", {DIGEST}) == LeftOut(held=[])

@@ -41,17 +41,19 @@ class Page:
 
     :param make: makes the operator anew, as each process does.
     :param requester: who triggered the DAG run.
+    :param run_id: the DAG run.
     """
 
     make: Callable[[], DisposalApprovalOperator]
     requester: str | None = None
+    run_id: str = factories.RUN_ID
     shown: dict[str, Any] = field(default_factory=dict)
     sent: list[dict[str, Any]] = field(default_factory=list)
     tries: int = 0
 
     def context(self, operator: DisposalApprovalOperator) -> Any:
         factories.at_night(operator)
-        ti = TaskInstance(operator.task_id, self.tries)
+        ti = TaskInstance(operator.task_id, self.tries, run_id=self.run_id)
         return {"ti": ti, "task_instance": ti, "task": operator, "dag_run": DagRun(triggering_user_name=self.requester)}
 
     def execute(self) -> Any:
@@ -113,10 +115,11 @@ def request_for(monkeypatch: pytest.MonkeyPatch) -> Request:
         *,
         requester: str | None = None,
         task_id: str = "approve",
+        run_id: str = factories.RUN_ID,
         **more: Any,
     ) -> Page:
         given: dict[str, Any] = {"assigned_users": [ANNA, BEN], "response_timeout": timedelta(days=3), **more}
-        page = Page(lambda: DisposalApprovalOperator(task_id=task_id, records=records, **given), requester)
+        page = Page(lambda: DisposalApprovalOperator(task_id=task_id, records=records, **given), requester, run_id)
 
         def execute() -> Any:
             # Only Airflow's server is played; what talks to it is the real operator.

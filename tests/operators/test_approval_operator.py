@@ -18,7 +18,7 @@ from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.set_aside import OddRow, SetAside
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import ConfigurationError, StoreUnavailableError
+from airflow_provider_records.exceptions import AnswerError, ConfigurationError, StoreUnavailableError
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.task.context import evidence_store
@@ -74,7 +74,8 @@ def test_the_request_names_the_list_and_who_may_answer(
     (order,) = (Order.read(store, f"sha256:{Path(name).stem}") for name in store.names("orders"))
     assert sent["params"]["order"]["schema"]["const"] == sent["params"]["order"]["value"] == order.id
     assert order.id in sent["body"]
-    assert page.form() == {"manifest": listed["digest"], "order": order.id, "withhold": "", "comment": ""}
+    typed = dict.fromkeys(["withhold", "withhold_classes", "bring_back", "comment"], "")
+    assert page.form() == {"manifest": listed["digest"], "order": order.id, **typed}
     json.dumps(sent["params"])
 
 
@@ -306,13 +307,15 @@ def test_an_answer_that_is_neither_is_refused(request_for: Request, listed: dict
 
 
 @pytest.mark.parametrize("value", [7, True, ["enaio-1: held"], {"enaio-1": "held"}, "\ud800"])
-@pytest.mark.parametrize("field", ["withhold", "comment"])
+@pytest.mark.parametrize("field", ["withhold", "withhold_classes", "bring_back", "comment"])
 @pytest.mark.parametrize("option", ["Approve", "Reject"])
 def test_a_field_that_is_no_text_is_refused(
     request_for: Request, listed: dict[str, Any], option: str, field: str, value: Any
 ) -> None:
     page = request_for(listed).ask()
-    refused(page, page.event(option, ANNA, **{field: value}), f"{field} must be text")
+    with pytest.raises(AnswerError, match=f"{field} must be text"):
+        page.answer(option, ANNA, **{field: value})
+    assert not evidence_store().names("approvals")
 
 
 # Who may answer
@@ -498,7 +501,7 @@ def test_the_form_is_the_operators_own(request_for: Request, listed: dict[str, A
     with DAG("night", params={"manifest": "of the DAG", "other": 1}):
         page = request_for(listed)
         page.ask()
-    assert list(page.form()) == ["manifest", "order", "withhold", "comment"]
+    assert list(page.form()) == ["manifest", "order", "withhold", "withhold_classes", "bring_back", "comment"]
     assert page.form()["manifest"] == listed["digest"]
     with DAG("night", params={"manifest": "of the DAG"}):
         assert len(page.approve(ANNA)["approvals"]) == 1
