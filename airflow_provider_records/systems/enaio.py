@@ -242,13 +242,12 @@ class EnaioSystem:
         if name := self.checks.not_answered(shown):
             raise StopError(unanswered(name))
         self._choose_canaries(looks)
-        blind = not shown and not self._sees()
+        again = self._looked_for(looks)
         here: set[str] = set()
         for record in records:
             look = looks[record.target_id]
-            unsent: Presence | VendorError | str | None = self._unsendable(record, look)
-            if unsent is Presence.GONE and blind:
-                unsent = NotSentError(f"{BLIND}.")
+            look = again.get(record.target_id, look)
+            unsent = self._unsendable(record, look)
             with self._lock:
                 if unsent is None:
                     self._unsent.pop(record.key, None)
@@ -259,6 +258,25 @@ class EnaioSystem:
                 self._listed_by[record.target_id] = look.listed_by
         self._observed |= here
         return here
+
+    def _looked_for(self, looks: Mapping[str, Look | VendorError]) -> dict[str, Look | VendorError]:
+        """Look again at what a look did not find alive: it may have seen nothing at all for a moment."""
+        found = {each: look.presence for each, look in looks.items() if isinstance(look, Look)}
+        missing = [
+            each
+            for each, presence in found.items()
+            if presence in {Presence.GONE, Presence.BINNED} and not self._deletable(presence)
+        ]
+        gone = [each for each in missing if found[each] is Presence.GONE]
+        again: dict[str, Look | VendorError] = {}
+        if gone and not self.canaries and (alive := [each for each in found if found[each].live][-1:]):
+            again[alive[0]] = self._look_at(alive[0])
+        alive_again = any(isinstance(look, Look) and look.presence.live for look in again.values())
+        sees = bool(gone) and (alive_again or self._sees())
+        with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
+            seen = [each for each in missing if sees or found[each] is not Presence.GONE]
+            again |= dict(zip(seen, pool.map(self._look_at, seen), strict=True))
+        return again | dict.fromkeys(gone if not sees else (), NotSentError(f"{BLIND}."))
 
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         """Return which records the last look did not show at all."""
@@ -325,12 +343,10 @@ class EnaioSystem:
             for type_name, alike in shown.items():
                 if type_name in self._type_canaries:
                     continue
-                canary = self._batch.another(type_name, self._ids) if type_name else None
+                alive = [look.found.object_id for look in alike if look.found]
+                canary = self._batch.another(type_name, self._ids, alive) if type_name else None
                 self._type_canaries[type_name] = canary
-                if canary is None:
-                    self._keep_canaries(self._folders(alike))
-                else:
-                    self._keep_canaries([canary])
+                self._keep_canaries(self._folders(alike) if canary is None else [canary])
 
     def _folders(self, looks: Sequence[Look]) -> list[str]:
         """Return folders of objects that can be read; only where all are on the list, one that is."""
@@ -357,6 +373,10 @@ class EnaioSystem:
         """Tell whether the account can read an object now that was alive before."""
         return any(self._reads(object_id) for object_id in self.canaries)
 
+    def _is_gone(self, object_id: str) -> bool:
+        """Tell whether an object that was not found is not there: the account sees others, and still not this one."""
+        return self._sees() and self._locate(object_id)[0] is Presence.GONE
+
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one object."""
         (record,) = batch
@@ -369,10 +389,14 @@ class EnaioSystem:
     def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
         """Probe an object whose call got no response."""
         (record,) = batch
-        presence = self.probe(record)
+        presence, found = self._locate(record.target_id)
+        outcome = None
         # What a hard delete left in the recycle bin, or found there, can still be deleted.
-        again = presence.live or (presence is Presence.BINNED and self.hard_delete)
-        outcome = None if again else self._after_doubt(record, presence)
+        if not self._deletable(presence):
+            outcome = self._after_doubt(record, presence)
+        elif found and (why := self.checks.obstacle(record, found)):
+            reason = f"it is still there after an unanswered call of ours; not sent again: {why}"
+            outcome = Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
         self._release_parent(record, outcome)
         return [outcome]
 
@@ -482,7 +506,7 @@ class EnaioSystem:
 
     def _not_found(self, record: Record, error: VendorError, presence: Presence) -> Outcome:
         """Return what a "not found" means if no earlier call of ours explains it."""
-        if presence is Presence.GONE and not self._sees():
+        if presence is Presence.GONE and not self._is_gone(record.target_id):
             return outcome_from_error(record, OutcomeKind.FAILED, f"{error} It proves nothing: {BLIND}.", error)
         if presence is Presence.GONE:
             return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, _NOWHERE)
@@ -503,7 +527,7 @@ class EnaioSystem:
             if not observed:
                 return self._binned_before(record)
             return self._recycled(record, Proof.INFERRED, "our call went unanswered; it is in the recycle bin since")
-        if presence is Presence.GONE and self._observes and not self._sees():
+        if presence is Presence.GONE and self._observes and not self._is_gone(record.target_id):
             reason = f"it is neither live nor in the recycle bin, which proves nothing: {BLIND}"
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
         if presence is Presence.GONE and not observed:
@@ -519,7 +543,9 @@ class EnaioSystem:
         if location := self._location(record):
             reason = f"taken out of {location} at most: it is still filed elsewhere; records for all places are needed"
             return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
-        return Outcome(record.key, OutcomeKind.FAILED, Proof.PROBE, f"{why}, but it is still there")
+        # Its call was answered and seems to have done nothing: it may take effect late.
+        reason = f"{why}, but it is still there"
+        return Outcome(record.key, OutcomeKind.FAILED, Proof.PROBE, reason, unanswered=True)
 
     def _recycled(self, record: Record, proof: Proof, reason: str | None = None) -> Outcome:
         if self.hard_delete:

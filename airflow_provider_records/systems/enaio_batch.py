@@ -98,19 +98,31 @@ class BatchProbe:
         counts_fit = page.more is False and page.total in {None, len(listed)} and len(set(listed)) == len(listed)
         return set(listed) if counts_fit and set(listed) <= set(object_ids) else None
 
-    def another(self, type_name: str, besides: Set[str]) -> str | None:
+    def another(self, type_name: str, besides: Set[str], alive: Sequence[str]) -> str | None:
         """Return a live object of a type that is none of ``besides``; None if no page of the newest ones shows one.
 
+        One answer must show it together with an object that was alive before: another archive may be behind the
+        address since.
+
+        :param alive: objects of the type that were alive.
         :raises VendorError: no other request can succeed either.
         """
         statement = f"SELECT system:objectId FROM {type_name} ORDER BY system:objectId DESC"  # noqa: S608 - a plain word
         try:
-            newest = islice(self.hook.search(statement, page_size=IDS_PER_SEARCH), _CANARY_PAGES * IDS_PER_SEARCH)
-            return next((row.object_id for row in newest if row.object_id not in besides), None)
+            pages = self.hook.search(statement, page_size=IDS_PER_SEARCH)
+            newest = list(islice(pages, IDS_PER_SEARCH))
+            if all(row.object_id in besides for row in newest):
+                newest += islice(pages, (_CANARY_PAGES - 1) * IDS_PER_SEARCH)
+            ids = [row.object_id for row in newest]
         except (AuthenticationError, UnavailableError):
             raise
         except VendorError:
             return None
+        canary = next((object_id for object_id in ids if object_id not in besides), None)
+        if canary is None or not set(alive).isdisjoint(ids):
+            return canary
+        together = self.still_listed(type_name, [canary, *alive[-1:]], LIVE)
+        return canary if together and len(together) > 1 else None
 
     @property
     def _fields(self) -> tuple[str, ...]:

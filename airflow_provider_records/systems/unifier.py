@@ -179,6 +179,11 @@ class _Listing:
         self._begun = -math.inf
         self._contents = Contents()
 
+    @property
+    def newest(self) -> Contents | None:
+        """The newest listing; None if there was none."""
+        return self._contents if self._begun > -math.inf else None
+
     def since(self, moment: float) -> Contents:
         """Return a listing that was requested after ``moment``: an older one may still show deleted documents."""
         with self._lock:
@@ -344,6 +349,11 @@ class UnifierSystem:
             if there and outcome.kind is OutcomeKind.ABSENT:
                 reason = f"Unifier does not know its node id, yet its {where} lists it"
                 outcomes.append(Outcome(record.key, OutcomeKind.UNKNOWN, None, reason, outcome.request_id))
+            elif where is not None and where not in proving and outcome.kind is OutcomeKind.ABSENT:
+                reason = (
+                    f"Unifier does not know its node id; nothing shows that this account still sees all of its {where}"
+                )
+                outcomes.append(Outcome(record.key, OutcomeKind.FAILED, None, reason, outcome.request_id))
             elif there or where not in proving:
                 outcomes.append(outcome)
             else:
@@ -381,13 +391,17 @@ class UnifierSystem:
         folder = FolderAddress.from_record(record)
         if folder is not None and record.key not in self._observed:
             return self._not_sent(record, folder)
+        if folder is not None and not in_doubt and (why := self._newest_obstacle(record, folder)):
+            return _unfit(record, folder, why)
         try:
             done = self.hook.delete_document(record.target_id)
         except NotFoundError as error:
             if in_doubt:
                 return self._not_found_after_doubt(record, error)
             reason = "Unifier does not know its node id: it was gone before, or the id is wrong"
-            return outcome_from_error(record, OutcomeKind.ABSENT, reason, error)
+            # The folder listed it shortly before, so that only another look at the folder shows what the answer means.
+            proof = Proof.RESPONSE if folder is None else None
+            return outcome_from_error(record, OutcomeKind.ABSENT, reason, error, proof=proof)
         except RefusedError as error:
             return outcome_from_error(record, OutcomeKind.BLOCKED, error.reason, error)
         except ServerError as error:
@@ -410,7 +424,10 @@ class UnifierSystem:
             why = contents.obstacle(record, self.expect)
             return None if why is None else _unfit(record, folder, why)
         if record.target_id in contents.by_id:
-            return None
+            if (why := contents.obstacle(record, self.expect)) is None:
+                return None
+            reason = f"its call went unanswered; not sent again: its {folder} {why}"
+            return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
         if not self._proves_absence(folder, contents):
             reason = f"its call went unanswered; nothing shows that this account still sees all of its {folder}"
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
@@ -465,6 +482,14 @@ class UnifierSystem:
                 return True
             return False if self._proves_absence(folder, contents) else None
         except VendorError:
+            return None
+
+    def _newest_obstacle(self, record: Record, folder: FolderAddress) -> str | None:
+        """Say what a listing for other records has shown since this one was looked at."""
+        newest = self._listing(folder).newest
+        try:
+            return newest.obstacle(record, self.expect) if newest else None
+        except UnreadableAnswerError:
             return None
 
     def _contents(self, folder: FolderAddress) -> Contents:
