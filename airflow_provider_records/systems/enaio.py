@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
@@ -276,7 +277,10 @@ class EnaioSystem:
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
             seen = [each for each in missing if sees or found[each] is not Presence.GONE]
             again |= dict(zip(seen, pool.map(self._look_at, seen), strict=True))
-        return again | dict.fromkeys(gone if not sees else (), NotSentError(f"{BLIND}."))
+        if not sees:
+            gone += [each for each, look in again.items() if isinstance(look, Look) and look.presence is Presence.GONE]
+            again |= dict.fromkeys(gone, NotSentError(f"{BLIND}."))
+        return again
 
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         """Return which records the last look did not show at all."""
@@ -577,9 +581,13 @@ class EnaioSystem:
             except RefusedError:
                 hidden = True
                 continue
-            if binned:
-                return Presence.BINNED, found
-            return _live(found), found
+            if not binned:
+                return _live(found), found
+            if self.hard_delete:  # whose objects are not expected there; a look into the bin may show what is alive
+                with suppress(NotFoundError, RefusedError):
+                    alive = self.hook.get_object(object_id)
+                    return _live(alive), alive
+            return Presence.BINNED, found
         return (Presence.HIDDEN if hidden else Presence.GONE), None
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:

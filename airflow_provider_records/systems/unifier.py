@@ -346,10 +346,11 @@ class UnifierSystem:
         for record, outcome in batch:
             where = FolderAddress.from_record(record)
             there = where is not None and where in listed and record.target_id in listed[where].by_id
-            if there and outcome.kind is OutcomeKind.ABSENT:
+            absent = outcome.kind is OutcomeKind.ABSENT
+            if there and absent:
                 reason = f"Unifier does not know its node id, yet its {where} lists it"
                 outcomes.append(Outcome(record.key, OutcomeKind.UNKNOWN, None, reason, outcome.request_id))
-            elif where is not None and where not in proving and outcome.kind is OutcomeKind.ABSENT:
+            elif where is not None and absent and (where not in proving or self._lost_witnesses(where, listed[where])):
                 reason = (
                     f"Unifier does not know its node id; nothing shows that this account still sees all of its {where}"
                 )
@@ -374,6 +375,11 @@ class UnifierSystem:
         return above is not None and any(
             node.type == "Folder" and node.path == witnesses.path for node in self._contents(above).by_id.values()
         )
+
+    def _lost_witnesses(self, folder: FolderAddress, contents: Contents) -> bool:
+        """Tell whether the folder had nodes that are not on the list, and shows none of them now."""
+        witnesses = self._witnesses.get(folder)
+        return witnesses is not None and bool(witnesses.nodes) and not witnesses.nodes & contents.by_id.keys()
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """List the folders that the records name: Unifier shows a document nowhere else."""

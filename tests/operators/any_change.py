@@ -1,7 +1,7 @@
 """Any change between any two requests of a disposal; the sandbox's own log is the truth.
 
-People hold, withdraw, move dates, rename, move, delete, lose rights, and put another archive behind the address. What an
-answer showed at the last look before a call must let the call leave; what an outcome claims must be what was done.
+People hold, withdraw, move dates, rename, move, delete, take rights, and put another archive behind the address. What
+an answer showed at the last look before a call must let the call leave; what an outcome claims must be what was done.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ TOMORROW = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
 DONE = {OutcomeKind.DESTROYED, OutcomeKind.RECYCLED}
 ABOUT_ONE = ("register", "hold", "retain", "rename", "move", "hide", "delete", "bin", "due", "field")
 ABOUT_ALL = ("withdraw", "blind", "other_archive", "empty_archive")
+BLINDING = {"hide", "blind", "other_archive", "empty_archive"}
+"""After these an unanswered call may seem to have taken effect."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ faults = st.builds(
 lasting = st.sampled_from([0, 0, 1, 3, 10])
 changes = st.one_of(
     st.builds(Change, st.integers(1, 50), st.sampled_from(ABOUT_ONE), st.sampled_from(IDS), lasting),
-    st.builds(Change, st.integers(1, 50), st.sampled_from(ABOUT_ALL), lasts=lasting),
+    # An archive that comes for one request, or for two, in the midst of a look, no client can tell from its own.
+    st.builds(Change, st.integers(1, 50), st.sampled_from(ABOUT_ALL), lasts=st.sampled_from([0, 0, 5, 12])),
 )
 switches = {
     "enaio": st.fixed_dictionaries(
@@ -128,7 +131,8 @@ switches = {
         }
     ),
     "unifier": st.fixed_dictionaries(
-        {"second_delete": st.sampled_from([12764, 200]), "binned_listed": st.sampled_from([False, False, True])}
+        # Where a second delete is answered like the first one, nothing tells whose it was.
+        {"second_delete": st.just(12764), "binned_listed": st.sampled_from([False, False, True])}
     ),
 }
 
@@ -213,9 +217,8 @@ class World:
 
     def __init__(self, sandbox: Sandbox, night: Night) -> None:
         self.sandbox, self.night = sandbox, night
-        self.enaio: Any = sandbox.vendors["enaio"]
-        self.unifier: Any = sandbox.vendors["unifier"]
-        self.opus: Any = sandbox.vendors["opus"]
+        vendors: dict[str, Any] = dict(sandbox.vendors)
+        self.enaio, self.unifier, self.opus = (vendors[name] for name in ("enaio", "unifier", "opus"))
         self.events: list[Event] = []
         self.in_force: set[tuple[str, str]] = set()
         self.withdrawn = False
@@ -418,7 +421,12 @@ class World:
         return manifest, found
 
     def _operator(self, reference: dict[str, Any]) -> Any:
-        common = {"task_id": "delete", "records": reference, "verify": self.night.verify, "max_failure_rate": 1.0}
+        common: dict[str, Any] = {
+            "task_id": "delete",
+            "records": reference,
+            "verify": self.night.verify,
+            "max_failure_rate": 1.0,
+        }
         if self.night.system == "unifier":
             return UnifierDeleteDocumentOperator(**common, expect={"Name": "title"})
         return EnaioDeleteObjectOperator(
@@ -440,13 +448,14 @@ class World:
         times = ("2026-11-22T04:31:00.000Z", "2999-01-01T00:00:00.000Z")
         order = Order(manifest.digest, [covered], DAG_ID, RUN_ID, *times, due_list)
         order.write(self.store)
-        bp = dict(zip(("project_number", "bpname", "record_no"), BP, strict=True))
-        source: dict[str, Any] = {
+        bp: dict[str, Any] = dict(zip(("project_number", "bpname", "record_no"), BP, strict=True))
+        sources: dict[str, dict[str, Any]] = {
             "person": {"kind": "test"},
             "enaio": {"kind": "enaio", "conn_id": "enaio_default", "field": "Disposal", "approved": ["approved"]},
             "unifier": {"kind": "unifier", "conn_id": "unifier_default", "status_field": "status", **bp}
             | {"approved": ["Approved"], "digest_field": None},
-        }[night.source]
+        }
+        source = sources[night.source]
         who = "person" if night.source == "person" else "process"
         approval = Approval(manifest.digest, "anna", now(), source, approver_type=who, order=order.id)
         return manifest, manifest_reference(manifest, [approval.write(self.store)])
@@ -455,7 +464,7 @@ class World:
         record: dict[str, Any] = {"key": f"K{id_}", "target_id": id_}
         if self.night.system == "unifier":
             return {**record, "title": f"Plan {id_}", "location": "/Closed", "attributes": {"project_number": "P-1"}}
-        attributes = {"connector_id": ENAIO_CONNECTOR, "due_before": BEFORE}
+        attributes: dict[str, Any] = {"connector_id": ENAIO_CONNECTOR, "due_before": BEFORE}
         attributes |= {"object_type": "Invoice"} if self.night.typed else {}
         return {**record, "title": f"Invoice {id_}", "attributes": attributes}
 
@@ -478,7 +487,7 @@ class World:
             )
             if outcome.kind in DONE and outcome.proof is not Proof.INFERRED:
                 assert outcome.kind in own, f"claimed, and not done: {said}"
-            if outcome.kind in DONE:
+            if outcome.kind in DONE and not any(each.what in BLINDING for each in self.night.changes):
                 assert own or not self.lives(record.target_id), f"it lives: {said}"
             if outcome.kind is OutcomeKind.ABSENT:
                 assert not own, f"an own delete is hidden: {said}"
@@ -529,7 +538,7 @@ class World:
         if entry.call == "search" and entry.status == 200:
             query = json.loads(entry.request)["query"]
             full = all(name in query["statement"].partition(" FROM ")[0] for name in ("Title", "Held", "Keep"))
-            live = query["handleDeletedDocuments"] == "DELETED_DOCUMENTS_EXCLUDE"
+            live = query["handleDeletedDocuments"] == "DELETED_DOCUMENTS_EXCLUDE" and query["skipCount"] == 0
             return [id_ for id_ in IDS if full and live and id_ in entry.request]
         if entry.call == "get_object" and self.night.source != "enaio":
             # A look into the bin may show what is alive, and that it shows nothing says nothing of what is alive.

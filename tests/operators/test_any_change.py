@@ -1,4 +1,4 @@
-"""Whatever people change between any two requests: what the last look forbids is not deleted, and nothing is invented."""
+"""Whatever people change between two requests: what the last look forbids is not deleted, and nothing is invented."""
 
 from __future__ import annotations
 
