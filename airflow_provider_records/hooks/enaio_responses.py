@@ -44,6 +44,9 @@ ADVICE: Mapping[type[VendorError], str] = {
 }
 
 
+CHANGED = "changed"
+"""Names when each object was changed last, by object id, in what a look at an approving field found."""
+
 MODIFIED = "system:lastModificationDate"
 """The field with the time of an object's last change; an index field that is set is one."""
 

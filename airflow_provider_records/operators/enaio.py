@@ -11,6 +11,7 @@ from typing import Any
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.hooks.enaio_responses import CHANGED
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.operators.listing import ListOperator
 from airflow_provider_records.systems.enaio import EnaioSystem
@@ -18,7 +19,6 @@ from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from airflow_provider_records.task.due_list import checked_bound, refuse_far_bound
 from airflow_provider_records.task.enaio_due import EnaioDue
 from airflow_provider_records.task.listing import Listing, write_list
-from airflow_provider_records.triggers.enaio import CHANGED
 
 
 class EnaioDeleteObjectOperator(DisposeOperator):

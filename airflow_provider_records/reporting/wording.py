@@ -46,8 +46,9 @@ _COPIES = (
     "copies are not covered; they end under rules of their own."
 )
 _HOLDS = (
-    "Holds were not looked up separately: a hold takes effect where a system refuses, and such a record is listed "
-    "as blocked."
+    "Holds are those of the register of this evidence store, looked at again shortly before the calls, and those that "
+    "a task was given. A hold that is kept elsewhere takes effect only where a system refuses, and such a record is "
+    "listed as blocked."
 )
 
 # Unicode's default-ignorable characters (DerivedCoreProperties.txt) that its category Cf does not name: they have no

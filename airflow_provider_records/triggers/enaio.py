@@ -11,11 +11,8 @@ from typing import Any
 
 from airflow_provider_records.exceptions import ApprovalError, ApprovalRejectedError, NotFoundError
 from airflow_provider_records.hooks.enaio import EnaioHook
-from airflow_provider_records.hooks.enaio_responses import MODIFIED, EnaioObject
+from airflow_provider_records.hooks.enaio_responses import CHANGED, MODIFIED, EnaioObject
 from airflow_provider_records.triggers.base import APPROVERS, VendorTrigger
-
-CHANGED = "changed"
-"""Names when each object was changed last, in what a look found."""
 
 MOST_OBJECTS = 1000
 """In the database row of a trigger, which some databases limit to 64 KB."""

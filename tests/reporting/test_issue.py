@@ -128,7 +128,7 @@ def test_says_what_it_does_not_cover(store: Store, listed: Manifest) -> None:
     approvals = evidence_factory.approve(store, listed, "a")
     first = said(approvals=approvals)
     assert "Backups, replicas, exports" in first
-    assert "Holds were not looked up separately" in first
+    assert "Holds are those of the register of this evidence store" in first
     assert "no proof about media" in first
     assert "needs no approval" not in first
     (bin_,) = evidence_factory.covered({"soft": ("enaio",)})
