@@ -72,7 +72,8 @@ def verify(
     :param certificate: path or URL of ``…/certificates/<dag>/<run>.json``.
     :param public_key: PEM file of the key that must have signed it; None: the key that it names itself.
     :param open_store: opens the evidence folder at a URL that is not local.
-    :raises ConfigurationError: there is no such file, or the key file is no Ed25519 public key.
+    :raises ConfigurationError: there is no such file, the URL is none of a certificate, or the key file is no Ed25519
+        public key.
     :raises StoreUnavailableError: a file is there and cannot be read, so that it cannot be decided.
     :raises NewerFormatError: a file was written by a newer release.
     :raises CertificateUnfinishedError: the certificate is being written, or its writing ended early.
@@ -86,21 +87,22 @@ def verify(
     root, *parts = where.rsplit("/", 3)
     name = "/".join(parts)
     if len(parts) < 3 or parts[0] != "certificates" or root.endswith(":/"):
-        if is_local:
-            _check_present(Path(where))
-        report = Report(PlainFiles("/"), name)
-        report.problem = (
+        problem = (
             f"{where} does not lie in certificates/<DAG>/ of an evidence folder. A certificate is verified "
             "where it lies, together with the files that it names."
         )
-        return report
-    report = Report(PlainFiles(root or "/") if is_local else open_store(root), name)
+        if not is_local:
+            raise ConfigurationError(problem)
+        _check_present(Path(where))
+        return Report(PlainFiles(str(Path(where).parent)), Path(where).name, problem)
+    store = PlainFiles(root or "/") if is_local else open_store(root)
+    report = Report(store, name)
     if is_local:
         _check_present(Path(where))
-    elif not report.store.exists(name):
-        _refuse_missing(where, is_begun=report.store.exists(documents.page_name(name)))
+    elif not store.exists(name):
+        _refuse_missing(where, is_begun=store.exists(documents.page_name(name)))
     try:
-        Verifier(report.store, name, key, report).run()
+        Verifier(store, name, key, report).run()
     except _UNDECIDED:
         raise
     except RecordsError as error:
