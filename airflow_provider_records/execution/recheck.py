@@ -110,7 +110,7 @@ class SourceCheck:
         self._source = source
 
     def __call__(self, records: Sequence[Record]) -> dict[str, Outcome]:
-        """Bar the records as ``failed`` if the source cannot be read.
+        """Bar what a source that withholds single records does not approve any more, and all if it cannot be read.
 
         :raises ApprovalWithdrawnError: the approval is withdrawn.
         :raises VendorError: the source refuses to be read.
@@ -119,6 +119,9 @@ class SourceCheck:
             why = self._source.withdrawn(records)
         except VendorError as error:
             return _failed(records, error, "whether it is still approved could not be found out")
+        if isinstance(why, Mapping):
+            reasons = {key: f"not approved any more: {text}" for key, text in why.items()}
+            return {key: Outcome(key, OutcomeKind.BLOCKED, reason=reason) for key, reason in reasons.items()}
         if why:
             raise ApprovalWithdrawnError(f"The approval was withdrawn: {why} Nothing more is deleted in this run.")
         return {}

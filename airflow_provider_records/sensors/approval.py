@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import PERSON, PROCESS, Approval, Rejection
+from airflow_provider_records.evidence.hold import HoldRegister, Reason, reviewers_of
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import ApprovalRejectedError, ConfigurationError
@@ -16,7 +20,12 @@ from airflow_provider_records.task.context import evidence_store, signing_key
 from airflow_provider_records.task.links import ListLink
 from airflow_provider_records.task.records import Selection, resolve
 from airflow_provider_records.task.templating import RecordsOperator
-from airflow_provider_records.triggers.base import APPROVERS, VendorTrigger
+from airflow_provider_records.triggers.base import APPROVERS, REFUSED, VendorTrigger
+
+log = logging.getLogger(__name__)
+
+_NAMED = 20
+"""Maximum number of refused records that the log names."""
 
 
 def check_approver_field(field: object) -> str | None:
@@ -100,7 +109,9 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
         store = evidence_store()
         selection = resolve(self.records, store)
         authorization = selection.authorize(approval_required=False)
-        approvals = [approval.uri for approval in authorization.own_approvals]
+        shown, refused = selection.manifest, {} if answer is None else self.refused(answer, selection.manifest)
+        left = withheld.without(shown, refused)
+        approvals = [approval.uri or approval.write(store) for approval in authorization.for_part(left.digest)]
         if answer is not None:
             process, source = self.source()
             order = ask(self, self.scope, self.context, selection)
@@ -109,9 +120,36 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
                 source["approver_field"] = self.approver_field
                 if not named:
                     self.log.warning("No person approved all of the list; the approval names nobody")
-            digest, at, found = selection.manifest.digest, now(), {**source, "found": answer}
+            at, found = now(), {**source, "found": {name: answer[name] for name in answer if name != REFUSED}}
+            self._hold(shown, refused, process, at)
             for approver_type, approver, name in named or [(PROCESS, process, "")]:
-                approval = Approval(digest, approver, at, found, name, approver_type=approver_type, order=order.id)
+                approval = Approval(
+                    digest=left.digest,
+                    approver=approver,
+                    approved_at=at,
+                    source=found,
+                    name=name,
+                    shown=shown.digest if refused else "",
+                    withheld=refused,
+                    approver_type=approver_type,
+                    order=order.id,
+                )
                 approvals.append(approval.write(store, signing_key()))
-        withheld = len(authorization.withheld)
-        return manifest_reference(selection.manifest, approvals, withheld, **selection.made_by)
+        count = len({*authorization.withheld, *refused})
+        return manifest_reference(left, approvals, count, **selection.made_by)
+
+    def refused(self, answer: Mapping[str, Any], manifest: Manifest) -> dict[str, str]:
+        """Return which records of a list the vendor's system refuses while it approves the others: reason by key."""
+        return {}
+
+    def _hold(self, manifest: Manifest, refused: Mapping[str, str], who: str, at: str) -> None:
+        """Put on hold what is refused and is not yet; before the approval, so that none of it is listed again."""
+        if not refused:
+            return
+        register = HoldRegister(manifest.store, signing_key())
+        held = register.of(record for record in manifest if record.key in refused)
+        new = {key: Reason(text) for key, text in refused.items() if key not in held}
+        register.withhold(new, who, at, reviewers_of(self.origin.dag_id))
+        log.warning("%s of %s records are refused and on hold from now on", len(refused), manifest.count)
+        for key, text in list(refused.items())[:_NAMED]:
+            log.warning("Refused: %r: %s", key, text)

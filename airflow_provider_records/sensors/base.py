@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -20,6 +21,9 @@ from airflow_provider_records.triggers.base import VendorTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+log = logging.getLogger(__name__)
 
 
 def default_deferrable() -> bool:
@@ -75,6 +79,9 @@ class VendorSensor(BaseSensorOperator):
         """The client of the system."""
         raise NotImplementedError
 
+    last_seen = ""
+    """The status or value that the last look found, in words."""
+
     def trigger(self, common: Mapping[str, Any]) -> VendorTrigger | None:
         """Return the question; None if there is nothing to ask.
 
@@ -105,7 +112,10 @@ class VendorSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:  # noqa: ANN401
         """Wait; return the reference."""
         if not self.deferrable:
-            return super().execute(context)
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout as error:
+                raise AirflowSensorTimeout(f"{error} {self._found}".strip()) from None
         self.context = context
         return self._look_or_defer(time.time() + self.timeout)
 
@@ -132,7 +142,7 @@ class VendorSensor(BaseSensorOperator):
             return reference
         left = deadline - time.time()
         if last or left <= 0:
-            raise AirflowSensorTimeout(f"Nothing was decided within {self.timeout:g} s.")
+            raise AirflowSensorTimeout(f"Nothing was decided within {self.timeout:g} s. {self._found}".strip())
         self.defer(
             trigger=question,
             method_name="execute_complete",
@@ -141,6 +151,10 @@ class VendorSensor(BaseSensorOperator):
         )
         return None
 
+    @property
+    def _found(self) -> str:
+        return f"The last look found: {self.last_seen}." if self.last_seen else ""
+
     def _question(self, deadline: float) -> VendorTrigger | None:
         return self.trigger({"conn_id": self.hook.conn_id, "poke_interval": self.poke_interval, "deadline": deadline})
 
@@ -148,7 +162,12 @@ class VendorSensor(BaseSensorOperator):
         if question is None:
             return self.result(None)
         try:
-            answer = question.ask(self.hook)
+            try:
+                answer = question.ask(self.hook)
+            finally:
+                if question.seen and question.seen != self.last_seen:
+                    self.last_seen = question.seen
+                    log.info("Found: %s", question.seen)
             return None if answer is None else self.result(answer)
         except VendorError as error:
             if not is_transient(error):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Protocol, Self, runtime_checkable
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
@@ -103,8 +103,10 @@ class LooksInBatches(ObservesChunks, Protocol):
 class ApprovalSource(Protocol):
     """Where an approval was given: it can be read again, since an approval is withdrawn there too."""
 
-    def withdrawn(self, records: Sequence[Record]) -> str | None:
-        """Return in a sentence why the source does not approve these records any more; None: it does.
+    def withdrawn(self, records: Sequence[Record]) -> str | Mapping[str, str]:
+        """Return in a sentence why the source does not approve the list any more; empty: it does.
+
+        Where the rest may go on without single records: why it does not approve these any more, by key.
 
         :param records: some records of the approved list.
         :raises VendorError: the source cannot be read, which says nothing about the approval.

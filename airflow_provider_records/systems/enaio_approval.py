@@ -23,13 +23,16 @@ class EnaioFieldSource:
         self._hook = EnaioHook(source["conn_id"])
         self._field = source["field"]
         self._approved = source["approved"]
+        self._withholds = source.get("on_rejected") == "withhold"
 
     def stop(self) -> None:
         """End all sending and waiting."""
         self._hook.stopping = True
 
-    def withdrawn(self, records: Sequence[Record]) -> str | None:
-        """Return which object does not approve any more; one that is not there says nothing.
+    def withdrawn(self, records: Sequence[Record]) -> str | Mapping[str, str]:
+        """Return which object does not approve any more, all of them by key where the sensor withholds single ones.
+
+        One that is not there says nothing.
 
         :raises VendorError: enaio cannot be read.
         """
@@ -45,13 +48,15 @@ class EnaioFieldSource:
                 raise
 
         with ThreadPoolExecutor(min(len(records), self._hook.settings.max_concurrency)) as pool:
-            values = dict(zip((record.target_id for record in records), pool.map(value, records), strict=True))
-        changed = {id_: value for id_, value in values.items() if value is not None and value not in self._approved}
+            values = zip(records, pool.map(value, records), strict=True)
+            changed = [(record, text) for record, text in values if text is not None and text not in self._approved]
+        if self._withholds:
+            return {record.key: f"{self._field} = {text!r} now" for record, text in changed}
         if not changed:
-            return None
-        first = next(iter(changed))
-        found = f"{self._field} = {changed[first]!r}"
-        return f"enaio object {first} has {found} now ({len(changed)} of {len(values)} objects)."
+            return ""
+        record, text = changed[0]
+        found = f"{self._field} = {text!r}"
+        return f"enaio object {record.target_id} has {found} now ({len(changed)} of {len(records)} objects)."
 
     def _value(self, record: Record) -> str | None:
         try:

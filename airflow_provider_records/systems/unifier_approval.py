@@ -27,7 +27,7 @@ class UnifierRecordSource:
         """End all sending and waiting."""
         self._hook.stopping = True
 
-    def withdrawn(self, _: Sequence[Record]) -> str | None:
+    def withdrawn(self, _: Sequence[Record]) -> str:
         """Return why the record does not approve the list any more: it is gone, or has another status or digest.
 
         :raises VendorError: Unifier cannot be read.
@@ -44,7 +44,7 @@ class UnifierRecordSource:
         digest_field = self._source["digest_field"]
         if digest_field is not None and (found := _text(fields.get(digest_field))) != self._digest:
             return f"{where} names the list {found!r} now, not {self._digest}."
-        return None
+        return ""
 
 
 def _text(value: object) -> str:

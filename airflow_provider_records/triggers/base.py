@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 APPROVERS = "approvers"
 """Member of an answer: the persons who, as a field of the vendor's says, approved all of a list."""
 
+REFUSED = "refused"
+"""Member of an answer: what the system refuses while it approves the rest, with the reasons."""
+
 LAST_QUESTION = 60.0
 """Seconds beyond the deadline that the last question may take."""
 
@@ -40,6 +43,8 @@ class VendorTrigger(BaseTrigger):
     """
 
     hook_class: ClassVar[type[VendorHook]]
+    seen = ""
+    """The status or value that the last question found, in words."""
 
     def __init__(self, *, conn_id: str, poke_interval: float, deadline: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -71,7 +76,7 @@ class VendorTrigger(BaseTrigger):
         client = SharedClient.for_connection(self.hook_class, self.conn_id)
         # The worker has just asked, so wait first: where the worker gets another answer than the trigger, the two must
         # not resume each other without a pause. Jittered, since a triggerer starts all of its triggers at once.
-        pause = self.poke_interval * random.uniform(0.5, 1.5)
+        pause, seen = self.poke_interval * random.uniform(0.5, 1.5), ""
         try:
             while (left := self.deadline - time.time()) > 0:
                 await asyncio.sleep(min(pause, left))
@@ -86,6 +91,9 @@ class VendorTrigger(BaseTrigger):
                     log.warning("%s %s", error, "The worker asks for itself." if decided else "Still waiting.")
                     if decided:
                         client.retire()
+                if self.seen != seen:
+                    seen = self.seen
+                    log.info("Found: %s", seen)
                 if decided:
                     yield _event("look")
                     return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 from airflow_provider_records.exceptions import ApprovalError, ApprovalRejectedError, NotFoundError
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.enaio_responses import CHANGED, MODIFIED, EnaioObject
-from airflow_provider_records.triggers.base import APPROVERS, VendorTrigger
+from airflow_provider_records.triggers.base import APPROVERS, REFUSED, VendorTrigger
 
 MOST_OBJECTS = 1000
 """In the database row of a trigger, which some databases limit to 64 KB."""
+_VALUES = 5
+"""Maximum number of values of the field that the log names."""
 
 
 class EnaioApprovalTrigger(VendorTrigger):
@@ -27,6 +30,7 @@ class EnaioApprovalTrigger(VendorTrigger):
     :param field: internal name of the index field.
     :param approved: values that approve.
     :param rejected: values that reject.
+    :param on_rejected: ``fail``, or ``withhold``: the other objects may go on without a rejected one.
     :param approver_field: internal name of the index field that names who approved; None: there is none.
     """
 
@@ -39,6 +43,7 @@ class EnaioApprovalTrigger(VendorTrigger):
         field: str,
         approved: Sequence[str],
         rejected: Sequence[str],
+        on_rejected: str = "fail",
         approver_field: str | None = None,
         **common: Any,  # noqa: ANN401
     ) -> None:
@@ -47,6 +52,7 @@ class EnaioApprovalTrigger(VendorTrigger):
         self.field = field
         self.approved = approved
         self.rejected = rejected
+        self.on_rejected = on_rejected
         self.approver_field = approver_field
 
     def question(self) -> dict[str, Any]:
@@ -56,15 +62,17 @@ class EnaioApprovalTrigger(VendorTrigger):
             "field": self.field,
             "approved": list(self.approved),
             "rejected": list(self.rejected),
+            "on_rejected": self.on_rejected,
             "approver_field": self.approver_field,
         }
 
     def ask(self, hook: EnaioHook) -> Mapping[str, Any] | None:
         """Read every object; return what was found, when all are approved.
 
-        :return: the values, who approved all, and when each object was changed last: to set the field was a change.
+        With ``on_rejected="withhold"``, when all others are; the answer then names the rejected ones with their values.
 
-        :raises ApprovalRejectedError: one is rejected.
+        :return: the values, who approved all, and when each object was changed last: to set the field was a change.
+        :raises ApprovalRejectedError: one is rejected, and ``on_rejected="fail"``.
         :raises ApprovalError: one does not exist, or is approved and does not name who approved.
         :raises VendorError: enaio refuses.
         """
@@ -82,19 +90,24 @@ class EnaioApprovalTrigger(VendorTrigger):
         with ThreadPoolExecutor(hook.settings.max_concurrency) as pool:
             shown = {object_id: found for object_id, found in pool.map(value, self.objects) if found}
         values = {object_id: each.fields.get(self.field, "").strip() for object_id, each in shown.items()}
-        if rejected := [object_id for object_id, value in values.items() if value in self.rejected]:
+        self.seen = _counted(self.field, values.values())
+        rejected = {object_id: value for object_id, value in values.items() if value in self.rejected}
+        if rejected and self.on_rejected == "fail":
+            first = next(iter(rejected))
             raise ApprovalRejectedError(
-                f"enaio object {rejected[0]} has {self.field} = {values[rejected[0]]!r}: its disposal was rejected "
-                f"({len(rejected)} of {len(values)} objects). Start a new DAG run without them."
+                f"enaio object {first} has {self.field} = {rejected[first]!r}: its disposal was rejected "
+                f"({len(rejected)} of {len(values)} objects). Put them on hold (airflow-records hold add) and start a "
+                'new DAG run, or let on_rejected="withhold" do so.'
             )
-        found = sorted(set(values.values()))
+        found = sorted({value for object_id, value in values.items() if object_id not in rejected})
         if not set(found) <= set(self.approved):
             return None
-        answer: dict[str, Any] = {"values": found}
-        if changed := {object_id: at for object_id, each in shown.items() if (at := each.fields.get(MODIFIED))}:
+        answer: dict[str, Any] = {"values": found} | ({REFUSED: rejected} if rejected else {})
+        going = {object_id: each.fields for object_id, each in shown.items() if object_id not in rejected}
+        if changed := {object_id: at for object_id, fields in going.items() if (at := fields.get(MODIFIED))}:
             answer[CHANGED] = changed
         if self.approver_field is not None:
-            named = {object_id: each.fields.get(self.approver_field, "") for object_id, each in shown.items()}
+            named = {object_id: fields.get(self.approver_field, "") for object_id, fields in going.items()}
             answer[APPROVERS] = self._approvers(named)
         return answer
 
@@ -116,6 +129,13 @@ class EnaioApprovalTrigger(VendorTrigger):
             return object_id, hook.get_object(object_id, object_type_id=object_type_id)
         except NotFoundError as error:
             raise ApprovalError(f"enaio object {object_id} does not exist, so nobody can approve it: {error}") from None
+
+
+def _counted(field: str, values: Iterable[str]) -> str:
+    """Return how many objects have which value, the most first."""
+    counted = Counter(values).most_common()
+    said = [f"{value[:40]!r} ({number})" for value, number in counted[:_VALUES]]
+    return f"{field} = {', '.join([*said, *['…'] * (len(counted) > _VALUES)])}"
 
 
 def _names(text: str) -> list[str]:

@@ -32,4 +32,6 @@ class OpusDueRecordsTrigger(VendorTrigger):
 
         :raises VendorError: Opus refuses.
         """
-        return next(iter(hook.iter_due_records(self.connector_id, self.due_before, 1)), None)
+        first = next(iter(hook.iter_due_records(self.connector_id, self.due_before, 1)), None)
+        self.seen = f"nothing is due before {self.due_before}" if first is None else "records are due"
+        return first

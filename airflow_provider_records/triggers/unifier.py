@@ -93,12 +93,14 @@ class UnifierApprovalTrigger(VendorTrigger):
             record = hook.get_bp_record(self.project_number, self.bpname, self.record_no)
         except NotFoundError as error:
             if self.wait_for_record:
+                self.seen = f"there is no {where}"
                 return None
             raise ApprovalError(
                 f"Unifier has no {where}, so nobody can approve it there: {error} Open it first, or write "
                 "wait_for_record=True into the DAG."
             ) from None
         status = _field(record, self.status_field, where)
+        self.seen = f"{where} is {status!r}"
         if status in self.rejected:
             raise ApprovalRejectedError(f"Unifier {where} is {status!r}: the disposal of {self.digest} was rejected.")
         # A missing field is an error now, not after a week of waiting; an empty digest may still be entered.

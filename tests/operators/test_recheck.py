@@ -229,6 +229,19 @@ def test_an_object_whose_field_is_changed_stops_the_list(served: ServedSandbox, 
     assert ids[SAFE] not in destroyed(served)
 
 
+def test_an_object_whose_field_is_changed_is_left_where_single_ones_are_withheld(
+    served: ServedSandbox, ids: list[str]
+) -> None:
+    changed = [ids[SAFE], ids[-1]]
+    decide(served, enaio={"object_ids": changed, "value": "rejected"})
+    reference = delete(approved(served, ids, enaio_source(on_rejected="withhold")))
+    assert destroyed(served) == [id_ for id_ in ids if id_ not in changed]
+    assert reference["counts"]["blocked"] == 2
+    found = outcomes(served, reference)
+    assert {found[key]["reason"] for key in changed} == {"not approved any more: Disposal = 'rejected' now"}
+    assert reference["complete"]
+
+
 def test_an_approval_that_stands_lets_everything_go(served: ServedSandbox, ids: list[str]) -> None:
     assert delete(approved(served, ids, enaio_source()))["counts"]["destroyed"] == COUNT
 

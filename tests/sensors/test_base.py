@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 from datetime import timedelta
 from typing import Any
@@ -27,6 +29,7 @@ from tests.sensors.factories import (
     look,
     opus,
     resume,
+    task,
     unifier,
     wait,
 )
@@ -84,7 +87,7 @@ def test_the_same_answer_in_every_mode(undecided: ServedSandbox, vendor: str, mo
         wait(lambda **more: sensor(vendor, **more), mode)
     reference = wait(lambda **more: sensor(vendor, **more), mode, lambda: decide(undecided))
     due_list = {"due_list"} if vendor == "opus" else set()
-    assert set(reference) == {"manifest", "digest", "count", "approvals", "withheld"} | due_list
+    assert set(reference) == {"manifest", "digest", "count", "approvals", "withheld", "set_aside", "on_hold"} | due_list
     assert reference["count"] == 1
     assert len(reference["approvals"]) == (0 if vendor == "opus" else 1)
 
@@ -132,6 +135,56 @@ def test_a_timeout_ends_the_wait(undecided: ServedSandbox, vendor: str) -> None:
     deferred = deferral(vendor)
     with pytest.raises(AirflowSensorTimeout, match="Nothing was decided"):
         resume(sensor(vendor, deferrable=True), deferred, fire(deferred.trigger, 0.05))
+
+
+SEEN = {
+    "opus": "nothing is due before 1990-01-01T00:00:00",
+    "enaio": "Disposal = 'in review' (1)",
+    "unifier": f"record {NUMBER} of 'Disposal Request' is 'Pending'",
+}
+
+
+@EVERY_SENSOR
+def test_a_timeout_names_what_was_found(undecided: ServedSandbox, vendor: str) -> None:
+    """In every mode: a value that neither approves nor rejects is seen in the log, not after a week of waiting."""
+    enaio(undecided).set_field(RECORDS[0], "Disposal", "in review")
+    found = re.escape(f"The last look found: {SEEN[vendor]}.")
+    deferred = deferral(vendor)
+    with pytest.raises(AirflowSensorTimeout, match=found):
+        resume(sensor(vendor, deferrable=True), deferred, fire(deferred.trigger, 0.05))
+    for mode in ("poke", "reschedule"):
+        with pytest.raises(AirflowSensorTimeout, match=found):
+            look(sensor(vendor, timeout=0, mode=mode, poke_interval=0.01))
+
+
+@EVERY_SENSOR
+def test_what_is_found_is_logged_when_it_changes(
+    undecided: ServedSandbox, vendor: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    enaio(undecided).set_field(RECORDS[0], "Disposal", "in review")
+    waiting = sensor(vendor)
+    context = task(waiting, 900)
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            assert not waiting.poke(context).is_done
+    assert caplog.text.count(f"Found: {SEEN[vendor]}") == 1
+    decide(undecided)
+    with caplog.at_level(logging.INFO):
+        assert waiting.poke(context).is_done
+    assert caplog.text.count("Found: ") == 2
+
+
+@EVERY_SENSOR
+def test_the_triggerer_logs_what_is_found_when_it_changes(
+    undecided: ServedSandbox, vendor: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    enaio(undecided).set_field(RECORDS[0], "Disposal", "in review")
+    deferred = deferral(vendor)
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        fire(deferred.trigger, 1.0)
+    assert undecided.calls(vendor, CALLS[vendor]) > 3
+    assert caplog.text.count(f"Found: {SEEN[vendor]}") == 1
 
 
 @EVERY_SENSOR

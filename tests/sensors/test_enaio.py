@@ -10,10 +10,13 @@ from airflow.sdk import DAG
 
 from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.hold import HoldRegister, reviewers_of
 from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.triggers.enaio import EnaioApprovalTrigger
 from tests.operators.conftest import ServedSandbox
+from tests.operators.factories import DAG_ID, run
 from tests.sensors.factories import EVERY_MODE, StillWaitingError, enaio, keys, task, wait
 
 
@@ -102,6 +105,87 @@ def test_one_rejected_fails_the_list(watched: WatchedObjects, mode: str, late: b
     kept = json.loads(watched.served.store.read(name))
     assert (kept["format"], kept["rejected_by"]) == ("airflow-records/rejection", "enaio:Disposal")
     assert watched.ids[2] in kept["comment"]
+
+
+def withholding(watched: WatchedObjects, **more: Any) -> EnaioApprovalSensor:
+    return watched.sensor(on_rejected="withhold", **more)
+
+
+@EVERY_MODE
+def test_a_rejected_object_is_held_and_the_others_go_on(
+    watched: WatchedObjects, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, (first, second, third) = watched.served.store, watched.ids
+    watched.say("approved", "rejected", "")
+    with pytest.raises(StillWaitingError):
+        wait(lambda **more: withholding(watched, **more), mode)
+    assert not store.names("holds")
+    reference = wait(
+        lambda **more: withholding(watched, **more), mode, lambda: watched.say("approved", "rejected", "approved")
+    )
+    assert keys(watched.served, reference) == [first, third]
+    assert reference["withheld"] == 1
+    (uri,) = reference["approvals"]
+    approval = Approval.read(store, uri)
+    assert approval.withheld == {second: "Disposal = 'rejected'"}
+    assert approval.shown != approval.digest == reference["digest"]
+    assert (approval.source["on_rejected"], approval.source["found"]) == ("withhold", {"values": ["approved"]})
+    (hold,) = HoldRegister(store).standing()
+    assert (hold.key, hold.reason, hold.who) == (second, "Disposal = 'rejected'", "enaio:Disposal")
+    assert hold.origin == reviewers_of(DAG_ID)
+    assert not store.names("rejections")
+    assert f"Refused: '{second}': Disposal = 'rejected'" in caplog.text
+    deleted = run(EnaioDeleteObjectOperator(task_id="delete", records=reference, hard_delete=True))
+    assert deleted["counts"]["destroyed"] == 2
+    assert sorted(watched.served.sandbox.effects("enaio", "destroyed")) == sorted([first, third])
+
+
+def test_what_is_on_hold_already_is_not_held_again(watched: WatchedObjects) -> None:
+    watched.say("approved", "rejected", "approved")
+    for _ in range(2):
+        wait(lambda **more: withholding(watched, **more), "poke")
+    assert len(watched.served.store.names("holds")) == 1
+
+
+def test_when_all_are_rejected_nothing_is_left(watched: WatchedObjects) -> None:
+    watched.say("rejected", "rejected", "rejected")
+    reference = wait(lambda **more: withholding(watched, **more), "poke")
+    assert (reference["count"], reference["withheld"]) == (0, 3)
+    assert len(HoldRegister(watched.served.store).standing()) == 3
+    assert run(EnaioDeleteObjectOperator(task_id="delete", records=reference, hard_delete=True))["complete"]
+
+
+def test_who_approved_the_others_is_asked_of_the_others_only(watched: WatchedObjects) -> None:
+    watched.say("approved", "rejected", "approved")
+    for object_id, name in zip(watched.ids, ("Anna", "Ben", "Anna"), strict=True):
+        watched.part.set_field(object_id, "Approver", name)
+    reference = wait(lambda **more: withholding(watched, approver_field="Approver", **more), "poke")
+    (uri,) = reference["approvals"]
+    approval = Approval.read(watched.served.store, uri)
+    assert (approval.name, list(approval.withheld)) == ("Anna", [watched.ids[1]])
+
+
+def test_a_list_that_somebody_approved_before_keeps_that_approval(watched: WatchedObjects) -> None:
+    """The shorter list is a part of the one that the person approved."""
+    watched.say("approved", "rejected", "approved")
+    before = wait(
+        lambda **more: watched.sensor(task_id="first", approved=["approved", "rejected"], rejected=(), **more), "poke"
+    )
+    reference = wait(lambda **more: withholding(watched, records=before, **more), "poke")
+    assert len(reference["approvals"]) == 2
+    deleted = run(EnaioDeleteObjectOperator(task_id="delete", records=reference, hard_delete=True))
+    assert deleted["counts"]["destroyed"] == 2
+
+
+@pytest.mark.parametrize("value", ["hold", "", None, True, "Withhold"])
+def test_what_happens_to_a_rejected_object_must_be_named(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match='on_rejected is "fail" or "withhold"'):
+        EnaioApprovalSensor(task_id="approve", records=[], field="D", approved="a", rejected="r", on_rejected=value)
+
+
+def test_withholding_needs_the_values_that_reject() -> None:
+    with pytest.raises(ConfigurationError, match="needs the values that reject"):
+        EnaioApprovalSensor(task_id="approve", records=[], field="D", approved="a", on_rejected="withhold")
 
 
 def test_a_trigger_watches_no_more_of_a_long_list_than_its_row_can_hold(watched: WatchedObjects) -> None:
