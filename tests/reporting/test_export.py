@@ -48,7 +48,7 @@ def test_each_record_of_a_certificate_has_a_row_with_its_outcome_and_so_has_each
         source={"kind": "airflow", "task": "approve"},
         shown=shown.digest,
         withheld={kept.key: "a claim is pending"},
-        **evidence_factory.given(store, left.digest),
+        **evidence_factory.given(store, shown.digest),
     ).write(store)
     failing = list(left)[1].key
     disposal = evidence_factory.carry_out(
