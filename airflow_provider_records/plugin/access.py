@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
@@ -17,7 +18,8 @@ from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.team import Team
-from sqlalchemy import select
+from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+from sqlalchemy import Text, cast, select, tuple_
 from sqlalchemy.orm import Session
 
 from airflow_provider_records.evidence.store import safe_name
@@ -64,6 +66,18 @@ class PendingApproval:
     digest: str
     records: str
     since: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What Airflow knows of the tasks of a run.
+
+    :param failed: ids of those that failed.
+    :param approvals: URIs of the approvals that they returned; whether they belong to the run is not checked.
+    """
+
+    failed: Sequence[str] = ()
+    approvals: Sequence[str] = ()
 
 
 def readable(user: BaseUser, dag_ids: Iterable[str], session: Session) -> set[str]:
@@ -120,6 +134,43 @@ def version(run: AirflowRun | None) -> str:
     every hour.
     """
     return run.version if run else f"gone {time() // 3600:.0f}"
+
+
+def traces(wanted: Iterable[tuple[str, str]], session: Session) -> dict[tuple[str, str], Trace]:
+    """Return what Airflow knows of the tasks of runs, by DAG id and run id.
+
+    :param wanted: DAG id and run id of each.
+    """
+    keys = list(wanted)
+    failed: dict[tuple[str, str], list[str]] = {key: [] for key in keys}
+    approvals: dict[tuple[str, str], list[str]] = {key: [] for key in keys}
+    ended = (
+        select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id)
+        .where(tuple_(TaskInstance.dag_id, TaskInstance.run_id).in_(keys), TaskInstance.state == "failed")
+        .distinct()
+        .order_by(TaskInstance.task_id)
+    )
+    for dag_id, run_id, task_id in session.execute(ended):
+        failed[dag_id, run_id].append(task_id)
+    returned = select(XComModel.dag_id, XComModel.run_id, XComModel.value).where(
+        tuple_(XComModel.dag_id, XComModel.run_id).in_(keys),
+        XComModel.key == XCOM_RETURN_KEY,
+        cast(XComModel.value, Text).contains("manifest"),
+    )
+    for dag_id, run_id, value in session.execute(returned):
+        approvals[dag_id, run_id] += _approvals(value)
+    return {key: Trace(failed[key], list(dict.fromkeys(approvals[key]))) for key in keys}
+
+
+def _approvals(returned: object) -> Iterator[str]:
+    """Return the URIs of approvals in what a task returned."""
+    try:
+        value = json.loads(returned) if isinstance(returned, str) else returned
+    except ValueError:
+        return
+    for item in value if isinstance(value, list) else [value]:
+        listed = item.get("approvals") if isinstance(item, Mapping) else None
+        yield from (uri for uri in (listed if isinstance(listed, list) else ()) if isinstance(uri, str))
 
 
 def pending_approvals(session: Session) -> list[PendingApproval]:

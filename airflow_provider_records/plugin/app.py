@@ -105,18 +105,30 @@ def overview(
         raise HTTPException(404, "There is no disposal of this DAG that you may see.")
     chosen = [dag_id] if dag_id is not None else dags
     airflow_runs = access.runs(chosen, session)
-    folders: list[tuple[str, str]] = []
+    waiting = {(each.dag_id, each.run_id) for each in pending}
+    folders = set(airflow_runs)
+    disposed: set[tuple[str, str]] = set()
+    decided: set[tuple[str, str]] = set()
     certified: dict[str, set[str]] = {}
     unlisted: dict[str, str] = {}
     for dag in chosen:
-        found, problem = reader.try_read(dag, "", reader.runs, dag)
-        folders += [(dag, folder) for folder in found or ()]
-        certificates, why = reader.try_read(dag, "", reader.certified, dag)
+        problems = []
+        for listed, names in ((disposed, reader.runs), (decided, reader.decided)):
+            found, problem = reader.try_read(dag, "", names, dag)
+            listed |= {(dag, folder) for folder in found or ()}
+            problems.append(problem)
+        certificates, problem = reader.try_read(dag, "", reader.certified, dag)
         certified[dag] = certificates or set()
-        if problem or why:
-            unlisted[dag] = problem or why
+        if any((*problems, problem)):
+            unlisted[dag] = next(filter(None, (*problems, problem)))
+    folders |= disposed | decided
     newest_first = sorted(
         ((due_at(folder, airflow_runs.get((dag, folder))), dag, folder) for dag, folder in folders), reverse=True
+    )
+    shown = newest_first[(page - 1) * RUNS_PER_PAGE : page * RUNS_PER_PAGE]
+    without = {(dag, folder) for _, dag, folder in shown} - disposed
+    traces = access.traces(
+        [(dag, airflow_runs[dag, folder].run_id) for dag, folder in without & set(airflow_runs)], session
     )
 
     def read(place: tuple[str, str, str]) -> Row | None:
@@ -130,10 +142,19 @@ def overview(
                 return unreadable_row(dag, due, problem)
         if not run_id:
             return None
-        return run_row(reader, dag, run_id, airflow_run, due=due, certified=folder in certified[dag])
+        return run_row(
+            reader,
+            dag,
+            run_id,
+            airflow_run,
+            due=due,
+            certified=folder in certified[dag],
+            decided=(dag, folder) in decided,
+            trace=traces.get((dag, run_id)),
+            waiting=(dag, run_id) in waiting,
+        )
 
     with ThreadPoolExecutor(_READERS) as pool:
-        shown = newest_first[(page - 1) * RUNS_PER_PAGE : page * RUNS_PER_PAGE]
         rows = [each for each in pool.map(read, shown) if each is not None]
         reasons, left_out = reason_totals(reader, rows, pool)
     return _show(
@@ -148,6 +169,7 @@ def overview(
         reasons=reasons,
         left_out=left_out,
         unlisted=unlisted,
+        evidence=reader.store.root,
         dags=dags,
         dag_id=dag_id,
         page=page,
@@ -166,11 +188,27 @@ def one_run(request: Request, user: GetUserDep, session: SessionDep, dag_id: str
     airflow_run = access.runs([dag_id], session, run_id).get((dag_id, folder))
     certificates, unlisted = reader.try_read(dag_id, "", reader.certified, dag_id)
     certified = folder in (certificates or ())
-    row = run_row(reader, dag_id, run_id, airflow_run, due=due_at(folder, airflow_run), certified=certified)
+    trace = access.traces([(dag_id, run_id)], session)[dag_id, run_id]
+    waiting = [each for each in access.pending_approvals(session) if (each.dag_id, each.run_id) == (dag_id, run_id)]
+    row = run_row(
+        reader,
+        dag_id,
+        run_id,
+        airflow_run,
+        due=due_at(folder, airflow_run),
+        certified=certified,
+        trace=trace,
+        waiting=bool(waiting),
+    )
     if row is None:
-        raise HTTPException(404, f"There is no run {run_id} of {dag_id} that has disposed of anything.")
+        raise HTTPException(404, f"There is no run {run_id} of {dag_id} in the evidence store or in Airflow.")
     run = row.run
-    approvals, problem = reader.try_read(dag_id, run_id, reader.approvals, run.disposals)
+    if run.disposals:
+        approvals, problem = reader.try_read(dag_id, run_id, reader.approvals, run.disposals)
+    else:
+        approvals, problem = reader.try_read(dag_id, run_id, reader.given, run, trace.approvals)
+    odd_rows, why = reader.try_read(dag_id, run_id, reader.set_aside, dag_id, run_id)
+    problem = problem or why
     groups: dict[str, list[ReasonGroup]] = {}
     for task in run.tasks:
         if not task.progress:
@@ -186,6 +224,8 @@ def one_run(request: Request, user: GetUserDep, session: SessionDep, dag_id: str
         live=row.live,
         problem=problem,
         approvals=approvals or [],
+        waiting=waiting,
+        odd_rows=odd_rows or [],
         groups=groups,
     )
 

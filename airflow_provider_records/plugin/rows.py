@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.plugin import access
-from airflow_provider_records.plugin.access import AirflowRun
+from airflow_provider_records.plugin.access import AirflowRun, Trace
 from airflow_provider_records.plugin.runs import DisposalRun, ReasonGroup, RunReader, add_counts
 from airflow_provider_records.reporting.verdict import RunStatus, Verdict, verdict
 
@@ -77,26 +77,46 @@ def due_at(folder: str, airflow_run: AirflowRun | None) -> str:
 
 
 def run_row(
-    reader: RunReader, dag_id: str, run_id: str, airflow_run: AirflowRun | None, *, due: str, certified: bool
+    reader: RunReader,
+    dag_id: str,
+    run_id: str,
+    airflow_run: AirflowRun | None,
+    *,
+    due: str,
+    certified: bool,
+    decided: bool = True,
+    trace: Trace | None = None,
+    waiting: bool = False,
 ) -> Row | None:
-    """Read a disposal run and return its row.
+    """Read a run and return its row.
 
     :param airflow_run: what Airflow knows of it; None if it does not know the run.
     :param due: when it was due; see :class:`Row`.
     :param certified: whether it has a certificate.
+    :param decided: whether there may be something that was asked or rejected.
+    :param trace: what Airflow knows of its tasks; None: nothing.
+    :param waiting: whether a request of it is unanswered.
     :return: None if neither the evidence store nor Airflow knows the run.
     """
     ended = airflow_run is None or not airflow_run.active
-    run = reader.read(dag_id, run_id, access.version(airflow_run), certified=certified and ended)
-    if airflow_run is None and not run.tasks and not run.problem:
+    version = access.version(airflow_run)
+    run = reader.read(dag_id, run_id, version, certified=certified and ended, decided=decided)
+    if airflow_run is None and not any((run.tasks, run.problem, run.orders, run.rejections)):
         return None
-    due = due or min((each.started_at for each in run.disposals), default="")
+    started = (each.started_at for each in run.disposals)
+    due = due or min((*started, *(each.asked_at for each in run.orders)), default="")
+    trace = trace or Trace()
     # Approvals of mapped instances rest on those of the whole list: the first instance names all approvers.
     first = [task.disposals[0] for task in run.tasks if task.disposals]
-    approvals, problem = reader.try_read(dag_id, run_id, reader.approvals, first)
+    if first:
+        approvals, problem = reader.try_read(dag_id, run_id, reader.approvals, first)
+    else:
+        approvals, problem = reader.try_read(dag_id, run_id, reader.given, run, trace.approvals)
     run = replace(run, problem=run.problem or problem)
     people = dict.fromkeys(approval.name or approval.approver for approval in approvals or ())
-    found, problem = reader.try_read(dag_id, run_id, run_verdict, run, airflow_run, approvals or ())
+    found, problem = reader.try_read(
+        dag_id, run_id, run_verdict, run, airflow_run, approvals or (), trace.failed, waiting=waiting
+    )
     return Row(run, airflow_run, due, found or _unreadable_verdict(problem), list(people), certified)
 
 
@@ -109,18 +129,59 @@ def unreadable_row(dag_id: str, due: str, problem: str) -> Row:
     return Row(DisposalRun(dag_id, "", problem=problem), None, due, _unreadable_verdict(problem), [], False)
 
 
-def run_verdict(run: DisposalRun, airflow_run: AirflowRun | None, approvals: Iterable[Approval]) -> Verdict:
-    """Return how a run ended, or that it has not ended."""
+def run_verdict(
+    run: DisposalRun,
+    airflow_run: AirflowRun | None,
+    approvals: Sequence[Approval],
+    failed: Sequence[str] = (),
+    *,
+    waiting: bool = False,
+) -> Verdict:
+    """Return how a run ended, or that it has not ended.
+
+    :param failed: ids of the tasks that failed, as far as Airflow knows.
+    :param waiting: whether a request of it is unanswered.
+    """
     if run.problem:
         return _unreadable_verdict(run.problem)
     if airflow_run is not None and airflow_run.active:
+        if waiting or (run.orders and not (run.tasks or run.rejections or approvals)):
+            text = "Somebody has to answer before anything is carried out; this page updates itself."
+            return Verdict("running", "Waiting for approval", text)
         return Verdict("running", "Running", "The run is active; this page updates itself.")
     if run.unfinished:
         text = "A try ended without writing its summary; clear the task, so that its next try continues."
         return Verdict("open", "Interrupted", text)
+    if not run.disposals:
+        return _nothing_done(run, airflow_run, approvals, failed)
     if run.certificate is not None and run.certificate.covers(run.disposals):
         return verdict(run.certificate)
     return verdict(RunStatus(run.disposals, withheld=sum(len(approval.withheld) for approval in approvals)))
+
+
+def _nothing_done(
+    run: DisposalRun, airflow_run: AirflowRun | None, approvals: Sequence[Approval], failed: Sequence[str]
+) -> Verdict:
+    """Return why a run that has ended carried nothing out."""
+    where = f" Failed: {', '.join(failed)}; Airflow's log of the task says why." if failed else ""
+    if run.rejections:
+        said = "; ".join(
+            f"{each.name or each.rejected_by}{f': {each.comment}' if each.comment else ''}" for each in run.rejections
+        )
+        return Verdict("partly", "Rejected", f"Nothing was carried out. Rejected by {said}.")
+    if approvals:
+        return Verdict("open", "Not carried out", f"A list was approved, and nothing was carried out.{where}")
+    if run.orders:
+        until = max(order.valid_until for order in run.orders)[:16].replace("T", " ")
+        text = (
+            "A list was shown for approval, and no approval of it is known: nobody answered in time, or the asking "
+            f"task failed or was stopped. The order ends at {until} UTC. Nothing was carried out.{where}"
+        )
+        return Verdict("open", "Not approved", text)
+    if airflow_run is not None and airflow_run.state == "success":
+        text = "The run ended before anybody was asked: nothing was due, or its tasks were skipped."
+        return Verdict("done", "Nothing carried out", text)
+    return Verdict("open", "Nothing carried out", f"Nobody was asked, and nothing was carried out.{where}")
 
 
 def _unreadable_verdict(problem: str) -> Verdict:

@@ -15,17 +15,21 @@ from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import unquote
 
-from airflow_provider_records.evidence import certificate, reader
-from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence import certificate, formats, reader
+from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.folders import DISPOSALS, TaskFolder, dag_folder, run_folder
+from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.outcome import OutcomeKind, known_kind
 from airflow_provider_records.evidence.segment import OPEN, JournalState, parse_segment, segment_name
+from airflow_provider_records.evidence.set_aside import OddRow, SetAside
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 from airflow_provider_records.exceptions import EvidenceError, RecordsError
 from airflow_provider_records.reporting.verdict import RunStatus
 
 _KEPT_JOURNALS = 32
+_PLACES = (DISPOSALS, "asked", "rejections")
+"""The folders that name runs of DAGs which dispose of records: carried out, asked for, rejected."""
 _LOG = logging.getLogger(__name__)
 _Params = ParamSpec("_Params")
 _Result = TypeVar("_Result")
@@ -129,13 +133,15 @@ class TaskStatus:
 
 @dataclass(frozen=True)
 class DisposalRun:
-    """One DAG run that disposed of records.
+    """One DAG run that disposed of records, or was to.
 
     :param dag_id: its DAG.
     :param run_id: its id.
     :param tasks: its disposing tasks, in the order of their start.
     :param problem: why some of its evidence cannot be read; empty if all of it can.
     :param certificate: the status that its certificate states; None if there is none or it was not read.
+    :param orders: what people or vendors were asked to approve.
+    :param rejections: what they rejected.
     """
 
     dag_id: str
@@ -143,6 +149,8 @@ class DisposalRun:
     tasks: Sequence[TaskStatus] = ()
     problem: str = ""
     certificate: RunStatus | None = None
+    orders: Sequence[Order] = ()
+    rejections: Sequence[Rejection] = ()
 
     @property
     def disposals(self) -> list[Disposal]:
@@ -203,6 +211,7 @@ class RunReader:
         self.store = store
         self._cached_tasks = lru_cache(4096)(self._tasks)
         self._cached_certificate = lru_cache(4096)(self._certificate)
+        self._cached_decisions = lru_cache(4096)(self._decisions)
         self._warn = lru_cache(4096)(_warn)
         self._disposal = lru_cache(8192)(lambda name: Disposal.read(store, store.uri(name)))
         self._approval = lru_cache(8192)(lambda uri: Approval.read(store, uri))
@@ -211,33 +220,44 @@ class RunReader:
         self._journal_state = lru_cache(_KEPT_JOURNALS)(lambda _: _LiveState())
 
     def dags(self) -> dict[str, str]:
-        """Return the DAGs that have disposal runs: folder name to DAG id, without DAGs whose id is not known."""
-        folders = self.store.children(DISPOSALS)
-        found = {name: self.try_read(name, "", self._original_id, DISPOSALS, name, "dag_id")[0] for name in folders}
-        return {name: text for name, text in found.items() if text}
+        """Return the DAGs that have runs here: folder name to DAG id, without DAGs whose id is not known."""
+        found: dict[str, str] = {}
+        for place in _PLACES:
+            for name in set(self.store.children(place)) - found.keys():
+                if text := self.try_read(name, "", self._original_id, place, name, "dag_id")[0]:
+                    found[name] = text
+        return found
 
-    def runs(self, dag_id: str) -> list[str]:
+    def runs(self, dag_id: str) -> set[str]:
         """Return the folder names of a DAG's disposal runs."""
-        return self.store.children(dag_folder(dag_id))
+        return set(self.store.children(dag_folder(dag_id)))
+
+    def decided(self, dag_id: str) -> set[str]:
+        """Return the folder names of a DAG's runs in which people or vendors were asked, or rejected a list."""
+        return {name for place in _PLACES[1:] for name in self.store.children(f"{place}/{safe_name(dag_id)}")}
 
     def run_id(self, dag_id: str, folder: str) -> str:
         """Return the run id that a folder is named after; empty if it is not known.
 
-        :raises EvidenceError: only a summary can contain it, and no summary can be read.
+        :raises EvidenceError: only a file of the run can contain it, and none can be read.
         """
-        return self._original_id(dag_folder(dag_id), folder, "run_id")
+        found = (self._original_id(f"{place}/{safe_name(dag_id)}", folder, "run_id") for place in _PLACES)
+        return next(filter(None, found), "")
 
     def certified(self, dag_id: str) -> set[str]:
         """Return the folder names of a DAG's disposal runs that have a certificate."""
         found = self.store.children(f"certificates/{safe_name(dag_id)}")
         return {name.removesuffix(".json") for name in found if name.endswith(".json")}
 
-    def read(self, dag_id: str, run_id: str, version: str = "", *, certified: bool = False) -> DisposalRun:
-        """Read a disposal run; it has no tasks if the store has no files of it.
+    def read(
+        self, dag_id: str, run_id: str, version: str = "", *, certified: bool = False, decided: bool = False
+    ) -> DisposalRun:
+        """Read a run; it has no tasks if the store has no disposals of it.
 
         :param version: changes whenever the run changes; a run is read once for each version. Empty: the run is active
             and is not cached.
         :param certified: whether to read its certificate, too.
+        :param decided: whether to read what was asked and rejected, too.
         """
         read_tasks = self._cached_tasks if version else self._tasks
         tasks, problem = self.try_read(dag_id, run_id, read_tasks, dag_id, run_id, version)
@@ -245,7 +265,14 @@ class RunReader:
         if certified and not problem:
             read_certificate = self._cached_certificate if version else self._certificate
             status, problem = self.try_read(dag_id, run_id, read_certificate, dag_id, run_id, version)
-        return DisposalRun(dag_id, run_id, tasks or (), problem, status)
+        orders: Sequence[Order] = ()
+        rejections: Sequence[Rejection] = ()
+        if decided:
+            read_decisions = self._cached_decisions if version else self._decisions
+            found, why = self.try_read(dag_id, run_id, read_decisions, dag_id, run_id, version)
+            orders, rejections = found or ((), ())
+            problem = problem or why
+        return DisposalRun(dag_id, run_id, tasks or (), problem, status, orders, rejections)
 
     def try_read(
         self,
@@ -283,6 +310,23 @@ class RunReader:
         }
         return sorted(found.values(), key=lambda approval: approval.approved_at)
 
+    def given(self, run: DisposalRun, uris: Iterable[str]) -> list[Approval]:
+        """Return those of these approvals that are for an order of a run.
+
+        :param uris: what a task returned; anybody who writes a DAG can return any.
+        :raises EvidenceError: an approval is missing or was changed.
+        """
+        orders = {order.id for order in run.orders}
+        found = [self._approval(uri) for uri in uris] if orders else []
+        return [approval for approval in found if approval.order in orders and not approval.part_of]
+
+    def set_aside(self, dag_id: str, run_id: str) -> list[OddRow]:
+        """Return the rows that the tasks of a run set aside, in their order.
+
+        :raises EvidenceError: a file is missing or was changed.
+        """
+        return [row for each in SetAside.of_run(self.store, dag_id, run_id) for row in each.rows(self.store)]
+
     def groups(self, disposals: Iterable[Disposal]) -> list[ReasonGroup]:
         """ReasonGroup the records that were not destroyed by outcome and reason, the most frequent first.
 
@@ -304,10 +348,14 @@ class RunReader:
     def _certificate(self, dag_id: str, run_id: str, _version: str) -> RunStatus:
         return RunStatus.from_document(certificate.read(self.store, certificate.file_name(dag_id, run_id)))
 
-    def _original_id(self, folder: str, name: str, member: str) -> str:
-        """Return the id that a folder is named after; an id that is too long for a name is read from a summary.
+    def _decisions(self, dag_id: str, run_id: str, _version: str) -> tuple[list[Order], list[Rejection]]:
+        orders = sorted(Order.asked_in(self.store, dag_id, run_id), key=lambda order: order.asked_at)
+        return orders, Rejection.of_run(self.store, dag_id, run_id)
 
-        :param member: the member of a summary's provenance that holds the id.
+    def _original_id(self, folder: str, name: str, member: str) -> str:
+        """Return the id that a folder is named after; an id that is too long for a name is read from a file in it.
+
+        :param member: the member of a summary's provenance, an order or a rejection that holds the id.
         """
         if not name.isascii():
             return ""  # this package writes ASCII names only
@@ -316,10 +364,14 @@ class RunReader:
             return text
         problem: EvidenceError | None = None
         for file in self.store.names(f"{folder}/{name}"):
-            if not file.endswith("/disposal.json"):
-                continue
             try:
-                text = str(getattr(self._disposal(file).provenance, member))
+                if not folder.startswith(DISPOSALS):
+                    form = formats.ORDER if folder.startswith(_PLACES[1]) else formats.REJECTION
+                    text = str(reader.document(self.store, file, form).get(member))
+                elif file.endswith("/disposal.json"):
+                    text = str(getattr(self._disposal(file).provenance, member))
+                else:
+                    continue
             except EvidenceError as error:
                 problem = error
                 continue

@@ -307,7 +307,7 @@ def test_a_program_is_told_of_an_error_in_json_and_a_browser_on_a_page(store: St
     path = f"/records/run?dag_id={DAG}&run_id=none"
     page, program = anna.get(path), anna.get(path, headers={"Accept": "application/json"})
     assert page.status_code == program.status_code == 404
-    assert program.json() == {"detail": f"There is no run none of {DAG} that has disposed of anything."}
+    assert program.json() == {"detail": f"There is no run none of {DAG} in the evidence store or in Airflow."}
     assert "<main>" in page.text
 
 

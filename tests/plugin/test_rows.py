@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 
-from airflow_provider_records.evidence.approval import Approval, Rejection
+from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection
 from airflow_provider_records.evidence.authorization import for_part
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.set_aside import OddRow, SetAside
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import rows
 from airflow_provider_records.plugin.access import AirflowRun
@@ -30,7 +36,22 @@ from airflow_provider_records.plugin.rows import (
 from airflow_provider_records.plugin.runs import DisposalRun, RunReader
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
-from tests.plugin.conftest import DAG, Client, ask, begin, dispose, form, know_run, provenance, run_id, set_state
+from tests.minors import since
+from tests.plugin.conftest import (
+    DAG,
+    OTHER,
+    Client,
+    ask,
+    begin,
+    dispose,
+    form,
+    keep_as_asked,
+    know_run,
+    provenance,
+    run_id,
+    set_state,
+    store_task,
+)
 from tests.plugin.test_app import page_text, run_page
 
 
@@ -39,7 +60,8 @@ def state(client: TestClient, run: str = "") -> str:
     overview = client.get("/records/")
     assert overview.status_code == 200
     run = run or run_id(0)
-    (row,) = [row for row in overview.text.split("<tr") if f'<small class="mono">{run}<' in row]
+    listed = overview.text.split('<h2 id="runs">')[1]
+    (row,) = [row for row in listed.split("<tr") if f'<small class="mono">{run}<' in row]
     (short,) = re.findall(r'<span class="state \w+">(.*?)</span>', row)
     long = re.findall(r'<div class="verdict \w+"><strong>(.*?)</strong>', run_page(client, run))
     assert long == [short]
@@ -47,8 +69,11 @@ def state(client: TestClient, run: str = "") -> str:
 
 
 def reject(store: Store, manifest: Manifest) -> None:
+    """Reject a list in the newest run."""
+    asked = {"kind": "airflow", "task": "approve"}
+    when = "2026-11-22T07:00:00Z"
     Rejection(
-        manifest.digest, "airflow:7", "2026-11-22T07:00:00Z", {"kind": "airflow"}, dag_id="records", run_id="r"
+        manifest.digest, "airflow:7", when, asked, "Bea", "<i>court</i> case", dag_id=DAG, run_id=run_id(0)
     ).write(store)
 
 
@@ -86,46 +111,163 @@ def test_a_rehearsal_beside_a_disposal_is_left_to_do(store: Store, sign_in: Clie
 
 
 def test_a_rejected_run(store: Store, sign_in: Client) -> None:
-    dispose(store, run=run_id(1))
-    reject(store, Manifest.write(store, evidence_factory.records(30)))
-    know_run(0, "failed")
+    manifest = Manifest.write(store, evidence_factory.records(30))
+    keep_as_asked(store, manifest)
+    reject(store, manifest)
     anna = sign_in("anna")
-    assert state(anna, run_id(1)) == "Complete"
-    assert run_id(0) not in anna.get("/records/").text
-    said = page_text(run_page(anna))
-    assert "Nothing carried out No list of this run was carried out: an approval was refused or is missing" in said
-    assert "Nobody: no list of this run was carried out." in said
+    for known in (False, True):  # by Airflow
+        if known:
+            know_run(0, "failed")
+        assert state(anna) == "Rejected"
+        page = run_page(anna)
+        said = page_text(page)
+        assert "Rejected Nothing was carried out. Rejected by Bea: &lt;i&gt;court&lt;/i&gt; case." in said
+        assert "Who rejected" in said
+        assert f"/records/manifests/{manifest.digest[7:]}?" in page
+        assert "Rejected by Bea" in page_text(anna.get("/records/").text)
+    assert anna.get(f"/records/?dag_id={DAG}").status_code == 200
+    assert OTHER not in anna.get("/records/").text
+
+
+@since("3.2")  # teams
+def test_a_rejected_run_is_shown_to_nobody_who_may_not_read_its_dag(store: Store, sign_in: Client) -> None:
+    reject(store, Manifest.write(store, evidence_factory.records(30)))
+    bert = sign_in("bert")
+    assert run_id(0) not in bert.get("/records/").text
+    assert bert.get(f"/records/run?dag_id={DAG}&run_id={quote(run_id(0), safe='')}").status_code == 404
 
 
 def test_a_run_of_which_one_list_was_rejected(store: Store, sign_in: Client) -> None:
     dispose(store)
     reject(store, Manifest.write(store, evidence_factory.records(30)))
     know_run(0, "failed")
-    assert state(sign_in("anna")) == "Complete"
+    anna = sign_in("anna")
+    assert state(anna) == "Complete"
+    assert "Who rejected" in page_text(run_page(anna))
 
 
 def test_a_run_whose_approval_ran_out_of_time(store: Store, sign_in: Client) -> None:
-    dispose(store, run=run_id(1))
     manifest = Manifest.write(store, evidence_factory.records(30))
+    keep_as_asked(store, manifest)
     know_run(0, "failed")
     ask(form(manifest.digest), state="failed")
     anna = sign_in("anna")
-    assert state(anna, run_id(1)) == "Complete"
+    assert state(anna) == "Not approved"
     overview = page_text(anna.get("/records/").text)
     assert "Waiting for approval" not in overview
-    assert run_id(0) not in overview
-    assert "Nothing carried out" in page_text(run_page(anna))
+    said = page_text(run_page(anna))
+    assert "nobody answered in time" in said
+    assert "Failed: approve;" in said
+    assert "What was asked" in said
 
 
 def test_a_run_that_still_waits_for_its_approval(store: Store, sign_in: Client) -> None:
+    manifest = Manifest.write(store, evidence_factory.records(30))
+    keep_as_asked(store, manifest)
     know_run(0, "running")
-    ask(form(Manifest.write(store, evidence_factory.records(30)).digest))
+    ask(form(manifest.digest))
     anna = sign_in("anna")
-    assert "Waiting for approval" in page_text(anna.get("/records/").text)
+    assert state(anna) == "Waiting for approval"
     page = run_page(anna)
-    assert "Running" in page_text(page)
+    assert "/tasks/approve/required_actions" in page
     assert "The approvals appear when a task has written its summary." in page_text(page)
     assert "data-live" in page.split("<main>")[1]
+
+
+def test_a_run_that_waits_for_an_approval_elsewhere(store: Store, sign_in: Client) -> None:
+    keep_as_asked(store, Manifest.write(store, evidence_factory.records(30)))
+    know_run(0, "running")
+    assert state(sign_in("anna")) == "Waiting for approval"
+
+
+def test_a_run_that_failed_before_anybody_was_asked(store: Store, sign_in: Client) -> None:
+    dispose(store, run=run_id(1))
+    know_run(0, "failed")
+    with create_session() as session:
+        store_task(session, "due", state="failed")
+        store_task(session, "approve", state="upstream_failed")
+    anna = sign_in("anna")
+    assert state(anna) == "Nothing carried out"
+    assert state(anna, run_id(1)) == "Complete"
+    for page in (anna.get("/records/").text, run_page(anna)):
+        assert "Nobody was asked, and nothing was carried out. Failed: due; Airflow" in page_text(page)
+    assert '<span class="state open">Nothing carried out' in anna.get("/records/").text
+
+
+def test_a_run_in_which_nothing_was_due(store: Store, sign_in: Client) -> None:
+    dispose(store, run=run_id(1))
+    know_run(0, "success")
+    anna = sign_in("anna")
+    assert state(anna) == "Nothing carried out"
+    assert "nothing was due, or its tasks were skipped" in page_text(run_page(anna))
+    assert '<span class="state done">Nothing carried out' in anna.get("/records/").text
+
+
+def returned(value: object) -> None:
+    """Let the approving task of the newest run have returned a value."""
+    with create_session() as session:
+        number, _ = store_task(session, "approve", state="success")
+        where = {"dag_run_id": number, "task_id": "approve", "dag_id": DAG, "run_id": run_id(0), "map_index": -1}
+        session.add(XComModel(**where, key="return_value", value=json.dumps(value)))
+
+
+def test_a_run_that_was_approved_and_not_carried_out(store: Store, sign_in: Client) -> None:
+    """Who withheld what and why is on the page; an approval for another run is not, whatever a task returns."""
+    shown = Manifest.write(store, evidence_factory.records(30))
+    key = evidence_factory.records(30)[3]["key"]
+    left = Manifest.write(store, (record for record in shown if record.key != key))
+    keep_as_asked(store, shown)
+    (order,) = Order.asked_in(store, DAG, run_id(0))
+
+    def approval(name: str, digest: str) -> str:
+        return Approval(
+            left.digest,
+            f"airflow:{name}",
+            "2026-11-22T07:00:00Z",
+            {"kind": "airflow", "task": "approve"},
+            name,
+            approver_type=PERSON,
+            order=digest,
+            shown=shown.digest,
+            withheld={key: "<b>lawsuit</b>"},
+        ).write(store)
+
+    foreign = evidence_factory.order(store, shown.digest, dag_id=OTHER, run_id="another")
+    know_run(0, "failed")
+    uris = [approval("Anna", order.id), approval("Carl", foreign)]
+    returned({"manifest": left.uri, "digest": left.digest, "approvals": uris})
+    anna = sign_in("anna")
+    assert state(anna) == "Not carried out"
+    page = run_page(anna)
+    said = page_text(page)
+    assert f"Record Reason Who Of which list {key} &lt;b&gt;lawsuit&lt;/b&gt; Anna" in said
+    assert "Carl" not in said
+    assert "Anna" in page_text(anna.get("/records/").text)
+
+
+def test_what_was_set_aside_is_on_the_page(store: Store, sign_in: Client) -> None:
+    dispose(store)
+    manifest = Manifest.write(store, evidence_factory.records(9))
+    SetAside(manifest.digest, DAG, run_id(0), "due").write(store, [OddRow("x-<1>", "its key comes twice")])
+    said = page_text(run_page(sign_in("anna")))
+    assert "What was set aside 1 row of which no record could be made" in said
+    assert "x-&lt;1&gt; its key comes twice" in said
+
+
+def test_without_any_run_the_page_names_the_store_that_it_reads(store: Store, sign_in: Client) -> None:
+    said = page_text(sign_in("anna").get("/records/").text)
+    assert "No disposals yet" in said
+    assert f"reads the evidence store {store.root} ([records] evidence_path" in said
+
+
+def test_a_dag_with_a_long_id_is_known_by_its_rejection(store: Store, sign_in: Client) -> None:
+    long, manifest = "d" * 220, Manifest.write(store, evidence_factory.records(3))
+    Rejection(
+        manifest.digest, "airflow:7", "2026-11-22T07:00:00Z", {"kind": "airflow"}, dag_id=long, run_id="r" * 220
+    ).write(store)
+    said = sign_in("admin").get("/records/").text
+    assert "r" * 220 in said
+    assert long in said
 
 
 def test_a_rehearsal_that_was_killed_before_it_summed_up(store: Store, sign_in: Client) -> None:

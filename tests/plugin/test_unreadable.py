@@ -274,10 +274,10 @@ def test_a_fault_of_this_program_takes_down_one_row(
     four_runs(store)
     real = rows.run_verdict
 
-    def fail_for_one(found: DisposalRun, *rest: Any) -> Verdict:
+    def fail_for_one(found: DisposalRun, *rest: Any, **more: Any) -> Verdict:
         if (found.dag_id, found.run_id) == (DAG, run_id(0)):
             raise KeyError("missing_disposals")
-        return real(found, *rest)
+        return real(found, *rest, **more)
 
     monkeypatch.setattr(rows, "run_verdict", fail_for_one)
     check(store, sign_in("admin"), r"Its evidence could not be read \(KeyError\)")
