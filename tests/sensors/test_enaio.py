@@ -129,7 +129,9 @@ def test_a_rejected_object_is_held_and_the_others_go_on(
     approval = Approval.read(store, uri)
     assert approval.withheld == {second: "Disposal = 'rejected'"}
     assert approval.shown != approval.digest == reference["digest"]
-    assert (approval.source["on_rejected"], approval.source["found"]) == ("withhold", {"values": ["approved"]})
+    changed = {object_id: watched.changed[object_id] for object_id in (first, third)}
+    assert approval.source["on_rejected"] == "withhold"
+    assert approval.source["found"] == {"values": ["approved"], "changed": changed}
     (hold,) = HoldRegister(store).standing()
     assert (hold.key, hold.reason, hold.who) == (second, "Disposal = 'rejected'", "enaio:Disposal")
     assert hold.origin == reviewers_of(DAG_ID)
