@@ -35,10 +35,11 @@ from airflow_provider_records.exceptions import (
 )
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.recheck import Recheck
-from airflow_provider_records.execution.rehearsal import rehearse
+from airflow_provider_records.execution.rehearsal import rehearse, told
 from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from airflow_provider_records.operators.assets import DISPOSALS, events
+from airflow_provider_records.reporting import wording
 from airflow_provider_records.reporting.verdict import RunStatus
 from airflow_provider_records.task.arguments import check_concurrency, check_min_approvals, check_switches
 from airflow_provider_records.task.context import approval_key, evidence_store, hard_stops, provenance
@@ -246,7 +247,6 @@ class DisposeOperator(DisposingOperator):
             disposal, stop_state = self._carry_out(context, selection, limits, min_approvals)
         self._done = disposal
         reference = disposal.reference()
-        self.log.info("%s: %s", self.system_name, ", ".join(f"{n} {name}" for name, n in disposal.counts.items() if n))
         if not disposal.description.deletes_content:
             origin = disposal.provenance
             done = all_disposals(selection.manifest.store, origin.dag_id, origin.run_id, [disposal])
@@ -265,6 +265,21 @@ class DisposeOperator(DisposingOperator):
         incomplete = DisposalIncompleteError(f"{problem} The next try carries on with them.")
         incomplete.retry_after = stop_state.retry_after
         raise incomplete
+
+    def _tell(self, disposal: Disposal, outcomes: Sequence[Outcome]) -> None:
+        """Log what became of the records, and the reasons of what was left, each with its number."""
+        title = disposal.description.title
+        if disposal.dry_run:
+            self.log.info("Rehearsal in %s: %s", title, told(outcomes, disposal.method) or "the list is empty")
+        else:
+            counts = [
+                f"{number:,} {wording.label(disposal.description, OutcomeKind(kind))}"
+                for kind, number in disposal.counts.items()
+                if number
+            ]
+            self.log.info("%s: %s", title, ", ".join(counts) or "the list is empty")
+        for line in wording.reasons(disposal.description, outcomes):
+            self.log.info("  %s", line)
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:  # noqa: ANN401
         """Return which datasets are gone; asked by the OpenLineage provider when the task has ended."""
@@ -305,7 +320,8 @@ class DisposeOperator(DisposingOperator):
         refuse_other(begun, journal_key(selection.approved), place)
         if manifest.count:
             if self.rehearse_only:
-                outcomes = rehearse(system, list(manifest), concurrency=self._threads())
+                held = Rechecks(store, origin).holds(self._named)(list(manifest))
+                outcomes = rehearse(system, list(manifest), concurrency=self._threads(), held=held)
             else:
                 limits.refuse_too_many(manifest.count)
                 selection.spend(origin.dag_id, origin.run_id)
@@ -376,6 +392,7 @@ class DisposeOperator(DisposingOperator):
             stopped=stop_state.reason or None,
             follows=[followed.uri for followed in selection.follows] or None,
         )
+        self._tell(disposal, outcomes)
         if journal is not None:
             journal.check_fence()  # one that was given up has nothing to report
         return disposal.write(store), stop_state

@@ -133,7 +133,7 @@ def _left(disposal: Disposal) -> str:
     if disposal.complete:
         return ""
     counts = [
-        f"{disposal.counts[kind]} {wording.RESULTS[kind]}"
+        f"{disposal.counts[kind]} {wording.label(disposal.description, kind)}"
         for kind in OutcomeKind
         if not kind.final and disposal.counts[kind]
     ]

@@ -18,7 +18,7 @@ from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store, is_inside, remote_store
-from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 from airflow_provider_records.exceptions import (
     CertificateUnfinishedError,
     ConfigurationError,
@@ -333,7 +333,8 @@ def _contents(certificate: Certificate) -> Iterator[str]:
     for entry in certificate.disposals:
         record = entry["disposal"]
         counts = record["counts"]
-        parts = [f"{counts[result]:,} {wording.RESULTS[result]}" for result in OutcomeKind if counts.get(result)]
+        said = SystemDescription.from_dict(record["description"])
+        parts = [f"{counts[result]:,} {wording.label(said, result)}" for result in OutcomeKind if counts.get(result)]
         proofs = ", ".join(f"{number:,} by {proof}" for proof in Proof if (number := entry["proofs"].get(proof)))
         yield (
             f"{record['description']['title']}: {sum(counts.values()):,} records on the list, as many "

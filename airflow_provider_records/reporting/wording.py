@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_records.evidence.authorization import APPROVAL_KEY
 from airflow_provider_records.evidence.hold import ON_HOLD
 from airflow_provider_records.evidence.order import METHODS
-from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 
+_MOST_REASONS = 20
 RESULTS = {
     OutcomeKind.DESTROYED: "destroyed",
     OutcomeKind.RECYCLED: "in the recycle bin",
@@ -87,6 +89,20 @@ def label(description: SystemDescription, kind: OutcomeKind) -> str:
 def meaning(description: SystemDescription, kind: OutcomeKind) -> str:
     """Return what an outcome means in a system."""
     return description.meanings.get(kind) or _MEANINGS[kind]
+
+
+def reasons(description: SystemDescription, outcomes: Iterable[Outcome]) -> list[str]:
+    """Return why records were left, such as ``10 blocked: locked by j.mueller``, the most frequent first.
+
+    :param description: what the system says of itself.
+    :param outcomes: of all records; those that are gone need no reason.
+    """
+    left = Counter((each.kind, each.reason or "") for each in outcomes if not each.kind.gone)
+    told = [
+        f"{count:,} {label(description, kind)}: {visible(reason or meaning(description, kind))}"
+        for (kind, reason), count in left.most_common(_MOST_REASONS)
+    ]
+    return [*told, f"and {len(left) - len(told):,} more reasons"] if len(left) > len(told) else told
 
 
 def method(description: SystemDescription, *, dry_run: bool, records: int) -> str:

@@ -59,11 +59,14 @@ class Rechecks:
         """
         runs = {(order.dag_id, order.run_id) for order in self._orders(authorization)}
         runs.add((self._origin.dag_id, self._origin.run_id))
-        register = HoldRegister(self._store, signing_key())
-        return [
-            RejectionCheck(self._store, runs, authorize),
-            HoldCheck(register, named.hashes, named.statement),
-        ]
+        return [RejectionCheck(self._store, runs, authorize), self.holds(named)]
+
+    def holds(self, named: NamedHolds) -> HoldCheck:
+        """Return the check of what is on hold.
+
+        :param named: what ``holds=`` names.
+        """
+        return HoldCheck(HoldRegister(self._store, signing_key()), named.hashes, named.statement)
 
     def sources(self, authorization: Authorization) -> Iterator[Check]:
         """Return the checks of where the approvals come from, as far as that can be read again.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from airflow.sdk import DAG, Asset
 from airflow.sdk.definitions.asset import AssetUniqueKey
 
 from airflow_provider_records.airflow_version import AirflowFailException
+from airflow_provider_records.evidence.hold import HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal
@@ -336,3 +338,34 @@ def test_a_later_try_that_finds_no_journal_looks_first_unless_airflow_knows_that
     assert done.counts["absent"] == 1
     opened = next(name for name in served.store.names("disposals") if name.endswith("open.jsonl"))
     assert ("missing_session" in served.store.read(opened).decode()) is looks_first
+
+
+def test_the_log_names_what_was_left_and_why_grouped(served: ServedSandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    held = documents(served, 5)
+    HoldRegister(served.store).add_all(held[:2], "lawsuit", "os:anna")
+    run(deleting(served, [*held, "9999999"]))
+    said = capsys.readouterr().out
+    assert "enaio: 3 destroyed, 1 already gone, 2 blocked" in said
+    assert "  2 blocked: on hold: lawsuit (os:anna)" in said
+
+
+def test_the_log_of_marks_says_marked(served: ServedSandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    mark(approved(served, due()))
+    assert re.search(r"Opus: \d+ marked", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("hard", "would"), [(True, "deleted"), (False, "moved to the recycle bin")])
+def test_the_log_of_a_rehearsal_says_what_would_happen(
+    served: ServedSandbox, capsys: pytest.CaptureFixture[str], hard: bool, would: str
+) -> None:
+    held = documents(served, 7)
+    HoldRegister(served.store).add_all(held[:1], "lawsuit", "os:anna")
+    HoldRegister(served.store).add_all(held[1:2], "strike", "os:anna")
+    reference = run(deleting(served, [*held, "9999999"], dry_run=True, hard_delete=hard))
+    said = capsys.readouterr().out
+    assert f"Rehearsal in enaio: 5 would be {would}, 2 on hold, 1 is not there" in said
+    assert "  1 not attempted: dry run: would be blocked: on hold: lawsuit (os:anna)" in said
+    assert reference["counts"]["not_attempted"] == 8
+    outcomes = summary(served, reference).each_outcome(served.store)
+    assert [each.key for each in outcomes] == [*held, "9999999"]
+    assert served.calls("enaio", "delete_object") == 0
