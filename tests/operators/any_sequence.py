@@ -28,11 +28,12 @@ from hypothesis.stateful import (
 from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.client.transport import Transport
 from airflow_provider_records.demo import connection_variables
+from airflow_provider_records.evidence.binding import intended
 from airflow_provider_records.evidence.folders import TaskFolder, run_folder
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.evidence.segment import INTENTS
+from airflow_provider_records.evidence.segment import INTENTS, load_segments
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import CertificateUnfinishedError, RecordsError
@@ -50,8 +51,8 @@ from airflow_provider_records.task.context import evidence_store
 from tests.operators.factories import DagRun, context
 
 IDS = ("1001", "1002", "1003", "1004", "1005")
-WITNESS = "9001"
-"""An object that is on no list, and shows that the account sees something."""
+FOLDER, WITNESS = "900", "901"
+"""Objects that are on no list, and show that the account sees something."""
 
 DAG = "night"
 RUNS = ("monday", "tuesday")
@@ -77,12 +78,14 @@ class Trouble:
     :param death: at which file or request the process dies, from 1; 0: at none.
     :param stop: at which file or request the task is stopped.
     :param after: after that step; False: before it.
+    :param intended: the process dies as soon as intents are published, before any call of them leaves.
     """
 
     fault: dict[str, Any] = field(default_factory=dict)
     death: int = 0
     stop: int = 0
     after: bool = False
+    intended: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,28 +99,31 @@ class Plan:
     verify: bool = True
 
 
-lists = st.lists(st.sampled_from(IDS), max_size=len(IDS), unique=True).map(tuple)
+several = st.lists(st.sampled_from(IDS), min_size=2, unique=True).map(tuple)
+lists = st.one_of(several, several, several, several, st.lists(st.sampled_from(IDS), max_size=1).map(tuple))
 plans = st.builds(
     Plan,
     ids=lists,
     hard_delete=st.sampled_from([True, True, False]),
-    conn_id=st.sampled_from(["enaio_default"] * 3 + ["enaio_other"]),
-    dry_run=st.sampled_from([False, False, False, True]),
+    conn_id=st.sampled_from(["enaio_default"] * 5 + ["enaio_other"]),
+    dry_run=st.sampled_from([False] * 6 + [True]),
     verify=st.booleans(),
 )
-steps = st.integers(1, 24)
-faults = st.builds(
-    lambda effect, how, skip, call: {"call": call, "act": effect, "skip": skip, **how},
-    st.booleans(),
-    st.sampled_from([{"drop": True}, {"status": 500}, {"status": 503}, {"drop": True, "times": 3}]),
-    st.integers(0, 2),
-    st.sampled_from(["delete", "delete", "look"]),
+steps = st.integers(1, 30)
+ways = st.sampled_from([{"drop": True}, {"status": 500}, {"status": 503}, {"drop": True, "times": 3}])
+skips = st.integers(0, 2)
+lost_deletes = st.builds(
+    lambda effect, way, skip: {"call": "delete", "act": effect, "skip": skip, **way}, st.booleans(), ways, skips
 )
+lost_looks = st.builds(lambda way, skip: {"call": "look", "act": False, "skip": 4 * skip, **way}, ways, skips)
 troubles = st.one_of(
     st.just(Trouble()),
-    st.builds(Trouble, fault=faults),
+    st.builds(Trouble, fault=lost_deletes),
+    st.builds(Trouble, fault=lost_deletes),
+    st.builds(Trouble, fault=lost_looks),
+    st.just(Trouble(intended=True)),
     st.builds(Trouble, death=steps, after=st.booleans()),
-    st.builds(Trouble, fault=faults, death=steps, after=st.booleans()),
+    st.builds(Trouble, fault=lost_deletes, death=steps, after=st.booleans()),
     st.builds(Trouble, stop=steps, after=st.booleans()),
 )
 runs = st.sampled_from(RUNS)
@@ -167,6 +173,9 @@ class Process:
         def _draft(store: Store, name: str) -> Iterator[Any]:
             with self.step(), draft(store, name) as file:
                 yield file
+            if self.trouble.intended and name.endswith(f"-{INTENTS}.jsonl"):
+                self.dead = True
+                raise KilledError
 
         def send_once(transport: Transport, request: Any) -> Any:
             with self.step():
@@ -186,15 +195,21 @@ class World:
 
     hosts: dict[str, Sandbox]
 
-    def reset(self) -> None:
+    def reset(self, version: str) -> None:
+        """Begin anew.
+
+        :param version: that of enaio's service; only from 6.3.1 on it names types, so that searches show objects.
+        """
         for sandbox in self.hosts.values():
             sandbox.log.clear()
             sandbox.faults.clear()
             enaio: Any = sandbox.vendors["enaio"]
             opus: Any = sandbox.vendors["opus"]
-            enaio.archive = Archive()
+            enaio.archives["first"] = Archive()
+            enaio.turn({"version": version})
+            enaio.archive.add(FOLDER, "File", base="FOLDER")
             for id_ in (*IDS, WITNESS):
-                enaio.archive.add(id_, "Invoice", fields={"Title": f"Invoice {id_}"})
+                enaio.archive.add(id_, "Invoice", fields={"Title": f"Invoice {id_}"}, places=[FOLDER])
             opus.connections = {ENAIO_CONNECTOR: []}
             opus._by_key = {}
             for id_ in IDS:
@@ -224,6 +239,13 @@ class World:
         return [(url, entry) for url, sandbox in self.hosts.items() for entry in sandbox.log]
 
 
+class TaskState(dict[str, str]):
+    """What Airflow keeps of a task instance through kills."""
+
+    def set(self, key: str, value: str) -> None:
+        self[key] = value
+
+
 Instance = tuple[str, str, int]
 """Run, task and map index."""
 Thing = tuple[str, str, str]
@@ -240,11 +262,11 @@ class AnySequence(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory(prefix="records-sequence-")
         os.environ["AIRFLOW__RECORDS__EVIDENCE_PATH"] = f"file://{self._folder.name}"
         self.store = evidence_store()
-        self.world.reset()
         self.tries: dict[Instance, int] = defaultdict(int)
         self.started: dict[str, datetime] = {run: datetime(2026, 11, 22, 4, 30, tzinfo=UTC) for run in RUNS}
         self.given: dict[Instance, Plan] = {}
         self.xcoms: dict[Instance, Any] = {}
+        self.states: dict[Instance, TaskState] = defaultdict(TaskState)
         self.effects: dict[Instance, dict[Thing, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.seen_alive: dict[Instance, set[Thing]] = defaultdict(set)
         self.certificates: dict[str, Path] = {}
@@ -258,8 +280,26 @@ class AnySequence(RuleBasedStateMachine):
         finally:
             self._folder.cleanup()
 
-    @initialize(run=runs, task=tasks, plan=plans, trouble=troubles)
-    def first_run(self, run: str, task: tuple[str, int], plan: Plan, trouble: Trouble) -> None:
+    @initialize(
+        version=st.sampled_from(["6.2.1", "6.5.0"]),
+        gone=st.one_of(st.none(), st.tuples(st.sampled_from(IDS), st.booleans())),
+        run=runs,
+        task=tasks,
+        plan=plans,
+        trouble=troubles,
+    )
+    def first_run(
+        self,
+        version: str,
+        gone: tuple[str, bool] | None,
+        run: str,
+        task: tuple[str, int],
+        plan: Plan,
+        trouble: Trouble,
+    ) -> None:
+        self.world.reset(version)
+        if gone:
+            self.somebody_deletes(*gone)
         self._dispose((run, *task), plan, trouble)
 
     @rule(run=runs, task=tasks, plan=plans, trouble=troubles)
@@ -292,9 +332,13 @@ class AnySequence(RuleBasedStateMachine):
         self._dispose((run, *data.draw(tasks)), plan, trouble)
 
     @precondition(lambda self: self.xcoms)
-    @rule(data=st.data())
-    def clear(self, data: st.DataObject) -> None:
-        self.xcoms[data.draw(st.sampled_from(sorted(self.xcoms)), "cleared")] = None
+    @rule(data=st.data(), forgets=st.booleans())
+    def clear(self, data: st.DataObject, forgets: bool) -> None:
+        """Clear a task; from 3.4 on Airflow then forgets the task's state as well."""
+        instance = data.draw(st.sampled_from(sorted(self.xcoms)), "cleared")
+        self.xcoms[instance] = None
+        if forgets:
+            self.states.pop(instance, None)
 
     @rule(run=runs)
     def create_anew(self, run: str) -> None:
@@ -304,8 +348,12 @@ class AnySequence(RuleBasedStateMachine):
             if instance[0] == run:
                 self.tries.pop(instance, None)
                 self.xcoms.pop(instance, None)
+                self.states.pop(instance, None)
 
     @rule(id_=st.sampled_from(IDS), person=st.booleans())
+    def delete_elsewhere(self, id_: str, person: bool) -> None:
+        self.somebody_deletes(id_, person)
+
     def somebody_deletes(self, id_: str, person: bool) -> None:
         """Somebody else deletes an object, or moves it to a recycle bin of theirs."""
         enaio: Any = next(iter(self.world.hosts.values())).vendors["enaio"]
@@ -385,7 +433,8 @@ class AnySequence(RuleBasedStateMachine):
         run, _, map_index = instance
         self.tries[instance] += 1
         given = context(operator, self.tries[instance], map_index=map_index, run_id=run, dag_id=DAG)
-        return given | {"dag_run": DagRun(self.started[run], self.started[run])}
+        facts = {"dag_run": DagRun(self.started[run], self.started[run]), "task_state_store": self.states[instance]}
+        return given | facts
 
     def _try(self, instance: Instance, operator: Any) -> Any:
         given = self._context(instance, operator)
@@ -450,6 +499,7 @@ class AnySequence(RuleBasedStateMachine):
         for folder, names in self._journals(run).items():
             if folder.path in missing:
                 assert not document["complete"]
+                assert not self._is_summed_up(folder), f"{folder.path} is called missing"
                 continue
             if not any(name.endswith(f"-{INTENTS}.jsonl") for name in names):
                 continue
@@ -467,6 +517,16 @@ class AnySequence(RuleBasedStateMachine):
                 assert disposal.target.startswith(url)
                 assert disposal.system == system
                 assert (id_ if system == "opus" else f"K{id_}") in outcomes
+
+    def _is_summed_up(self, folder: TaskFolder) -> bool:
+        """Tell whether the newest session of a journal, which intended something, has a summary."""
+        segments = load_segments(self.store, folder.journal)
+        if not intended(segments):
+            return False
+        newest = max((each.header["started"], each.header["try"]) for each in segments)
+        names = [each for each in self.store.names(folder.path) if each.endswith("/disposal.json")]
+        summaries = [Disposal.read(self.store, self.store.uri(each)) for each in names]
+        return newest in {(each.provenance.run_started_at, each.provenance.try_number) for each in summaries}
 
     def _journals(self, run: str) -> dict[TaskFolder, set[str]]:
         found: dict[TaskFolder, set[str]] = defaultdict(set)
