@@ -21,7 +21,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSandbox]:
     with pytest.MonkeyPatch.context() as patch, RawServer(b"") as elsewhere, Server(sandbox) as server:
         patch.setattr(hook_module, "ATTEMPTS", 2)
         patch.setattr(hook_module, "LARGEST_RESPONSE", LIMIT)
-        patch.setattr(context, "_airflow_version", lambda: "3")
+        patch.setattr(context, "airflow_version", lambda: "3")
         yield ServedSandbox(sandbox, server.url, elsewhere, tmp_path_factory.mktemp("evidence"), patch)
 
 
