@@ -232,3 +232,11 @@ def test_a_last_list_that_cannot_be_read_stops_nobody(request_for: Request, stor
     (name,) = store.names("manifests")
     store.write(name, store.read(name).replace(b'"a"', b'"z"'))
     assert "Since the last list" not in body(request_for(["b", "c"], run_id=RUNS[1]).ask())
+
+
+def test_a_run_that_is_cleared_is_not_compared_with_a_later_one(request_for: Request, store: Store) -> None:
+    page = request_for(["a", "b"], run_id=RUNS[0]).ask()
+    request_for(["b", "c"], run_id=RUNS[1]).ask()
+    page.ask()
+    assert len(page.sent) == 2
+    assert not [request for request in page.sent if "Since the last list" in request["body"]]
