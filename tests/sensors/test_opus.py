@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.sandbox.seed import UNIFIER_CONNECTOR
 from airflow_provider_records.sensors.opus import OpusDueRecordsSensor
 from airflow_provider_records.task.records import resolve
@@ -71,11 +72,16 @@ def test_a_wrong_connector_fails_at_once(served: ServedSandbox, mode: str) -> No
 
 
 @EVERY_MODE
-@pytest.mark.parametrize("wrong", [{"due_before": "None"}, {"target_id_pattern": "("}, {"page_size": 0}])
-def test_wrong_arguments_fail(served: ServedSandbox, mode: str, wrong: dict[str, Any]) -> None:
-    with pytest.raises(AirflowFailException, match=next(iter(wrong))):
-        wait(lambda **more: sensor(**{**wrong, **more}), mode)
+def test_a_bound_that_is_none_fails(served: ServedSandbox, mode: str) -> None:
+    with pytest.raises(AirflowFailException, match="due_before"):
+        wait(lambda **more: sensor(**{"due_before": "None", **more}), mode)
     assert not served.store.names("manifests")
+
+
+@pytest.mark.parametrize("wrong", [{"target_id_pattern": "("}, {"page_size": 0}])
+def test_wrong_arguments_are_refused_when_the_dag_is_parsed(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        sensor(**wrong)
 
 
 @EVERY_MODE
