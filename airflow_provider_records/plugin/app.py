@@ -27,6 +27,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from airflow_provider_records.evidence.certificate import read as read_certificate
 from airflow_provider_records.evidence.order import Order
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import safe_name
 from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.plugin import access, chart
@@ -227,6 +228,58 @@ def one_run(request: Request, user: GetUserDep, session: SessionDep, dag_id: str
         waiting=waiting,
         odd_rows=odd_rows or [],
         groups=groups,
+    )
+
+
+@app.get("/outcomes", response_class=HTMLResponse)
+def outcomes(
+    *,
+    request: Request,
+    user: GetUserDep,
+    session: SessionDep,
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    outcome: OutcomeKind | None = None,
+    reason: str | None = None,
+    page: Page = 1,
+) -> HTMLResponse:
+    """Show every record of a disposing task, or those with one outcome or reason, page by page."""
+    reader, _ = _evidence()
+    _require_dag(user, dag_id, session)
+    run = reader.read(dag_id, run_id)
+    task = next((each for each in run.tasks if each.task_id == task_id and each.disposals), None)
+    if task is None:
+        raise HTTPException(404, "There is no such task with a summary in this run.")
+    first = (page - 1) * LIST_PAGE
+    found, problem = reader.try_read(
+        dag_id, run_id, reader.records, task.disposals, outcome, reason, first, first + LIST_PAGE
+    )
+    records, total = found or ([], 0)
+    return _show(
+        request,
+        "outcomes.html",
+        live=False,
+        run=run,
+        task=task,
+        outcome=outcome,
+        reason=reason,
+        query={
+            name: value
+            for name, value in (
+                ("dag_id", dag_id),
+                ("run_id", run_id),
+                ("task_id", task_id),
+                ("outcome", outcome),
+                ("reason", reason),
+            )
+            if value is not None
+        },
+        records=records,
+        problem=problem,
+        total=total,
+        page=page,
+        pages=max(1, -(-total // LIST_PAGE)),
     )
 
 

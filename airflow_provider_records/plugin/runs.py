@@ -18,8 +18,10 @@ from urllib.parse import unquote
 from airflow_provider_records.evidence import certificate, formats, reader
 from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.folders import DISPOSALS, TaskFolder, dag_folder, run_folder
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
-from airflow_provider_records.evidence.outcome import OutcomeKind, known_kind
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, known_kind
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import OPEN, JournalState, parse_segment, segment_name
 from airflow_provider_records.evidence.set_aside import OddRow, SetAside
 from airflow_provider_records.evidence.store import Store, safe_name
@@ -337,6 +339,28 @@ class RunReader:
             if sum(disposal.counts.values()) != disposal.counts[OutcomeKind.DESTROYED]:
                 found.update(self._groups(self.store.name(disposal.outcomes)))
         return [ReasonGroup(kind, reason, count) for (kind, reason), count in found.most_common()]
+
+    def records(
+        self, disposals: Iterable[Disposal], kind: OutcomeKind | None, reason: str | None, first: int, last: int
+    ) -> tuple[list[tuple[Record, Outcome]], int]:
+        """Return some of the records of disposals with their outcomes, and how many there are.
+
+        :param kind: only records with this outcome.
+        :param reason: only records with this reason.
+        :param first: index of the first one to return.
+        :param last: index of the first one to leave out.
+        :raises EvidenceError: a list or its outcomes are missing or were changed.
+        """
+        found, count = [], 0
+        for disposal in disposals:
+            outcomes = reader.outcomes(self.store, self.store.name(disposal.outcomes))
+            for record, outcome in zip(Manifest.open(self.store, disposal.digest), outcomes, strict=True):
+                if kind not in (None, outcome.kind) or reason not in (None, outcome.reason or ""):
+                    continue
+                if first <= count < last:
+                    found.append((record, outcome))
+                count += 1
+        return found, count
 
     def certificate(self, dag_id: str, run_id: str, suffix: str) -> str:
         """Return the name of a run's certificate.

@@ -37,6 +37,7 @@ def paths(store: Store, dag_id: str = DAG, run: str = "") -> list[str]:
     digests = sorted(Path(name).stem for name in store.names("manifests"))
     return [
         f"/records/run?{where}",
+        f"/records/outcomes?{where}&task_id=delete",
         f"/records/certificate.html?{where}",
         f"/records/certificate.json?{where}",
         *(f"/records/manifests/{digest}{suffix}?{where}" for digest in digests for suffix in ("", ".jsonl")),
@@ -95,7 +96,7 @@ def test_a_token_in_the_header_does_as_well_as_the_cookie(store: Store, sign_in:
     client = sign_in("")
     login = {"username": "anna", "password": server.state.passwords["anna"]}
     token = client.post("/auth/token", json=login).json()["access_token"]
-    answer = client.get(paths(store)[2], headers={"Authorization": f"Bearer {token}", "Accept": "*/*"})
+    answer = client.get(paths(store)[3], headers={"Authorization": f"Bearer {token}", "Accept": "*/*"})
     assert answer.json()["run"]["dag_id"] == DAG
 
 
@@ -256,7 +257,7 @@ def test_no_route_is_without_a_guard(sign_in: Client) -> None:
     # Each route asks for the user itself; one that is added and forgets to is guarded all the same.
     assert [each.dependency for each in app.router.dependencies] == [get_user]
     routes = [getattr(route, "path", "") for route in app.routes]
-    assert routes == ["/", "/run", "/manifests/{digest}", "/certificate.{suffix}", "/records.{suffix}"]
+    assert routes == ["/", "/run", "/outcomes", "/manifests/{digest}", "/certificate.{suffix}", "/records.{suffix}"]
     for path in ("/docs", "/redoc", "/openapi.json", "/static/page.css"):
         assert sign_in("admin").get(f"/records{path}").status_code == 404
 

@@ -384,3 +384,35 @@ def test_only_as_many_runs_as_fit_are_on_a_page_and_the_next_page_has_the_rest(
     anna = sign_in("anna")
     shown = [[run_id(age) in anna.get(f"/records/?page={page}").text for age in range(3)] for page in (1, 2, 3)]
     assert shown == [[True, True, False], [False, False, True], [False, False, False]]
+
+
+def test_every_record_is_shown_and_filtered_by_outcome_and_reason(store: Store, sign_in: Client) -> None:
+    listed = evidence_factory.records(450)
+    keys = [each["key"] for each in listed]
+    dispose(store, records=listed, results={keys[0]: OutcomeKind.BLOCKED, keys[449]: OutcomeKind.ABSENT})
+    anna = sign_in("anna")
+    links = [
+        str(value)
+        for name, value in Marks(run_page(anna)).attributes
+        if name == "href" and "/outcomes?" in str(value) and "task_id=delete" in str(value)
+    ]
+    (whole,) = [link for link in links if "outcome=" not in link]
+    (blocked,) = [link for link in links if "outcome=blocked" in link]
+
+    def shown(link: str) -> list[str]:
+        answer = anna.get(link)
+        assert answer.status_code == 200
+        return [key for key in keys if f'<td class="mono">{key}<' in answer.text]
+
+    assert shown(blocked) == [keys[0]]
+    assert shown(blocked.partition("&reason=")[0] + "&reason=another") == []
+    assert shown(whole) == keys[:200]
+    assert shown(f"{whole}&page=3") == keys[400:]
+    assert shown(f"{whole}&outcome=absent") == [keys[449]]
+    assert "450 records" in anna.get(whole).text
+    marked = anna.get(whole.replace("task_id=delete", "task_id=mark")).text
+    assert "Opus: 448 records" in marked
+    assert "destroyed" not in page_text(marked)
+    assert anna.get(whole.replace("task_id=delete", "task_id=none")).status_code == 404
+    assert anna.get(f"{whole}&outcome=gone").status_code == 404
+    assert sign_in("").get(whole).status_code == 303
