@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, quote_plus, urlencode
@@ -56,7 +57,12 @@ T = TypeVar("T")
 ATTEMPTS = 8
 RENEWALS = 3
 """How often one request may get new credentials: other processes may sign in with the same account meanwhile."""
+SMALL_RESPONSE = 64 * 1024
+"""Bytes that the response to a call may have which changes something."""
+PAGE_RESPONSE = 2 * 1024 * 1024
+"""Bytes that the response to a read may have: a page, or one object."""
 LARGEST_RESPONSE = 64 * 1024 * 1024
+"""Bytes that the response to a read without pages may have; one thread a time reads more than a page."""
 NAP = 0.1
 
 
@@ -84,6 +90,7 @@ class VendorHook(BaseHook):
         self.attempts = ATTEMPTS
         self.may_send: Callable[[], bool] = lambda: True
         self._building = threading.RLock()
+        self._long_response = threading.Lock()
         if settings is not None:
             self.__dict__["settings"] = settings
 
@@ -189,6 +196,7 @@ class VendorHook(BaseHook):
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         auth: AuthBase | None = None,
+        paged: bool = True,
     ) -> T:
         """Send one request, again where :func:`decide` allows it, and return what ``read`` makes of the response.
 
@@ -203,6 +211,7 @@ class VendorHook(BaseHook):
         :param form: the body, to be written as an HTML form is.
         :param headers: besides those that all requests have.
         :param auth: other credentials than the vendor's usual ones; they are not renewed when they are refused.
+        :param paged: False for a read whose whole answer comes at once, however long it is.
         :raises VendorError: one subclass per cause.
         """
         with self._building:  # cached properties are not built once for all threads from Python 3.12 on
@@ -217,6 +226,7 @@ class VendorHook(BaseHook):
         if form is not None:
             body = urlencode(form).encode()
             all_headers["Content-Type"] = "application/x-www-form-urlencoded"
+        most = LARGEST_RESPONSE if not paged else PAGE_RESPONSE if repeatable else SMALL_RESPONSE
         renewals = RENEWALS if auth is None else 0  # a refused login holds the lock that renewal would wait for
 
         def begin() -> None:
@@ -231,18 +241,19 @@ class VendorHook(BaseHook):
             begin()
             response = None
             try:
-                response = self._receive(call, request)
-                status = self.effective_status(response)
-                try:
-                    raise_for_status(response, status, self._where(call))
-                except VendorError as error:
-                    renews = renewals > 0 and decide(error, repeatable=repeatable) is Decision.RENEW
-                    if not renews or not self.renew_credentials(request, error):
-                        raise
-                else:
-                    result = self._read(response, read)
-                    self._report_status(generation, status, response)
-                    return result
+                with ExitStack() as turn:
+                    response = self._receive(call, request, most, turn)
+                    status = self.effective_status(response)
+                    try:
+                        raise_for_status(response, status, self._where(call))
+                    except VendorError as error:
+                        renews = renewals > 0 and decide(error, repeatable=repeatable) is Decision.RENEW
+                        if not renews or not self.renew_credentials(request, error):
+                            raise
+                    else:
+                        result = self._read(response, read)
+                        self._report_status(generation, status, response)
+                        return result
             except VendorError as error:
                 if response is not None and error.retry_after is None:
                     error.retry_after = response.retry_after()
@@ -318,15 +329,22 @@ class VendorHook(BaseHook):
         """
         return self.transport.send_once(request)
 
-    def _receive(self, call: str, request: Request) -> Response:
+    def _receive(self, call: str, request: Request, most: int, turn: ExitStack) -> Response:
+        """Send a request and read its response.
+
+        :param most: number of bytes that it may have.
+        :param turn: keeps the other threads from reading long responses at the same time, if this one is long.
+        """
         where = self._where(call)
         try:
             received = self.send_once(request)
             try:
                 body = bytearray()
                 while piece := received.read1(65536, decode_content=True):
+                    if len(body) <= PAGE_RESPONSE < len(body) + len(piece):
+                        turn.enter_context(self._long_response)
                     body += piece
-                    if len(body) > LARGEST_RESPONSE:
+                    if len(body) > min(most, LARGEST_RESPONSE):
                         raise NoAnswerError(f"{where}: the response is too large to be read.")
             finally:
                 received.close()

@@ -243,7 +243,7 @@ def _examine(
 ) -> tuple[dict[str, Any], set[str], set[str]]:
     """Compare the outcomes of one disposal with its list and its journal.
 
-    :return: what the certificate says of it, the files that it rests on, and the keys that our own calls disposed of.
+    :return: what the certificate says of it, the files that it rests on, and the keys that calls of its DAG removed.
     """
     folder = TaskFolder.containing(file)
     own = {name for name in evidence.store.names(folder.path) if evidence.listed is None or name in evidence.listed}
@@ -256,6 +256,7 @@ def _examine(
     counts: Counter[str] = Counter()
     proofs: Counter[str] = Counter()
     process_died = 0
+    earlier: set[str] = set()
     groups: dict[tuple[str, str], list[str]] = {}
     for line in _each_outcome(evidence, disposal, folder, keys):
         key, kind, proof = line["key"], line["outcome"], line.get("proof")
@@ -267,11 +268,15 @@ def _examine(
         if proof is not None:
             proofs[proof] += 1
         process_died += int((proof, line.get("reason")) == (Proof.INFERRED, PROCESS_DIED))
+        if kind == OutcomeKind.ABSENT and line.get("earlier") is not None:
+            earlier.add(key)
         if kind != OutcomeKind.DESTROYED:
             groups.setdefault((kind, line.get("reason", "")), []).append(key)
         found[key] = kind
     if counts != Counter(disposal.counts):
         raise EvidenceError(f"The outcomes of {file} do not add up to the counts that it states.")
+    if len(earlier) != disposal.destroyed_earlier:
+        raise EvidenceError(f"{file} states another number of records than its outcomes that earlier runs destroyed.")
     severity = {str(kind): place for place, kind in enumerate(reversed(OutcomeKind))}
     entry = {
         "file": file,
@@ -290,7 +295,7 @@ def _examine(
             if line["outcome"] != found.get(line["key"])
         ],
     }
-    return entry, {file, *own}, {key for key, kind in found.items() if kind in MARKED}
+    return entry, {file, *own}, {key for key, kind in found.items() if kind in MARKED} | earlier
 
 
 def _each_outcome(

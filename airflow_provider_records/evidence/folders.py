@@ -51,6 +51,11 @@ def spent_name(digest: str, dag_id: str, run_id: str) -> str:
     return f"{spent_folder(digest)}/{safe_name(dag_id)}/{safe_name(run_id)}.json"
 
 
+def unmarked_folder(dag_id: str) -> str:
+    """Return the folder that says what runs of a DAG destroyed or recycled, and what they marked."""
+    return f"unmarked/{safe_name(dag_id)}"
+
+
 def due_lists_folder(dag_id: str, run_id: str) -> str:
     """Return the folder of the readings of due lists in a DAG run."""
     return f"due_lists/{safe_name(dag_id)}/{safe_name(run_id)}"

@@ -58,7 +58,7 @@ class Proof(StrEnum):
 
 _BY_TEXT: Mapping[object, OutcomeKind] = {str(kind): kind for kind in OutcomeKind}
 _PROOFS: Mapping[object, Proof] = {str(proof): proof for proof in Proof}
-_MEMBERS = frozenset({"key", "outcome", "proof", "reason", "request_id", "detail", "time", "unanswered"})
+_MEMBERS = frozenset({"key", "outcome", "proof", "reason", "request_id", "detail", "time", "unanswered", "earlier"})
 
 
 def known_kind(text: object) -> OutcomeKind:
@@ -103,6 +103,8 @@ class Outcome:
     :param detail: the vendor's raw text, at most 500 characters.
     :param time: when it became known, ISO 8601 in UTC.
     :param unanswered: a call for this record went unanswered, so that it may take effect late.
+    :param earlier: of one that is absent: what an earlier run of the DAG did to it (``destroyed`` or ``recycled``), if
+        nobody has marked it since.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
     """
 
@@ -114,6 +116,7 @@ class Outcome:
     detail: str | None = None
     time: str = ""
     unanswered: bool = False
+    earlier: OutcomeKind | None = None
     unrecognized: Mapping[str, Any] | None = None
 
     @classmethod
@@ -135,6 +138,7 @@ class Outcome:
             fields.get("detail"),
             fields.get("time", ""),
             bool(fields.get("unanswered")),
+            None if (earlier := fields.get("earlier")) is None else known_kind(earlier),
             unrecognized,
         )
 
@@ -153,6 +157,8 @@ class Outcome:
             pairs["time"] = self.time
         if self.unanswered:
             pairs["unanswered"] = True
+        if self.earlier:
+            pairs["earlier"] = str(self.earlier)
         return {**self.unrecognized, **pairs} if self.unrecognized else pairs
 
 

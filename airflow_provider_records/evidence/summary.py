@@ -153,6 +153,8 @@ class Disposal:
     :param method: ``destroy``, ``recycle`` or ``mark``.
     :param conn_id: the Airflow connection; empty for an empty list.
     :param stopped: why the sending ended early, if it did.
+    :param destroyed_earlier: number of the absent records that an earlier run of the DAG destroyed or recycled, and
+        that nobody has marked since.
     :param follows: URIs of the disposals whose outcomes chose the records, if any did.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
     """
@@ -176,6 +178,7 @@ class Disposal:
     method: str = ""
     conn_id: str = ""
     follows: Sequence[str] | None = None
+    destroyed_earlier: int = 0
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
     uri: str = field(default="", compare=False)
 
@@ -261,6 +264,7 @@ class Disposal:
         del members["unrecognized"], members["uri"]
         members |= {"description": self.description.to_dict(), "provenance": self.provenance.to_dict()}
         members["counts"] = dict(self.counts)
+        members["destroyed_earlier"] = self.destroyed_earlier or None
         known = {name: value for name, value in members.items() if value not in (None, "")}
         return {**self.unrecognized, **known}
 
@@ -274,6 +278,7 @@ class Disposal:
             and isinstance(self.approval_required, bool)
             and isinstance(self.dry_run, bool)
             and isinstance(self.stopped, str | None)
+            and type(self.destroyed_earlier) is int
             and isinstance(self.options, dict)
         )
 

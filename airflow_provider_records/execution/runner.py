@@ -16,6 +16,7 @@ from airflow_provider_records.evidence.claims import Claim
 from airflow_provider_records.evidence.journal import LEASE, Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.unmarked import Earlier
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, StoreUnavailableError, VendorError
 from airflow_provider_records.execution.limits import FAILURES, Limits
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
@@ -55,10 +56,12 @@ class _Looked:
 
     :param begun: when it began, by the monotonic clock.
     :param there: keys of the records that are there.
+    :param earlier: the outcomes of those that are not there since an earlier run of the DAG, by key.
     """
 
     begun: float
     there: Set[str] = frozenset()
+    earlier: Mapping[str, Outcome] = field(default_factory=dict)
 
 
 @dataclass
@@ -165,6 +168,8 @@ class Runner:
     :param report: called with each chunk, in the thread that runs the list, when its outcomes are published.
     :param recheck: called with the records of each chunk shortly before they are sent, in a thread of the pool; returns
         the outcomes of those that must not be sent, by key. An error that it raises stops the sending.
+    :param earlier: called once, as soon as a look does not find a record; returns what earlier runs of the DAG
+        destroyed or recycled and nobody has marked since, by key.
     :param interrupt: called when the try is aborted, so that calls in flight neither wait nor repeat themselves.
     :param clock: seconds, for how long outcomes are written again.
     :param sleep: waits between two writes, in seconds.
@@ -182,6 +187,7 @@ class Runner:
         verify: bool = True,
         report: Callable[[Chunk], object] = lambda _: None,
         recheck: Callable[[Sequence[Record]], Mapping[str, Outcome]] | None = None,
+        earlier: Callable[[], Mapping[str, Earlier]] = dict,
         interrupt: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
@@ -192,6 +198,8 @@ class Runner:
         self.concurrency = concurrency
         self.report = report
         self.recheck = recheck
+        self.earlier = earlier
+        self._earlier: Mapping[str, Earlier] | None = None
         self.interrupt = interrupt
         self._clock = clock
         self._sleep = sleep
@@ -401,7 +409,10 @@ class Runner:
                             each.check.add_done_callback(note)
                     if may_begin():
                         first, begun = ahead.pop(0), time.time()
-                        barred = first.check.result() if first.check else {}
+                        barred = dict(first.check.result()) if first.check else {}
+                        if first.look:
+                            keys = {record.key for record in first.records}
+                            barred |= {key: each for key, each in first.look.result().earlier.items() if key in keys}
                         # Of a lost journal nobody knows what it sent: all is looked up before anything else counts.
                         if not self.journal.state.missing_session:
                             self._leave_out(first, barred.keys() - doubtful, barred, progress)
@@ -452,9 +463,13 @@ class Runner:
         try:
             looked = replace(looked, there=system.observe(records))
             if isinstance(system, LooksInBatches):
-                self._judge_absent(records, system.not_there(records))
+                looked = replace(looked, earlier=self._gone_earlier(records, system.unseen(records)))
+                self._judge_absent(records, system.not_there(records), looked.earlier.keys())
         except VendorError as error:
             self.stop_state.stop(error)
+        except EvidenceError as error:
+            self.stop_state.stop_because(str(error))
+            self._refused = self._refused or not error.retry
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
             self._stop_on_defect(error)
         return looked
@@ -481,10 +496,28 @@ class Runner:
             batches = [[record for record in batch if record.key not in keys] for batch in chunk.batches]
             chunk.batches = [batch for batch in batches if batch]
 
-    def _judge_absent(self, records: Sequence[Record], absent: Set[str]) -> None:
+    def _ours(self) -> Set[str]:
+        """Return the keys of records that a call of this task instance may have removed."""
+        return self.journal.state.doubtful | self.journal.state.unanswered | self.journal.state.abandoned
+
+    def _gone_earlier(self, records: Sequence[Record], absent: Set[str]) -> dict[str, Outcome]:
+        """Return the outcomes of records that are not there because an earlier run of the DAG disposed of them."""
+        missing = [record for record in records if record.key in absent - self._ours()]
+        if not missing:
+            return {}
+        with self._lock:
+            if self._earlier is None:
+                self._earlier = self.earlier()
+        known = ((record, self._earlier.get(record.key)) for record in missing)
+        return {
+            record.key: found.outcome(record.key)
+            for record, found in known
+            if found is not None and found.target_id == record.target_id
+        }
+
+    def _judge_absent(self, records: Sequence[Record], absent: Set[str], earlier: Set[str]) -> None:
         """Stop if too many records are not there that no earlier call of ours can have removed."""
-        state = self.journal.state
-        ours = state.doubtful | state.unanswered | state.abandoned
+        ours = self._ours() | earlier
         with self._lock:
             self._looked_at += sum(record.key not in ours for record in records)
             self._absent += len(absent - ours)

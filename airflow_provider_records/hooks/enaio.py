@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from http.cookiejar import Cookie, CookieJar
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -267,7 +267,13 @@ class EnaioHook(VendorHook):
         :raises RefusedError: as for :meth:`search`.
         """
         query = _query(statement, parameters, 0, size, deleted)
-        read = partial(self._page, what="page")
+
+        def read(response: Response) -> Page:
+            page = self._page(response, "page")
+            if len(page.objects) > size:
+                self._unreadable(response, "page", f"holds {len(page.objects)} objects; {size} were asked for")
+            return page
+
         return self.send("search", "POST", self._dms("objects/search"), read, repeatable=True, json=query)
 
     def locations(self, object_id: str) -> list[Place]:

@@ -134,7 +134,16 @@ class OpusHook(VendorHook):
             "startIndex": cursor,
             "itemsPerPage": str(page_size),
         }
-        return self.send("due_records", "GET", self._records_url, read_page, repeatable=True, params=query)
+
+        def read(response: Response) -> tuple[list[DueRecord], str]:
+            records, after = read_page(response)
+            if len(records) > page_size:
+                raise UnreadableAnswerError(
+                    f"Opus due_records: a page holds {len(records)} records; {page_size} were asked for."
+                )
+            return records, after
+
+        return self.send("due_records", "GET", self._records_url, read, repeatable=True, params=query)
 
     def submit_records(
         self, connector_id: str | None, records: Sequence[Mapping[str, object]], conflict_option: str = "Skip"

@@ -228,7 +228,7 @@ class UnifierHook(VendorHook):
                 raise UnreadableAnswerError(f"{response.call}: folder {folder}: what is listed lies in another folder.")
             return nodes
 
-        return self._get("list_nodes", parts, query, read)
+        return self._get("list_nodes", parts, query, read, paged=False)
 
     def search_nodes(
         self,
@@ -264,7 +264,8 @@ class UnifierHook(VendorHook):
             "nodetype": node_type,
             "query": json.dumps([dict(term) for term in terms], ensure_ascii=False),
         }
-        return self.send("search_nodes", "POST", self.url(_SERVICE, "dm/search"), read, repeatable=True, form=form)
+        url = self.url(_SERVICE, "dm/search")
+        return self.send("search_nodes", "POST", url, read, repeatable=True, form=form, paged=False)
 
     def get_bp_record(self, project_number: str | None, bpname: str, record_no: str) -> Mapping[str, object]:
         """Read one record of a business process ("Get BP Record").
@@ -382,9 +383,17 @@ class UnifierHook(VendorHook):
             raise type(error)(f"Signed in, but: {error}") from error
         return "Signed in, and the documents of the company level can be listed."
 
-    def _get(self, call: str, parts: Sequence[str], query: Mapping[str, str], read: Callable[[Response], T]) -> T:
+    def _get(
+        self,
+        call: str,
+        parts: Sequence[str],
+        query: Mapping[str, str],
+        read: Callable[[Response], T],
+        *,
+        paged: bool = True,
+    ) -> T:
         url = f"{self.url(_SERVICE, *parts)}?{urlencode(query, quote_via=quote, safe='')}"
-        return self.send(call, "GET", url, read, repeatable=True)
+        return self.send(call, "GET", url, read, repeatable=True, paged=paged)
 
     def _open(self, response: Response, about: str, codes: Codes) -> Envelope:
         """Return the envelope of a success, or raise what the response means."""

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_records.airflow_version import AirflowFailException, TaskState, conf, task_state
+from airflow_provider_records.evidence import unmarked
 from airflow_provider_records.evidence.authorization import (
     APPROVAL_KEY,
     MARKED,
@@ -91,7 +92,8 @@ class DisposeOperator(DisposingOperator):
     (``place_arguments``), and returns its client (``hook``) and the system itself (``system``).
 
     :param records: a manifest or disposal reference, a list of ids or of record mappings, or one id.
-    :param accept: of a disposal reference: the outcomes whose records count.
+    :param accept: of a disposal reference: the outcomes whose records count. Where this task marks, what an earlier run
+        of the DAG destroyed and nobody has marked since counts in any case.
     :param require_approval: False: carry out a list that nobody approved; the evidence says so.
     :param min_approvals: approvals needed, from 2 on of distinct persons; None: ``[records] min_approvals`` (1).
     :param accept_approvals_from: ids of other DAGs whose approvals count here; usually one that collects approvals and
@@ -243,7 +245,8 @@ class DisposeOperator(DisposingOperator):
         with hard_stops():
             limits, min_approvals = self._limits()
             self._named = NamedHolds.read(self.holds, provenance(context))
-            selection = resolve(self.records, evidence_store(), accepted_results(self.accept))
+            marks = not self.system().describe().deletes_content
+            selection = resolve(self.records, evidence_store(), accepted_results(self.accept), marks=marks)
             disposal, stop_state = self._carry_out(context, selection, limits, min_approvals)
         self._done = disposal
         reference = disposal.reference()
@@ -358,6 +361,7 @@ class DisposeOperator(DisposingOperator):
                     verify=self.verify,
                     recheck=None if refusal else self._recheck(selection, origin),
                     report=telemetry.chunk,
+                    earlier=partial(unmarked.read, store, origin.dag_id, origin.run_id, place),
                     interrupt=self._stop_client,
                 )
                 self._runner = runner
@@ -391,10 +395,12 @@ class DisposeOperator(DisposingOperator):
             conn_id=place.conn_id,
             stopped=stop_state.reason or None,
             follows=[followed.uri for followed in selection.follows] or None,
+            destroyed_earlier=sum(outcome.earlier is not None for outcome in outcomes),
         )
         self._tell(disposal, outcomes)
         if journal is not None:
             journal.check_fence()  # one that was given up has nothing to report
+            unmarked.note(store, disposal, manifest, outcomes)
         return disposal.write(store), stop_state
 
     def _authorize(

@@ -118,9 +118,12 @@ def verdict(status: RunStatus) -> Verdict:
         for each in status.disposals
         if each.counts[OutcomeKind.BLOCKED]
     ]
-    if blocked:
-        text = f"Every record has a final outcome. The systems refused {' and '.join(blocked)}."
-        return Verdict("partly", "Complete, with refusals", text + withheld)
+    absent = sum(each.counts[OutcomeKind.ABSENT] - each.destroyed_earlier for each in status.disposals)
+    if blocked or absent:
+        refused = [f"The systems refused {' and '.join(blocked)}."] if blocked else []
+        gone = [f"{absent:,} were not there before, and not by this DAG as far as anybody knows."] if absent else []
+        title = "Complete, with refusals" if blocked else "Complete, with absent records"
+        return Verdict("partly", title, " ".join(["Every record has a final outcome.", *refused, *gone]) + withheld)
     text = "Every record on the approved lists has a final outcome; none is left."
     return Verdict("done", "Complete", text + withheld)
 

@@ -13,6 +13,7 @@ from airflow_provider_records.evidence.hold import ON_HOLD
 from airflow_provider_records.evidence.order import METHODS
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
+from airflow_provider_records.evidence.unmarked import NOT_MARKED
 
 _MOST_REASONS = 20
 RESULTS = {
@@ -179,6 +180,10 @@ def _about(entry: Mapping[str, Any]) -> Iterable[str]:
             "is not known. Each record was seen there before, and was found gone afterwards."
         )
     yield from _holds(entry, disposal)
+    for group in entry.get("not_destroyed", []):
+        if group["outcome"] == OutcomeKind.ABSENT and group["reason"].endswith(NOT_MARKED):
+            count, reason = group["count"], group["reason"]
+            yield f"{count} records of task {task} were {reason}. The certificate of that run proves it."
     if lost := {session["missing_session"]: None for session in entry["journal"] if "missing_session" in session}:
         yield (
             f"No journal of an earlier try of task {task} was found ({', '.join(lost)}): that try sent nothing, or its "

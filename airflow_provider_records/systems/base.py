@@ -94,7 +94,13 @@ class LooksInBatches(ObservesChunks, Protocol):
         """
 
     def not_there(self, records: Sequence[Record]) -> Set[str]:
-        """Return which of these records the last ``observe`` did not find anywhere.
+        """Return which of these records the last ``observe`` did not find anywhere, while it saw others.
+
+        :param records: records that were observed.
+        """
+
+    def unseen(self, records: Sequence[Record]) -> Set[str]:
+        """Return which of these records the last ``observe`` did not find, whatever else it saw.
 
         :param records: records that were observed.
         """

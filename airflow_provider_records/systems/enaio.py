@@ -136,6 +136,7 @@ class EnaioSystem:
         self._observes = False
         self._observed: set[str] = set()
         self._unsent: dict[str, Presence | VendorError | str] = {}
+        self._unseen: set[str] = set()
         self._listed_by: dict[str, str] = {}
         self._type_canaries: dict[str, str | None] = {}
         self._parents: dict[str, set[str]] = {}
@@ -249,7 +250,10 @@ class EnaioSystem:
             look = looks[record.target_id]
             look = again.get(record.target_id, look)
             unsent = self._unsendable(record, look)
+            shown_before = looks[record.target_id]
+            gone = isinstance(shown_before, Look) and shown_before.presence is Presence.GONE
             with self._lock:
+                (self._unseen.add if gone and unsent is not None else self._unseen.discard)(record.key)
                 if unsent is None:
                     self._unsent.pop(record.key, None)
                 else:
@@ -285,6 +289,10 @@ class EnaioSystem:
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         """Return which records the last look did not show at all."""
         return {record.key for record in records if self._unsent.get(record.key) is Presence.GONE}
+
+    def unseen(self, records: Sequence[Record]) -> Set[str]:
+        """Return which records the last look did not show, be it that this account sees nothing."""
+        return {record.key for record in records if record.key in self._unseen}
 
     def _unsendable(self, record: Record, look: Look | VendorError) -> Presence | VendorError | str | None:
         if isinstance(look, VendorError):

@@ -26,7 +26,8 @@ class OpusSystem:
 
     Opus shows nothing but its due list. So after a lost response a record is known to be marked only if it was listed
     before and is not listed any more (Opus API: connector records). Reading the list takes one request for each hundred
-    records of the connector, so one reading serves all records whose last mark had ended when the reading began.
+    records of the connector, so one reading serves all records whose last mark had ended when the reading began. That a
+    record is still listed shows that it is not marked only if another one, known to be marked, is not listed any more.
 
     :param hook: the client.
     """
@@ -42,6 +43,7 @@ class OpusSystem:
         self._readings: tuple[tuple[float, Set[str]], ...] = ()
         self._ended: dict[str, float] = {}
         self._condition = threading.Condition()
+        self._marked: set[str] = set()
         self._marking = 0
         self._reading = False
 
@@ -97,7 +99,7 @@ class OpusSystem:
         outcomes: list[Outcome | None] = []
         for record in batch:
             key = record.key
-            if key in answer.refused and key in unanswered and key not in listed:
+            if key in answer.refused and key in unanswered and not (key in listed and self._is_calibrated()):
                 reason = "Opus refuses it after an unanswered call of ours, which may have marked it"
                 outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=answer.refused[key]))
             elif key in answer.refused:
@@ -113,6 +115,7 @@ class OpusSystem:
                     )
                 )
             elif key in answer.destroyed:
+                self._marked.add(key)
                 outcomes.append(Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE, request_id=answer.request_id))
             else:
                 outcomes.append(None)
@@ -181,6 +184,14 @@ class OpusSystem:
             return self._probe(refused) if refused and self._lists else frozenset()
         except VendorError:
             return frozenset()
+
+    def _is_calibrated(self) -> bool:
+        """Tell whether a record that is known to be marked has left the due list: a list may go on showing them."""
+        return any(
+            key in self._observed_before and self._ended.get(key, math.inf) <= begun and key not in listed
+            for key in self._marked.copy()
+            for begun, listed in self._readings
+        )
 
     def _probe(self, keys: Set[str]) -> Set[str]:
         """Return which records are on the due list, read while no mark of ours is in flight.

@@ -275,6 +275,10 @@ class UnifierSystem:
         """Return which records their folders did not list, under any type or name."""
         return {record.key for record in records} & self._missing
 
+    def unseen(self, records: Sequence[Record]) -> Set[str]:
+        """Return the same: the evidence of an earlier run says why they are not there."""
+        return self.not_there(records)
+
     def observe(self, records: Sequence[Record]) -> Set[str]:
         """List every folder that the records name."""
         stopped = threading.Event()

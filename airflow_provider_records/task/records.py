@@ -117,17 +117,22 @@ class Selection:
                 spend(store, digest, dag_id, run_id)
 
 
-def resolve(records: object, store: Store, accept: Iterable[str] = (OutcomeKind.DESTROYED,)) -> Selection:
+def resolve(
+    records: object, store: Store, accept: Iterable[str] = (OutcomeKind.DESTROYED,), *, marks: bool = False
+) -> Selection:
     """Turn ``records=`` into a list in the store. Sends no request and checks no approval.
 
     :param records: see the module.
     :param accept: of a disposal reference: the outcomes whose records count.
+    :param marks: take in addition what an earlier run destroyed and nobody has marked since; what it recycled, if
+        ``accept`` names that.
     :raises InvalidRecordsError: the value is not one that ``records=`` takes.
     :raises EvidenceError: a file that a reference points to is missing or was changed.
     """
     accepted = accepted_results(accept)
+    earlier = (accepted | {OutcomeKind.DESTROYED}) if marks else frozenset[OutcomeKind]()
     if isinstance(records, Mapping):
-        return _referenced(records, store, accepted)
+        return _referenced(records, store, accepted, earlier)
     if isinstance(records, (str, int)) and not isinstance(records, bool):
         records = [Record.from_item(records)]
     if not isinstance(records, Sequence) or isinstance(records, (str, bytes, bytearray, memoryview)):
@@ -138,7 +143,7 @@ def resolve(records: object, store: Store, accept: Iterable[str] = (OutcomeKind.
     items: list[object] = list(records)
     references = [item for item in items if isinstance(item, Mapping) and ("manifest" in item or "disposal" in item)]
     if references and len(references) == len(items):
-        return _joined([_referenced(item, store, accepted) for item in references], store)
+        return _joined([_referenced(item, store, accepted, earlier) for item in references], store)
     manifest = Manifest.write(store, items)
     return Selection(manifest, [manifest.digest])
 
@@ -168,9 +173,11 @@ def read_disposal(reference: object, store: Store) -> Disposal:
     return disposal
 
 
-def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[OutcomeKind]) -> Selection:
+def _referenced(
+    reference: Mapping[str, Any], store: Store, accept: frozenset[OutcomeKind], earlier: frozenset[OutcomeKind]
+) -> Selection:
     if "disposal" in reference:
-        return _accepted(read_disposal(reference, store), store, accept)
+        return _accepted(read_disposal(reference, store), store, accept, earlier)
     known = ManifestReference.from_dict(reference)
     manifest = Manifest.open(store, known.digest, known.manifest)
     if known.count != manifest.count:
@@ -186,14 +193,16 @@ def _referenced(reference: Mapping[str, Any], store: Store, accept: frozenset[Ou
     )
 
 
-def _accepted(disposal: Disposal, store: Store, accept: frozenset[OutcomeKind]) -> Selection:
+def _accepted(
+    disposal: Disposal, store: Store, accept: frozenset[OutcomeKind], earlier: frozenset[OutcomeKind]
+) -> Selection:
     whole = Manifest.open(store, disposal.digest, disposal.manifest)
 
     def lines() -> Iterator[bytes]:
         for line, outcome in zip_longest(whole.lines(), disposal.each_outcome(store)):
             if line is None or outcome is None or key_of(line) != outcome.key:
                 raise EvidenceError(f"The outcomes of {disposal.uri} do not follow its list.")
-            if outcome.kind in accept:
+            if outcome.kind in accept or outcome.earlier in earlier:
                 yield line
 
     manifest = Manifest.cut(store, lines())

@@ -80,6 +80,22 @@ def test_a_huge_answer_ends(thing: ServedThing, monkeypatch: pytest.MonkeyPatch)
         thing.hook.delete()
 
 
+def test_an_answer_may_be_as_large_as_its_call_needs(thing: ServedThing) -> None:
+    def size(number: int, **call: Any) -> int:
+        thing.fault(call="get", status=200, body="x" * number)
+        url = thing.hook.url("thing")
+        return thing.hook.send("get", "GET", url, lambda response: len(response.text), **call)
+
+    thing.hook.attempts = 1
+    assert size(64 * 1024, repeatable=False) == 64 * 1024
+    assert size(2 * 1024 * 1024, repeatable=True) == 2 * 1024 * 1024
+    assert size(2 * 1024 * 1024 + 1, repeatable=True, paged=False) > 2 * 1024 * 1024
+    for number, call in ((64 * 1024 + 1, {"repeatable": False}), (2 * 1024 * 1024 + 1, {"repeatable": True})):
+        with pytest.raises(NoAnswerError, match="too large"):
+            size(number, **call)
+    assert size(2 * 1024 * 1024 + 1, repeatable=True, paged=False), "the one that failed has ended its turn"
+
+
 @pytest.mark.parametrize(
     "slow",
     [

@@ -18,6 +18,7 @@ FORMATS = {
     "orders": "order",
     "asked": "order",
     "spent": "spent",
+    "unmarked": "unmarked",
     "rejections": "rejection",
     "due_lists": "due_reading",
     "set_aside": "set-aside",

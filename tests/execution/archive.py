@@ -205,6 +205,9 @@ class LookingSystem(ObedientSystem):
     def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
         return [records]
 
+    def unseen(self, records: Sequence[Record]) -> Set[str]:
+        return self.not_there(records)
+
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         return {record.key for record in records} - self.archive.observed
 

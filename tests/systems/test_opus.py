@@ -145,9 +145,20 @@ def test_a_refusal_after_an_unanswered_call_is_unknown_unless_the_record_is_stil
     opus.part.turn({"second_delete": "refused"})
     opus.part.decide(B, "hold")
     system = OpusSystem(opus.hook)
-    system.prepare(records(A, B), frozenset())
+    system.prepare(records(A, B, C), frozenset())
+    system.dispose(records(C), frozenset())
     leave(opus, A)
     assert told(system.dispose(records(A, B), frozenset({A, B}))) == [("unknown", None), ("blocked", "response")]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_due_list_that_keeps_what_is_marked_blocks_nothing_that_may_be_marked(opus: ServedOpus, kept: bool) -> None:
+    opus.part.turn({"second_delete": "refused", "list_destroyed": kept})
+    system = OpusSystem(opus.hook)
+    system.prepare(records(A, B, C), frozenset())
+    system.dispose(records(C), frozenset())
+    leave(opus, A)  # our call marked it, and its response was lost
+    assert told(system.dispose(records(A), frozenset({A}))) == [("unknown", None)]
 
 
 def test_a_refusal_after_an_unanswered_call_is_unknown_while_the_due_list_cannot_be_read(opus: ServedOpus) -> None:

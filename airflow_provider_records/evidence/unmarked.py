@@ -1,0 +1,110 @@
+"""What runs of a DAG destroyed or recycled, and whether it is marked since: a small index, so that no run reads others.
+
+Each disposal that deletes writes one file with the keys that are gone by it, each one that marks a file with the keys
+that it marked; no file is written again. The index proves nothing: the journal and the summary of its run do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_records.evidence import formats
+from airflow_provider_records.evidence.binding import Place
+from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.folders import unmarked_folder
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, known_kind
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.exceptions import EvidenceError
+
+NOT_MARKED = "and not marked since"
+"""How the reason of every record ends that an earlier run destroyed or recycled."""
+_GONE = frozenset({OutcomeKind.DESTROYED, OutcomeKind.RECYCLED})
+_MARK = "mark"
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier run did to a record.
+
+    :param kind: ``destroyed`` or ``recycled``.
+    :param run_id: that run.
+    :param target_id: the id that the record had in the content system.
+    """
+
+    kind: OutcomeKind
+    run_id: str
+    target_id: str
+
+    def outcome(self, key: str) -> Outcome:
+        """Return the outcome of a record that is not there any more.
+
+        :param key: the record's key.
+        """
+        reason = f"{self.kind} in run {self.run_id}, {NOT_MARKED}"
+        return Outcome(key, OutcomeKind.ABSENT, Proof.PROBE, reason, earlier=self.kind)
+
+
+def note(store: Store, disposal: Disposal, records: Iterable[Record], outcomes: Sequence[Outcome]) -> None:
+    """Keep what a disposal destroyed, recycled or marked; without such a record nothing is written.
+
+    :param store: the evidence store.
+    :param disposal: the summary.
+    :param records: the list.
+    :param outcomes: one outcome a record, in the order of the list.
+    """
+    pairs = zip(records, outcomes, strict=True)
+    keys = {record.key: [str(each.kind), record.target_id] for record, each in pairs if each.kind in _GONE}
+    if not keys:
+        return
+    where = {"system": disposal.system, "target": disposal.target, "method": disposal.method}
+    when = {"run_id": disposal.provenance.run_id, "at": disposal.ended_at}
+    content = canonical({**formats.UNMARKED.members, **when, **where, "records": keys}) + b"\n"
+    store.write(f"{unmarked_folder(disposal.provenance.dag_id)}/{hashlib.sha256(content).hexdigest()}.json", content)
+
+
+def read(store: Store, dag_id: str, run_id: str, place: Place) -> dict[str, Earlier]:
+    """Return what other runs of a DAG destroyed or recycled at a place and nobody marked since, by key.
+
+    :param store: the evidence store.
+    :param dag_id: the DAG.
+    :param run_id: the run that asks; what it did itself stands in its own journals.
+    :param place: where it carries its list out.
+    :raises NewerFormatError: a file was written by a newer release.
+    :raises EvidenceError: a file was changed, or the store cannot be read.
+    """
+    found: dict[str, Earlier] = {}
+    folder = unmarked_folder(dag_id)
+    names = [f"{folder}/{file}" for file in store.children(folder)]
+    files = [_parse(store, name, content) for name, content in zip(names, store.read_all(names), strict=True)]
+    for members in sorted(files, key=lambda each: (each["at"], each["method"] == _MARK)):
+        here = (members["system"], members["target"]) == (place.system, place.target)
+        for key, (kind, target_id) in members["records"].items():
+            if members["method"] == _MARK:
+                found.pop(key, None)
+            elif here:
+                found[key] = Earlier(known_kind(kind), members["run_id"], target_id)
+    return {key: each for key, each in found.items() if each.run_id != run_id}
+
+
+def _parse(store: Store, name: str, content: bytes) -> Mapping[str, Any]:
+    uri, members = store.uri(name), None
+    with suppress(ValueError, RecursionError):
+        members = json.loads(content)
+    found = formats.UNMARKED.check(members, uri)
+    texts = [found.get(member) for member in ("run_id", "at", "system", "target", "method")]
+    records = found.get("records")
+    if (
+        not name.endswith(f"/{hashlib.sha256(content).hexdigest()}.json")
+        or not all(isinstance(text, str) for text in texts)
+        or not isinstance(records, dict)
+        or not all(isinstance(each, list) and len(each) == 2 for each in records.values())
+    ):
+        raise EvidenceError(f"{uri} does not say what a run destroyed, or was changed.")
+    return found

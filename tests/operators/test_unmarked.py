@@ -1,0 +1,109 @@
+"""A night that died before its marks does not stop the nights after it: they mark what it destroyed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.reference import manifest_reference
+from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.operators.certificate import DestructionCertificateOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
+from airflow_provider_records.reporting.verdict import RunStatus, verdict
+from airflow_provider_records.reporting.verify import verify
+from tests.operators.conftest import ServedSandbox
+from tests.operators.factories import given, run
+from tests.operators.opus_night import outcomes
+
+COUNT = 25
+ACCEPT = ("destroyed",)
+
+
+@pytest.fixture
+def records(served: ServedSandbox) -> list[dict[str, Any]]:
+    """Objects of enaio whose records are due in Opus."""
+    enaio: Any = served.sandbox.vendors["enaio"]
+    opus: Any = served.sandbox.vendors["opus"]
+    keys = [
+        row.rowKey
+        for rows in opus.connections.values()
+        for row in rows
+        if row.rowKey.startswith("enaio-") and row.due < "2026"
+    ]
+    for number, key in enumerate(keys[:COUNT]):
+        enaio.archive.add(str(820000 + number), "Invoice")
+        opus.decide(key, "approve")
+        opus.decide(key, "release")
+    return [{"key": key, "target_id": str(820000 + number)} for number, key in enumerate(keys[:COUNT])]
+
+
+def delete(served: ServedSandbox, records: list[dict[str, Any]], run_id: str, *, hard_delete: bool = True) -> Any:
+    manifest = Manifest.write(served.store, records)
+    by = Approval(
+        manifest.digest, "anna", now(), {"kind": "test"}, **given(served.store, manifest.digest, run_id=run_id)
+    )
+    operator = EnaioDeleteObjectOperator(
+        task_id="delete", records=manifest_reference(manifest, [by.write(served.store)]), hard_delete=hard_delete
+    )
+    return run(operator, run_id=run_id)
+
+
+def mark(deleted: Any, run_id: str, *accept: str) -> Any:
+    return run(OpusDestroyRecordsOperator(task_id="mark", records=deleted, accept=accept or ACCEPT), run_id=run_id)
+
+
+def test_what_an_earlier_run_destroyed_is_marked_by_the_next_one(
+    served: ServedSandbox, records: list[dict[str, Any]]
+) -> None:
+    assert delete(served, records, "r1")["counts"]["destroyed"] == COUNT
+    again = delete(served, records, "r2")
+    assert again["complete"]
+    assert (again["counts"]["absent"], again["counts"]["destroyed"]) == (COUNT, 0)
+    reasons = {each["reason"] for each in outcomes(served, again).values()}
+    assert reasons == {"destroyed in run r1, and not marked since"}
+    marked = mark(again, "r2")
+    assert marked["counts"]["destroyed"] == COUNT
+    assert len(served.sandbox.effects("opus", "marked")) == COUNT
+    disposals = [Disposal.read(served.store, each["disposal"]) for each in (again, marked)]
+    assert verdict(RunStatus(disposals)).level == "done"
+    certify = DestructionCertificateOperator(task_id="certificate", disposals=[again, marked])
+    certificate = Path(run(certify, run_id="r2")["certificate"].removeprefix("file://"))
+    assert verify(certificate).ok
+    page = certificate.with_suffix(".html").read_text()
+    assert f"{COUNT} records of task delete were destroyed in run r1, and not marked since." in page
+    enaio: Any = served.sandbox.vendors["enaio"]
+    enaio.archive.add("830000", "Invoice")
+    strangers = [*records, {"key": "alive", "target_id": "830000"}]
+    with pytest.raises(AirflowFailException, match=f"{COUNT} of {COUNT + 1} are not there"):
+        delete(served, strangers, "r3")  # it is marked since
+
+
+def test_what_was_recycled_is_marked_only_where_the_dag_accepts_that(
+    served: ServedSandbox, records: list[dict[str, Any]]
+) -> None:
+    delete(served, records, "r1", hard_delete=False)
+    enaio: Any = served.sandbox.vendors["enaio"]
+    for record in records:
+        enaio.archive.destroy(enaio.archive.objects[record["target_id"]])  # somebody empties the bin
+    again = delete(served, records, "r2")
+    assert again["counts"]["absent"] == COUNT
+    assert mark(again, "r2")["counts"]["destroyed"] == 0
+    assert mark(again, "r2", "recycled")["counts"]["destroyed"] == COUNT
+
+
+def test_a_stranger_is_no_earlier_deed(served: ServedSandbox, records: list[dict[str, Any]]) -> None:
+    delete(served, records[:5], "r1")
+    others = [{**records[0], "target_id": "999999"}, *records[1:5], {"key": "stranger", "target_id": "999998"}]
+    again = delete(served, [*others, *records[5:]], "r2")
+    found = outcomes(served, again)
+    assert {key for key, each in found.items() if each.get("earlier")} == {record["key"] for record in records[1:5]}
+    disposal = Disposal.read(served.store, again["disposal"])
+    assert (disposal.counts["absent"], disposal.destroyed_earlier) == (6, 4)
+    assert verdict(RunStatus([disposal])).level == "partly"
