@@ -58,7 +58,20 @@ def disposal(*, dry_run: bool = False, stopped: str | None = None, **counts: int
         ),
         (RunStatus([disposal()]), "done", "Nothing to destroy", "The lists of this run were empty."),
         (RunStatus([disposal(destroyed=4)]), "done", "Complete", "Every record on the approved lists"),
-        (RunStatus([disposal(absent=4)], withheld=2), "done", "Complete", "2 records were withheld before approval"),
+        (RunStatus([disposal(destroyed=4)], withheld=2), "done", "Complete", "2 records were withheld before approval"),
+        (
+            RunStatus([disposal(absent=1004, destroyed=3)], withheld=2),
+            "partly",
+            "Complete, with absent records",
+            "1,004 were not there before, and not by this DAG as far as anybody knows. 2 records were withheld",
+        ),
+        (
+            RunStatus([disposal(absent=2, blocked=1)]),
+            "partly",
+            "Complete, with refusals",
+            "The systems refused 1 in enaio. 2 were not there before",
+        ),
+        (RunStatus([replace(disposal(absent=4), destroyed_earlier=4)]), "done", "Complete", "Every record on"),
         (
             RunStatus([disposal(blocked=1000), disposal(blocked=2, destroyed=1)]),
             "partly",
