@@ -68,6 +68,7 @@ __all__ = [
     "airflow_version",
     "amask_secret",
     "conf",
+    "dag_bag_class",
     "explained",
     "incr",
     "own_params",
@@ -174,3 +175,16 @@ def own_params(operator: BaseOperator) -> set[str]:
     return {
         name for name in params if name not in of_the_dag or getattr(params.get_param(name), "source", None) == "task"
     }
+
+
+def dag_bag_class() -> Any:  # noqa: ANN401 - Airflow does not type it
+    """Return what reads DAG files.
+
+    :raises ImportError: it has moved; the message says what to do.
+    """
+    with explained("Reading DAG files"):
+        try:
+            from airflow.dag_processing.dagbag import DagBag
+        except ImportError:  # before 3.2
+            from airflow.models.dagbag import DagBag  # type: ignore[no-redef,attr-defined]
+        return DagBag

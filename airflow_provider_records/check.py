@@ -21,7 +21,7 @@ from uuid import uuid4
 import urllib3
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from airflow_provider_records.airflow_version import AirflowException, conf, explained
+from airflow_provider_records.airflow_version import AirflowException, conf, dag_bag_class, explained
 from airflow_provider_records.client.hook import Request, VendorHook
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, RecordsError
@@ -37,8 +37,8 @@ with explained("airflow-records check"):
     from airflow.api_fastapi.app import get_auth_manager_cls
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag
     from airflow.models.pool import Pool
     from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
     from airflow.utils.session import create_session
@@ -127,7 +127,7 @@ def _tasks(dag_id: str | None) -> tuple[list[Task], list[Finding]]:
         bundle.initialize()
         if str(bundle.path) not in sys.path:
             sys.path.append(str(bundle.path))  # DAGs import what lies beside them
-        bag = DagBag(bundle.path, bundle_path=bundle.path)
+        bag = dag_bag_class()(bundle.path, bundle_path=bundle.path)
         for file, error in bag.import_errors.items():
             broken.append(Finding(Level.WRONG, f"DAG file {file}", error.strip().splitlines()[-1]))
         for dag in bag.dags.values():
@@ -315,7 +315,9 @@ def _approvers(tasks: Iterable[Task]) -> Iterator[Finding]:
         )
         yield Finding(Level.WRONG, "Approvers", text)
         return
-    users = {user.get_id(): user for user in manager.get_users()}
+    # Airflow 3.1 tells them as mappings.
+    listed = (SimpleAuthManagerUser(**user) if isinstance(user, dict) else user for user in manager.get_users())
+    users = {user.get_id(): user for user in listed}
     for task in asking:
         subject = f"Approvers of {task.dag_id}.{task.task_id}"
         assigned = task.argument("assigned_users")
