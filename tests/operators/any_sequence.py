@@ -225,12 +225,16 @@ class World:
             each["extra"] |= {"max_concurrency": 1}
         return known
 
-    def live(self, system: str, target: str, id_: str) -> bool:
+    def there(self, system: str, target: str, id_: str, *, binned: bool = False) -> bool:
+        """Tell whether a record can be disposed of.
+
+        :param binned: also what lies in the recycle bin of the account.
+        """
         vendor: Any = self.sandbox(target).vendors[system]
         if system == "opus":
             return bool(vendor.records(id_)[0].status == "Active")
         found = vendor.archive.objects.get(id_)
-        return found is not None and not found.bin
+        return found is not None and found.bin in ({"", vendor.user} if binned else {""})
 
     def sandbox(self, target: str) -> Sandbox:
         return next(sandbox for url, sandbox in self.hosts.items() if target.startswith(url))
@@ -405,7 +409,7 @@ class AnySequence(RuleBasedStateMachine):
             for url in self.world.hosts
             for system in CALLS
             for id_ in (IDS if system == "enaio" else [f"K{each}" for each in IDS])
-            if self.world.live(system, url, id_)
+            if self.world.there(system, url, id_, binned=getattr(operator, "hard_delete", False))
         }
         reference: Any = None
         try:
@@ -482,7 +486,7 @@ class AnySequence(RuleBasedStateMachine):
         if outcome.kind in DONE:
             if outcome.proof is Proof.INFERRED:
                 assert thing in self.seen_alive[instance], f"never seen alive: {said}"
-                assert not self.world.live(disposal.system, url, thing[2]), f"still there: {said}"
+                assert not self.world.there(disposal.system, url, thing[2]), f"still there: {said}"
             else:
                 assert outcome.kind in own, f"claimed without an own delete: {said}"
             if outcome.kind not in own:
