@@ -186,5 +186,5 @@ def dag_bag_class() -> Any:  # noqa: ANN401 - Airflow does not type it
         try:
             from airflow.dag_processing.dagbag import DagBag
         except ImportError:  # before 3.2
-            from airflow.models.dagbag import DagBag  # type: ignore[no-redef,attr-defined]
+            from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
         return DagBag
