@@ -7,8 +7,9 @@ allow. What they leave open is a switch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,23 +67,67 @@ SWITCHES = {
 }
 
 
+@dataclass
+class Tenant:
+    """The records of one tenant.
+
+    :param connections: records by connector id.
+    :param by_key: the same records by ``rowKey``.
+    """
+
+    connections: dict[str, list[ConnectorRecord]]
+    by_key: dict[str, list[ConnectorRecord]] = field(default_factory=dict)
+
+
 class FakeOpus(FakeVendor):
-    """Opus with two connections, one for enaio and one for Unifier."""
+    """Opus with two connections, one for enaio and one for Unifier.
+
+    A second client has a tenant of its own under the same address, with records of the same keys.
+    """
 
     name = "opus"
     client_id = "records-client"
     client_secret = "k7Qm-opus-demo-4fT9"  # noqa: S105 - the sandbox's own
+    second_client_id = "second-client"
+    second_client_secret = "p2Xc-opus-demo-9vLs"  # noqa: S105 - the sandbox's own
     switches = SWITCHES
 
     def __init__(self) -> None:
         super().__init__()
-        self.tokens = OpusTokens(self.client_id, self.client_secret)
-        self.connections: dict[str, list[ConnectorRecord]] = {ENAIO_CONNECTOR: [], UNIFIER_CONNECTOR: []}
+        others = {self.second_client_id: self.second_client_secret}
+        self.tokens = OpusTokens(self.client_id, self.client_secret, others)
         self.terms: set[str] = set()
-        self._by_key: dict[str, list[ConnectorRecord]] = {}
+        self._tenants = {
+            client_id: Tenant({ENAIO_CONNECTOR: [], UNIFIER_CONNECTOR: []}) for client_id in (self.client_id, *others)
+        }
+        self._signed_in = self.client_id
+
+    @property
+    def connections(self) -> dict[str, list[ConnectorRecord]]:
+        """The records of the tenant by connector id; outside of a call, of the first one."""
+        return self._tenants[self._signed_in].connections
+
+    @property
+    def _by_key(self) -> dict[str, list[ConnectorRecord]]:
+        return self._tenants[self._signed_in].by_key
+
+    @contextmanager
+    def _tenant(self, client_id: str) -> Iterator[None]:
+        """Work on the records of a client's tenant; no handler gives up control meanwhile."""
+        self._signed_in = client_id
+        try:
+            yield
+        finally:
+            self._signed_in = self.client_id
 
     def load(self, items: Iterable[Item]) -> None:
-        """Add seeded records; those without trouble are approved."""
+        """Add seeded records to each tenant; those without trouble are approved."""
+        listed = list(items)
+        for client_id in self._tenants:
+            with self._tenant(client_id):
+                self._load(listed)
+
+    def _load(self, items: Iterable[Item]) -> None:
         for item in items:
             self.terms.add(item.classification)
             self._add(
@@ -152,11 +197,14 @@ class FakeOpus(FakeVendor):
         return self.tokens.issue(call, self.set["token_lifetime"], self.set["token_shape"])
 
     async def _due_records(self, call: Call) -> Reply:
-        self.tokens.check(call)
-        return due_list(call, self.connections, self.set)
+        with self._tenant(self.tokens.check(call)):
+            return due_list(call, self.connections, self.set)
 
     async def _destroy_records(self, call: Call) -> Reply:
-        self.tokens.check(call)
+        with self._tenant(self.tokens.check(call)):
+            return self._destroy(call)
+
+    def _destroy(self, call: Call) -> Reply:
         body = json_body(call)
         ids = body.get("disposalIds")
         if call.query or set(body) != {"disposalIds"}:
@@ -197,6 +245,7 @@ class FakeOpus(FakeVendor):
 
     def _mark(self, record: ConnectorRecord) -> dict[str, Any]:
         effect = "marked_again" if record.status == "Destroyed" else "marked"
+        effect += "_in_second_tenant" if self._signed_in == self.second_client_id else ""
         record.status = "Destroyed"
         return {"effect": effect, "id": record.rowKey, "connector_id": record.connector_id}
 
@@ -217,7 +266,10 @@ class FakeOpus(FakeVendor):
         return answer(418 if where in {"line", "line_and_body"} else good, body, effects)
 
     async def _submit_records(self, call: Call) -> Reply:
-        self.tokens.check(call)
+        with self._tenant(self.tokens.check(call)):
+            return self._submit(call)
+
+    def _submit(self, call: Call) -> Reply:
         body = json_body(call)
         if call.query or set(body) != {"id", "conflictOption", "data"}:
             raise invalid_request("the body holds id, conflictOption and data, and nothing else; there is no query")

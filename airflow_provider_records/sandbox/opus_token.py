@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,17 +26,18 @@ LONGEST_ASSERTION = 3600
 
 
 class OpusTokens:
-    """An app registration of Opus: one client with its secret, certificates and tokens.
+    """The app registrations of Opus: clients with their secrets, certificates and tokens.
 
-    :param client_id: the only client.
+    :param client_id: the client that signs in by a certificate or its secret.
     :param client_secret: its secret.
+    :param others: secrets of further clients by id, each of a tenant of its own.
     """
 
-    def __init__(self, client_id: str, client_secret: str) -> None:
+    def __init__(self, client_id: str, client_secret: str, others: Mapping[str, str]) -> None:
         self.client_id = client_id
-        self.client_secret = client_secret
+        self._secrets = {client_id: client_secret, **others}
         self.keys: dict[str, RSAPublicKey] = {}
-        self._issued: dict[str, float] = {}
+        self._issued: dict[str, tuple[float, str]] = {}
         self._used: set[str] = set()
 
     def register(self, certificate: bytes) -> str:
@@ -61,15 +63,17 @@ class OpusTokens:
         """Refuse all tokens that were issued so far."""
         self._issued.clear()
 
-    def check(self, call: Call) -> None:
-        """Refuse a call without a valid token.
+    def check(self, call: Call) -> str:
+        """Return the id of the client whose token a call has.
 
         :raises AbortWith: 401.
         """
         kind, _, value = call.headers.get("authorization", "").partition(" ")
-        if kind != "Bearer" or self._issued.get(value, 0.0) <= time.monotonic():
+        valid_until, client_id = self._issued.get(value, (0.0, ""))
+        if kind != "Bearer" or valid_until <= time.monotonic():
             body = {"error": "invalid_token", "error_description": "The access token is missing, unknown or expired"}
             raise AbortWith(Reply(401, body, {"WWW-Authenticate": 'Bearer error="invalid_token"'}))
+        return client_id
 
     def issue(self, call: Call, lifetime: float, shape: str) -> Reply:
         """Answer ``POST connect/token``.
@@ -87,16 +91,18 @@ class OpusTokens:
             raise _refusal("invalid_request", "a field was sent twice")
         if form.get("grant_type") != "client_credentials":
             raise _refusal("unsupported_grant_type", "grant_type must be client_credentials")
+        client_id = form.get("client_id", "")
         if "client_assertion" in form or "client_assertion_type" in form:
             self._check_assertion(form, f"http://{call.headers.get('host', '')}{call.path}")
-        elif form.get("client_id") != self.client_id or not secrets.compare_digest(
-            form.get("client_secret", "").encode(), self.client_secret.encode()
+            client_id = self.client_id
+        elif client_id not in self._secrets or not secrets.compare_digest(
+            form.get("client_secret", "").encode(), self._secrets[client_id].encode()
         ):
             raise _refusal("invalid_client", "unknown client_id or wrong client_secret")
         if form.get("scope") != SCOPE:
             raise _refusal("invalid_scope", f"scope must be {SCOPE}")
         token = f"eyJ{secrets.token_urlsafe(32)}"
-        self._issued[token] = time.monotonic() + lifetime
+        self._issued[token] = time.monotonic() + lifetime, client_id
         extra: dict[str, Any] = {"ext_expires_in": lifetime} if shape == "ext" else {"scope": SCOPE}
         return Reply(200, {"access_token": token, "expires_in": lifetime, "token_type": "Bearer", **extra})
 

@@ -14,12 +14,14 @@ from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
+from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators import base
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.reporting.verify import verify
+from airflow_provider_records.sandbox.opus import FakeOpus
 from tests.evidence.schemas import assert_store_valid
 from tests.minors import DownstreamTasksSkipped
 from tests.operators.conftest import ServedSandbox
@@ -310,6 +312,25 @@ def newest(served: ServedSandbox, task: str) -> dict[str, Any]:
     """Return the reference that the last try of a task pushed."""
     names = [name for name in served.store.names("disposals") if f"/{task}/" in name and name.endswith("disposal.json")]
     return Disposal.read(served.store, served.store.uri(max(names))).reference()
+
+
+def test_another_tenant_of_opus_under_the_same_address_is_another_target(
+    request_for: Request, served: ServedSandbox, listed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its records have the same keys; what was destroyed must not be marked there."""
+    done = delete(request_for(listed).ask().approve(ANNA))
+    fake = served.sandbox.vendors["opus"]
+    assert isinstance(fake, FakeOpus)
+    known = json.loads(os.environ["AIRFLOW_CONN_OPUS_DEFAULT"])
+    second = {**known, "login": fake.second_client_id, "password": fake.second_client_secret}
+    monkeypatch.setenv("AIRFLOW_CONN_OPUS_DEFAULT", json.dumps(second))
+    assert OpusHook("opus_default").test_connection()[0]
+    with pytest.raises(AirflowFailException, match=f"client_id={fake.second_client_id}"):
+        mark(done)
+    assert served.calls("opus", "destroy_records") == 0
+    monkeypatch.setenv("AIRFLOW_CONN_OPUS_DEFAULT", json.dumps(known))
+    assert mark(done)["counts"]["destroyed"] == done["counts"]["destroyed"]
+    assert not served.sandbox.effects("opus", "marked_in_second_tenant")
 
 
 # Rejections
