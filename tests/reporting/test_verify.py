@@ -63,10 +63,10 @@ def test_a_night_verifies(original: Evidence) -> None:
         f"{len(original.files) - 1} files are unchanged, {size:,} bytes",
         "3 approvals by 1 person, each for the list that it names",
         f"enaio: 8 records on the list, {same} (7 destroyed, 1 blocked; proofs: 8 by response)",
-        f"Opus: 7 records on the list, {same} (7 destroyed; proofs: 7 by response)",
+        f"Opus: 7 records on the list, {same} (7 marked; proofs: 7 by response)",
         f"enaio: 2 records on the list, {same} (2 destroyed; proofs: 2 by response)",
         f"enaio: 4 records on the list, {same} (4 destroyed; proofs: 4 by response)",
-        f"Opus: 4 records on the list, {same} (4 destroyed; proofs: 4 by response)",
+        f"Opus: 4 records on the list, {same} (4 marked; proofs: 4 by response)",
     ]
     assert [note.partition(",")[0] for note in other_notes(report)] == [
         "The signature was checked with the key that the certificate names itself"
