@@ -407,7 +407,7 @@ class EnaioSystem:
         if not self._deletable(presence):
             outcome = self._after_doubt(record, presence)
         elif found and (why := self.checks.obstacle(record, found)):
-            reason = f"it is still there after an unanswered call of ours; not sent again: {why}"
+            reason = f"it is there, and must stay: {why}"
             outcome = Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
         self._release_parent(record, outcome)
         return [outcome]

@@ -436,7 +436,7 @@ class UnifierSystem:
         if record.target_id in contents.by_id:
             if (why := contents.obstacle(record, self.expect)) is None:
                 return None
-            reason = f"its call went unanswered; not sent again: its {folder} {why}"
+            reason = f"it is there, and must stay: its {folder} {why}"
             return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
         if not self._proves_absence(folder, contents):
             reason = f"its call went unanswered; nothing shows that this account still sees all of its {folder}"

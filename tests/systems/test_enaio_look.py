@@ -11,8 +11,10 @@ from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import PROCESS_DIED
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.systems.enaio import EnaioSystem
+from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from tests.conftest import Connect, Serve
 from tests.systems.enaio_factory import HARD_AND_SOFT, ServedEnaio
 
@@ -144,3 +146,13 @@ def test_what_a_first_look_did_not_show_and_a_second_one_does_is_left_to_the_nex
     assert served.says("101", hard_delete=True) == ("failed", None)
     assert served.deletes() == []
     assert served.says("101", hard_delete=True) == ("destroyed", "probe")
+
+
+def test_a_rehearsal_says_what_must_stay(served: ServedEnaio) -> None:
+    for object_id, title in (("101", "Another"), ("102", "")):
+        served.archive.objects[object_id].fields["Title"] = title
+    system = EnaioSystem(EnaioHook(), checks=ObjectChecks({"Title": "title"}))
+    found = rehearse(system, [Record("a", "101"), Record("b", "102")], concurrency=1)
+    reasons = [outcome.reason or "" for outcome in found]
+    assert "would be blocked: it is there, and must stay: not the object that was approved" in reasons[0]
+    assert "would be sent" in reasons[1]
