@@ -31,7 +31,7 @@ minors: $(MINORS:%=minor-%)
 
 minor-%: .venv-%/installed
 	.venv-$*/bin/pytest -q --numprocesses 2 --dist loadfile -m "not system" --ignore tests/browser
-	.venv-$*/bin/pytest -q tests/system/test_nights.py -k "nightly_enaio or comes_late" tests/system/test_approval.py
+	.venv-$*/bin/pytest -q tests/system -k "nightly_enaio or comes_late or four_eyes or triggerer_waits"
 
 .venv-%/installed: pyproject.toml constraints/airflow-%.txt
 	$(PYTHON) -m venv .venv-$*

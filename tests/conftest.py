@@ -45,10 +45,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what the installed Airflow does not offer yet."""
-    too_new = [item for item in items if any(not has(*mark.args) for mark in item.iter_markers("since"))]
-    config.hook.pytest_deselected(items=too_new)
-    items[:] = [item for item in items if item not in too_new]
+    """Leave out what the installed Airflow does not offer, or does in another way."""
+    others = [
+        item
+        for item in items
+        if any(not has(*mark.args) for mark in item.iter_markers("since"))
+        or any(has(*mark.args) for mark in item.iter_markers("before"))
+    ]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(autouse=True)

@@ -50,6 +50,7 @@ __all__ = [
     "TaskAwaitingInput",
     "TaskDeferralTimeout",
     "TaskDeferred",
+    "before",
     "count_by_settings",
     "deserialize",
     "has",
@@ -80,6 +81,11 @@ def count_by_settings(*, on: bool) -> None:
         stats.initialize(factory=utils.get_stats_factory() if on else nowhere, export_legacy_names=True)
     else:
         stats.Stats.initialize(factory=utils.get_stats_factory(stats.Stats) if on else nowhere)
+
+
+def before(minor: str) -> pytest.MarkDecorator:
+    """Mark tests of what is otherwise before a minor; on that one and later they are left out."""
+    return pytest.mark.before(minor)
 
 
 def since(minor: str) -> pytest.MarkDecorator:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import requests
 
 from airflow_provider_records import demo
+from tests.minors import before
 from tests.system.conftest import Installation
 from tests.system.test_nights import assert_true
 
@@ -101,13 +103,25 @@ def wait(done: Callable[[], Any], seen: Callable[[], Any]) -> None:
 
 
 @contextmanager
-def standalone(installation: Installation, log: Path) -> Iterator[tuple[Api, Any]]:
-    """Run ``airflow standalone`` on a free port."""
+def standalone(
+    installation: Installation, log: Path, users: Mapping[str, str] | None = None
+) -> Iterator[tuple[Api, Any]]:
+    """Run ``airflow standalone`` on a free port.
+
+    :param users: roles by user name; the API is that of the first. None: everybody is an admin.
+    """
     port = demo.free_port()
     installation.env |= demo.standalone_variables(port)
+    if users:
+        installation.env |= demo.user_variables(users, log.parent)
     with log.open("wb") as file, demo.child_process(demo.airflow("standalone"), installation.env, file) as child:
         assert demo.ready(child, port), log.read_text()[-5000:]
-        yield Api(port), child
+        yield Api(port, **login(log.parent, next(iter(users)))) if users else Api(port), child
+
+
+def login(folder: Path, user: str) -> dict[str, str]:
+    """Return a user's name and password."""
+    return {"username": user, "password": json.loads((folder / "passwords.json").read_text())[user]}
 
 
 def task_process(child: Any, url: str) -> psutil.Process:
@@ -143,6 +157,29 @@ def test_a_killed_worker_is_taken_over_without_a_double_delete(
     assert installation.certificate()["complete"] is True
     leftover = [process for process in psutil.process_iter() if is_ours(process, installation.home)]
     assert not leftover
+
+
+@before("3.3")
+def test_people_approve_while_the_triggerer_waits(begin: Callable[..., Installation], tmp_path: Path) -> None:
+    """``dags test`` cannot do that: its own trigger gets no answers."""
+    dag, people = "records_nightly_approval", {"review": "reviewer_1", "confirm": "reviewer_2"}
+    installation = begin(30)
+    roles = {"operator": "admin", **dict.fromkeys(people.values(), "op")}
+    with standalone(installation, tmp_path / "standalone.log", roles) as (api, _):
+        run_id = api.trigger(dag)
+        for task_id, user in people.items():
+            api.wait_for_state(run_id, task_id, "deferred", dag)
+            time.sleep(3)
+            person = Api(int(api.base.rsplit(":", 1)[1]), **login(tmp_path, user))
+            form = f"dags/{dag}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
+            shown = person.call("GET", form)["params"]
+            given = {name: shown[name]["value"] for name in ("manifest", "order")}
+            person.call("PATCH", form, chosen_options=["Approve"], params_input=given)
+        assert api.wait_for_end(run_id, dag) == "success", api.told(run_id, dag)
+    assert_true(installation, "enaio", "destroyed")
+    (delete,) = installation.disposals()["delete"]
+    assert len(delete["approvals"]) == 2
+    assert installation.certificate()["complete"] is True
 
 
 def is_ours(process: psutil.Process, home: Path) -> bool:
