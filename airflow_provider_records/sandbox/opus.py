@@ -107,9 +107,17 @@ class FakeOpus(FakeVendor):
         """The records of the tenant by connector id; outside of a call, of the first one."""
         return self._tenants[self._signed_in].connections
 
+    @connections.setter
+    def connections(self, records: dict[str, list[ConnectorRecord]]) -> None:
+        self._tenants[self._signed_in].connections = records
+
     @property
     def _by_key(self) -> dict[str, list[ConnectorRecord]]:
         return self._tenants[self._signed_in].by_key
+
+    @_by_key.setter
+    def _by_key(self, records: dict[str, list[ConnectorRecord]]) -> None:
+        self._tenants[self._signed_in].by_key = records
 
     @contextmanager
     def _tenant(self, client_id: str) -> Iterator[None]:

@@ -361,22 +361,26 @@ class EnaioSystem:
                 self._keep_canaries(self._folders(alike) if canary is None else [canary])
 
     def _folders(self, looks: Sequence[Look]) -> list[str]:
-        """Return folders of objects that can be read; only where all are on the list, one that is."""
+        """Return folders of objects that can be read; only where all are on the list, one that is.
+
+        :raises NoAnswerError: it is not known whether they can be read; without a canary nothing would prove absence.
+        """
         fields = [look.found.fields for look in looks if look.found]
         ids = {row.get(name, "") for row in fields for name in (FOLDER, REGISTER)} - {""}
         for object_id in [look.found.object_id for look in looks if look.found][:_CANARIES]:
             if not ids - self._ids:
                 ids |= self._places(object_id)
         candidates = sorted(ids, key=lambda object_id: (object_id in self._ids, object_id))
-        return [object_id for object_id in candidates[:_CANARIES] if self._reads(object_id)]
+        raised = (StopError, UnavailableError, NoAnswerError)
+        return [object_id for object_id in candidates[:_CANARIES] if self._reads(object_id, raised)]
 
     def _keep_canaries(self, ids: Iterable[str]) -> None:
         self.canaries = list(dict.fromkeys([*self.canaries, *ids]))[:_CANARIES]
 
-    def _reads(self, object_id: str) -> bool:
+    def _reads(self, object_id: str, raised: tuple[type[VendorError], ...] = (StopError, UnavailableError)) -> bool:
         try:
             return self._locate(object_id)[0].live
-        except (StopError, UnavailableError):
+        except raised:
             raise
         except VendorError:
             return False

@@ -13,8 +13,9 @@ from typing import Self
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import SystemDescription
-from airflow_provider_records.exceptions import VendorError
+from airflow_provider_records.exceptions import UnreadableAnswerError, VendorError
 from airflow_provider_records.hooks.opus import OpusHook
+from airflow_provider_records.hooks.opus_responses import DueRecord
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
 DueList = tuple[str, str]
@@ -26,8 +27,7 @@ class OpusSystem:
 
     Opus shows nothing but its due list. So after a lost response a record is known to be marked only if it was listed
     before and is not listed any more (Opus API: connector records). Reading the list takes one request for each hundred
-    records of the connector, so one reading serves all records whose last mark had ended when the reading began. That a
-    record is still listed shows that it is not marked only if another one, known to be marked, is not listed any more.
+    records of the connector, so one reading serves all records whose last mark had ended when the reading began.
 
     :param hook: the client.
     """
@@ -43,7 +43,6 @@ class OpusSystem:
         self._readings: tuple[tuple[float, Set[str]], ...] = ()
         self._ended: dict[str, float] = {}
         self._condition = threading.Condition()
-        self._marked: set[str] = set()
         self._marking = 0
         self._reading = False
 
@@ -99,7 +98,7 @@ class OpusSystem:
         outcomes: list[Outcome | None] = []
         for record in batch:
             key = record.key
-            if key in answer.refused and key in unanswered and not (key in listed and self._is_calibrated()):
+            if key in answer.refused and key in unanswered and key not in listed:
                 reason = "Opus refuses it after an unanswered call of ours, which may have marked it"
                 outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=answer.refused[key]))
             elif key in answer.refused:
@@ -115,7 +114,6 @@ class OpusSystem:
                     )
                 )
             elif key in answer.destroyed:
-                self._marked.add(key)
                 outcomes.append(Outcome(key, OutcomeKind.DESTROYED, Proof.RESPONSE, request_id=answer.request_id))
             else:
                 outcomes.append(None)
@@ -171,12 +169,16 @@ class OpusSystem:
         return connector, due_before if isinstance(due_before, str) else now()[:19]
 
     def _read(self) -> Set[str]:
-        return {
-            row.row_key
-            for connector_id, due_before in sorted(self._lists)
-            for row in self.hook.iter_due_records(connector_id, due_before)
-            if row.row_key in self._keys
-        }
+        found: set[str] = set()
+        for connector_id, due_before in sorted(self._lists):
+            rows: dict[str, DueRecord] = {}
+            for row in self.hook.iter_due_records(connector_id, due_before):
+                if rows.setdefault(row.row_key, row) != row:
+                    raise UnreadableAnswerError(
+                        f"Opus lists the record {row.row_key!r} with two sets of fields; the list proves nothing."
+                    )
+            found |= rows.keys() & self._keys
+        return found
 
     def _still_listed(self, refused: Set[str]) -> Set[str]:
         """Return the refused records that an earlier call of ours did not mark: they are still on the due list."""
@@ -184,14 +186,6 @@ class OpusSystem:
             return self._probe(refused) if refused and self._lists else frozenset()
         except VendorError:
             return frozenset()
-
-    def _is_calibrated(self) -> bool:
-        """Tell whether a record that is known to be marked has left the due list: a list may go on showing them."""
-        return any(
-            key in self._observed_before and self._ended.get(key, math.inf) <= begun and key not in listed
-            for key in self._marked.copy()
-            for begun, listed in self._readings
-        )
 
     def _probe(self, keys: Set[str]) -> Set[str]:
         """Return which records are on the due list, read while no mark of ours is in flight.

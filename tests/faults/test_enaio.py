@@ -108,9 +108,9 @@ COLUMNS: list[Column] = [
     delete("delete, done", "delete_object", CODE, base=REFUSAL, lies=lies),
     delete("delete, not done", "delete_object", CODE, base=REFUSAL, acts=False, lies=refuses),
     delete("first look", "get_object", OBJECT, lies=refuses, believed=believed, some=1),
-    delete("verify", "get_object", OBJECT, skip=1, some=1),
-    delete("look, done", "get_object", OBJECT, lost=True, skip=1, some=1),
-    delete("look, not done", "get_object", OBJECT, lost=False, believed=believed, skip=1, some=1),
+    delete("verify", "get_object", OBJECT, skip=2, some=1),
+    delete("look, done", "get_object", OBJECT, lost=True, skip=2, some=1),
+    delete("look, not done", "get_object", OBJECT, lost=False, believed=believed, skip=2, some=1),
 ]
 
 

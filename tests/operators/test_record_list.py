@@ -326,7 +326,7 @@ def test_a_missing_file_and_a_storage_that_nothing_serves_are_named(tmp_path: Pa
         ({"records": [], "columns": {"key": ""}}, "named by text"),
         ({"records": [], "columns": {"key": -1}}, "named by text"),
         ({"records": [], "columns": {"key": True}}, "named by text"),
-        ({"records": [], "set_aside": "x"}, "set_aside is"),
+        ({"records": [], "set_aside": "x"}, "set_aside must be"),
     ],
 )
 def test_a_wrong_argument_is_refused_when_the_dag_is_read(options: dict[str, Any], said: str) -> None:

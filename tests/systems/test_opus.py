@@ -151,9 +151,8 @@ def test_a_refusal_after_an_unanswered_call_is_unknown_unless_the_record_is_stil
     assert told(system.dispose(records(A, B), frozenset({A, B}))) == [("unknown", None), ("blocked", "response")]
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_due_list_that_keeps_what_is_marked_blocks_nothing_that_may_be_marked(opus: ServedOpus, kept: bool) -> None:
-    opus.part.turn({"second_delete": "refused", "list_destroyed": kept})
+def test_a_refused_second_mark_of_what_left_the_due_list_is_unknown(opus: ServedOpus) -> None:
+    opus.part.turn({"second_delete": "refused"})
     system = OpusSystem(opus.hook)
     system.prepare(records(A, B, C), frozenset())
     system.dispose(records(C), frozenset())

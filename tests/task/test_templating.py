@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.sensors.enaio import EnaioApprovalSensor
 from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
+from airflow_provider_records.sensors.waiting import WaitingPeriodSensor
 from airflow_provider_records.task.templating import RecordsOperator
 
 MORE: dict[type[BaseOperator], dict[str, Any]] = {
@@ -26,6 +28,7 @@ MORE: dict[type[BaseOperator], dict[str, Any]] = {
     DisposalApprovalOperator: {"assigned_users": [{"id": "anna", "name": "Anna"}], "response_timeout": None},
     EnaioApprovalSensor: {"field": "state", "approved": "yes"},
     UnifierApprovalSensor: {"project_number": None, "bpname": "Disposal", "record_no": "1", "digest_field": "digest"},
+    WaitingPeriodSensor: {"delay": timedelta(days=1)},
 }
 EVERY = pytest.mark.parametrize("kind", MORE)
 LIKE_A_TEMPLATE = {
