@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import now

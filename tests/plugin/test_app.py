@@ -22,6 +22,7 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import app
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
+from tests.minors import since
 from tests.plugin.conftest import DAG, Client, begin, dispose, know_run, provenance, run_id, set_state, tree
 
 EVIL = '<script>alert("x")</script>\'"><img src=x onerror=alert(1)>\u202etxt.\u200b{{ 7*7 }}'
@@ -347,6 +348,7 @@ def test_the_names_of_downloads_say_what_they_are(store: Store, sign_in: Client)
     assert "content-disposition" not in page.headers
 
 
+@since("3.2")  # teams
 def test_lists_and_certificates_are_downloaded_as_spreadsheets(store: Store, sign_in: Client) -> None:
     disposal, _ = dispose(store)
     where = {"dag_id": DAG, "run_id": run_id(0)}
