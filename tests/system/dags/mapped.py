@@ -57,9 +57,15 @@ for mapped in (by_expand, by_expand_kwargs):
         ).expand_kwargs([{"due_before": due_before} for due_before in DUE])
         whole = SplitManifestOperator(task_id="split_documents", records=documents.output, size=5)
         done = [
-            mapped(EnaioDeleteObjectOperator.partial(task_id="enaio", hard_delete=True), approve.output),
-            mapped(UnifierDeleteDocumentOperator.partial(task_id="unifier"), whole.output),
-            mapped(OpusDestroyRecordsOperator.partial(task_id="opus"), approve.output),
+            mapped(
+                EnaioDeleteObjectOperator.partial(task_id="enaio", enaio_conn_id="enaio_default", hard_delete=True),
+                approve.output,
+            ),
+            mapped(
+                UnifierDeleteDocumentOperator.partial(task_id="unifier", unifier_conn_id="unifier_default"),
+                whole.output,
+            ),
+            mapped(OpusDestroyRecordsOperator.partial(task_id="opus", opus_conn_id="opus_default"), approve.output),
         ]
 
         @task(inlets=[DISPOSALS])
