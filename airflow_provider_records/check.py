@@ -62,7 +62,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at.
 
     :param level: whether it fits.
@@ -98,7 +98,7 @@ class Task:
         return self.operator.partial_kwargs.get(name, default)
 
 
-def check(dag_id: str | None = None) -> list[Finding]:
+def check(dag_id: str | None = None) -> list[CheckResult]:
     """Look at everything that a DAG needs, or all DAGs that use this provider.
 
     :param dag_id: only this DAG.
@@ -118,10 +118,10 @@ def check(dag_id: str | None = None) -> list[Finding]:
     return findings
 
 
-def _tasks(dag_id: str | None) -> tuple[list[Task], list[Finding]]:
+def _tasks(dag_id: str | None) -> tuple[list[Task], list[CheckResult]]:
     """Parse the DAGs, and return their tasks with what cannot be parsed."""
     tasks: list[Task] = []
-    broken: list[Finding] = []
+    broken: list[CheckResult] = []
     manager: Any = DagBundlesManager
     for bundle in manager().get_all_dag_bundles():
         bundle.initialize()
@@ -129,7 +129,7 @@ def _tasks(dag_id: str | None) -> tuple[list[Task], list[Finding]]:
             sys.path.append(str(bundle.path))  # DAGs import what lies beside them
         bag = dag_bag_class()(bundle.path, bundle_path=bundle.path)
         for file, error in bag.import_errors.items():
-            broken.append(Finding(Level.WRONG, f"DAG file {file}", error.strip().splitlines()[-1]))
+            broken.append(CheckResult(Level.WRONG, f"DAG file {file}", error.strip().splitlines()[-1]))
         for dag in bag.dags.values():
             if dag_id is not None and dag.dag_id != dag_id:
                 continue
@@ -146,7 +146,7 @@ def _tasks(dag_id: str | None) -> tuple[list[Task], list[Finding]]:
     return tasks, broken
 
 
-def _connections(tasks: Iterable[Task]) -> Iterator[Finding]:
+def _connections(tasks: Iterable[Task]) -> Iterator[CheckResult]:
     """Sign in with every connection that a task names, each once."""
     wanted: dict[tuple[type[Any], str], None] = {}
     for task in tasks:
@@ -159,7 +159,7 @@ def _connections(tasks: Iterable[Task]) -> Iterator[Finding]:
                 wanted[hook, conn_id] = None
             else:
                 subject = f"{hook.vendor} connection of {task.dag_id}.{task.task_id}"
-                yield Finding(Level.UNKNOWN, subject, f"{name} is known only when the task runs.")
+                yield CheckResult(Level.UNKNOWN, subject, f"{name} is known only when the task runs.")
         for covered in getattr(getattr(task.operator, "scope", None), "covers", ()):
             for hook in _HOOKS:
                 if hook.conn_type == covered["system"]:
@@ -168,28 +168,28 @@ def _connections(tasks: Iterable[Task]) -> Iterator[Finding]:
         yield from _connection(hook(conn_id), f"{hook.vendor} connection {conn_id}")
 
 
-def _connection(hook: VendorHook, subject: str) -> Iterator[Finding]:
+def _connection(hook: VendorHook, subject: str) -> Iterator[CheckResult]:
     """Sign in, make the smallest read, and compare the clocks."""
     clock = _Clock(hook)
     try:
         worked, text = hook.test_connection()
     except AirflowException as error:
-        yield Finding(Level.WRONG, subject, str(error))
+        yield CheckResult(Level.WRONG, subject, str(error))
         return
     where = f" at {hook.target}" if worked else ""
-    yield Finding(Level.FITS if worked else Level.WRONG, subject, f"{text}{where and f' Acts{where}.'}")
+    yield CheckResult(Level.FITS if worked else Level.WRONG, subject, f"{text}{where and f' Acts{where}.'}")
     if clock.ahead is None:
         if worked:
-            yield Finding(Level.UNKNOWN, f"Clock of {hook.vendor}", "Its answers state no time.")
+            yield CheckResult(Level.UNKNOWN, f"Clock of {hook.vendor}", "Its answers state no time.")
     elif abs(clock.ahead) > _SECONDS_APART:
         way = "behind" if clock.ahead > 0 else "ahead of"
         text = (
             f"This machine's clock is {abs(clock.ahead):,.0f} seconds {way} it. What is due, and until when an "
             "approval holds, is judged by this machine's clock: synchronise it (NTP) where tasks run."
         )
-        yield Finding(Level.WRONG, f"Clock of {hook.vendor}", text)
+        yield CheckResult(Level.WRONG, f"Clock of {hook.vendor}", text)
     else:
-        yield Finding(Level.FITS, f"Clock of {hook.vendor}", "Within a minute of this machine's.")
+        yield CheckResult(Level.FITS, f"Clock of {hook.vendor}", "Within a minute of this machine's.")
 
 
 class _Clock:
@@ -210,7 +210,7 @@ class _Clock:
         return received
 
 
-def _evidence(dag_ids: Iterable[str]) -> Iterator[Finding]:
+def _evidence(dag_ids: Iterable[str]) -> Iterator[CheckResult]:
     """Write to the evidence store, and look for what tasks wrote."""
     subject = "[records] evidence_path"
     try:
@@ -220,13 +220,13 @@ def _evidence(dag_ids: Iterable[str]) -> Iterator[Finding]:
         store.read(name)
         store.remove(name)
     except (RecordsError, AirflowException) as error:
-        yield Finding(Level.WRONG, subject, str(error))
+        yield CheckResult(Level.WRONG, subject, str(error))
         return
-    yield Finding(Level.FITS, subject, f"{store.root} can be written, read and tidied up from {platform.node()}.")
+    yield CheckResult(Level.FITS, subject, f"{store.root} can be written, read and tidied up from {platform.node()}.")
     yield _shared(store, dag_ids)
 
 
-def _shared(store: Store, dag_ids: Iterable[str]) -> Finding:
+def _shared(store: Store, dag_ids: Iterable[str]) -> CheckResult:
     """Compare with where tasks have written their evidence."""
     subject = "Evidence of the workers"
     uris = list(_written(dag_ids))
@@ -234,12 +234,12 @@ def _shared(store: Store, dag_ids: Iterable[str]) -> Finding:
         try:
             there = store.exists(store.name(uri))
         except EvidenceError as error:
-            return Finding(Level.WRONG, subject, f"A task wrote elsewhere: {error}")
+            return CheckResult(Level.WRONG, subject, f"A task wrote elsewhere: {error}")
         if not there:
             text = f"A task wrote {uri}, which is not there from here: give all workers the same shared folder."
-            return Finding(Level.WRONG, subject, text)
+            return CheckResult(Level.WRONG, subject, text)
     if uris:
-        return Finding(Level.FITS, subject, f"The last {len(uris)} lists and results of tasks are there from here.")
+        return CheckResult(Level.FITS, subject, f"The last {len(uris)} lists and results of tasks are there from here.")
     elsewhere = {
         name.strip().rpartition(":")[2].rpartition(".")[2]
         for name in conf.get("core", "executor", fallback="").split(",")
@@ -250,9 +250,9 @@ def _shared(store: Store, dag_ids: Iterable[str]) -> Finding:
             "same folder on all workers, the triggerer and the API server, or name an object storage. No task has "
             "run yet that would show it."
         )
-        return Finding(Level.UNKNOWN, subject, text)
+        return CheckResult(Level.UNKNOWN, subject, text)
     text = "No task has written any yet. All workers and the API server must have this path; check again after a run."
-    return Finding(Level.UNKNOWN, subject, text)
+    return CheckResult(Level.UNKNOWN, subject, text)
 
 
 def _written(dag_ids: Iterable[str]) -> Iterator[str]:
@@ -272,30 +272,30 @@ def _written(dag_ids: Iterable[str]) -> Iterator[str]:
                 yield item["manifest"]
 
 
-def _key() -> Iterator[Finding]:
+def _key() -> Iterator[CheckResult]:
     """Read the signing key, and see who else can."""
     subject, path = "[records] signing_key_file", conf.get("records", "signing_key_file", fallback="")
     try:
         key = signing_key()
     except ConfigurationError as error:
-        yield Finding(Level.WRONG, subject, str(error))
+        yield CheckResult(Level.WRONG, subject, str(error))
         return
     if key is None:
         text = (
             "Not set: approvals and certificates are not signed, so that whoever can write to the evidence store can "
             "make them. Make a key (openssl genpkey -algorithm ed25519) that only the workers' account reads."
         )
-        yield Finding(Level.UNKNOWN, subject, text)
+        yield CheckResult(Level.UNKNOWN, subject, text)
         return
     about = Path(path).stat()
     if about.st_mode & 0o070 and about.st_uid == os.geteuid():
         text = f"The group {about.st_gid} may use {path} (mode {about.st_mode & 0o777:03o}); take that away: chmod g= ."
-        yield Finding(Level.WRONG, subject, text)
+        yield CheckResult(Level.WRONG, subject, text)
     else:
-        yield Finding(Level.FITS, subject, f"{path} is an Ed25519 key that nobody else on this machine may use.")
+        yield CheckResult(Level.FITS, subject, f"{path} is an Ed25519 key that nobody else on this machine may use.")
 
 
-def _approvers(tasks: Iterable[Task]) -> Iterator[Finding]:
+def _approvers(tasks: Iterable[Task]) -> Iterator[CheckResult]:
     """Look for those who are asked to approve, and whether they may answer."""
     asking = [task for task in tasks if issubclass(task.kind, DisposalApprovalOperator)]
     if not asking:
@@ -307,13 +307,13 @@ def _approvers(tasks: Iterable[Task]) -> Iterator[Finding]:
             "to edit the DAG's required actions; assigned_users has the auth manager's own ids (FAB: the number)."
         )
         for task in asking:
-            yield Finding(Level.UNKNOWN, f"Approvers of {task.dag_id}.{task.task_id}", text)
+            yield CheckResult(Level.UNKNOWN, f"Approvers of {task.dag_id}.{task.task_id}", text)
         return
     if conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False):
         text = (
             "[core] simple_auth_manager_all_admins makes all users the same one: nobody can approve. Set it to False."
         )
-        yield Finding(Level.WRONG, "Approvers", text)
+        yield CheckResult(Level.WRONG, "Approvers", text)
         return
     # Airflow 3.1 tells them as mappings.
     listed = (SimpleAuthManagerUser(**user) if isinstance(user, dict) else user for user in manager.get_users())
@@ -322,28 +322,30 @@ def _approvers(tasks: Iterable[Task]) -> Iterator[Finding]:
         subject = f"Approvers of {task.dag_id}.{task.task_id}"
         assigned = task.argument("assigned_users")
         if not isinstance(assigned, Sequence):
-            yield Finding(Level.UNKNOWN, subject, "assigned_users is known only when the task runs.")
+            yield CheckResult(Level.UNKNOWN, subject, "assigned_users is known only when the task runs.")
             continue
         for person in assigned:
             yield _approver(manager(), users, str(person["id"]), task, subject)
 
 
-def _approver(manager: SimpleAuthManager, users: Mapping[str, Any], user_id: str, task: Task, subject: str) -> Finding:
+def _approver(
+    manager: SimpleAuthManager, users: Mapping[str, Any], user_id: str, task: Task, subject: str
+) -> CheckResult:
     user = users.get(user_id)
     if user is None:
         known = ", ".join(users) or "nobody"
         text = f"{user_id!r} is no user of this Airflow ([core] simple_auth_manager_users has {known})."
-        return Finding(Level.WRONG, subject, text)
+        return CheckResult(Level.WRONG, subject, text)
     may_answer = manager.is_authorized_dag(
         method="PUT", access_entity=DagAccessEntity.HITL_DETAIL, details=DagDetails(id=task.dag_id), user=user
     )
     if not may_answer:
         text = f"{user_id!r} has the role {user.role!r} and may not answer; give the role user, op or admin."
-        return Finding(Level.WRONG, subject, text)
-    return Finding(Level.FITS, subject, f"{user_id!r} has the role {user.role!r} and may answer.")
+        return CheckResult(Level.WRONG, subject, text)
+    return CheckResult(Level.FITS, subject, f"{user_id!r} has the role {user.role!r} and may answer.")
 
 
-def _pools(tasks: Iterable[Task]) -> Iterator[Finding]:
+def _pools(tasks: Iterable[Task]) -> Iterator[CheckResult]:
     """Look for the pools that tasks wait for."""
     pools = sorted({str(task.operator.pool) for task in tasks})
     with create_session() as session:
@@ -351,18 +353,18 @@ def _pools(tasks: Iterable[Task]) -> Iterator[Finding]:
     for pool in pools:
         if pool not in known:
             text = f"There is no such pool, so its tasks would wait for ever: airflow pools set {pool} 4 records"
-            yield Finding(Level.WRONG, f"Pool {pool}", text)
+            yield CheckResult(Level.WRONG, f"Pool {pool}", text)
         elif known[pool] == 0:
             text = f"It has no slots, so its tasks would wait for ever: airflow pools set {pool} 4 records"
-            yield Finding(Level.WRONG, f"Pool {pool}", text)
+            yield CheckResult(Level.WRONG, f"Pool {pool}", text)
         else:
-            yield Finding(Level.FITS, f"Pool {pool}", f"{known[pool]} slots." if known[pool] > 0 else "No limit.")
+            yield CheckResult(Level.FITS, f"Pool {pool}", f"{known[pool]} slots." if known[pool] > 0 else "No limit.")
 
 
-def _marks(tasks: Iterable[Task]) -> Iterator[Finding]:
+def _marks(tasks: Iterable[Task]) -> Iterator[CheckResult]:
     """Look for mapped tasks whose marks would be missing; others are refused when the DAG is parsed."""
     for task in tasks:
         if issubclass(task.kind, OpusDestroyRecordsOperator) and isinstance(task.operator, MappedOperator):
             given = task.operator._get_specified_expand_input().value
             if unmarked := never_after_failure(task.operator.trigger_rule, given):
-                yield Finding(Level.WRONG, f"Trigger rule of {task.dag_id}.{task.task_id}", unmarked)
+                yield CheckResult(Level.WRONG, f"Trigger rule of {task.dag_id}.{task.task_id}", unmarked)

@@ -25,7 +25,7 @@ _SLACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Claim:
+class DeletionClaim:
     """What the journal of another task instance says of a record.
 
     :param folder: its folder, which names DAG, run and task.
@@ -38,7 +38,7 @@ class Claim:
 
 def claimed_elsewhere(
     store: Store, own: TaskFolder, place: Place, since: datetime, records: Sequence[Record]
-) -> dict[str, Claim]:
+) -> dict[str, DeletionClaim]:
     """Look into the journals of all other task instances of the store.
 
     :param own: the folder of this task instance.
@@ -48,7 +48,7 @@ def claimed_elsewhere(
     :return: claims by key; one that is certain wins.
     :raises EvidenceError: the store cannot be read.
     """
-    found: dict[str, Claim] = {}
+    found: dict[str, DeletionClaim] = {}
     wanted = {_identity(record, place): record.key for record in records}
     for folder, sessions in _journals(store).items():
         if folder == own or not _written_since(store, sessions, since - _SLACK):
@@ -60,7 +60,7 @@ def claimed_elsewhere(
         for identity, certain in claims.items():
             key = wanted.get(identity)
             if key is not None and (certain or key not in found):
-                found[key] = Claim(folder, certain)
+                found[key] = DeletionClaim(folder, certain)
     return found
 
 

@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_records.evidence.binding import Place, refuse_other
-from airflow_provider_records.evidence.claims import Claim, claimed_elsewhere
+from airflow_provider_records.evidence.claims import DeletionClaim, claimed_elsewhere
 from airflow_provider_records.evidence.clock import elapsed
 from airflow_provider_records.evidence.clock import timeline as boot_timeline
 from airflow_provider_records.evidence.folders import TaskFolder
@@ -243,7 +243,7 @@ class Journal:
             for outcome in outcomes:
                 self.state.apply(outcome.key, outcome.kind, outcome.unanswered, outcome)
 
-    def claimed_elsewhere(self, records: Sequence[Record]) -> dict[str, Claim]:
+    def claimed_elsewhere(self, records: Sequence[Record]) -> dict[str, DeletionClaim]:
         """Return which of these records another task instance disposed of, or may have, since this one began.
 
         :raises EvidenceError: the store cannot be read.

@@ -33,7 +33,7 @@ def all_disposals(store: Store, dag_id: str, run_id: str, given: Iterable[Dispos
             continue
         begun = [each for each in summaries if not each.idle]
         if begun:
-            found[folder] = max(begun, key=_try_order)
+            found[folder] = max(begun, key=try_order)
         else:
             found.pop(folder, None)  # it says that nothing was sent, and its journal says otherwise
     return list(found.values())
@@ -50,7 +50,7 @@ def _summaries(store: Store, run: str) -> dict[TaskFolder, list[Disposal]]:
     return found
 
 
-def _try_order(disposal: Disposal) -> tuple[str, int, str]:
+def try_order(disposal: Disposal) -> tuple[str, int, str]:
     """Return the sort key of a task instance's summaries; a run that is recreated under its id restarts at try 1."""
     return disposal.provenance.run_started_at, disposal.provenance.try_number, disposal.ended_at
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias
 
-from airflow_provider_records.evidence.claims import Claim
+from airflow_provider_records.evidence.claims import DeletionClaim
 from airflow_provider_records.evidence.journal import LEASE, Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
@@ -605,7 +605,7 @@ def _unverified(calls: Iterable[_Call]) -> Future[list[Outcome]]:
     return future
 
 
-def _claimed(outcome: Outcome, claim: Claim) -> Outcome:
+def _claimed(outcome: Outcome, claim: DeletionClaim) -> Outcome:
     """Return an inferred outcome as far as another task instance leaves it open what did it."""
     if claim.certain:
         reason = f"it is gone; our call got no response, and {claim.folder.path} says that it disposed of it"

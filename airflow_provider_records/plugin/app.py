@@ -413,7 +413,7 @@ def _require_list(user: Any, dag_id: str, run_id: str, digest: str, session: Any
         raise HTTPException(404, "This run has no such list. Open it from the run that uses it.")
 
 
-def _serve_rows(suffix: str, columns: Sequence[str], rows: Iterable[export.Row], name: str) -> Response:
+def _serve_rows(suffix: str, columns: Sequence[str], rows: Iterable[export.Cells], name: str) -> Response:
     """Serve rows as a spreadsheet; its memory does not grow with their number.
 
     :raises EvidenceError: a file of the evidence is missing or was changed.

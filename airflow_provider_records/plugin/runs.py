@@ -22,6 +22,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, known_kind
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.run import try_order
 from airflow_provider_records.evidence.segment import OPEN, JournalState, parse_segment, segment_name
 from airflow_provider_records.evidence.set_aside import OddRow, SetAside
 from airflow_provider_records.evidence.store import Store, safe_name
@@ -433,14 +434,14 @@ class RunReader:
     def _instance(
         self, folder: TaskFolder, task: str, index: str, summaries: Sequence[str], segments: Sequence[str]
     ) -> InstanceStatus:
-        newest = max((self._disposal(name) for name in summaries), key=_try_order, default=None)
+        newest = max((self._disposal(name) for name in summaries), key=try_order, default=None)
         progress = None
         sessions = sorted({name.split("/")[-2] for name in segments}, reverse=True)
         if sessions and not _is_summarized(sessions, summaries):
             opened = next(
                 filter(None, (self._session_header(f"{folder.journal}/{session}") for session in sessions)), None
             )
-            if opened and (newest is None or (opened["started"], opened["try"]) > _try_order(newest)[:2]):
+            if opened and (newest is None or (opened["started"], opened["try"]) > try_order(newest)[:2]):
                 progress = self._progress(folder.journal, segments, opened)
         task_id = newest.provenance.task_id if newest else unquote(task)
         return InstanceStatus(task_id, int(index) if index.lstrip("-").isdigit() else -1, newest, progress)
@@ -501,8 +502,3 @@ def _is_summarized(sessions: Sequence[str], summaries: Sequence[str]) -> bool:
     newest = sessions[0].split("-")[1:2]
     opened = sum(session.split("-")[1:2] == newest for session in sessions)
     return sum(name.split("/")[-2].split("-")[1:2] == newest for name in summaries) >= opened
-
-
-def _try_order(disposal: Disposal) -> tuple[str, int, str]:
-    """Return the sort key of a task instance's summaries; a run that is recreated under its id restarts at try 1."""
-    return disposal.provenance.run_started_at, disposal.provenance.try_number, disposal.ended_at

@@ -36,10 +36,10 @@ _ROWS_PER_SHEET = 1_000_000
 _LONGEST_CELL = 32_767
 _NUMBER_WIDTH, _WIDTH = 8, 24
 
-Row = Sequence[str | int]
+Cells = Sequence[str | int]
 
 
-def certificate_rows(store: Store, certificate: Certificate) -> Iterator[Row]:
+def certificate_rows(store: Store, certificate: Certificate) -> Iterator[Cells]:
     """Return each record of a certificate with its outcome, then each record that a reviewer withheld.
 
     :param store: the evidence store, wherever it was moved to.
@@ -72,7 +72,7 @@ def certificate_rows(store: Store, certificate: Certificate) -> Iterator[Row]:
                 yield (*_record(number, record), "", "", "", "withheld", "", why, approval["approved_at"], "")
 
 
-def list_rows(store: Store, digest: str) -> Iterator[Row]:
+def list_rows(store: Store, digest: str) -> Iterator[Cells]:
     """Return each record of a list.
 
     :param digest: ``sha256:`` + hex.
@@ -83,7 +83,7 @@ def list_rows(store: Store, digest: str) -> Iterator[Row]:
         yield _record(number, Record.parse(line))
 
 
-def csv_pieces(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
+def csv_pieces(columns: Sequence[str], rows: Iterable[Cells]) -> Iterator[bytes]:
     """Return a CSV file piece by piece: UTF-8 with a byte order mark, by which spreadsheets know the encoding.
 
     A text that a spreadsheet would compute as a formula begins with an apostrophe.
@@ -101,7 +101,7 @@ def csv_pieces(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
     yield buffer.getvalue().encode()
 
 
-def write_xlsx(file: IO[bytes] | Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+def write_xlsx(file: IO[bytes] | Path, columns: Sequence[str], rows: Iterable[Cells]) -> None:
     """Write a workbook; every cell but the number is text, and a sheet holds at most a million records."""
     book = Workbook(write_only=True)
     sheet = _sheet(book, columns)
@@ -116,7 +116,7 @@ def write_xlsx(file: IO[bytes] | Path, columns: Sequence[str], rows: Iterable[Ro
     book.save(file)
 
 
-def write(path: Path, format_: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+def write(path: Path, format_: str, columns: Sequence[str], rows: Iterable[Cells]) -> None:
     """Write a file in a format.
 
     :param format_: one of :data:`FORMATS`.

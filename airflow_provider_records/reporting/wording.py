@@ -39,7 +39,7 @@ PROOFS = {
     Proof.PROBE: "looked at afterwards",
     Proof.INFERRED: "seen there, then our call went unanswered or our process died, then found gone",
 }
-APPROVERS = {
+APPROVER_TYPES = {
     "person": "a person",
     "process": "a decision in another system, which names nobody",
     "dag": "the choice of the DAG's author",

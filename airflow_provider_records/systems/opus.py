@@ -18,7 +18,7 @@ from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.hooks.opus_responses import DueRecord
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
-DueList = tuple[str, str]
+ListKey = tuple[str, str]
 """The due list that a record was on: the connector id, and the date that the list was read with."""
 
 
@@ -38,7 +38,7 @@ class OpusSystem:
     def __init__(self, hook: OpusHook) -> None:
         self.hook = hook
         self._observed_before: Set[str] = frozenset()
-        self._lists: set[DueList] = set()
+        self._lists: set[ListKey] = set()
         self._keys: Set[str] = frozenset()
         self._readings: tuple[tuple[float, Set[str]], ...] = ()
         self._ended: dict[str, float] = {}
@@ -160,7 +160,7 @@ class OpusSystem:
             for claim in claims
         ]
 
-    def due_list(self, record: Record) -> DueList | None:
+    def due_list(self, record: Record) -> ListKey | None:
         """Return the due list that a record is looked for on, or None if no connector is known."""
         connector = record.attributes.get("connector_id") or self.hook.connector_id
         if not isinstance(connector, str):

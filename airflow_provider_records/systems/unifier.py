@@ -36,7 +36,7 @@ from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe,
 
 log = logging.getLogger(__name__)
 
-_WITNESSES = 20
+_CANARIES = 20
 NAME = "Name"
 """The label of the name; listings that show it under another label, or only in the path, count as well."""
 
@@ -140,7 +140,7 @@ def checked_expect(expect: object) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Witnesses:
+class _Canaries:
     """What a later listing of a folder has to show as well, if it is to prove that a document is gone.
 
     :param nodes: ids of a few nodes in the folder that are not on the list.
@@ -156,7 +156,7 @@ class _Witnesses:
     def among(cls, contents: Contents, folder: FolderAddress, on_list: Set[str]) -> Self:
         """Choose them from a listing of a folder before the first call."""
         others = (node_id for node_id in contents.by_id if node_id not in on_list)
-        nodes = frozenset(islice(others, _WITNESSES))
+        nodes = frozenset(islice(others, _CANARIES))
         told = next((node for node in contents.by_id.values() if node.path), None)
         if told is None:
             return cls(nodes, folder.path, folder.project_number)
@@ -224,7 +224,7 @@ class UnifierSystem:
         self._on_list: Set[str] = frozenset()
         self._observed: set[str] = set()
         self._not_shown: dict[str, str | VendorError] = {}
-        self._witnesses: dict[FolderAddress, _Witnesses] = {}
+        self._folder_canaries: dict[FolderAddress, _Canaries] = {}
         self._listing = lru_cache(maxsize=64)(lambda folder: _Listing(lambda: self.read(folder)))
 
     @classmethod
@@ -308,7 +308,7 @@ class UnifierSystem:
                             f"Unifier's {folder} does not show {label!r}, which the DAG names in expect=; nothing more "
                             "was deleted."
                         )
-                    self._witnesses.setdefault(folder, _Witnesses.among(found, folder, self._on_list))
+                    self._folder_canaries.setdefault(folder, _Canaries.among(found, folder, self._on_list))
                     missing = {each.key for each in folders[folder] if each.target_id not in found.by_id}
                     self._missing |= missing if found.readable else frozenset()
                 for record in folders[folder]:
@@ -372,18 +372,18 @@ class UnifierSystem:
         """
         if not contents.readable:
             return False
-        witnesses = self._witnesses.get(folder) or _Witnesses.among(contents, folder, self._on_list)
-        if witnesses.nodes & contents.by_id.keys():
+        canaries = self._folder_canaries.get(folder) or _Canaries.among(contents, folder, self._on_list)
+        if canaries.nodes & contents.by_id.keys():
             return True
-        above = witnesses.above
+        above = canaries.above
         return above is not None and any(
-            node.type == "Folder" and node.path == witnesses.path for node in self._contents(above).by_id.values()
+            node.type == "Folder" and node.path == canaries.path for node in self._contents(above).by_id.values()
         )
 
     def _lost_witnesses(self, folder: FolderAddress, contents: Contents) -> bool:
         """Tell whether the folder had nodes that are not on the list, and shows none of them now."""
-        witnesses = self._witnesses.get(folder)
-        return witnesses is not None and bool(witnesses.nodes) and not witnesses.nodes & contents.by_id.keys()
+        canaries = self._folder_canaries.get(folder)
+        return canaries is not None and bool(canaries.nodes) and not canaries.nodes & contents.by_id.keys()
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """List the folders that the records name: Unifier shows a document nowhere else."""

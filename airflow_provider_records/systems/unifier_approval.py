@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import NotFoundError
 from airflow_provider_records.hooks.unifier import UnifierHook
+from airflow_provider_records.systems.expectation import text_of
 
 
 class UnifierRecordSource:
@@ -38,14 +39,10 @@ class UnifierRecordSource:
             fields = self._hook.get_bp_record(project, bpname, record_no)
         except NotFoundError:
             return f"{where} is not there any more."
-        status = _text(fields.get(self._source["status_field"]))
+        status = text_of(fields.get(self._source["status_field"]))
         if status not in self._source["approved"]:
             return f"{where} is {status!r} now."
         digest_field = self._source["digest_field"]
-        if digest_field is not None and (found := _text(fields.get(digest_field))) != self._digest:
+        if digest_field is not None and (found := text_of(fields.get(digest_field))) != self._digest:
             return f"{where} names the list {found!r} now, not {self._digest}."
         return ""
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value).strip()

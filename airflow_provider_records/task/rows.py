@@ -30,7 +30,7 @@ _NUMPY_TIMES = {"datetime64", "timedelta64"}
 _DELIMITERS = ",;\t|"
 
 Columns = Mapping[str, str | int]
-Row = Mapping[str, Any] | OddRow
+GivenRow = Mapping[str, Any] | OddRow
 
 
 class _OddValueError(ValueError):
@@ -55,7 +55,7 @@ def checked_columns(columns: object) -> Columns | None:
     return dict(columns)
 
 
-def given_rows(records: object, columns: Columns | None) -> Iterator[Row]:
+def given_rows(records: object, columns: Columns | None) -> Iterator[GivenRow]:
     """Return the rows that another task has returned.
 
     :param records: a list of mappings, of tuples or of ids; or a data frame of pandas or polars.
@@ -78,7 +78,7 @@ def given_rows(records: object, columns: Columns | None) -> Iterator[Row]:
     return (_row(row, columns) for row in records)
 
 
-def source_rows(source: str, columns: Columns | None) -> Iterator[Row]:
+def source_rows(source: str, columns: Columns | None) -> Iterator[GivenRow]:
     """Read the rows of a file.
 
     :param source: URL or absolute path of a CSV file (``.csv``, with a header) or of JSON lines (``.jsonl``,
@@ -118,7 +118,7 @@ def check_source(source: object) -> str:
     return end
 
 
-def _csv(source: str, file: IO[bytes], columns: Columns | None) -> Iterator[Row]:
+def _csv(source: str, file: IO[bytes], columns: Columns | None) -> Iterator[GivenRow]:
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
     wanted = list((columns or {"key": "key"}).values())
     first = text.readline()
@@ -145,7 +145,7 @@ def _csv(source: str, file: IO[bytes], columns: Columns | None) -> Iterator[Row]
         raise InvalidRecordsError(f"source {source!r}, line {reader.line_num + 1}, is no CSV: {error}.") from None
 
 
-def _json_lines(source: str, file: IO[bytes], columns: Columns | None) -> Iterator[Row]:
+def _json_lines(source: str, file: IO[bytes], columns: Columns | None) -> Iterator[GivenRow]:
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="\n")
     for number, line in enumerate(text, 1):
         if not line.strip():
@@ -165,7 +165,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _row(row: object, columns: Columns | None) -> Row:
+def _row(row: object, columns: Columns | None) -> GivenRow:
     if hasattr(row, "_asdict"):
         row = row._asdict()
     if isinstance(row, Mapping):
@@ -184,7 +184,7 @@ def _row(row: object, columns: Columns | None) -> Row:
     return _fields({"key": row}, None)
 
 
-def _fields(row: dict[Any, Any], columns: Columns | None) -> Row:
+def _fields(row: dict[Any, Any], columns: Columns | None) -> GivenRow:
     """Return the fields of a record; every column that is none of them is an attribute."""
     of_field = columns or {field: field for field in FIELDS if field in row}
     names = [row[column] for name in ("key", "target_id") if (column := of_field.get(name)) in row]

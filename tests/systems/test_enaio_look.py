@@ -56,6 +56,16 @@ def test_what_a_search_does_not_show_is_looked_at_singly(served: ServedEnaio) ->
     assert calls(served)["search"] <= 6
 
 
+def test_nothing_is_sent_while_it_is_not_known_whether_a_canary_can_be_read(served: ServedEnaio) -> None:
+    served.part.turn({"version": "6.2.1"})
+    served.fault("get_object", skip=1, times=None, drop=True)  # the object is seen, its folders are not
+    served.run("102", hard_delete=True)
+    assert served.deletes() == []
+    served.server.sandbox.faults.clear()
+    found = served.run("102", hard_delete=True)
+    assert [str(outcome.kind) for outcome in found.values()] == ["destroyed"]
+
+
 @pytest.mark.parametrize("trouble", ["no names", "search refused", "search down"])
 def test_where_no_search_helps_each_object_is_looked_at(served: ServedEnaio, trouble: str) -> None:
     served.part.turn({"version": "6.2.1" if trouble == "no names" else NAMES_TYPES})

@@ -23,7 +23,7 @@ with DAG("page_run", schedule=None, params={"ids": []}, is_paused_upon_creation=
         return list((params or {})["ids"])
 
     delete = EnaioDeleteObjectOperator(
-        task_id="delete", records=given(), hard_delete=True, require_approval=False, concurrency=1
+        task_id="delete", records=given(), hard_delete=True, require_approval=False, concurrency=2
     )
     DestructionCertificateOperator(task_id="certificate", disposals=[delete.output])
 
