@@ -265,7 +265,11 @@ class EnaioSystem:
         return here
 
     def _looked_for(self, looks: Mapping[str, Look | VendorError]) -> dict[str, Look | VendorError]:
-        """Look again at what a look did not find alive: it may have seen nothing at all for a moment."""
+        """Look again at what a look did not find alive: it may have seen nothing at all for a moment.
+
+        An object is gone only if another one is seen before this second look and after it: meanwhile the account may
+        have lost its rights, or another archive may answer.
+        """
         found = {each: look.presence for each, look in looks.items() if isinstance(look, Look)}
         missing = [
             each
@@ -273,17 +277,25 @@ class EnaioSystem:
             if presence in {Presence.GONE, Presence.BINNED} and not self._deletable(presence)
         ]
         gone = [each for each in missing if found[each] is Presence.GONE]
+        alive = [] if self.canaries else [each for each in found if found[each].live][-1:]
         again: dict[str, Look | VendorError] = {}
-        if gone and not self.canaries and (alive := [each for each in found if found[each].live][-1:]):
-            again[alive[0]] = self._look_at(alive[0])
-        alive_again = any(isinstance(look, Look) and look.presence.live for look in again.values())
-        sees = bool(gone) and (alive_again or self._sees())
+
+        def sees() -> bool:
+            again.update((each, self._look_at(each)) for each in alive)
+            shown = [look for each in alive if isinstance(look := again[each], Look) and look.presence.live]
+            return bool(shown) or self._sees()
+
+        seen_before = bool(gone) and sees()
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
-            seen = [each for each in missing if sees or found[each] is not Presence.GONE]
-            again |= dict(zip(seen, pool.map(self._look_at, seen), strict=True))
-        if not sees:
-            gone += [each for each, look in again.items() if isinstance(look, Look) and look.presence is Presence.GONE]
-            again |= dict.fromkeys(gone, NotSentError(f"{BLIND}."))
+            asked = [each for each in missing if seen_before or found[each] is not Presence.GONE]
+            again |= dict(zip(asked, pool.map(self._look_at, asked), strict=True))
+
+        def still_gone() -> list[str]:
+            return [each for each, look in again.items() if isinstance(look, Look) and look.presence is Presence.GONE]
+
+        if not seen_before or (still_gone() and not sees()):
+            unproven = {*still_gone(), *(() if seen_before else gone)}
+            again |= dict.fromkeys(unproven, NotSentError(f"{BLIND}."))
         return again
 
     def not_there(self, records: Sequence[Record]) -> Set[str]:
@@ -333,6 +345,11 @@ class EnaioSystem:
                 for name in new:
                     alike = [object_id for object_id, look in found.items() if _named(look) == name]
                     search(name, [*alike, *left()])
+                    if name in self._batch.types:  # what it did not list, though it was alive, is looked at once more
+                        for object_id in alike:
+                            look = looks[object_id]
+                            if isinstance(look, Look) and look.presence.live and look.listed_by != name:
+                                del looks[object_id]
                 size = 1 if new else self.max_concurrency
         return looks
 
@@ -390,8 +407,8 @@ class EnaioSystem:
         return any(self._reads(object_id) for object_id in self.canaries)
 
     def _is_gone(self, object_id: str) -> bool:
-        """Tell whether an object that was not found is not there: the account sees others, and still not this one."""
-        return self._sees() and self._locate(object_id)[0] is Presence.GONE
+        """Tell whether an object that was not found is not there: the account sees others before and after it looks."""
+        return self._sees() and self._locate(object_id)[0] is Presence.GONE and self._sees()
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one object."""
@@ -573,8 +590,23 @@ class EnaioSystem:
         if self.hard_delete and error is not None:
             reason = f"it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later ({_code(error)})"
             return outcome_from_error(record, OutcomeKind.BLOCKED, reason, error)
+        if self._may_live(record.target_id):
+            reason = "it was in the recycle bin a moment ago, and is there now; the next try looks again"
+            return Outcome(record.key, OutcomeKind.FAILED, reason=reason)
         reason = "it was in the recycle bin of this account before our call; another run may have moved it there"
         return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
+
+    def _may_live(self, object_id: str) -> bool:
+        """Tell whether an object may be live: a look into the bin shows a live one too, and the look before may not."""
+        try:
+            self.hook.get_object(object_id)
+        except (NotFoundError, RefusedError):
+            return False
+        except (StopError, UnavailableError):
+            raise
+        except VendorError:
+            return True
+        return True
 
     def probe(self, record: Record) -> Presence:
         """Look for the object, live and in the recycle bin; changes nothing.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -487,7 +488,10 @@ class World:
             )
             if outcome.kind in DONE and outcome.proof is not Proof.INFERRED:
                 assert outcome.kind in own, f"claimed, and not done: {said}"
-            if outcome.kind in DONE and not any(each.what in BLINDING for each in self.night.changes):
+            # In Unifier nothing tells a document that was moved after a lost answer from one that was deleted.
+            moved = any((each.what, each.id_) == ("move", record.target_id) for each in self.night.changes)
+            inferred = outcome.proof is Proof.INFERRED and self.night.system == "unifier" and moved
+            if outcome.kind in DONE and not inferred and not any(each.what in BLINDING for each in self.night.changes):
                 assert own or not self.lives(record.target_id), f"it lives: {said}"
             if outcome.kind is OutcomeKind.ABSENT:
                 assert not own, f"an own delete is hidden: {said}"
@@ -554,29 +558,10 @@ def _documents(name: str) -> dict[int, Document]:
     }
 
 
-def run_changes(monkeypatch: pytest.MonkeyPatch, system: str, number: int, *, shrink: bool = False) -> None:
-    """Try changes, others each time.
-
-    :param system: ``enaio`` or ``unifier``.
-    :param number: how many disposals.
-    :param shrink: show one that breaks a rule in its shortest form.
-    """
+@contextmanager
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Serve a sandbox that the connections of Airflow lead to."""
     sandbox = build(0)
-
-    @settings(
-        max_examples=number,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(night=nights(system))
-    def tried(night: Night) -> None:
-        with tempfile.TemporaryDirectory(prefix="records-change-") as folder:
-            os.environ["AIRFLOW__RECORDS__EVIDENCE_PATH"] = f"file://{folder}"
-            world = World(sandbox, night)
-            world.check(*world.run())
-
     monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", "")  # each disposal sets its own
     with Server(sandbox) as server:
         known = connections(sandbox, server.url)
@@ -584,4 +569,35 @@ def run_changes(monkeypatch: pytest.MonkeyPatch, system: str, number: int, *, sh
             each["extra"] |= {"max_concurrency": 1}
         for name, value in connection_variables(known).items():
             monkeypatch.setenv(name, value)
+        yield sandbox
+
+
+def run_night(sandbox: Sandbox, night: Night) -> None:
+    """Carry out one disposal with its changes, and hold what it says against the sandbox's log."""
+    with tempfile.TemporaryDirectory(prefix="records-change-") as folder:
+        os.environ["AIRFLOW__RECORDS__EVIDENCE_PATH"] = f"file://{folder}"
+        world = World(sandbox, night)
+        world.check(*world.run())
+
+
+def run_changes(monkeypatch: pytest.MonkeyPatch, system: str, number: int, *, shrink: bool = False) -> None:
+    """Try changes, others each time.
+
+    :param system: ``enaio`` or ``unifier``.
+    :param number: how many disposals.
+    :param shrink: show one that breaks a rule in its shortest form.
+    """
+    with served(monkeypatch) as sandbox:
+
+        @settings(
+            max_examples=number,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(night=nights(system))
+        def tried(night: Night) -> None:
+            run_night(sandbox, night)
+
         tried()
