@@ -121,8 +121,9 @@ class BatchProbe:
         canary = next((object_id for object_id in ids if object_id not in besides), None)
         if canary is None or not set(alive).isdisjoint(ids):
             return canary
-        together = self.still_listed(type_name, [canary, *alive[-1:]], LIVE)
-        return canary if together and len(together) > 1 else None
+        pair = [canary, *alive[-1:]]
+        together = self._rows(type_name, pair, self._forms[0], ()) or []
+        return canary if {row.object_id for row in together}.issuperset(pair) and len(pair) > 1 else None
 
     @property
     def _fields(self) -> tuple[str, ...]:

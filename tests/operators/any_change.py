@@ -580,12 +580,12 @@ def run_night(sandbox: Sandbox, night: Night) -> None:
         world.check(*world.run())
 
 
-def run_changes(monkeypatch: pytest.MonkeyPatch, system: str, number: int, *, shrink: bool = False) -> None:
-    """Try changes, others each time.
+def run_changes(monkeypatch: pytest.MonkeyPatch, system: str, number: int, *, by_chance: bool = False) -> None:
+    """Try changes.
 
     :param system: ``enaio`` or ``unifier``.
     :param number: how many disposals.
-    :param shrink: show one that breaks a rule in its shortest form.
+    :param by_chance: others each time; what breaks a rule is shown in its shortest form.
     """
     with served(monkeypatch) as sandbox:
 
@@ -593,7 +593,8 @@ def run_changes(monkeypatch: pytest.MonkeyPatch, system: str, number: int, *, sh
             max_examples=number,
             deadline=None,
             database=None,
-            phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+            derandomize=not by_chance,
+            phases=[Phase.generate, *([Phase.shrink] if by_chance else [])],
             suppress_health_check=list(HealthCheck),
         )
         @given(night=nights(system))
