@@ -23,7 +23,7 @@ from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import StopError, UnavailableError, VendorError
-from airflow_provider_records.systems.base import System, outcome_from_error
+from airflow_provider_records.systems.base import MayListRemoved, System, outcome_from_error
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Attempts:
             send = [record for record in batch if record.key not in found]
         while send:
             if kept := [record for record in send if record.key in barred]:
-                found |= {record.key: barred[record.key] for record in kept}
+                found |= {record.key: self._kept(barred[record.key], record.key in unanswered) for record in kept}
                 send = [record for record in send if record.key not in barred]
                 continue
             if spent := [record for record in send if self._calls[record.key] == _CALLS or round_ == ROUNDS - 1]:
@@ -186,6 +186,13 @@ class Attempts:
             else self._only_if_observed(outcome)
             for key, outcome in found.items()
         }
+
+    def _kept(self, outcome: Outcome, in_doubt: bool) -> Outcome:
+        """Return the outcome of a record that must not be sent any more, though it is still listed."""
+        if in_doubt and isinstance(self.system, MayListRemoved) and self.system.may_list_removed:
+            reason = f"its call went unanswered, and it is not sent again: {outcome.reason}"
+            return Outcome(outcome.key, OutcomeKind.UNKNOWN, reason=reason)
+        return outcome
 
     def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> list[Record]:
         """Send one call; return the records that its response leaves open. Without a response, none has an outcome."""

@@ -106,6 +106,16 @@ class LooksInBatches(ObservesChunks, Protocol):
         """
 
 
+@runtime_checkable
+class MayListRemoved(Protocol):
+    """A system whose lists may go on showing what was removed.
+
+    There a list that shows a record after an unanswered call does not prove that the call had no effect.
+    """
+
+    may_list_removed: bool
+
+
 class ApprovalSource(Protocol):
     """Where an approval was given: it can be read again, since an approval is withdrawn there too."""
 

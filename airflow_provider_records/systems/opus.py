@@ -34,6 +34,7 @@ class OpusSystem:
 
     name = "opus"
     batch_size = 15
+    may_list_removed = True
 
     def __init__(self, hook: OpusHook) -> None:
         self.hook = hook

@@ -215,6 +215,7 @@ class UnifierSystem:
     name = "unifier"
     batch_size = 1
     look_size = 500
+    may_list_removed = True
 
     def __init__(self, hook: UnifierHook, *, expect: Mapping[str, str] | None = None) -> None:
         self.hook = hook
@@ -436,8 +437,8 @@ class UnifierSystem:
         if record.target_id in contents.by_id:
             if (why := contents.obstacle(record, self.expect)) is None:
                 return None
-            reason = f"it is there, and must stay: its {folder} {why}"
-            return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
+            reason = f"its call went unanswered, and it is not sent again: its {folder} {why}"
+            return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
         if not self._proves_absence(folder, contents):
             reason = f"its call went unanswered; nothing shows that this account still sees all of its {folder}"
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)

@@ -33,3 +33,22 @@ def test_an_archive_that_is_emptied_between_two_looks_proves_no_absence(monkeypa
     )
     with served(monkeypatch) as sandbox:
         run_night(sandbox, night)
+
+
+def test_a_hold_after_an_unanswered_call_does_not_hide_what_the_call_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that goes on listing what is in the recycle bin does not show that a document was kept."""
+    night = Night(
+        system="unifier",
+        changes=(Change(at=4, what="register", id_="1002"),),
+        source="person",
+        chunk=1,
+        look=1,
+        switches={"second_delete": 12764, "binned_listed": True},
+        typed=False,
+        fresh=False,
+        fault={"act": True, "skip": 1, "drop": True},
+        verify=False,
+        hard_delete=True,
+    )
+    with served(monkeypatch) as sandbox:
+        run_night(sandbox, night)
