@@ -36,7 +36,7 @@ def evidence(tmp_path: Path) -> Evidence:
     return Evidence(tmp_path / "evidence")
 
 
-@pytest.fixture(autouse=True)
-def _always_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write a certificate anew though it says the same: these tests look at how one replaces another."""
+@pytest.fixture
+def always_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a certificate anew though it says the same, for tests that look at how one replaces another."""
     monkeypatch.setattr(issue, "_says_the_same", lambda *_: False)

@@ -44,6 +44,7 @@ def openssl(path: Path, key: Path, signature: Path) -> subprocess.CompletedProce
     return tool("openssl", "pkeyutl", *words, folder=path.parent)
 
 
+@pytest.mark.usefixtures("always_anew")
 def test_openssl_alone_checks_certificate_and_page(evidence: Evidence, tmp_path: Path) -> None:
     key = pem(tmp_path / "key.pem", KEY)
     evidence.certify()
@@ -60,6 +61,7 @@ def test_openssl_alone_checks_certificate_and_page(evidence: Evidence, tmp_path:
     assert openssl(paths[0], key, signatures[0]).returncode == 1
 
 
+@pytest.mark.usefixtures("always_anew")
 def test_sha256sum_alone_checks_what_is_not_signed(tmp_path: Path) -> None:
     unsigned = Evidence(tmp_path / "evidence", key=None)
     unsigned.certify()
@@ -94,6 +96,7 @@ def test_without_a_key_there_is_no_signature(store: Store, listed: Manifest) -> 
     assert "Neither of the two files carries an electronic signature" in html(store)
 
 
+@pytest.mark.usefixtures("always_anew")
 @pytest.mark.parametrize("key", [KEY, None], ids=["signed", "unsigned"])
 def test_an_older_certificate_is_kept_and_named(store: Store, listed: Manifest, key: Ed25519PrivateKey | None) -> None:
     disposals = night(store, listed)
@@ -128,6 +131,7 @@ def test_a_certificate_of_a_newer_release_is_not_replaced(store: Store, listed: 
     assert store.read(NAME) == content
 
 
+@pytest.mark.usefixtures("always_anew")
 def test_what_was_kept_and_changed_is_not_replaced(store: Store, listed: Manifest) -> None:
     disposals = night(store, listed)
     certify(store, *disposals)
@@ -176,6 +180,7 @@ def die_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
     return set_left
 
 
+@pytest.mark.usefixtures("always_anew")
 @pytest.mark.parametrize("before", [False, None, KEY, OTHER_KEY], ids=["none", "unsigned", "signed", "other key"])
 @pytest.mark.parametrize("after", [None, KEY], ids=["to unsigned", "to signed"])
 def test_a_death_between_any_two_files_accuses_nobody(

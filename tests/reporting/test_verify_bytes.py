@@ -184,6 +184,7 @@ def test_the_page_or_a_signature_taken_away_is_found(evidence: Evidence) -> None
         hidden.rename(path)
 
 
+@pytest.mark.usefixtures("always_anew")
 def test_the_page_of_another_certificate_is_found(evidence: Evidence) -> None:
     """It is genuine, and so is its signature; the newer one even names the older one, as the one that it replaces."""
     older = evidence.digest

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
 from airflow_provider_records.evidence import certificate
 from airflow_provider_records.reporting.verify import verify
 from tests.reporting.certified import NAME, Evidence, problem
@@ -34,6 +36,7 @@ def test_what_superseded_a_certificate_is_looked_at(evidence: Evidence) -> None:
     )
 
 
+@pytest.mark.usefixtures("always_anew")
 def test_a_superseded_certificate_is_a_file_like_any_other(evidence: Evidence) -> None:
     first = evidence.digest
     evidence.certify()
