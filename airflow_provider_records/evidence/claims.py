@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from airflow_provider_records.evidence.binding import Place, intended
 from airflow_provider_records.evidence.folders import DISPOSALS, TaskFolder
@@ -24,16 +25,27 @@ _SLACK = timedelta(hours=1)
 """The clocks of two workers may differ, and a call may take effect some time after the last segment."""
 
 
+class Claimed(StrEnum):
+    """What became of a record, as the journal of another task instance says."""
+
+    DISPOSED = "disposed"
+    """It disposed of the record, as this task does."""
+    BINNED = "binned"
+    """It moved the record into a recycle bin, out of which this task deletes."""
+    IN_DOUBT = "in doubt"
+    """A call of it got no response."""
+
+
 @dataclass(frozen=True)
 class DeletionClaim:
     """What the journal of another task instance says of a record.
 
     :param folder: its folder, which names DAG, run and task.
-    :param certain: whether it says that it disposed of the record; else a call of it is in doubt.
+    :param claimed: what it says.
     """
 
     folder: TaskFolder
-    certain: bool
+    claimed: Claimed
 
 
 def claimed_elsewhere(
@@ -45,7 +57,7 @@ def claimed_elsewhere(
     :param place: where it disposes of the records.
     :param since: when it began its journal.
     :param records: the records that are asked about.
-    :return: claims by key; one that is certain wins.
+    :return: claims by key; that somebody disposed of a record wins.
     :raises EvidenceError: the store cannot be read.
     """
     found: dict[str, DeletionClaim] = {}
@@ -57,10 +69,10 @@ def claimed_elsewhere(
             claims = dict(_claims(store, folder, place))
         except JournalError:
             continue  # one that was changed proves nothing
-        for identity, certain in claims.items():
+        for identity, claimed in claims.items():
             key = wanted.get(identity)
-            if key is not None and (certain or key not in found):
-                found[key] = DeletionClaim(folder, certain)
+            if key is not None and (claimed is Claimed.DISPOSED or key not in found):
+                found[key] = DeletionClaim(folder, claimed)
     return found
 
 
@@ -90,8 +102,8 @@ def _written_since(store: Store, sessions: Mapping[str, str], since: datetime) -
     return False
 
 
-def _claims(store: Store, folder: TaskFolder, place: Place) -> Iterator[tuple[str, bool]]:
-    """Return what this task instance disposed of, or may have, by identity, and whether that is certain."""
+def _claims(store: Store, folder: TaskFolder, place: Place) -> Iterator[tuple[str, Claimed]]:
+    """Return what this task instance says of the records that it disposed of, or may have, by identity."""
     segments = load_segments(store, folder.journal)
     sessions = intended(segments)
     if not any((each.place.system, each.place.target) == (place.system, place.target) for each in sessions.values()):
@@ -102,9 +114,10 @@ def _claims(store: Store, folder: TaskFolder, place: Place) -> Iterator[tuple[st
     state = _fold(segments)
     for key, outcome in state.outcomes.items():
         if outcome.kind in {OutcomeKind.DESTROYED, OutcomeKind.RECYCLED} and key not in state.doubtful:
-            yield identities.get(key, key), True
+            binned = outcome.kind is OutcomeKind.RECYCLED and place.method == "destroy"
+            yield identities.get(key, key), Claimed.BINNED if binned else Claimed.DISPOSED
     for key in state.doubtful:
-        yield identities.get(key, key), False
+        yield identities.get(key, key), Claimed.IN_DOUBT
 
 
 def _identities(store: Store, digest: str, place: Place) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias
 
-from airflow_provider_records.evidence.claims import DeletionClaim
+from airflow_provider_records.evidence.claims import Claimed, DeletionClaim
 from airflow_provider_records.evidence.journal import LEASE, Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
@@ -607,10 +607,13 @@ def _unverified(calls: Iterable[_Call]) -> Future[list[Outcome]]:
 
 def _claimed(outcome: Outcome, claim: DeletionClaim) -> Outcome:
     """Return an inferred outcome as far as another task instance leaves it open what did it."""
-    if claim.certain:
-        reason = f"it is gone; our call got no response, and {claim.folder.path} says that it disposed of it"
+    gone, folder = "it is gone; our call got no response, and", claim.folder.path
+    if claim.claimed is Claimed.DISPOSED:
+        reason = f"{gone} {folder} says that it disposed of it"
         return replace(outcome, kind=OutcomeKind.ABSENT, proof=Proof.PROBE, reason=reason)
-    return _unknown(outcome, f"it is gone; our call got no response, and neither did one of {claim.folder.path}")
+    if claim.claimed is Claimed.BINNED:
+        return _unknown(outcome, f"{gone} {folder} says that it moved it into a recycle bin, perhaps another account's")
+    return _unknown(outcome, f"{gone} neither did one of {folder}")
 
 
 def _unknown(outcome: Outcome, reason: str) -> Outcome:

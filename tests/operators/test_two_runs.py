@@ -89,3 +89,17 @@ def test_a_run_that_was_over_before_takes_nothing_away(served: ServedSandbox, do
     delete(MONDAY, documents[2:4])
     served.fault(vendor="enaio", call="delete_object", times=None, drop=True)
     assert {kind for kind, _ in outcomes(served, delete(TUESDAY, documents[:2])).values()} == {"destroyed"}
+
+
+def test_a_hard_delete_of_what_another_run_had_recycled_is_not_hidden(
+    served: ServedSandbox, documents: list[str]
+) -> None:
+    """The other run's move into the recycle bin does not tell who deleted it out of there."""
+    ids = documents[:2]
+    assert {kind for kind, _ in outcomes(served, delete(MONDAY, ids, hard=False)).values()} == {"recycled"}
+    served.fault(vendor="enaio", call="delete_object", times=None, drop=True)
+    found = outcomes(served, delete(TUESDAY, documents[:3]))
+    assert found.pop(documents[2])[0] == "destroyed"
+    for kind, reason in found.values():
+        assert kind == "unknown"
+        assert "scheduled__monday/delete/-1 says that it moved it into a recycle bin" in reason
