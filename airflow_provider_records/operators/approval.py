@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Param
+from airflow.sdk import BaseNotifier, Param
 
 from airflow_provider_records.airflow_version import AirflowFailException, ParamsDict, own_params
 from airflow_provider_records.evidence import withheld
@@ -34,6 +34,7 @@ from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.asking import Scope, ask
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, signing_key
 from airflow_provider_records.task.links import list_url
+from airflow_provider_records.task.message import request_message
 from airflow_provider_records.task.records import resolve
 from airflow_provider_records.task.templating import RecordsOperator
 
@@ -72,8 +73,9 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         ``{"system": "enaio", "method": "destroy", "conn_id": "enaio_default"}`` for each of its tasks.
     :param valid_for: how long the approval allows new deletes, counted from the request; None:
         ``[records] approval_valid_days`` (30).
-    :param notifiers: notified when people are asked, as for ``ApprovalOperator``; ``fail_on_reject`` works as there,
-        too.
+    :param notifiers: notified when people are asked, as for ``ApprovalOperator``; one that fails is only logged.
+        ``{{ task.summary }}`` is a plain text for them, with links to the answer and to the list.
+        ``fail_on_reject`` works as for ``ApprovalOperator``, too.
     :return: a manifest reference with the approval; to a shorter list if records were withheld.
     :raises AirflowFailException: nobody answered, or the answer cannot count; a retry would not help.
     :raises AnswerError: a field of the answer cannot be followed; a retry asks again.
@@ -115,6 +117,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         self.records = records
         self.exclude_requester = exclude_requester
         self.scope = Scope.checked(for_tasks, covers, valid_for)
+        self.summary = ""
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401
         """Ask for an answer; an empty list passes without one."""
@@ -143,6 +146,8 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 withheld_before=holds,
             )
             self.params = _form(manifest.digest, order.id)
+            self.summary = request_message(self.subject, manifest, order, origin)
+        self.notifiers = [_Harmless(notifier) for notifier in self.notifiers]
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any] | None:
@@ -290,6 +295,21 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 )
         except RecordsError as error:
             self.log.error("The rejection could not be kept as evidence: %s", error)  # noqa: TRY400
+
+
+class _Harmless(BaseNotifier):
+    """Notifies; an error is logged, for the request can be answered without the message."""
+
+    def __init__(self, notifier: BaseNotifier) -> None:
+        super().__init__()
+        self._notifier = notifier
+
+    def notify(self, context: Context) -> None:
+        """Notify people, or log why not."""
+        try:
+            self._notifier(context)
+        except Exception:
+            log.exception("%s failed; the request can be answered all the same", type(self._notifier).__name__)
 
 
 @dataclass(frozen=True)

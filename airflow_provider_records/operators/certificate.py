@@ -21,6 +21,7 @@ from airflow_provider_records.reporting import issue
 from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, signing_key
 from airflow_provider_records.task.links import CertificateLink
+from airflow_provider_records.task.message import run_message
 from airflow_provider_records.task.records import read_disposal
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class DestructionCertificateOperator(BaseOperator):
     :param require_complete: fail, after the certificate is written, if records are left for another try, a
         disposal was a dry run, or something that was begun or approved has no disposal. Blocked records are final:
         they stand on the certificate and do not fail it.
-    :return: ``{"certificate": uri, "html": uri, "digest": "sha256:…", "complete": bool}``.
+    :return: ``{"certificate": uri, "html": uri, "digest": "sha256:…", "complete": bool, "summary": text}``. The
+        summary is plain text for a notifier: how the run ended, the outcomes in each system, and links to the page of
+        the run and to the certificate. It is there also when the task fails because something is left.
     :raises AirflowFailException: there is nothing to certify, evidence does not fit, or something is left.
     """
 
@@ -75,7 +78,7 @@ class DestructionCertificateOperator(BaseOperator):
             written = issue.write(store, found, origin, key)
         if key is None:
             self.log.warning("The certificate is not signed: [records] signing_key_file names no key.")
-        reference = written.reference()
+        reference = written.reference() | {"summary": run_message(written, origin)}
         self.log.info("Certificate %s (%s)", written.uri, reference["digest"])
         if self.require_complete and not written.complete:
             # Pushed before the failure: a certificate of what was not done is worth as much.

@@ -26,9 +26,13 @@ def page_url(path: str, **query: str) -> str:
     :param query: its parameters.
     :return: a full URL if ``[api] base_url`` is set, otherwise an absolute path on Airflow's host.
     """
-    base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    base = _base()
     # Airflow's UI shows the path behind the page's route in its frame.
     return f"{base}/plugin/{PAGE}{urlsplit(base).path}{PREFIX}{path}?{urlencode(query)}"
+
+
+def _base() -> str:
+    return (conf.get("api", "base_url", fallback="") or "").rstrip("/")
 
 
 def list_url(digest: str, dag_id: str, run_id: str) -> str:
@@ -39,6 +43,26 @@ def list_url(digest: str, dag_id: str, run_id: str) -> str:
     :param run_id: the run that uses it.
     """
     return page_url(f"/manifests/{digest.removeprefix('sha256:')}", dag_id=dag_id, run_id=run_id)
+
+
+def run_url(dag_id: str, run_id: str) -> str:
+    """Return the address of a run."""
+    return page_url("/run", dag_id=dag_id, run_id=run_id)
+
+
+def certificate_url(dag_id: str, run_id: str) -> str:
+    """Return the address of a run's certificate."""
+    return page_url("/certificate.html", dag_id=dag_id, run_id=run_id)
+
+
+def request_url(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    """Return the address of the page in Airflow on which people answer a task's request.
+
+    :param map_index: -1 unless the task is mapped.
+    """
+    mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
+    path = "/".join(quote(part, safe="") for part in ("dags", dag_id, "runs", run_id, "tasks", task_id))
+    return f"{_base()}/{path}{mapped}/required_actions"
 
 
 class ListLink(BaseOperatorLink):
@@ -62,7 +86,7 @@ class DisposalLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address of the task's disposal. Airflow stores it when the task ends, in any state."""
-        return page_url("/run", dag_id=ti_key.dag_id, run_id=ti_key.run_id) + f"#task-{quote(ti_key.task_id)}"
+        return f"{run_url(ti_key.dag_id, ti_key.run_id)}#task-{quote(ti_key.task_id)}"
 
 
 class CertificateLink(BaseOperatorLink):
@@ -72,4 +96,4 @@ class CertificateLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address of the run's certificate. Airflow stores it when the task ends, in any state."""
-        return page_url("/certificate.html", dag_id=ti_key.dag_id, run_id=ti_key.run_id)
+        return certificate_url(ti_key.dag_id, ti_key.run_id)

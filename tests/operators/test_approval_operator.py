@@ -6,8 +6,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.bases.notifier import BaseNotifier
 
@@ -26,6 +28,7 @@ from airflow_provider_records.task.records import resolve
 from tests.minors import DownstreamTasksSkipped, TaskAwaitingInput, has
 from tests.operators import factories
 from tests.operators.reviewer import ANNA, BEN, CARL, Page, Request, request_for
+from tests.smtp_sink import smtp_sink
 
 __all__ = ["request_for"]
 
@@ -175,6 +178,51 @@ def test_time_out_and_notifiers_are_those_of_the_standard_provider(
     else:  # in the triggerer
         assert abs(waiting.trigger.timeout_datetime - datetime.now(UTC) - timedelta(hours=2)) < timedelta(minutes=1)
     assert told == [(page.shown["subject"], page.shown["body"])]
+
+
+def test_a_notifier_that_fails_is_logged_and_the_others_are_told(
+    request_for: Request, listed: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+
+    class Broken(BaseNotifier):
+        def notify(self, context: Any) -> None:
+            raise ConnectionRefusedError("no mail server")
+
+    class Tell(BaseNotifier):
+        def notify(self, context: Any) -> None:
+            told.append(context["task"].summary)
+
+    page = request_for(listed, notifiers=[Broken(), Tell()]).ask()
+    assert len(told) == 1
+    assert "Broken failed" in caplog.text
+    assert "no mail server" in caplog.text
+    assert page.approve(ANNA)["digest"] == listed["digest"]
+
+
+def test_a_mail_links_the_request_and_the_list(
+    request_for: Request, listed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org/night")
+    mail = SmtpNotifier(
+        from_email="airflow@example.org",
+        to=["r1@example.org", "r2@example.org"],
+        subject="{{ task.subject }}",
+        html_content="<pre>{{ task.summary | e }}</pre>",
+    )
+    with smtp_sink() as sink:
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", sink.connection)
+        page = request_for(listed, notifiers=[mail]).ask()
+        (got,) = sink.mails
+        assert got["To"] == "r1@example.org, r2@example.org"
+        assert got["Subject"] == page.shown["subject"]
+        run = quote(factories.RUN_ID, safe="")
+        assert "An approval is possible until 2026-" in sink.text()
+        answer = f"https://airflow.example.org/night/dags/night/runs/{run}/tasks/approve/required_actions"
+        assert f"Answer: {answer}\n" in sink.text()
+        digest = listed["digest"].removeprefix("sha256:")
+        whole = f"https://airflow.example.org/night/plugin/disposals/night/records/manifests/{digest}?dag_id="
+        assert f"Whole list: {whole}" in sink.text()
 
 
 @pytest.mark.parametrize("records", [None, "", "[]", "None", "{'manifest': 'x'}"])

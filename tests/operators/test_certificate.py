@@ -90,7 +90,7 @@ def refused(disposals: Any, words: str, **options: Any) -> AirflowFailException:
 
 def test_returns_a_small_reference(store: Store) -> None:
     reference, pushed = certify([disposed(store).reference()])
-    assert set(reference) == {"certificate", "html", "digest", "complete"}
+    assert set(reference) == {"certificate", "html", "digest", "complete", "summary"}
     assert reference["complete"] is True
     content = Path(reference["certificate"].removeprefix("file://")).read_bytes()
     assert reference["digest"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -98,6 +98,30 @@ def test_returns_a_small_reference(store: Store) -> None:
     assert pushed == {}
     for name in ("certificate", "html"):
         assert Path(reference[name].removeprefix("file://")).is_file()
+
+
+def test_the_summary_says_in_plain_text_how_the_run_ended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org/night")
+    parts = [disposed(store, place=place, results=[OutcomeKind.BLOCKED]).reference() for place in (0, 1)]
+    reference, _ = certify(parts)
+    headline, verdict, _, outcomes, _, run, certificate, digest = reference["summary"].split("\n")
+    assert headline == f"Complete, with refusals: {RUN['dag_id']}, {RUN['run_id']}"
+    assert "The systems refused 1 in enaio and 1 in enaio" in verdict
+    assert outcomes == "enaio: 8 destroyed, 2 blocked"
+    page = "https://airflow.example.org/night/plugin/disposals/night/records"
+    assert run.startswith(f"Run: {page}/run?dag_id=")
+    assert certificate.startswith(f"Certificate: {page}/certificate.html?dag_id=")
+    assert digest == f"Digest: {reference['digest']}"
+
+
+def test_what_is_left_has_its_summary_too(store: Store) -> None:
+    operator = DestructionCertificateOperator(
+        task_id="certificate", disposals=[disposed(store, results=[OutcomeKind.FAILED]).reference()]
+    )
+    task = context(operator, **RUN)
+    with pytest.raises(AirflowFailException):
+        operator.execute(task)
+    assert task["ti"].pushed["return_value"]["summary"].startswith("Not complete: ")
 
 
 def lazy(items: Sequence[Any]) -> LazyXComSequence[Any]:

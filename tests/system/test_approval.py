@@ -15,13 +15,14 @@ import requests
 from airflow_provider_records import demo
 from airflow_provider_records.reporting.verify import verify
 from tests.minors import since
+from tests.smtp_sink import smtp_sink
 from tests.system.conftest import Installation
 from tests.system.test_mapped import assert_each_once
 from tests.system.test_nights import assert_true, state
 from tests.system.test_standalone import Api, wait
 
 pytestmark = [pytest.mark.system, since("3.3")]  # before, "dags test" gets no answers: see test_standalone
-DAG = "records_nightly_approval"
+DAG, MAILS = "records_nightly_approval", "records_with_mails"
 USERS = ("reviewer_1", "reviewer_2", "stranger")
 INTRUDER = "intruder"
 Begin = Callable[..., Installation]
@@ -226,3 +227,33 @@ def test_an_approval_of_an_earlier_run_releases_nothing(begin: Begin, start: Sta
     assert "was given in the run" in log
     assert state(log) == "failed"
     assert installation.sandbox.effects("enaio", "destroyed") == effects
+
+
+def test_reviewers_and_managers_get_their_mails(begin: Begin, start: Start, offices: Offices) -> None:
+    installation = begin()
+    with smtp_sink() as sink:
+        installation.env["AIRFLOW_CONN_SMTP_DEFAULT"] = sink.connection
+        run = start(installation, MAILS)
+        request = offices["reviewer_1"].waiting("review", MAILS)
+        assert offices["reviewer_1"].approve(request).ok
+        assert state(log := run.end()) == "success", log[-3000:]
+        asked, done = sink.mails
+        assert asked["To"] == "reviewers@example.org"
+        assert asked["Subject"] == request["subject"]
+        assert "Whole list: " in sink.text(0)
+        assert done["To"] == "records@example.org"
+        assert "enaio: " in sink.text(1)
+        (page,) = installation.evidence.glob("certificates/*/*.html")
+        (attached,) = done.iter_attachments()
+        assert attached.get_filename() == page.name
+        assert attached.get_payload(decode=True) == page.read_bytes()
+
+
+def test_a_mail_server_that_is_down_stops_nothing(begin: Begin, start: Start, offices: Offices) -> None:
+    installation = begin()
+    installation.env["AIRFLOW_CONN_SMTP_DEFAULT"] = "smtp://127.0.0.1:9/?disable_ssl=true&disable_tls=true"
+    run = start(installation, MAILS)
+    assert offices["reviewer_1"].approve(offices["reviewer_1"].waiting("review", MAILS)).ok
+    assert state(log := run.end()) == "success", log[-3000:]
+    assert "the request can be answered all the same" in log
+    assert installation.certificate()["complete"] is True
