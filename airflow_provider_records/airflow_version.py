@@ -61,6 +61,9 @@ __all__ = [
     "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowSensorTimeout",
+    "AsyncCallback",
+    "DeadlineAlert",
+    "DeadlineReference",
     "ParamsDict",
     "RetryDecision",
     "RetryPolicy",
@@ -77,6 +80,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, RetryDecision, RetryPolicy, conf
+    from airflow.sdk.definitions.callback import AsyncCallback
+    from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
     from airflow.sdk.definitions.param import ParamsDict
     from airflow.sdk.exceptions import (
         AirflowException,
@@ -114,6 +119,12 @@ else:
             """Stands in, so that a module with a policy can be imported."""
 
         RetryDecision = None
+
+    try:
+        from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+        from airflow.sdk import BaseDeadlineReference as _BaseDeadlineReference  # noqa: F401 - only 3.3 has it
+    except ImportError:  # before 3.3 a run that never queued, as in "dags test", fails with a deadline
+        AsyncCallback = DeadlineAlert = DeadlineReference = None
 
     try:
         from airflow.sdk.observability.stats import incr

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
+from airflow_provider_records.deadlines import deadlines
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator, EnaioDueRecordsOperator
 from airflow_provider_records.retry import RecordsRetryPolicy
@@ -22,6 +23,8 @@ DUE_FIELD = "RetentionEnd"  # an index field with a date, or system:OBJECT_RETEN
 FIELD, APPROVED, REJECTED = "Disposal", ("approved",), ("rejected",)  # who may set it, approves
 WHERE = "Disposal='approved'"
 APPROVAL_TIMEOUT = timedelta(days=7)
+NO_APPROVAL_AFTER = timedelta(days=3)  # somebody is told; the run goes on waiting
+NO_CERTIFICATE_AFTER = timedelta(hours=1, minutes=30)  # from the schedule on: 06:00
 
 with DAG(
     dag_id="records_enaio_only",
@@ -30,6 +33,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    deadline=deadlines(approval=NO_APPROVAL_AFTER, certificate=NO_CERTIFICATE_AFTER),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),

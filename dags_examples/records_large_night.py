@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, task_group
 
+from airflow_provider_records.deadlines import deadlines
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.manifest import SplitManifestOperator
@@ -29,6 +30,8 @@ RECORD_NO = "DR-LARGE-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # der
 APPROVAL_TIMEOUT = timedelta(days=7)
 PART = 1000  # records, at most max_records; Airflow maps 1,024 parts ([core] max_map_length), more are an error
 POOL, PARTS_AT_ONCE = "default_pool", 4  # requests to enaio at once: PARTS_AT_ONCE x the connection's max_concurrency
+NO_APPROVAL_AFTER = timedelta(days=3)  # somebody is told; the run goes on waiting
+NO_CERTIFICATE_AFTER = timedelta(hours=25)
 
 with DAG(
     dag_id="records_large_night",
@@ -37,6 +40,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    deadline=deadlines(approval=NO_APPROVAL_AFTER, certificate=NO_CERTIFICATE_AFTER),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),

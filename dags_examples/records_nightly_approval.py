@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
+from airflow_provider_records.deadlines import deadlines
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
@@ -23,6 +24,8 @@ SCHEDULE = "30 4 * * *"  # UTC; Opus moves due records into review between 22:00
 TARGET_ID_PATTERN = r"enaio-(\d+)"  # the enaio id within the rowKey, which is set when a record is submitted to Opus
 REVIEWERS = {"reviewer_1": "Reviewer 1", "reviewer_2": "Reviewer 2"}  # id of Airflow's auth manager: name
 RESPONSE_TIMEOUT = timedelta(days=7)
+NO_APPROVAL_AFTER = timedelta(days=3)  # somebody is told; the run goes on waiting
+NO_CERTIFICATE_AFTER = timedelta(hours=25, minutes=30)  # from the schedule on: 06:00 on the day after
 
 with DAG(
     dag_id="records_nightly_approval",
@@ -31,6 +34,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    deadline=deadlines(approval=NO_APPROVAL_AFTER, certificate=NO_CERTIFICATE_AFTER),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),

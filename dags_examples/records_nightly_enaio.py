@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
+from airflow_provider_records.deadlines import deadlines
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
@@ -24,6 +25,8 @@ PROJECT_NUMBER, BPNAME, DIGEST_FIELD = "P-0001", "Disposal Request", "disposal_d
 APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that end the approval
 RECORD_NO = "DR-ENAIO-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # derived from the list
 APPROVAL_TIMEOUT = timedelta(days=7)
+NO_APPROVAL_AFTER = timedelta(days=3)  # somebody is told; the run goes on waiting
+NO_CERTIFICATE_AFTER = timedelta(hours=25, minutes=30)  # from the schedule on: 06:00 on the day after
 
 with DAG(
     dag_id="records_nightly_enaio",
@@ -32,6 +35,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    deadline=deadlines(approval=NO_APPROVAL_AFTER, certificate=NO_CERTIFICATE_AFTER),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
+from airflow_provider_records.deadlines import deadlines
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
@@ -25,6 +26,8 @@ APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that end the a
 RECORD_NO = "DR-UNIFIER-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # derived from the list
 OPUS_CONN_ID = "opus_projects"  # with the connector id of the project documents
 APPROVAL_TIMEOUT = timedelta(days=7)
+NO_APPROVAL_AFTER = timedelta(days=3)  # somebody is told; the run goes on waiting
+NO_CERTIFICATE_AFTER = timedelta(hours=25)  # from the schedule on: 06:00 on the day after
 
 with DAG(
     dag_id="records_nightly_unifier",
@@ -33,6 +36,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    deadline=deadlines(approval=NO_APPROVAL_AFTER, certificate=NO_CERTIFICATE_AFTER),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),

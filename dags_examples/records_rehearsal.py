@@ -5,16 +5,18 @@ Connections: ``opus_default``, ``enaio_default``. The certificate states that it
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
+from airflow_provider_records.deadlines import deadlines
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDueRecordsOperator
 
 # What your installation decides. Nothing below this block has to change.
 TARGET_ID_PATTERN = r"enaio-(\d+)"  # the enaio id within the rowKey, which is set when a record is submitted to Opus
+NO_CERTIFICATE_AFTER = timedelta(hours=1, minutes=30)
 
 with DAG(
     dag_id="records_rehearsal",
@@ -22,6 +24,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
+    deadline=deadlines(certificate=NO_CERTIFICATE_AFTER),
     tags=["records"],
     doc_md=__doc__,
 ):

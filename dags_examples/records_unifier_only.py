@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
+from airflow_provider_records.deadlines import deadlines
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator, UnifierDueDocumentsOperator
 from airflow_provider_records.retry import RecordsRetryPolicy
@@ -23,6 +24,8 @@ BPNAME, DIGEST_FIELD = "Disposal Request", "disposal_digest"  # of the approval 
 APPROVED, REJECTED = ("Approved",), ("Rejected",)  # the statuses that end the approval
 RECORD_NO = "DR-DOCS-{{ ti.xcom_pull(task_ids='due')['digest'][7:19] }}"  # derived from the list
 APPROVAL_TIMEOUT = timedelta(days=7)
+NO_APPROVAL_AFTER = timedelta(days=3)  # somebody is told; the run goes on waiting
+NO_CERTIFICATE_AFTER = timedelta(hours=25)  # from the schedule on: 06:00 on the day after
 
 with DAG(
     dag_id="records_unifier_only",
@@ -31,6 +34,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    deadline=deadlines(approval=NO_APPROVAL_AFTER, certificate=NO_CERTIFICATE_AFTER),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),

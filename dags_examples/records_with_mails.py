@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from airflow.sdk import DAG
 
+from airflow_provider_records.deadlines import deadlines
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator, EnaioDueRecordsOperator
@@ -26,6 +27,8 @@ FROM, REVIEWERS_MAIL, MANAGERS_MAIL = "airflow@example.org", "reviewers@example.
 # The page of the certificate as a file. With an evidence store that is no folder: []; the mail has a link to it.
 ATTACHED = ["{{ ti.xcom_pull(task_ids='certificate')['html'] | replace('file://', '') }}"]
 SUMMARY = "{{ (ti.xcom_pull(task_ids='certificate') or {})['summary'] | default(exception, true) | e }}"
+NO_APPROVAL_AFTER = timedelta(days=3)  # somebody is told; the run goes on waiting
+NO_CERTIFICATE_AFTER = timedelta(hours=25, minutes=30)  # from the schedule on: 06:00 on the day after
 
 with DAG(
     dag_id="records_with_mails",
@@ -34,6 +37,17 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    deadline=deadlines(
+        approval=NO_APPROVAL_AFTER,
+        certificate=NO_CERTIFICATE_AFTER,
+        notifier=SmtpNotifier,
+        arguments={
+            "from_email": FROM,
+            "to": MANAGERS_MAIL,
+            "subject": "{{ summary.splitlines()[0] }}",
+            "html_content": "<pre>{{ summary | e }}</pre>",
+        },
+    ),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=5),
