@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
-_MEMBERS = ("conn_id", "target", "connector_id", "due_before")
+_TEXTS = ("conn_id", "target", "due_before")
+_OPUS = "opus"
 
 
 @dataclass(frozen=True)
 class DueList:
-    """A due list of the records management system, so that it can be read again before each delete.
+    """A due list of a system, so that it can be read again before each delete.
 
     :param conn_id: the Airflow connection that it was read through.
     :param target: where that connection led to, normalised.
-    :param connector_id: the connector whose records it lists.
+    :param connector_id: of Opus: the connector whose records it lists; empty in other systems.
     :param due_before: its bound, ISO 8601 in UTC without offset, as it was sent.
+    :param system: short name of the system that lists.
+    :param query: of other systems than Opus: what was asked for besides the bound, as the arguments of the task.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
     """
 
@@ -25,6 +28,8 @@ class DueList:
     connector_id: str
     due_before: str
     _: KW_ONLY
+    system: str = _OPUS
+    query: Mapping[str, Any] = field(default_factory=dict, hash=False)
     unrecognized: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
@@ -32,15 +37,34 @@ class DueList:
         """Read what :meth:`to_dict` wrote.
 
         :raises KeyError: a member is missing.
-        :raises ValueError: a member is no text, or empty.
+        :raises ValueError: a member is no text, or empty; or the query is no mapping.
         """
-        texts = {name: members[name] for name in _MEMBERS}
+        left = dict(members)
+        texts = {name: left.pop(name) for name in _TEXTS}
+        system = left.pop("system", _OPUS)
+        texts |= {"system": system, "connector_id": left.pop("connector_id") if system == _OPUS else ""}
         for name, text in texts.items():
-            if not isinstance(text, str) or not text:
+            if not isinstance(text, str) or not (text or (name == "connector_id" and system != _OPUS)):
                 raise ValueError(f"{name} of a due list must be text, not {text!r}")
-        unrecognized = {name: value for name, value in members.items() if name not in _MEMBERS}
-        return cls(**texts, unrecognized=unrecognized)
+        query = {} if system == _OPUS else left.pop("query")
+        if not isinstance(query, Mapping):
+            raise ValueError(f"the query of a due list must be a mapping, not {query!r}")
+        return cls(**texts, query=query, unrecognized=left)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the due list as plain JSON."""
-        return {**self.unrecognized, **{name: getattr(self, name) for name in _MEMBERS}}
+        texts = {name: getattr(self, name) for name in _TEXTS}
+        if self.system == _OPUS:
+            return {**self.unrecognized, **texts, "connector_id": self.connector_id}
+        return {**self.unrecognized, **texts, "system": self.system, "query": dict(self.query)}
+
+    def may_list(self, attributes: Mapping[str, Any]) -> bool:
+        """Tell whether a record says that it came from this list: what its attributes name of it is the same.
+
+        :param attributes: the record's attributes; without ``due_before`` they do not say it.
+        """
+        known = {**self.query, "connector_id": self.connector_id or None}
+        named = ((attributes[name], value) for name, value in known.items() if value and name in attributes)
+        return attributes.get("due_before") == self.due_before and all(
+            found == value for found, value in named if isinstance(value, str)
+        )

@@ -8,7 +8,8 @@ sending. It never allows anything: that the gate has done.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.due_reading import DueReadings
@@ -127,41 +128,54 @@ class SourceCheck:
         return {}
 
 
-class DueListCheck:
-    """The due list again that the records came from.
+@dataclass(frozen=True)
+class ReadableDueList:
+    """A due list that can be read again.
 
-    :param due_list: the due list.
+    :param due_list: which one.
+    :param title: what people call the system that lists.
     :param readings: its readings in this run.
-    :param only: it is the only one that the records came from, so that a record need not name it.
     """
 
-    def __init__(self, due_list: DueList, readings: DueReadings, *, only: bool) -> None:
-        self._due_list = due_list
-        self._readings = readings
-        self._only = only
+    due_list: DueList
+    title: str
+    readings: DueReadings
+
+
+class DueListCheck:
+    """The due lists again that the records came from.
+
+    :param lists: these lists. A record that names none came from the only one; of several, it is not known which.
+    """
+
+    def __init__(self, lists: Sequence[ReadableDueList]) -> None:
+        self._lists = lists
 
     def __call__(self, records: Sequence[Record]) -> dict[str, Outcome]:
-        """Bar what has left the list; as ``failed`` what cannot be found out.
+        """Bar what has left every list that it may have come from; as ``failed`` what cannot be found out.
 
-        :raises VendorError: the list may not be read any more.
+        :raises VendorError: a list may not be read any more.
         """
-        mine = [record for record in records if self._names(record.attributes)]
-        if not mine:
-            return {}
-        try:
-            listed = self._readings.listed({record.key for record in mine})
-        except VendorError as error:
-            return _failed(mine, error, "whether it is still due could not be found out")
-        reason = "not due in Opus any more"
-        return {
-            record.key: Outcome(record.key, OutcomeKind.BLOCKED, reason=reason)
-            for record in mine
-            if record.key not in listed
-        }
+        barred: dict[str, Outcome] = {}
+        due: set[str] = set()
+        for each in self._lists:
+            mine = [record for record in records if record.key not in due and self._may_be_of(each.due_list, record)]
+            if not mine:
+                continue
+            try:
+                due |= each.readings.listed({record.key for record in mine})
+            except VendorError as error:
+                barred |= _failed(mine, error, "whether it is still due could not be found out")
+                continue
+            reason = f"not due in {each.title} any more"
+            for record in mine:
+                barred.setdefault(record.key, Outcome(record.key, OutcomeKind.BLOCKED, reason=reason))
+        return {key: outcome for key, outcome in barred.items() if key not in due}
 
-    def _names(self, attributes: Mapping[str, Any]) -> bool:
-        named = (attributes.get("connector_id"), attributes.get("due_before"))
-        return named == (self._due_list.connector_id, self._due_list.due_before) or (self._only and named[0] is None)
+    def _may_be_of(self, due_list: DueList, record: Record) -> bool:
+        if len(self._lists) == 1 and "due_before" not in record.attributes:
+            return True
+        return due_list.may_list(record.attributes)
 
 
 def _failed(records: Sequence[Record], error: VendorError, problem: str) -> dict[str, Outcome]:

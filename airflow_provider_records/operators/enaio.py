@@ -154,5 +154,6 @@ class EnaioDueRecordsOperator(ListOperator):
     def make_list(self, store: Store, origin: Provenance) -> Listing:
         """Search for all due objects."""
         bound = checked_bound(self.due_before, "enaio")
-        rows = self.due.rows(EnaioHook(self.enaio_conn_id), bound)
-        return write_list(store, rows, origin, set_aside=self.set_aside)
+        hook = EnaioHook(self.enaio_conn_id)
+        due_list = self.due.due_list(hook, bound)
+        return write_list(store, self.due.rows(hook, bound), origin, set_aside=self.set_aside, due_list=due_list)

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import BaseOperator
-
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.base import DisposeOperator
+from airflow_provider_records.operators.listing import ListOperator
 from airflow_provider_records.systems.opus import OpusSystem
-from airflow_provider_records.task.arguments import check_switches
-from airflow_provider_records.task.context import evidence_store, hard_stops, provenance
-from airflow_provider_records.task.due_list import check_reading, due_list, due_manifest, refuse_far_bound
-from airflow_provider_records.task.links import ListLink, list_url
+from airflow_provider_records.task.due_list import check_reading, due_manifest, refuse_far_bound
+from airflow_provider_records.task.listing import Listing
 from airflow_provider_records.task.marking import never_after_failure
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class OpusDestroyRecordsOperator(DisposeOperator):
@@ -57,7 +53,7 @@ class OpusDestroyRecordsOperator(DisposeOperator):
         return OpusSystem(self.hook)
 
 
-class OpusDueRecordsOperator(BaseOperator):
+class OpusDueRecordsOperator(ListOperator):
     """List the records whose retention has ended, and keep the list as a manifest.
 
     *Due* is not *approved*: the list must pass an approval before anything is deleted.
@@ -82,7 +78,6 @@ class OpusDueRecordsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("due_before", "connector_id", "opus_conn_id")
-    operator_extra_links = (ListLink(),)
 
     def __init__(
         self,
@@ -91,39 +86,27 @@ class OpusDueRecordsOperator(BaseOperator):
         connector_id: str | None = None,
         target_id_pattern: str | None = None,
         page_size: int = 100,
-        set_aside: bool = True,
         opus_conn_id: str = OpusHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
         refuse_far_bound(due_before)
         check_reading(target_id_pattern, page_size)
-        check_switches(set_aside=set_aside)
         self.due_before = due_before
         self.connector_id = connector_id
         self.target_id_pattern = target_id_pattern
         self.page_size = page_size
-        self.set_aside = set_aside
         self.opus_conn_id = opus_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Read the whole due list; see the class."""
-        with hard_stops():
-            hook = OpusHook(self.opus_conn_id)
-            listing = due_manifest(
-                hook,
-                evidence_store(),
-                provenance(context),
-                due_before=self.due_before,
-                connector_id=self.connector_id,
-                target_id_pattern=self.target_id_pattern,
-                page_size=self.page_size,
-                set_aside=self.set_aside,
-            )
-            came_from = due_list(hook, self.due_before, self.connector_id)
-        manifest = listing.manifest
-        self.listed = manifest.digest
-        ti = context["ti"]
-        where = list_url(manifest.digest, ti.dag_id, ti.run_id)
-        self.log.info("%s records are due before %s: %s, %s", manifest.count, self.due_before, manifest.digest, where)
-        return listing.reference(due_list=came_from)
+    def make_list(self, store: Store, origin: Provenance) -> Listing:
+        """Read the whole due list."""
+        return due_manifest(
+            OpusHook(self.opus_conn_id),
+            store,
+            origin,
+            due_before=self.due_before,
+            connector_id=self.connector_id,
+            target_id_pattern=self.target_id_pattern,
+            page_size=self.page_size,
+            set_aside=self.set_aside,
+        )

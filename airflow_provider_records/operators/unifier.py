@@ -110,5 +110,6 @@ class UnifierDueDocumentsOperator(ListOperator):
     def make_list(self, store: Store, origin: Provenance) -> Listing:
         """Find all due documents."""
         bound = checked_bound(self.due_before, "Unifier")
-        rows = self.due.rows(UnifierHook(self.unifier_conn_id), bound)
-        return write_list(store, rows, origin, set_aside=self.set_aside)
+        hook = UnifierHook(self.unifier_conn_id)
+        due_list = self.due.due_list(hook, bound)
+        return write_list(store, self.due.rows(hook, bound), origin, set_aside=self.set_aside, due_list=due_list)

@@ -168,8 +168,9 @@ def _ordered(order: Order) -> Iterator[str]:
     yield f"- In the run {plain(order.run_id)} of {plain(order.dag_id)}"
     yield f"- Until {plain(order.valid_until[:16].replace('T', ' '))} UTC"
     if order.due_list is not None:
-        where, bound = plain(order.due_list.target, 300), plain(order.due_list.due_before)
-        yield f"- From the due list of connector {plain(order.due_list.connector_id)} at {where}, due before {bound}"
+        which, where = wording.due_list(order.due_list.to_dict()), order.due_list.target
+        bound = plain(order.due_list.due_before)
+        yield f"- From the due list of {plain(which, 300)} at {plain(where, 300)}, due before {bound}"
 
 
 def _host(target: str) -> str:

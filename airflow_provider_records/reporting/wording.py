@@ -80,6 +80,17 @@ def action(covered: Mapping[str, str]) -> str:
     return f"{METHODS[covered['method']]} {covered.get('title') or covered['system']}"
 
 
+def due_list(found: Mapping[str, Any]) -> str:
+    """Return which due list it was, without its place and its bound.
+
+    :param found: the due list as an order has it.
+    """
+    if "query" not in found:
+        return f"connector {found['connector_id']}"
+    asked = (value for value in found["query"].values() if value and not isinstance(value, bool))
+    return f"{found['system']} ({', '.join(each if isinstance(each, str) else ' '.join(each) for each in asked)})"
+
+
 def label(description: SystemDescription, kind: OutcomeKind) -> str:
     """Return the short name of an outcome in a system: where no content is deleted, records are marked."""
     if kind == OutcomeKind.DESTROYED and not description.deletes_content:

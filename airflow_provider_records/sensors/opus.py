@@ -14,7 +14,7 @@ from airflow_provider_records.sensors.base import VendorSensor
 from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.asking import Scope, compute
 from airflow_provider_records.task.context import evidence_store, signing_key
-from airflow_provider_records.task.due_list import check_reading, due_bound, due_list, due_manifest, refuse_far_bound
+from airflow_provider_records.task.due_list import check_reading, due_bound, due_manifest, refuse_far_bound
 from airflow_provider_records.task.links import ListLink
 from airflow_provider_records.task.records import Selection
 from airflow_provider_records.triggers.opus import OpusDueRecordsTrigger
@@ -105,11 +105,10 @@ class OpusDueRecordsSensor(VendorSensor):
         if not manifest.count:
             return None
         self.listed = manifest.digest
-        came_from = due_list(self.hook, self.due_before, self.connector_id)
         if not self.due_means_approved:
             self.log.info("%s records are due (%s). Due does not mean approved.", manifest.count, manifest.digest)
-            return listing.reference(due_list=came_from)
-        selection = Selection(manifest, [manifest.digest], due_lists=[came_from])
+            return listing.reference()
+        selection = Selection(manifest, [manifest.digest], due_lists=[listing.due_list])
         order = compute(self, self.scope, self.context, selection, now())
         order.write(store)
         self.log.info("The DAG allows until %s: %s (order %s)", order.valid_until, order.summary, order.id)
@@ -123,4 +122,4 @@ class OpusDueRecordsSensor(VendorSensor):
             order=order.id,
             comment="The DAG states that a record on Opus's due list is approved; Opus itself publishes no approval.",
         )
-        return listing.reference([approval.write(store, signing_key())], due_list=came_from)
+        return listing.reference([approval.write(store, signing_key())])

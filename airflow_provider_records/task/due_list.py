@@ -56,16 +56,6 @@ def _age(bound: str) -> timedelta:
     return datetime.now(UTC) - datetime.fromisoformat(bound).replace(tzinfo=UTC)
 
 
-def due_list(hook: OpusHook, due_before: datetime | str, connector_id: str | None) -> DueList:
-    """Return what identifies a due list, so that it can be read again before anything is deleted.
-
-    :param hook: the client that the list is read with.
-    :param due_before: see :func:`due_manifest`.
-    :param connector_id: the connector; None: the connection's.
-    """
-    return DueList(hook.conn_id, hook.target, hook.due_connector(connector_id), due_bound(due_before))
-
-
 def checked_bound(due_before: datetime | str, system: str) -> str:
     """Return a bound as :func:`due_bound` does; warn if it may be early in the system's time zone.
 
@@ -139,7 +129,8 @@ def due_manifest(
                 "attributes": {name: value for name, value in origin.items() if value},
             }
 
-    return write_list(store, rows(), origin, set_aside=set_aside)
+    due_list = DueList(hook.conn_id, hook.target, connector, asked)
+    return write_list(store, rows(), origin, set_aside=set_aside, due_list=due_list)
 
 
 def check_reading(target_id_pattern: object, page_size: object) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.set_aside import OddRow
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
 from airflow_provider_records.hooks.enaio import EnaioHook
@@ -17,6 +18,7 @@ from airflow_provider_records.task.dates import latest
 
 log = logging.getLogger(__name__)
 
+_ASKED = ("object_type", "due_field", "where", "key_field")
 _WORD = re.compile(r"[^\W\d]\w*")
 _FIELD = re.compile(r"(system:)?[^\W\d]\w*")
 _TEXT = re.compile(r"'(?:[^']|'')*'")
@@ -72,6 +74,14 @@ class EnaioDue:
         fields = ", ".join(dict.fromkeys(name for name in wanted if name))
         conditions = " AND ".join([f"{self.due_field}<@due", *([self.where.strip()] if self.where else [])])
         return f"SELECT {fields} FROM {self.object_type} WHERE {conditions} ORDER BY system:objectId"  # noqa: S608
+
+    def due_list(self, hook: EnaioHook, bound: str) -> DueList:
+        """Return what identifies the list, so that it can be read again before anything is deleted.
+
+        :param bound: see :meth:`rows`.
+        """
+        asked = {name: value for name in _ASKED if (value := getattr(self, name)) is not None}
+        return DueList(hook.conn_id, hook.target, "", bound, system="enaio", query=asked)
 
     def rows(self, hook: EnaioHook, bound: str) -> Iterator[Mapping[str, Any] | OddRow]:
         """Search to the end; yield the objects that are surely due.

@@ -43,16 +43,18 @@ class Listing:
     :param manifest: the list.
     :param set_aside: number of odd rows.
     :param on_hold: number of records on hold.
+    :param due_list: the due list that the records came from; None: they were given otherwise.
     """
 
     manifest: Manifest
     set_aside: int = 0
     on_hold: int = 0
+    due_list: DueList | None = None
 
-    def reference(self, approvals: Iterable[str] = (), due_list: DueList | None = None) -> dict[str, Any]:
+    def reference(self, approvals: Iterable[str] = ()) -> dict[str, Any]:
         """Return the reference as it goes into XCom; see :func:`manifest_reference`."""
         left_out = {"set_aside": self.set_aside, "on_hold": self.on_hold}
-        return manifest_reference(self.manifest, approvals, due_list=due_list, **left_out)
+        return manifest_reference(self.manifest, approvals, due_list=self.due_list, **left_out)
 
 
 def most_records() -> int:
@@ -67,6 +69,7 @@ def write_list(
     origin: Provenance,
     *,
     set_aside: bool,
+    due_list: DueList | None = None,
 ) -> Listing:
     """Read rows to their end and write them as a manifest; an error leaves no manifest.
 
@@ -78,6 +81,7 @@ def write_list(
     :param rows: the fields of a record each, or a row that its reader calls odd.
     :param origin: the task that lists.
     :param set_aside: False: the first odd row is an error.
+    :param due_list: the due list that the rows are of; None: they come from elsewhere.
     :raises InvalidRecordsError: a row is odd and ``set_aside`` is False; or more than a tenth of the rows, and more
         than 20, are odd.
     :raises TooManyRecordsError: there are more records than mapped tasks can carry out.
@@ -122,7 +126,7 @@ def write_list(
     if odd or held:
         ours = SetAside(manifest.digest, origin.dag_id, origin.run_id, origin.task_id, origin.map_index)
         _say(odd, held, count, ours.write(store, [*odd, *_rows(held)]))
-    return Listing(manifest, len(odd), len(held))
+    return Listing(manifest, len(odd), len(held), due_list)
 
 
 def _rows(held: Mapping[str, Hold]) -> Iterator[OddRow]:

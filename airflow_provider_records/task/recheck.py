@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.evidence.authorization import Authorization
 from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.due_reading import DueReadings
@@ -20,13 +23,18 @@ from airflow_provider_records.execution.recheck import (
     Check,
     DueListCheck,
     HoldCheck,
+    ReadableDueList,
     RejectionCheck,
     SourceCheck,
 )
+from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.opus import OpusHook
+from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.systems import approval_source
 from airflow_provider_records.task.context import signing_key
+from airflow_provider_records.task.enaio_due import EnaioDue
 from airflow_provider_records.task.holds import NamedHolds
+from airflow_provider_records.task.unifier_due import UnifierDue
 
 log = logging.getLogger(__name__)
 
@@ -81,35 +89,64 @@ class Rechecks:
                 yield SourceCheck(source)
 
     def due_lists(self, authorization: Authorization, referenced: Sequence[DueList | None]) -> Iterator[Check]:
-        """Return the checks of the due lists that the records came from.
+        """Return the check of the due lists that the records came from; none if they came from none.
 
         :param authorization: what the gate allowed; its orders name the due list.
         :param referenced: what the reference of the records names, where nobody approved them.
         :raises ConfigurationError: a connection is wrong, or leads elsewhere than when the list was read.
         """
         named = [*(order.due_list for order in self._orders(authorization)), *referenced]
-        due_lists = [each for each in dict.fromkeys(named) if each is not None]
-        for due_list in due_lists:
-            hook = OpusHook(due_list.conn_id)
-            self._clients.append(partial(setattr, hook, "stopping", True))
-            if hook.target != due_list.target:
-                raise ConfigurationError(
-                    f"The connection {due_list.conn_id} leads to {hook.target}, but the due list was read from "
-                    f"{due_list.target}. Nothing was deleted."
-                )
-            readings = DueReadings(
-                self._store,
-                due_lists_folder(self._origin.dag_id, self._origin.run_id),
-                due_list,
-                partial(_keys, hook, due_list),
-                stopped=self._stopped,
+        if found := [self._readable(each) for each in dict.fromkeys(named) if each is not None]:
+            yield DueListCheck(found)
+
+    def _readable(self, due_list: DueList) -> ReadableDueList:
+        if (lister := LISTERS.get(due_list.system)) is None:
+            raise ConfigurationError(f"This release cannot read a due list of {due_list.system!r} again.")
+        hook = lister.hook(due_list.conn_id)
+        self._clients.append(partial(setattr, hook, "stopping", True))
+        if hook.target != due_list.target:
+            raise ConfigurationError(
+                f"The connection {due_list.conn_id} leads to {hook.target}, but the due list was read from "
+                f"{due_list.target}. Nothing was deleted."
             )
-            yield DueListCheck(due_list, readings, only=len(due_lists) == 1)
+
+        def read() -> Iterator[str]:
+            log.info("Reading the due list of %s again", lister.title)
+            return lister.keys(hook, due_list)
+
+        folder = due_lists_folder(self._origin.dag_id, self._origin.run_id)
+        readings = DueReadings(self._store, folder, due_list, read, stopped=self._stopped)
+        return ReadableDueList(due_list, lister.title, readings)
 
     def _orders(self, authorization: Authorization) -> list[Order]:
         return [Order.read(self._store, digest) for digest in {each.order for each in authorization.originals}]
 
 
-def _keys(hook: OpusHook, due_list: DueList) -> Iterator[str]:
-    log.info("Reading the due list of Opus again (connector %s)", due_list.connector_id)
-    return (row.row_key for row in hook.iter_due_records(due_list.connector_id, due_list.due_before))
+@dataclass(frozen=True)
+class Lister:
+    """A system whose due lists can be read again.
+
+    :param title: what people call it.
+    :param hook: its client.
+    :param keys: reads a due list to its end and returns the keys of the records on it.
+    """
+
+    title: str
+    hook: Callable[[str], VendorHook]
+    keys: Callable[[Any, DueList], Iterator[str]]
+
+
+def _keys_of(due: EnaioDue | UnifierDue, hook: Any, due_list: DueList) -> Iterator[str]:  # noqa: ANN401
+    return (str(row["key"]) for row in due.rows(hook, due_list.due_before) if isinstance(row, Mapping))
+
+
+LISTERS: Mapping[str, Lister] = {
+    "opus": Lister(
+        "Opus",
+        OpusHook,
+        lambda hook, asked: (row.row_key for row in hook.iter_due_records(asked.connector_id, asked.due_before)),
+    ),
+    "enaio": Lister("enaio", EnaioHook, lambda hook, asked: _keys_of(EnaioDue(**asked.query), hook, asked)),
+    "unifier": Lister("Unifier", UnifierHook, lambda hook, asked: _keys_of(UnifierDue(**asked.query), hook, asked)),
+}
+"""The systems that list what is due, by short name."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.set_aside import OddRow
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
@@ -71,6 +72,15 @@ class UnifierDue:
     def label(self) -> str:
         """The date's label, under which rows show it."""
         return self.date_field if isinstance(self.date_field, str) else self.date_field[1]
+
+    def due_list(self, hook: UnifierHook, bound: str) -> DueList:
+        """Return what identifies the list, so that it can be read again before anything is deleted.
+
+        :param bound: see :meth:`rows`.
+        """
+        date = self.date_field if isinstance(self.date_field, str) else list(self.date_field)
+        asked = {"project_number": self.project_number, "parent_path": self.parent_path, "recursive": self.recursive}
+        return DueList(hook.conn_id, hook.target, "", bound, system="unifier", query={**asked, "date_field": date})
 
     def rows(self, hook: UnifierHook, bound: str) -> Iterator[Mapping[str, Any] | OddRow]:
         """Read all documents to the end; yield those that are surely due.

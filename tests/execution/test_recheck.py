@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_records.evidence.due_list import DueList
+from airflow_provider_records.evidence.due_reading import DueReadings
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import INTENTS, OUTCOMES, load_segments
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import ApprovalWithdrawnError
+from airflow_provider_records.exceptions import ApprovalWithdrawnError, NoAnswerError, VendorError
 from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.recheck import DueListCheck, ReadableDueList
 from airflow_provider_records.execution.runner import Chunk, Runner
 from tests.execution.archive import (
     DIGEST,
@@ -28,6 +32,8 @@ from tests.execution.archive import (
     listed,
     one_try,
 )
+
+BOUND = "2026-11-01T00:00:00"
 
 
 @pytest.fixture
@@ -174,3 +180,50 @@ def test_barred_records_count_in_the_reports(store: Store) -> None:
         records
     )
     assert sum(chunk.records for chunk in chunks) == 19
+
+
+def due_lists(store: Store, *read: Sequence[str] | VendorError) -> tuple[list[DueList], DueListCheck]:
+    """Return two searches that differ only in their condition, and the check of what each reading shows."""
+    found = [
+        DueList("c", "https://enaio", "", BOUND, system="enaio", query={"object_type": "Letter", "where": where})
+        for where in ("Site='A'", "Site='B'")
+    ][: len(read)]
+
+    def reader(shown: Sequence[str] | VendorError) -> Callable[[], Sequence[str]]:
+        def answer() -> Sequence[str]:
+            if isinstance(shown, VendorError):
+                raise shown
+            return shown
+
+        return answer
+
+    readings = [
+        DueReadings(store, "due_lists/night/run", each, reader(shown), stopped=threading.Event())
+        for each, shown in zip(found, read, strict=True)
+    ]
+    lists = [ReadableDueList(each, "enaio", reading) for each, reading in zip(found, readings, strict=True)]
+    return found, DueListCheck(lists)
+
+
+def due_records(*keys: str, **attributes: str) -> list[Record]:
+    return [Record(key, key, attributes=attributes) for key in keys]
+
+
+def test_a_record_is_due_while_one_of_the_lists_that_it_may_have_come_from_shows_it(store: Store) -> None:
+    _, check = due_lists(store, ["a"], ["b"])
+    barred = check(due_records("a", "b", "c", object_type="Letter", due_before=BOUND))
+    assert {key: outcome.reason for key, outcome in barred.items()} == {"c": "not due in enaio any more"}
+
+
+def test_what_came_from_none_of_several_lists_is_not_barred_and_from_the_only_one_is(store: Store) -> None:
+    assert due_lists(store, ["a"], ["b"])[1](due_records("c")) == {}
+    assert set(due_lists(store, ["a"])[1](due_records("a", "c"))) == {"c"}
+    assert due_lists(store, ["a"])[1](due_records("c", due_before="2014-01-01T00:00:00")) == {}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_list_that_cannot_be_read_fails_only_what_no_other_list_shows(store: Store, order: int) -> None:
+    shown: list[Any] = [["a"], NoAnswerError("down")][::order]
+    _, check = due_lists(store, *shown)
+    barred = check(due_records("a", "c", object_type="Letter", due_before=BOUND))
+    assert {key: outcome.kind for key, outcome in barred.items()} == {"c": OutcomeKind.FAILED}

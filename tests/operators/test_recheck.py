@@ -24,8 +24,9 @@ from airflow_provider_records.exceptions import ConfigurationError, DisposalInco
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
-from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator, EnaioDueRecordsOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
+from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator, UnifierDueDocumentsOperator
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 from tests.operators.opus_night import outcomes
@@ -352,3 +353,48 @@ def test_a_connection_that_leads_to_another_due_list_deletes_nothing(
     with pytest.raises(AirflowFailException, match="but the due list was read from"):
         delete(due)
     assert destroyed(served) == []
+
+
+def test_an_object_whose_retention_is_extended_in_enaio_meanwhile_is_not_deleted(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Opus: the due list is a search, and it is made again."""
+    monkeypatch.setattr(due_reading, "SERVES", 0.0)
+    enaio: Any = served.sandbox.vendors["enaio"]
+    ids = [str(810000 + number) for number in range(COUNT)]
+    for object_id in ids:
+        enaio.archive.add(object_id, "Letter", fields={"Ends": "2014-01-01", "FileNo": f"F-{object_id}"})
+
+    def extended(asked: Mapping[str, Any]) -> str:
+        for object_id in asked["ids"]:
+            enaio.archive.objects[object_id].fields["Ends"] = "2099-01-01"  # and its last change stays as it was
+        return "extended"
+
+    served.sandbox.decisions = {**served.sandbox.decisions, "department": extended}
+    due = EnaioDueRecordsOperator(
+        task_id="due", object_type="Letter", due_field="Ends", due_before=DUE, key_field="FileNo"
+    )
+    reference = run(due)
+    left = [ids[SAFE], ids[-1]]
+    decide(served, department={"ids": left})
+    deleted = delete(reference, require_approval=False)
+    assert destroyed(served) == [id_ for id_ in ids if id_ not in left]
+    found = outcomes(served, deleted)
+    assert {found[f"F-{id_}"]["reason"] for id_ in left} == {"not due in enaio any more"}
+
+
+@pytest.mark.parametrize("date_field", ["Upload Date", ("upload_date", "Upload Date")], ids=["listed", "searched"])
+def test_a_document_that_is_not_due_in_unifier_any_more_is_not_recycled(served: ServedSandbox, date_field: Any) -> None:
+    unifier: Any = served.sandbox.vendors["unifier"]
+    due = UnifierDueDocumentsOperator(
+        task_id="due", project_number="P-0001", parent_path="/Closed", date_field=date_field, due_before="2016-01-01"
+    )
+    reference = run(due)
+    kept, *others = [int(record.target_id) for record in Manifest.open(served.store, reference["digest"])]
+    assert others
+    unifier.documents[kept].uploaded = "2026-01-01 08:00:00"
+    deleted = run(UnifierDeleteDocumentOperator(task_id="delete", records=reference, require_approval=False))
+    assert outcomes(served, deleted)[str(kept)]["reason"] == "not due in Unifier any more"
+    assert str(kept) not in served.sandbox.effects("unifier", "recycled")
+    assert set(served.sandbox.effects("unifier", "recycled")) <= set(map(str, others))
+    assert len(served.sandbox.effects("unifier", "recycled")) > 1
