@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
+from airflow_provider_records.evidence.dates import latest
+
 _TEXTS = ("conn_id", "target", "due_before")
 _OPUS = "opus"
+_CHANGED = ("modified", "last_modified")
 
 
 @dataclass(frozen=True)
@@ -68,3 +71,18 @@ class DueList:
         return attributes.get("due_before") == self.due_before and all(
             found == value for found, value in named if isinstance(value, str)
         )
+
+
+def changed_after_bound(attributes: Mapping[str, Any]) -> str:
+    """Return when a record was changed, if that was after the bound of its list; else nothing.
+
+    Whoever still works with a record may need it, whatever its retention says.
+
+    :param attributes: the record's attributes.
+    """
+    bound = attributes.get("due_before")
+    changed = next((text for name in _CHANGED if isinstance(text := attributes.get(name), str)), "")
+    if not changed or not isinstance(bound, str):
+        return ""
+    at, before = latest(changed), latest(bound)
+    return changed if at and before and at > before else ""

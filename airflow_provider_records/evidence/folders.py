@@ -66,6 +66,11 @@ def set_aside_folder(dag_id: str, run_id: str) -> str:
     return f"set_aside/{safe_name(dag_id)}/{safe_name(run_id)}"
 
 
+def listings_folder(dag_id: str, task_id: str, map_index: int) -> str:
+    """Return the folder that says in which runs a listing task found nothing."""
+    return f"listings/{safe_name(dag_id)}/{safe_name(task_id)}/{map_index}"
+
+
 @dataclass(frozen=True)
 class TaskFolder:
     """The folder of one task instance: ``disposals/<dag>/<run>/<task>/<map index>``.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_records.evidence import empty_lists
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.task.arguments import check_switches
@@ -15,6 +17,8 @@ from airflow_provider_records.task.listing import Listing
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
 
 
 class ListOperator(BaseOperator):
@@ -43,8 +47,16 @@ class ListOperator(BaseOperator):
         """Make the list; see the class."""
         with hard_stops():
             origin = provenance(context)
-            listing = self.make_list(evidence_store(), origin)
-        manifest = listing.manifest
+            store = evidence_store()
+            listing = self.make_list(store, origin)
+            manifest = listing.manifest
+            empty = empty_lists.note(store, origin, manifest.count + listing.set_aside + listing.on_hold)
+        if empty >= empty_lists.MANY:
+            log.warning(
+                "Nothing was found, as in the %s runs before this one. Check the bound, the field or the file, and what "
+                "the account may see: each of them can hide everything.",
+                empty - 1,
+            )
         self.listed = manifest.digest
         where = list_url(manifest.digest, origin.dag_id, origin.run_id)
         self.log.info("%s records are listed: %s, %s", manifest.count, manifest.digest, where)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.changes import Changes
+from airflow_provider_records.evidence.due_list import changed_after_bound
 from airflow_provider_records.evidence.earlier import EarlierRejections
 from airflow_provider_records.evidence.hold import Hold
 from airflow_provider_records.evidence.manifest import Manifest
@@ -187,11 +188,14 @@ class _Summary:
         self.places: dict[str, Counter[str]] = {"Connector": Counter(), "Filed under": Counter(), "Type": Counter()}
         self.days: dict[str, tuple[str, str, int]] = {}
         self.rows: list[tuple[str, ...]] = []
+        self.changed, self.first_changed = 0, ""
         for record in manifest:
             self._add(record)
 
     def facts(self) -> Iterator[str]:
         """Return the dates and places that the records state."""
+        if self.changed:
+            yield f"**Changed after the bound**: {_count(self.changed)}, such as {self.first_changed}"
         for name, label in _DATES.items():
             if name in self.days:
                 first, last, number = self.days[name]
@@ -217,6 +221,9 @@ class _Summary:
             if day := _day(record.attributes.get(name)):
                 first, last, number = self.days.get(name, (day, day, 0))
                 self.days[name] = min(first, day), max(last, day), number + 1
+        if at := changed_after_bound(record.attributes):
+            self.changed += 1
+            self.first_changed = self.first_changed or f"{plain(record.key, 300)} on {plain(_day(at) or at)}"
         if len(self.rows) < _FIRST:
             row = (
                 plain(record.key, 300),

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_provider_records.evidence.dates import latest
 from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.set_aside import OddRow
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.enaio_responses import MODIFIED, EnaioObject
-from airflow_provider_records.task.dates import latest
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from airflow_provider_records.airflow_version import conf
 from airflow_provider_records.evidence.distinct import Distinct, Seen
-from airflow_provider_records.evidence.due_list import DueList
+from airflow_provider_records.evidence.due_list import DueList, changed_after_bound
 from airflow_provider_records.evidence.hold import Hold, HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.record import Record
@@ -93,6 +93,7 @@ def write_list(
     distinct = Distinct(forms=set_aside)
     register = HoldRegister(store, signing_key())
     held: dict[str, Hold] = {}
+    changed, first_changed = 0, ""
 
     def refuse(row: OddRow) -> None:
         if not set_aside:
@@ -117,12 +118,16 @@ def write_list(
                 held |= found
             elif seen is not Seen.REPEATED:
                 spool.write(record.line())
+                if at := changed_after_bound(record.attributes):
+                    changed, first_changed = changed + 1, first_changed or f"{record.key!r} on {at}"
             if count - len(odd) - len(held) > most:
                 raise TooManyRecordsError(
                     f"There are more than {most} records, which is [records] max_records times [core] max_map_length; "
                     "no list was made, and none is cut. Choose an earlier bound or a smaller part of the records."
                 )
         manifest = Manifest.cut(store, _consistent(spool, distinct, odd, count))
+    if changed:
+        log.warning("%s records were changed after the bound, such as %s", changed, first_changed)
     if odd or held:
         ours = SetAside(manifest.digest, origin.dag_id, origin.run_id, origin.task_id, origin.map_index)
         _say(odd, held, count, ours.write(store, [*odd, *_rows(held)]))

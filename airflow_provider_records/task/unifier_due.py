@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_provider_records.evidence.dates import latest
 from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.set_aside import OddRow
 from airflow_provider_records.exceptions import (
@@ -21,7 +22,6 @@ from airflow_provider_records.exceptions import (
 )
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_responses import NODE_ID, Node
-from airflow_provider_records.task.dates import latest
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ FORMATS = {
     "rejections": "rejection",
     "due_lists": "due_reading",
     "set_aside": "set-aside",
+    "listings": "listing",
     "journal": "journal",
     "outcomes": "outcomes",
     "certificates": "certificate",

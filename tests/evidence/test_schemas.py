@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_records.evidence import formats
+from airflow_provider_records.evidence import empty_lists, formats
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.set_aside import OddRow, SetAside
@@ -33,6 +33,7 @@ def store(tmp_path: Path) -> Store:
     deleted = evidence_factory.carry_out(store, listed, approvals, system=told)
     looked = evidence_factory.carry_out(store, listed, dry_run=True, by=evidence_factory.provenance("look"))
     SetAside(listed.digest, evidence_factory.DAG, evidence_factory.RUN, "due").write(store, [OddRow("x ", "odd")])
+    empty_lists.note(store, evidence_factory.provenance("due"), 0)
     for _ in range(2):
         issue.write(store, [deleted, looked], evidence_factory.provenance("certificate"))
     return store

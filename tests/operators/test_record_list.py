@@ -377,3 +377,18 @@ def test_a_number_is_the_id_that_it_is_or_none(numbers: list[Any]) -> None:
     for number, row in zip(numbers, given_rows([{"key": number} for number in numbers], None), strict=True):
         if isinstance(row, dict):
             assert Decimal(row["key"]) == Decimal(number)
+
+
+def test_nothing_in_many_runs_in_a_row_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = tmp_path / "due.csv"
+
+    def warned(number: int, *lines: str) -> bool:
+        caplog.clear()
+        source.write_text("\n".join(("key", *lines)))
+        run(RecordListOperator(task_id="due", source=str(source)), run_id=f"run {number}")
+        return "Nothing was found, as in the" in caplog.text
+
+    assert [warned(number) for number in range(7)] == [False] * 6 + [True]
+    assert "as in the 6 runs before this one" in caplog.text
+    assert not warned(7, "a")
+    assert not warned(8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -259,3 +260,19 @@ def test_a_request_fits_into_every_database(store: Store) -> None:
     )
     assert len(text.encode()) < 65_535
     assert_harmless(text)
+
+
+def test_what_was_changed_after_the_bound_is_said_once(store: Store) -> None:
+    bound = {"due_before": "2026-11-01T00:00:00"}
+    records = [{"key": f"k{n}", "attributes": {**bound, "modified": f"2026-11-0{n} 08:00:00"}} for n in (1, 2, 3)]
+    assert "**Changed after the bound**: 3 records, such as k1 on 2026\\-11\\-01" in written(store, records)
+    earlier = [{"key": "k", "attributes": {**bound, "modified": "2014-11-01 08:00:00"}}]
+    assert "Changed after" not in written(store, earlier)
+
+
+def test_a_due_list_of_a_search_is_named_by_what_was_asked_for(store: Store) -> None:
+    query = {"object_type": "Invoice", "due_field": "RetentionEnd", "recursive": True, "pair": ["a", "b"]}
+    due_list = DueList("c", "https://enaio.example.org", "", "2026-11-01T00:00:00", system="enaio", query=query)
+    manifest, order = Manifest.write(store, ["1"]), replace(ORDER, due_list=due_list)
+    text = approval_request.body(manifest, order, (), WHOLE, EarlierRejections()).replace("\\", "")
+    assert "From the due list of enaio (Invoice, RetentionEnd, a b) at https:" in text

@@ -257,3 +257,27 @@ def test_records_on_hold_are_left_out_and_named(store: Store, caplog: pytest.Log
     assert made.reference()["on_hold"] == 2
     assert "2 records are on hold and on no list" in caplog.text
     assert "'c' is on hold: audit (os:legal)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("attributes", "is_said"),
+    [
+        ({"modified": "2026-10-31 09:00:00"}, False),
+        ({"modified": "2026-11-01 09:00:00"}, True),
+        ({"last_modified": "2026-11-20T06:00:00.000+01:00"}, True),
+        ({"last_modified": "2014-11-20T06:00:00.000+01:00"}, False),
+        ({"last_modified": "yesterday"}, False),
+        ({"modified": "2026-11-20 06:00:00", "due_before": None}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_a_record_that_was_changed_after_the_bound_is_said_and_listed(
+    store: Store, attributes: Row, is_said: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = {"due_before": "2026-11-01T00:00:00", **attributes}
+    rows = [{"key": key, "attributes": known} for key in ("a", "b")]
+    with caplog.at_level(logging.WARNING, listing.__name__):
+        records, _ = written(store, rows)
+    assert [record.key for record in records] == ["a", "b"]
+    assert ("2 records were changed after the bound, such as 'a' on 2026" in caplog.text) is is_said

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_records.task.dates import latest
+from airflow_provider_records.evidence.dates import latest
 
 
 @pytest.mark.parametrize(
