@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_records.evidence.claims import Claimed, DeletionClaim
 from airflow_provider_records.evidence.journal import LEASE, Journal
@@ -21,6 +22,8 @@ from airflow_provider_records.exceptions import EvidenceError, RecordsError, Sto
 from airflow_provider_records.execution.limits import FAILURES, Limits
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
 from airflow_provider_records.systems.base import LooksInBatches, ObservesChunks, System
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -347,15 +350,16 @@ class Runner:
 
         The intents of a chunk are published as soon as no more than one other chunk is in flight: that one keeps the
         threads busy while outcomes and intents are written. Calls that were answered are verified together, a chunk
-        at a time, and their outcomes are published after that. So at most three chunks have intents without outcomes.
-        For the same reason two chunks are looked at ahead of that, together with as many more as one look takes.
+        at a time, or as many as fill a look, and their outcomes are published after that; no more than these and two
+        chunks have intents without outcomes. For the same reason two chunks are looked at ahead of that, together with
+        as many more as one look takes.
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
         batches = (todo[start : start + size] for start in range(0, len(todo), size))
-        look_size = self.system.look_size if isinstance(self.system, LooksInBatches) else 1
+        looked_at_once = max(1, self.system.look_size // size) if isinstance(self.system, LooksInBatches) else width
         observing = self.system if round_ == 0 and isinstance(self.system, ObservesChunks) else None
-        together = max(width, look_size // 2 // size)
-        one_look = width * max(1, look_size // (width * size)) if observing else width
+        together = looked_at_once * math.ceil(width / looked_at_once)
+        one_look = together if observing else width
         ahead: list[_Ahead] = []
         in_flight: dict[_Call, Chunk] = {}
         ended: deque[_Call] = deque()
@@ -400,7 +404,7 @@ class Runner:
                         next_ = list(islice(batches, one_look))
                         more = len(next_) == one_look
                         look = pool.submit(self._look, observing, next_) if observing and next_ else None
-                        ahead += [_Ahead(next_[at : at + width], look) for at in range(0, len(next_), width)]
+                        ahead += [_Ahead(chunk, look) for chunk in _evenly(next_, width)]
                         if look:
                             look.add_done_callback(note)
                     for each in ahead[:_CHUNKS_AHEAD] if self.recheck else ():
@@ -429,7 +433,8 @@ class Runner:
                     if not enough():
                         signal.wait(LEASE / 5)
                     if may_verify():
-                        calls = {call: in_flight[call] for call in list(ended)}
+                        filled = max(together, len(ended) // together * together)
+                        calls = {call: in_flight[call] for call in list(ended)[:filled]}
                         answered = [each for call in calls for each in call.result()]
                         outcomes = pool.submit(self._verify, answered, progress)
                         verified.append(_Verified(calls, outcomes))
@@ -592,6 +597,15 @@ class Runner:
                 f"more than {self.limits.max_failure_rate:.0%} of the calls failed (max_failure_rate); "
                 "see their reasons"
             )
+
+
+def _evenly(items: Sequence[T], most: int) -> list[Sequence[T]]:
+    """Cut a sequence into as few parts of about the same length as need be.
+
+    :param most: largest length of a part.
+    """
+    size = math.ceil(len(items) / math.ceil(len(items) / most)) if items else 1
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _timed(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
