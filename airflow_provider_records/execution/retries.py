@@ -16,7 +16,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from airflow_provider_records.evidence.journal import Journal
@@ -73,13 +73,23 @@ class Attempts:
     :param system: the system.
     :param journal: the opened journal, which holds the intents of all records that are sent here.
     :param stop_state: read before each call; errors that end the sending are noted there.
+    :param recheck: called with records that are to be sent again; returns the outcomes of those that must not be.
     :param verify: probe the records after their calls, to raise the proof to ``probe`` where the system allows it.
     """
 
-    def __init__(self, system: System, journal: Journal, stop_state: StopState, *, verify: bool) -> None:
+    def __init__(
+        self,
+        system: System,
+        journal: Journal,
+        stop_state: StopState,
+        recheck: Callable[[Sequence[Record]], Mapping[str, Outcome]],
+        *,
+        verify: bool,
+    ) -> None:
         self.system = system
         self.journal = journal
         self.stop_state = stop_state
+        self.recheck = recheck
         self.verify_calls = verify
         self._causes: dict[str, str] = {}
         self._calls = Counter[str]()
@@ -156,6 +166,8 @@ class Attempts:
                 found |= {key: _unclaimed(outcome) for key, outcome in found.items() if key not in self._causes}
             send = [record for record in batch if record.key not in found]
         while send:
+            if again := [record for record in send if record.key in unanswered and record.key not in barred]:
+                barred = {**barred, **self.recheck(again)}  # the probe has just shown what was not known before
             if kept := [record for record in send if record.key in barred]:
                 found |= {record.key: self._kept(barred[record.key], record.key in unanswered) for record in kept}
                 send = [record for record in send if record.key not in barred]

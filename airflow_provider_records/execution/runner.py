@@ -210,7 +210,7 @@ class Runner:
         self._unwritten: dict[str, Outcome] = {}
         self._records: dict[str, Record] = {}
         self.stop_state = StopState()
-        self._attempts = Attempts(system, journal, self.stop_state, verify=verify)
+        self._attempts = Attempts(system, journal, self.stop_state, self._check, verify=verify)
         self._error: BaseException | None = None
         self._lock = threading.Lock()
         self._looked_at = 0

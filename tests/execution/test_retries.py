@@ -81,7 +81,7 @@ def journal(store: Store | None = None, number: int = 1, *, observed: bool = Tru
 
 
 def attempts(system: Scripted, opened: Journal | None = None, *, verify: bool = False) -> Attempts:
-    return Attempts(system, opened or journal(), StopState(), verify=verify)
+    return Attempts(system, opened or journal(), StopState(), lambda _: {}, verify=verify)
 
 
 def made(

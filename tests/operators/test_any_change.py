@@ -52,3 +52,22 @@ def test_a_hold_after_an_unanswered_call_does_not_hide_what_the_call_did(monkeyp
     )
     with served(monkeypatch) as sandbox:
         run_night(sandbox, night)
+
+
+def test_an_approval_that_is_withdrawn_before_a_second_call_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe after an unanswered call shows the field that the records rest on."""
+    night = Night(
+        system="enaio",
+        changes=(Change(at=39, what="withdraw"),),
+        source="enaio",
+        chunk=8,
+        look=1,
+        switches={"version": "6.2.1", "search_ids": "any", "search_more": "truth"},
+        typed=False,
+        fresh=True,
+        fault={"act": False, "skip": 0, "drop": True},
+        verify=False,
+        hard_delete=True,
+    )
+    with served(monkeypatch) as sandbox:
+        run_night(sandbox, night)
