@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: chaos chromium demo demo-ui minors test unit bench clean
+.PHONY: chaos chromium demo demo-ui distributed minors servers test unit bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/airflow-records demo --records $(RECORDS)
@@ -38,6 +38,34 @@ minor-%: .venv-%/installed
 	.venv-$*/bin/pip install --quiet --constraint constraints/airflow-$*.txt --editable '.[test]'
 	@touch $@
 
+# An Airflow of many parts on this machine: PostgreSQL, Redis, Celery with two workers, FAB, evidence on S3; see
+# tests/distributed. Kills, stops and restarts the parts. Not part of "make test"; about half an hour.
+# SCENARIO selects some: make distributed SCENARIO="nightly or killed"
+SCENARIO ?=
+distributed: .venv-distributed/installed .venv-s3/installed servers
+	.venv-distributed/bin/pytest -v --tb=short -k "$(SCENARIO)" tests/distributed
+
+.venv-distributed/installed: pyproject.toml constraints/distributed.txt
+	$(PYTHON) -m venv .venv-distributed
+	.venv-distributed/bin/pip install --quiet --constraint constraints/distributed.txt --editable '.[distributed,test]'
+	@touch $@
+
+# The server of S3 has libraries of its own.
+.venv-s3/installed: constraints/distributed.txt
+	$(PYTHON) -m venv .venv-s3
+	.venv-s3/bin/pip install --quiet --constraint constraints/distributed.txt 'moto[s3,server]'
+	@touch $@
+
+# Debian's PostgreSQL and Redis; their services are not started.
+servers:
+	@{ command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb; } > /dev/null 2>&1 || \
+	{ as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); policy=/usr/sbin/policy-rc.d; \
+	[ -e $$policy ] || { printf '#!/bin/sh\nexit 101\n' | $$as_root install -m 755 /dev/stdin $$policy; made=1; }; \
+	$$as_root apt-get update --quiet && \
+	$$as_root apt-get install --quiet --yes --no-install-recommends postgresql redis-server; installed=$$?; \
+	[ -z "$$made" ] || $$as_root rm $$policy; exit $$installed; } || \
+	{ echo "The tests need PostgreSQL and Redis; install them as your system does." >&2; exit 1; }
+
 # Airflow's pages are tested in Debian's browser.
 chromium:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
@@ -69,4 +97,4 @@ $(VENV)/installed-bench: $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-3.* .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-3.* .venv-distributed .venv-s3 .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
