@@ -31,7 +31,7 @@ from airflow_provider_records.sandbox.build import connections
 from airflow_provider_records.sandbox.core import Fault, Sandbox
 from airflow_provider_records.sandbox.server import Server
 from tests.distributed.gate import Gate
-from tests.distributed.process import MARK, Part, Supervisor, end_all
+from tests.distributed.process import Part, Supervisor, adopting
 
 BUCKET, ROOT = "evidence", "s3://evidence/records"
 EVIDENCE_CONN_ID = "evidence"
@@ -139,10 +139,6 @@ class Cluster:
         busy = max((first, second), key=lambda worker: connections_to(port, worker.family()))
         return busy, second if busy is first else first
 
-    def s3_requests(self) -> int:
-        """Return how many requests the object storage got so far."""
-        return (self.home / "s3.log").read_text().count(" HTTP/1.1")
-
     def wait_until_healthy(self) -> None:
         """Wait until the API server, its three daemons and both workers can work."""
 
@@ -185,22 +181,22 @@ def connections_to(port: int, processes: list[psutil.Process]) -> int:
 
 
 @contextmanager
-def cluster(dags: Path, home: Path, records: int = 300) -> Iterator[Cluster]:
+def cluster(dags: Path, home: Path, concurrency: int = 2) -> Iterator[Cluster]:
     """Run a distributed Airflow; end all of it when the block ends.
 
     :param dags: the folder of its DAGs.
     :param home: an empty folder.
-    :param records: due records in enaio, to begin with.
+    :param concurrency: tasks that each worker runs at once; few enough that a large night needs both.
     """
     with ExitStack() as stack:
-        stack.callback(end_all, str(home))
+        stack.enter_context(adopting())
         supervisor = Supervisor()
         stack.callback(supervisor.stop)
         ports = {name: demo.free_port() for name in ("postgres", "redis", "moto", "s3", "api", "trigger", *WORKERS)}
-        sandbox = demo.sandbox(records)
+        sandbox = demo.sandbox(0)
         server = stack.enter_context(Server(sandbox))
         gate = stack.enter_context(Gate(ports["s3"], ports["moto"]))
-        env = _environment(home, dags, ports)
+        env = _environment(home, dags, ports, concurrency)
         url = f"http://127.0.0.1:{ports['api']}"
         s3 = f"http://127.0.0.1:{ports['moto']}"
         made = Cluster(home, env, url, s3, sandbox, server.url, gate, supervisor)
@@ -230,12 +226,11 @@ def cluster(dags: Path, home: Path, records: int = 300) -> Iterator[Cluster]:
         yield made
 
 
-def _environment(home: Path, dags: Path, ports: Mapping[str, int]) -> dict[str, str]:
+def _environment(home: Path, dags: Path, ports: Mapping[str, int], concurrency: int) -> dict[str, str]:
     database = f"airflow:airflow@127.0.0.1:{ports['postgres']}/airflow"
     url = f"http://127.0.0.1:{ports['api']}"
     plain = {name: value for name, value in demo.airflow_environment(home).items() if not name.startswith("AWS_")}
     return plain | {
-        MARK: str(home),
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
@@ -250,8 +245,7 @@ def _environment(home: Path, dags: Path, ports: Mapping[str, int]) -> dict[str, 
         "AIRFLOW__API_AUTH__JWT_SECRET": "the same for all parts of this Airflow and longer than 64 bytes, as asked",
         "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{ports['redis']}/0",
         "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://{database}",
-        # Few enough that a large night needs both workers.
-        "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2",
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(concurrency),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports["trigger"]),
         # What a lost worker, a lost message and a lost scheduler leave is found within a minute, not after five or ten.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +15,9 @@ class Gate:
     :param port: where it listens.
     :param behind: the port of the server.
     """
+
+    requests = 0
+    """Number of HTTP requests that went through."""
 
     def __init__(self, port: int, behind: int) -> None:
         self._port, self._behind = port, behind
@@ -62,7 +65,7 @@ class Gate:
             there, back = await asyncio.open_connection("127.0.0.1", self._behind)
             self._writers.add(back)
             try:
-                await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
+                await asyncio.gather(self._ask(reader, back), self._copy(there, writer))
             finally:
                 self._writers.discard(back)
                 back.close()
@@ -72,10 +75,19 @@ class Gate:
             self._writers.discard(writer)
             writer.close()
 
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def count(piece: bytes) -> None:
+            self.requests += piece.count(b" HTTP/1.1\r\n")
+
+        await self._copy(reader, writer, count)
+
     @staticmethod
-    async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Callable[[bytes], None] = lambda _: None
+    ) -> None:
         try:
             while piece := await reader.read(1 << 16):
+                look(piece)
                 writer.write(piece)
                 await writer.drain()
         finally:

@@ -1,21 +1,19 @@
 """The processes of a distributed Airflow: each with its descendants, and a supervisor that starts again what has ended.
 
-A task runs in a process group of its own, so that a signal to the group of its worker misses it. All processes carry
-the mark of their cluster in their environment instead, by which those are found whose parent is gone.
+A task runs in a process group of its own, so that a signal to the group of its worker misses it; and a process whose
+parent has ended belongs to nobody. So this process takes over, as init does, what its descendants leave behind.
 """
 
 from __future__ import annotations
 
-import os
+import ctypes
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-
-MARK = "RECORDS_CLUSTER"
 
 
 class Part:
@@ -108,19 +106,20 @@ class Supervisor:
                     part.start()
 
 
-def marked(mark: str) -> Iterator[psutil.Process]:
-    """Return all processes that carry the mark of a cluster."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
-                yield process
-
-
-def end_all(mark: str) -> None:
-    """End all processes that carry the mark of a cluster, also those whose parent is gone."""
-    for _ in range(3):  # one may have started another meanwhile
-        processes = list(marked(mark))
-        for process in processes:
-            with suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(processes, timeout=10)
+@contextmanager
+def adopting() -> Iterator[None]:
+    """Take over all processes that descendants leave behind; end all descendants when the block ends."""
+    own = psutil.Process()
+    before = set(own.children(recursive=True))
+    subreaper = 36  # PR_SET_CHILD_SUBREAPER
+    ctypes.CDLL(None).prctl(subreaper, 1)
+    try:
+        yield
+    finally:
+        for _ in range(3):  # one may have started another meanwhile
+            processes = set(own.children(recursive=True)) - before
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(list(processes), timeout=10)
+        ctypes.CDLL(None).prctl(subreaper, 0)
