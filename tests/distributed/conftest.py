@@ -44,7 +44,6 @@ def _end(number: int, frame: FrameType | None) -> None:
 def airflow(running: Cluster) -> Iterator[Cluster]:
     """The distributed Airflow, whole again after each scenario."""
     yield running
-    running.gate.close()
     running.gate.open()
     for part in running.parts.values():
         part.thaw()

@@ -50,7 +50,8 @@ class Gate:
         asyncio.run_coroutine_threadsafe(task, self._loop).result(10)
 
     async def _open(self) -> None:
-        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self._port)
+        if self._server is None:
+            self._server = await asyncio.start_server(self._forward, "127.0.0.1", self._port)
 
     async def _close(self) -> None:
         if self._server is not None:
