@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench-workers chaos chromium demo demo-ui distributed minors servers test unit bench clean
+.PHONY: bench-workers chaos chromium demo demo-ui distributed docs minors servers test unit bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/airflow-records demo --records $(RECORDS)
@@ -22,6 +22,10 @@ test: $(VENV)/installed-test chromium
 # What needs no Airflow processes; for the minutes between two edits.
 unit: $(VENV)/installed-test
 	$(BIN)/pytest -q --numprocesses 4 --dist loadfile -m "not system"
+
+# The documentation, for a browser: site/index.html
+docs: $(VENV)/installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The oldest Airflow of each minor, each in an environment of its own with libraries of its time: the tests that need no
 # processes, a night, an approval and its deferral. Not part of "make test"; about half an hour.
@@ -101,4 +105,4 @@ $(VENV)/installed-bench: $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-3.* .venv-distributed .venv-s3 .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-3.* .venv-distributed .venv-s3 .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site

@@ -35,13 +35,13 @@ def explained(what: str) -> Iterator[None]:
     except ImportError as error:
         raise ImportError(
             f"{what}: airflow-provider-records does not fit Airflow {airflow_version()} here ({error}). Update "
-            "airflow-provider-records, or install an Airflow that its README names.",
+            "airflow-provider-records, or install an Airflow that its documentation names.",
             name=error.name,
         ) from error
 
 
 def require_airflow() -> None:
-    """Refuse an Airflow on which the guards of this provider do not hold; the README says which.
+    """Refuse an Airflow on which the guards of this provider do not hold; the page "Compatibility" says which.
 
     :raises RuntimeError: it is older than the floor.
     """

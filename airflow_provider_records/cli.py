@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_records.evidence.hold import Hold
     from airflow_provider_records.evidence.store import Store
@@ -43,9 +44,10 @@ exit code: 0 nothing has to be changed, 1 something has to, 2 it could not be ch
 """
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run a command; return its exit code."""
+def command_line() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """Return the parser of the command line, and that of each command by its name."""
     parser = argparse.ArgumentParser(prog="airflow-records", description="Records disposal on Apache Airflow.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('airflow-provider-records')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="run a disposal on this machine, against the sandbox")
@@ -91,8 +93,12 @@ def main(words: list[str] | None = None) -> int:
     for command in (verify, replay, export):
         where = "path or URL (s3://...) of certificates/<DAG>/<run>.json of an evidence folder"
         command.add_argument("certificate", metavar="CERTIFICATE", help=where)
+    return parser, commands.choices
 
-    asked = parser.parse_args(words)
+
+def main(words: list[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    asked = command_line()[0].parse_args(words)
     match asked.command:
         case "verify":
             report = _verified(asked.certificate, asked.public_key)

@@ -1,25 +1,17 @@
-"""What a newcomer copies: the example DAGs and the DAG of the README."""
+"""What a newcomer copies: the example DAGs."""
 
 from __future__ import annotations
 
 import ast
 import re
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from airflow.sdk import DAG
 
 from airflow_provider_records import demo
-from airflow_provider_records.operators.approval import DisposalApprovalOperator
-from airflow_provider_records.operators.certificate import DestructionCertificateOperator
-from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator, EnaioDueRecordsOperator
-from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
-from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator, UnifierDueDocumentsOperator
-from airflow_provider_records.sensors.unifier import UnifierApprovalSensor
 
 EXAMPLES = {path.stem: path for path in demo.example_dags().glob("*.py")}
-README = (Path(__file__).parent.parent / "README.md").read_text()
+PAGE = (Path(__file__).parent.parent / "docs/start/examples.md").read_text()
 OURS = {
     "approved", "assigned_users", "bpname", "columns", "date_field", "digest_field", "due_field", "field",
     "object_type", "opus_conn_id", "parent_path", "pool", "project_number", "record_no", "rejected",
@@ -55,8 +47,8 @@ def test_what_an_installation_decides_stands_in_one_block(name: str) -> None:
         assert said & names or ast.unparse(value) == "None", f"{argument}={ast.unparse(value)}"
 
 
-def test_the_readme_lists_the_examples() -> None:
-    assert set(re.findall(r"^\| `(records_\w+)` \|", README, re.MULTILINE)) == set(EXAMPLES)
+def test_the_documentation_lists_the_examples() -> None:
+    assert set(re.findall(r"^\| `(records_\w+)` \|", PAGE, re.MULTILINE)) == set(EXAMPLES)
 
 
 def test_the_demo_runs_examples_and_lets_their_reviewers_in() -> None:
@@ -68,29 +60,3 @@ def test_the_demo_runs_examples_and_lets_their_reviewers_in() -> None:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "REVIEWERS"
     )
     assert set(ast.literal_eval(node.value)) == reviewers
-
-
-def test_the_readme_s_first_dag_is_one() -> None:
-    chain, enaio, unifier, people, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    names = {
-        item.__name__: item
-        for item in (
-            DestructionCertificateOperator, DisposalApprovalOperator, EnaioDeleteObjectOperator,
-            EnaioDueRecordsOperator, OpusDestroyRecordsOperator, OpusDueRecordsOperator, UnifierApprovalSensor,
-            UnifierDeleteDocumentOperator, UnifierDueDocumentsOperator, timedelta,
-        )
-    }  # fmt: skip
-    with DAG("first", schedule=None) as first:
-        exec(chain, names)
-    assert first.task_ids == ["due", "approve", "delete", "mark", "certificate"]
-    assert first.get_task("certificate").upstream_task_ids == {"delete", "mark"}
-    approve = first.get_task("approve")
-    assert isinstance(approve, UnifierApprovalSensor)
-    assert approve.wait_for_record, "the record does not exist yet when the sensor begins to ask"
-    with DAG("people", schedule=None) as second:
-        exec('due = OpusDueRecordsOperator(task_id="due", due_before="2026-11-01T00:00:00")\n' + people, names)
-    assert second.task_ids == ["due", "review", "confirm", "delete"]
-    for name, alone in (("enaio", enaio), ("unifier", unifier)):
-        with DAG(name, schedule=None) as third:
-            exec(alone, names)
-        assert third.task_ids == ["due", "review", "delete", "certificate"]

@@ -1,4 +1,4 @@
-"""The extra fields of the connections: one model for the checks, Airflow's form, and the README's table.
+"""The extra fields of the connections: one model for the checks, Airflow's form, and the documentation's table.
 
 Plain data without any import of Airflow: ``get_provider_info`` is read by every component of Airflow.
 """

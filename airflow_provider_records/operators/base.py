@@ -113,7 +113,7 @@ class DisposeOperator(DisposingOperator):
     :param concurrency: calls in flight; None: the connection's ``max_concurrency``, which also bounds it.
     :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
     :param dry_run: probe every record, send nothing that changes anything.
-    :return: a disposal reference (see the README).
+    :return: a disposal reference (see "What flows between tasks" in the documentation).
     :raises ConfigurationError: when the DAG is parsed: an argument has a wrong value.
     :raises AirflowFailException: the list, its approval or the connection is refused; a retry would not help.
     :raises DisposalIncompleteError: records are left for another try.
