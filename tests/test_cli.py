@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,13 @@ def signed(tmp_path: Path, key: Ed25519PrivateKey) -> Path:
 
 def lines(said: str, kind: str) -> list[str]:
     return [line.removeprefix(kind).strip() for line in said.splitlines() if line.startswith(f"{kind} ")]
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"airflow-records {version('airflow-provider-records')}\n"
 
 
 def test_verify_says_what_was_checked(

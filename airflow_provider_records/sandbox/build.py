@@ -133,6 +133,7 @@ def _assemble(records: int, seed: int) -> Sandbox:
         return HTMLResponse(
             PAGES.get_template("index.html").render(
                 connections=connections(sandbox, str(request.base_url).rstrip("/")),
+                port=request.base_url.port,
                 due=due,
                 records=records,
                 seed=seed,

@@ -81,6 +81,18 @@ class TestWorld:
         found = requests.get(f"{one['host']}/ws/rest/service/v1/login", auth=(one["login"], one["password"]), timeout=5)
         assert found.json()["token"]
 
+    def test_the_first_page_has_what_airflows_form_asks_for(self, server: Server) -> None:
+        page = requests.get(f"{server.url}/", timeout=10).text
+        rows = re.findall(
+            r"<tr><td class=\"id\">(.+?)</tr>", page.partition("Connections")[2].partition("<pre>")[0], re.DOTALL
+        )
+        known = connections(server.sandbox, server.url)
+        assert [row.partition("<")[0] for row in rows] == list(known)
+        for row, about in zip(rows, known.values(), strict=True):
+            for text in (about["host"], about["login"], about["password"], *about["extra"].values()):
+                assert f"{text}<" in row or f"{text}\n" in row
+            assert f">{server.url.rpartition(':')[2]}<" in row
+
     def test_index(self, server: Server) -> None:
         text = requests.get(server.url, timeout=5).text
         for fields in connections(server.sandbox, server.url).values():
