@@ -22,11 +22,11 @@ class OutcomeKind(StrEnum):
     ABSENT = "absent"
     """Was not there before anything was sent."""
     BLOCKED = "blocked"
-    """The system refuses for a business reason; final for this run."""
+    """Must not be deleted (hold, retention, not due, not the object that was approved), or the system refuses it."""
     FAILED = "failed"
     """An error that a retry may cure."""
     UNKNOWN = "unknown"
-    """The answer was lost, and nothing could be found out since."""
+    """The response was lost, and nothing could be found out since."""
     NOT_ATTEMPTED = "not_attempted"
     """No call was sent."""
 
@@ -51,7 +51,7 @@ class Proof(StrEnum):
     RESPONSE = "response"
     """The system said so."""
     PROBE = "probe"
-    """A look at the system afterwards."""
+    """The same look at the system showed it before the call, and does not afterwards."""
     INFERRED = "inferred"
     """A call of ours went unanswered, then the record was not found."""
 
