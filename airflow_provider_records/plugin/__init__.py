@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow import __version__ as airflow_version
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 Message = MutableMapping[str, Any]
@@ -47,20 +48,49 @@ async def page(
         await app(scope, receive, send)
 
 
+_ICONS = {"icon": _icon("#3f4a5f", "#fff"), "icon_dark_mode": _icon("#e4e4e7", "none")}
+# A view's address is relative, so that it is correct below the path of [api] base_url, too. That of a script is not:
+# Airflow 3.1 resolves it against its own scripts.
+_BASE = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+
+
 class DisposalsPlugin(AirflowPlugin):
-    """Adds the page to Airflow's navigation. Airflow shows it in a frame of the same origin."""
+    """Adds the page to Airflow's navigation, to runs and to task instances, and a tile to Airflow's first page.
+
+    Airflow shows each in a frame of the same origin.
+    """
 
     name = "records_disposals"
     fastapi_apps = [{"name": "Disposals", "app": page, "url_prefix": "/records"}]  # noqa: RUF012 - Airflow declares it so
     external_views = [  # noqa: RUF012
         {
             "name": "Disposals",
-            # relative, so that it is correct below the path of [api] base_url, too
             "href": "records/",
             "destination": "nav",
             "nav_top_level": True,
             "url_route": "disposals",
-            "icon": _icon("#3f4a5f", "#fff"),
-            "icon_dark_mode": _icon("#e4e4e7", "none"),
+            **_ICONS,
+        },
+        {
+            "name": "Disposal",
+            "href": "records/of/{DAG_ID}/{RUN_ID}",
+            "destination": "dag_run",
+            "url_route": "disposal",
+            **_ICONS,
+        },
+        {
+            "name": "Disposal",
+            "href": "records/of-task/{DAG_ID}/{TASK_ID}/{RUN_ID}",
+            "destination": "task_instance",
+            "url_route": "task-disposal",
+            **_ICONS,
+        },
+    ]
+    react_apps = [  # noqa: RUF012
+        {
+            "name": "Disposals tile",
+            "bundle_url": f"{_BASE}/records/tile.js",
+            "destination": "dashboard",
+            "url_route": "disposals-tile",
         }
     ]

@@ -26,7 +26,8 @@ from airflow_provider_records.evidence.store import safe_name
 
 _ACTIVE = {"queued", "running"}
 _WAITING = ("awaiting_input", "deferred")
-_SUBJECT = re.compile(r"Dispose of ([\d,]+) records?\?")
+_COUNT = re.compile(r"\d[\d,]*")
+"""How the subject of a request begins, see ``reporting.approval_request``."""
 
 
 @dataclass(frozen=True)
@@ -196,12 +197,12 @@ def pending_approvals(session: Session) -> list[PendingApproval]:
             task_id,
             map_index,
             digest,
-            found.group(1) if found else "",
+            found.group() if found else "",
             since.astimezone(UTC).isoformat(),
         )
         for dag_id, run_id, task_id, map_index, params, subject, since in session.execute(unanswered)
         if (digest := form_digest(params)).startswith("sha256:")
-        for found in [_SUBJECT.match(subject)]
+        for found in [_COUNT.match(subject)]
     ]
 
 

@@ -17,12 +17,14 @@ from tempfile import TemporaryFile
 from typing import IO, Annotated, Any
 from urllib.parse import quote, urlencode
 
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from airflow_provider_records.evidence.certificate import read as read_certificate
@@ -31,21 +33,23 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import safe_name
 from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.plugin import access, chart
+from airflow_provider_records.plugin.found import find_runs
 from airflow_provider_records.plugin.lists import PAGE as LIST_PAGE
 from airflow_provider_records.plugin.lists import Lists
 from airflow_provider_records.plugin.patience import PatientStore
-from airflow_provider_records.plugin.rows import Row, due_at, reason_totals, run_row, totals, unreadable_row
+from airflow_provider_records.plugin.rows import due_at, reason_totals, run_row, totals
 from airflow_provider_records.plugin.runs import ReasonGroup, RunReader
 from airflow_provider_records.reporting import export, wording
 from airflow_provider_records.reporting.bar import ORDER, bar
 from airflow_provider_records.reporting.certificate_page import environment
 from airflow_provider_records.task.context import evidence_store
-from airflow_provider_records.task.links import PREFIX
+from airflow_provider_records.task.links import PAGE, PREFIX
 
 RUNS_PER_PAGE = 100
+RUNS_ON_TILE = 5
 _READERS = 16
 _TEMPLATES = Path(__file__).parent / "templates"
-_STYLE, _SCRIPT = ((_TEMPLATES / name).read_text() for name in ("page.css", "page.js"))
+_STYLE, _SCRIPT, _TILE = ((_TEMPLATES / name).read_text() for name in ("page.css", "page.js", "tile.js"))
 
 
 def _csp_hash(text: str) -> str:
@@ -98,86 +102,76 @@ def overview(
 ) -> HTMLResponse:
     """Show the disposal runs, newest first."""
     reader, _ = _evidence()
-    pending = access.pending_approvals(session)
-    with_runs = set(reader.dags().values())
-    readable = access.readable(user, {*with_runs, *(each.dag_id for each in pending)}, session)
-    dags = sorted(readable & with_runs)
-    if dag_id is not None and dag_id not in readable:
+    found = find_runs(reader, user, session, dag_id)
+    if found is None:
         raise HTTPException(404, "There is no disposal of this DAG that you may see.")
-    chosen = [dag_id] if dag_id is not None else dags
-    airflow_runs = access.runs(chosen, session)
-    waiting = {(each.dag_id, each.run_id) for each in pending}
-    folders = set(airflow_runs)
-    disposed: set[tuple[str, str]] = set()
-    decided: set[tuple[str, str]] = set()
-    certified: dict[str, set[str]] = {}
-    unlisted: dict[str, str] = {}
-    for dag in chosen:
-        problems = []
-        for listed, names in ((disposed, reader.runs), (decided, reader.decided)):
-            found, problem = reader.try_read(dag, "", names, dag)
-            listed |= {(dag, folder) for folder in found or ()}
-            problems.append(problem)
-        certificates, problem = reader.try_read(dag, "", reader.certified, dag)
-        certified[dag] = certificates or set()
-        if any((*problems, problem)):
-            unlisted[dag] = next(filter(None, (*problems, problem)))
-    folders |= disposed | decided
-    newest_first = sorted(
-        ((due_at(folder, airflow_runs.get((dag, folder))), dag, folder) for dag, folder in folders), reverse=True
-    )
-    shown = newest_first[(page - 1) * RUNS_PER_PAGE : page * RUNS_PER_PAGE]
-    without = {(dag, folder) for _, dag, folder in shown} - disposed
-    traces = access.traces(
-        [(dag, airflow_runs[dag, folder].run_id) for dag, folder in without & set(airflow_runs)], session
-    )
-
-    def read(place: tuple[str, str, str]) -> Row | None:
-        due, dag, folder = place
-        airflow_run = airflow_runs.get((dag, folder))
-        if airflow_run:
-            run_id: str | None = airflow_run.run_id
-        else:
-            run_id, problem = reader.try_read(dag, folder, reader.run_id, dag, folder)
-            if problem:
-                return unreadable_row(dag, due, problem)
-        if not run_id:
-            return None
-        return run_row(
-            reader,
-            dag,
-            run_id,
-            airflow_run,
-            due=due,
-            certified=folder in certified[dag],
-            decided=(dag, folder) in decided,
-            trace=traces.get((dag, run_id)),
-            waiting=(dag, run_id) in waiting,
-        )
-
     with ThreadPoolExecutor(_READERS) as pool:
-        rows = [each for each in pool.map(read, shown) if each is not None]
+        rows = found.rows((page - 1) * RUNS_PER_PAGE, page * RUNS_PER_PAGE, session, pool)
         reasons, left_out = reason_totals(reader, rows, pool)
     return _show(
         request,
         "overview.html",
         rows=rows,
         live=any(each.live for each in rows),
-        pending=[each for each in pending if each.dag_id in (readable if dag_id is None else {dag_id})],
+        pending=found.pending,
         strips=chart.strips([each.run.systems for each in reversed(rows)]),
         totals=totals(rows),
         described={name: said for each in reversed(rows) for name, said in each.run.descriptions.items()},
         reasons=reasons,
         left_out=left_out,
-        unlisted=unlisted,
+        unlisted=found.unlisted,
         evidence=reader.store.root,
-        dags=dags,
+        dags=found.dags,
         dag_id=dag_id,
         page=page,
         first=(page - 1) * RUNS_PER_PAGE + 1,
-        total=len(newest_first),
-        pages=max(1, -(-len(newest_first) // RUNS_PER_PAGE)),
+        total=found.total,
+        pages=max(1, -(-found.total // RUNS_PER_PAGE)),
     )
+
+
+@app.get("/tile", response_class=HTMLResponse)
+def tile(request: Request, user: GetUserDep, session: SessionDep) -> HTMLResponse:
+    """Show the newest disposal runs on Airflow's first page."""
+    reader, _ = _evidence()
+    found = find_runs(reader, user, session)
+    with ThreadPoolExecutor(_READERS) as pool:
+        rows = found.rows(0, RUNS_ON_TILE, session, pool) if found else []
+    live = any(each.live for each in rows)
+    return _show(request, "tile.html", rows=rows, live=live, pending=found.pending if found else [], page=PAGE)
+
+
+@app.get("/tile.js")
+def tile_script() -> Response:
+    """Serve the component that shows the tile; Airflow's first page imports it."""
+    return Response(_TILE, media_type="text/javascript")
+
+
+@app.get("/of/{dag_id}/{run_id:path}", response_class=HTMLResponse)
+def tab_of_run(request: Request, user: GetUserDep, session: SessionDep, dag_id: str, run_id: str) -> Response:
+    """Show a run on its own page in Airflow."""
+    return _show_tab(request, user, session, dag_id, run_id=run_id)
+
+
+@app.get("/of-task/{dag_id}/{task_id}/{run_id:path}", response_class=HTMLResponse)
+def tab_of_task(
+    *, request: Request, user: GetUserDep, session: SessionDep, dag_id: str, task_id: str, run_id: str
+) -> Response:
+    """Show the run of a task instance on the task instance's own page in Airflow."""
+    return _show_tab(request, user, session, dag_id, run_id=run_id, fragment=f"#task-{quote(task_id)}")
+
+
+def _show_tab(
+    request: Request, user: BaseUser, session: Session, dag_id: str, *, run_id: str, fragment: str = ""
+) -> Response:
+    """Redirect to the page of a run, or say that the run has none: Airflow has the tab on the runs of all DAGs."""
+    reader, _ = _evidence()
+    _require_dag(user, dag_id, session)
+    if safe_name(run_id) not in reader.runs(dag_id) | reader.decided(dag_id):
+        text = "Nobody has been asked about records in this run, and it has disposed of none."
+        return _show(request, "message.html", live=False, text=text)
+    query = urlencode({"dag_id": dag_id, "run_id": run_id})
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/run?{query}{fragment}", 303)
 
 
 @app.get("/run", response_class=HTMLResponse)

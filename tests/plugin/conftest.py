@@ -207,7 +207,12 @@ def keep_as_asked(store: Store, manifest: Manifest, map_index: int = -1) -> None
 
 
 def ask(
-    params: Any, *, subject: str = "Dispose of 30 records?", body: str = "", task_id: str = "approve", **more: Any
+    params: Any,
+    *,
+    subject: str = "30 records: permanently delete from enaio?",
+    body: str = "",
+    task_id: str = "approve",
+    **more: Any,
 ) -> Any:
     """Ask people, as a task that needs an answer does; return the id of its task instance."""
     from airflow.models.hitl import HITLDetail

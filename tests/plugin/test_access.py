@@ -257,7 +257,18 @@ def test_no_route_is_without_a_guard(sign_in: Client) -> None:
     # Each route asks for the user itself; one that is added and forgets to is guarded all the same.
     assert [each.dependency for each in app.router.dependencies] == [get_user]
     routes = [getattr(route, "path", "") for route in app.routes]
-    assert routes == ["/", "/run", "/outcomes", "/manifests/{digest}", "/certificate.{suffix}", "/records.{suffix}"]
+    assert routes == [
+        "/",
+        "/tile",
+        "/tile.js",
+        "/of/{dag_id}/{run_id:path}",
+        "/of-task/{dag_id}/{task_id}/{run_id:path}",
+        "/run",
+        "/outcomes",
+        "/manifests/{digest}",
+        "/certificate.{suffix}",
+        "/records.{suffix}",
+    ]
     for path in ("/docs", "/redoc", "/openapi.json", "/static/page.css"):
         assert sign_in("admin").get(f"/records{path}").status_code == 404
 

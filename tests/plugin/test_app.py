@@ -37,7 +37,7 @@ def run_page(client: TestClient, run: str = "", dag_id: str = DAG) -> str:
 
 def page_text(page: str) -> str:
     """Return what a page says, without its marks."""
-    shown = re.sub(r"<title>.*?</title>", "", page.split("<main>")[1])
+    shown = re.sub(r"<title>.*?</title>", "", re.split(r"<main[^>]*>", page)[1])
     return " ".join(re.sub(r"<[^>]+>", " ", shown).split())
 
 

@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.reporting import approval_request
 from tests.evidence import evidence_factory
 from tests.minors import since
 from tests.plugin.conftest import DAG, OTHER, Client, ask, dispose, form, keep_as_asked, know_run, run_id
@@ -31,7 +33,9 @@ def test_a_request_is_at_the_head_of_the_page_until_it_is_answered(store: Store,
     anna = sign_in("anna")
     assert 'id="pending"' not in anna.get("/records/").text
     keep_as_asked(store, manifest)
-    task = ask(form(manifest.digest), subject="Dispose of 1,030 records? List sha256:ab, approve")
+    (order,) = Order.asked_in(store, DAG, run_id(0))
+    subject = approval_request.subject(manifest, order, "approve").replace("30 records", "1,030 records")
+    task = ask(form(manifest.digest), subject=subject)
     page = anna.get("/records/").text
     row = page.split("Waiting for approval")[1].split("<tbody>")[1].split("</tbody>")[0]
     assert page_text(f"<main>{row}").startswith(f"{DAG} {run_id(0)} approve 1,030 20")
@@ -67,7 +71,7 @@ def test_only_requests_for_a_list_of_readable_dags_that_still_wait_are_shown(sto
 
 def test_hostile_texts_of_a_request_do_nothing(store: Store, sign_in: Client) -> None:
     know_run(0, "running")  # Airflow itself refuses such an id of a run
-    ask(form(f"sha256:{EVIL}"), task_id=EVIL, subject=f"Dispose of 3 records? {EVIL}", body=EVIL)
+    ask(form(f"sha256:{EVIL}"), task_id=EVIL, subject=f"3 records: {EVIL}", body=EVIL)
     shown = sign_in("anna").get("/records/").text.split("<main>")[1]
     assert "Waiting for approval" in shown
     assert "&lt;script&gt;" in shown
