@@ -70,6 +70,7 @@ __all__ = [
     "TaskState",
     "airflow_version",
     "amask_secret",
+    "asks_again",
     "conf",
     "dag_bag_class",
     "explained",
@@ -173,6 +174,11 @@ def task_state(context: Mapping[str, Any]) -> TaskState | None:
     """
     state: TaskState | None = context.get("task_state_store")
     return state
+
+
+def asks_again() -> bool:
+    """Return whether a task that was answered can wait for another answer to the same request: from 3.3 on."""
+    return Version(airflow_version()).release >= (3, 3)
 
 
 def own_params(operator: BaseOperator) -> set[str]:

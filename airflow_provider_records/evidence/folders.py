@@ -66,6 +66,11 @@ def set_aside_folder(dag_id: str, run_id: str) -> str:
     return f"set_aside/{safe_name(dag_id)}/{safe_name(run_id)}"
 
 
+def slips_folder(dag_id: str, run_id: str) -> str:
+    """Return the folder of the answers in a DAG run that could not be followed."""
+    return f"slips/{safe_name(dag_id)}/{safe_name(run_id)}"
+
+
 def listings_folder(dag_id: str, task_id: str, map_index: int) -> str:
     """Return the folder that says in which runs a listing task found nothing."""
     return f"listings/{safe_name(dag_id)}/{safe_name(task_id)}/{map_index}"

@@ -12,7 +12,7 @@ from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BaseNotifier, Param
 
-from airflow_provider_records.airflow_version import AirflowFailException, ParamsDict, own_params
+from airflow_provider_records.airflow_version import AirflowFailException, ParamsDict, asks_again, own_params
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection, folded, person
 from airflow_provider_records.evidence.changes import changes
@@ -21,6 +21,7 @@ from airflow_provider_records.evidence.hold import Hold, HoldRegister, reviewers
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.set_aside import LeftOut
+from airflow_provider_records.evidence.slip import Slip
 from airflow_provider_records.exceptions import (
     AnswerError,
     ApprovalError,
@@ -47,7 +48,11 @@ log = logging.getLogger(__name__)
 _FIXED = ("subject", "body", "options", "multiple", "ignore_downstream_trigger_rules")
 _ANYBODY = "Anonymous"  # the one user of the simple auth manager with simple_auth_manager_all_admins
 _AGAIN = "Clear this task to be asked again."
-_SLIP = "Nothing was approved or held. The next try of this task asks again; clear it if it has none left."
+_SLIP = "Nothing was approved or held. " + (
+    "The same request is open again; answer it anew."
+    if asks_again()
+    else "The next try of this task asks again; clear it if it has none left."
+)
 
 
 class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
@@ -59,8 +64,10 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     second with the output of the first as ``records``, demand two different people.
 
     What a reviewer withholds is on hold from then on: later lists leave it out and say so, until the last day that the
-    reviewer wrote behind the reason, or until a reviewer of this DAG brings it back. A line of the form that cannot be
-    followed fails the task with ``AnswerError``: nothing was approved, and with ``retries`` people are asked again.
+    reviewer wrote behind the reason, or until a reviewer of this DAG brings it back. Where a line of the form cannot be
+    followed, nothing is approved, and the reason stands in the log, on the page of the list, and in what notifiers get
+    as ``subject`` and ``body`` of the task. From Airflow 3.3 on the task then waits for another answer to the same
+    request; before, it fails with ``AnswerError``, and with ``retries`` people are asked again.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
     :param assigned_users: who may answer: ``{"id": ..., "name": ...}`` or a list of them, with the ids of
@@ -153,8 +160,16 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any] | None:
         """Check and keep the answer. Airflow calls this on a new object; see the class."""
         with hard_stops():
-            answer = self._answer(event)
-            reference = self._approve(context, answer) if answer.option == self.APPROVE else None
+            try:
+                answer = self._answer(event)
+                reference = self._approve(context, answer) if answer.option == self.APPROVE else None
+            except AnswerError as error:
+                self._keep_slip(context, event, error)
+                if not asks_again():
+                    raise
+                log.warning("%s", error)
+                self.subject, self.body = f"Answer again: {self.task_id}", str(error)  # as notifiers show it
+                return super().execute(context)  # type: ignore[no-any-return] # it waits
             if reference is None:
                 self._keep_rejection(context, answer)
         self.log.info("%s by %s: %s", answer.option, answer.who, answer.comment or "no comment")
@@ -272,6 +287,25 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         count = len({*authorization.withheld, *withhold})
         return manifest_reference(left, approvals, count, **selection.made_by)
 
+    def _keep_slip(self, context: Context, event: Mapping[str, Any], error: AnswerError) -> None:
+        """Write to the store why an answer cannot be followed, for whoever is asked again."""
+        origin, user = provenance(context), event["responded_by_user"]
+        digest = (event.get("params_input") or {}).get("manifest")
+        slip = Slip(
+            digest=digest if isinstance(digest, str) and digest.isascii() else "",
+            dag_id=origin.dag_id,
+            run_id=origin.run_id,
+            task_id=origin.task_id,
+            map_index=origin.map_index,
+            who=str(user.get("name") or user["id"]),
+            at=_utc(event["responded_at"]),
+            reason=str(error),
+        )
+        try:
+            slip.write(evidence_store())
+        except EvidenceError as problem:
+            log.warning("Why the answer cannot be followed could not be kept: %s", problem)
+
     def _keep_rejection(self, context: Context, answer: Answer) -> None:
         """Write a rejection to the store; it takes effect even if writing fails."""
         who, source = _approver(answer.user_id), _source(context)
@@ -342,12 +376,16 @@ class Answer:
     @property
     def time(self) -> str:
         """Time of the answer, ISO 8601 in UTC."""
-        return self.responded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return _utc(self.responded_at)
 
     @property
     def who(self) -> str:
         """The person, for messages."""
         return self.user_id if self.user_name in {"", self.user_id} else f"{self.user_name} ({self.user_id})"
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _source(context: Context) -> dict[str, Any]:

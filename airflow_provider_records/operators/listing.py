@@ -53,8 +53,8 @@ class ListOperator(BaseOperator):
             empty = empty_lists.note(store, origin, manifest.count + listing.set_aside + listing.on_hold)
         if empty >= empty_lists.MANY:
             log.warning(
-                "Nothing was found, as in the %s runs before. Check the bound, the field or the file, and what "
-                "the account may see: each of them can hide everything.",
+                "Nothing was found, as in the %s runs before this one. Check the bound, the field or the file, and "
+                "what the account may see: each of them can hide everything.",
                 empty - 1,
             )
         self.listed = manifest.digest

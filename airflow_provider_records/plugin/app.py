@@ -204,6 +204,8 @@ def one_run(request: Request, user: GetUserDep, session: SessionDep, dag_id: str
         approvals, problem = reader.try_read(dag_id, run_id, reader.given, run, trace.approvals)
     odd_rows, why = reader.try_read(dag_id, run_id, reader.set_aside, dag_id, run_id)
     problem = problem or why
+    slips, why = reader.try_read(dag_id, run_id, reader.slips, dag_id, run_id)
+    problem = problem or why
     groups: dict[str, list[ReasonGroup]] = {}
     for task in run.tasks:
         if not task.progress:
@@ -221,6 +223,7 @@ def one_run(request: Request, user: GetUserDep, session: SessionDep, dag_id: str
         approvals=approvals or [],
         waiting=waiting,
         odd_rows=odd_rows or [],
+        slips=slips or [],
         groups=groups,
     )
 
@@ -289,7 +292,7 @@ def whole_list(
     page: Page = 1,
 ) -> Response:
     """Show a list of records page by page, or serve it as a file."""
-    _, lists = _evidence()
+    reader, lists = _evidence()
     digest, _, suffix = digest.partition(".")
     if len(digest) != 64 or set(digest) - set("0123456789abcdef") or suffix not in {"", "jsonl", *export.FORMATS}:
         raise HTTPException(404, "There is no such list.")
@@ -315,6 +318,7 @@ def whole_list(
         page=page,
         pages=len(index.pages),
         total=index.count,
+        slips=[slip for slip in reader.slips(dag_id, run_id) if slip.digest == f"sha256:{digest}"],
     )
 
 

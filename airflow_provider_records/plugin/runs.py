@@ -25,6 +25,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.run import try_order
 from airflow_provider_records.evidence.segment import OPEN, JournalState, parse_segment, segment_name
 from airflow_provider_records.evidence.set_aside import OddRow, SetAside
+from airflow_provider_records.evidence.slip import Slip
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 from airflow_provider_records.exceptions import EvidenceError, RecordsError
@@ -329,6 +330,13 @@ class RunReader:
         :raises EvidenceError: a file is missing or was changed.
         """
         return [row for each in SetAside.of_run(self.store, dag_id, run_id) for row in each.rows(self.store)]
+
+    def slips(self, dag_id: str, run_id: str) -> list[Slip]:
+        """Return the answers of reviewers in a run that could not be followed, the newest first.
+
+        :raises EvidenceError: a file was changed.
+        """
+        return Slip.of_run(self.store, dag_id, run_id)
 
     def groups(self, disposals: Iterable[Disposal]) -> list[ReasonGroup]:
         """ReasonGroup the records that were not destroyed by outcome and reason, the most frequent first.

@@ -100,7 +100,7 @@ def body(
             f"List `{manifest.digest}`\n\nOrder `{order.id}`",
             "\n".join(_fitting(before, _ROOM)),
             "\n".join(_fitting((line for approval in earlier for line in _earlier(approval)), _ROOM)),
-            f"[Open the whole list]({whole_list})",
+            f"[Open the whole list]({whole_list}). If this request comes back after an answer, that page says why.",
             "\n".join(_fitting(_table(("Classification", "Records"), _most(seen.classes)), _ROOM)),
             "\n".join(_fitting((f"- {line}" for line in facts), _ROOM)),
             "The whole list:" if number == manifest.count else f"The first {number:,} of {_count(manifest.count)}:",

@@ -23,6 +23,7 @@ FORMATS = {
     "due_lists": "due_reading",
     "set_aside": "set-aside",
     "listings": "listing",
+    "slips": "slip",
     "journal": "journal",
     "outcomes": "outcomes",
     "certificates": "certificate",

@@ -14,6 +14,7 @@ from airflow_provider_records.evidence import empty_lists, formats
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
 from airflow_provider_records.evidence.set_aside import OddRow, SetAside
+from airflow_provider_records.evidence.slip import Slip
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.reporting import issue
@@ -33,6 +34,7 @@ def store(tmp_path: Path) -> Store:
     deleted = evidence_factory.carry_out(store, listed, approvals, system=told)
     looked = evidence_factory.carry_out(store, listed, dry_run=True, by=evidence_factory.provenance("look"))
     SetAside(listed.digest, evidence_factory.DAG, evidence_factory.RUN, "due").write(store, [OddRow("x ", "odd")])
+    Slip(listed.digest, evidence_factory.DAG, evidence_factory.RUN, "approve", "Anna", "2026", "odd").write(store)
     empty_lists.note(store, evidence_factory.provenance("due"), 0)
     for _ in range(2):
         issue.write(store, [deleted, looked], evidence_factory.provenance("certificate"))

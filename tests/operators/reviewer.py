@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from airflow.providers.standard.operators import hitl
 
+from airflow_provider_records.evidence.slip import Slip
+from airflow_provider_records.exceptions import AnswerError
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
-from tests.minors import TaskAwaitingInput
+from airflow_provider_records.task.context import evidence_store
+from tests.minors import TaskAwaitingInput, has
 from tests.operators import factories
 
 ANNA: Any = {"id": "anna", "name": "Anna"}
@@ -94,6 +97,12 @@ class Page:
     def approve(self, user: Mapping[str, str], **inputs: Any) -> dict[str, Any]:
         reference: dict[str, Any] = self.answer("Approve", user, **inputs)
         return reference
+
+    def slip(self, option: str, user: Mapping[str, str], **inputs: Any) -> str:
+        """Answer with a form that cannot be followed; return what is kept of the reason."""
+        with pytest.raises(TaskAwaitingInput if has("3.3") else AnswerError):
+            self.answer(option, user, **inputs)
+        return Slip.of_run(evidence_store(), factories.DAG_ID, self.run_id)[0].reason
 
     def complete(self, event: Any) -> Any:
         """Resume the task with an event, in a process that knows nothing of the first."""

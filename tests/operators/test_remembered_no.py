@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import BaseNotifier
 
+from airflow_provider_records.airflow_version import asks_again
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.hold import HoldRegister, Origin
 from airflow_provider_records.evidence.manifest import Manifest
@@ -17,7 +20,7 @@ from airflow_provider_records.exceptions import AnswerError, HoldError
 from airflow_provider_records.operators.manifest import RecordListOperator
 from airflow_provider_records.task.context import evidence_store
 from tests.evidence.schemas import assert_store_valid
-from tests.minors import DownstreamTasksSkipped
+from tests.minors import DownstreamTasksSkipped, since
 from tests.operators.factories import run
 from tests.operators.reviewer import ANNA, BEN, WHEN, Page, Request, request_for
 
@@ -131,19 +134,42 @@ SLIPS: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "words"), SLIPS)
-def test_a_slip_approves_and_holds_nothing_and_the_next_try_asks_again(
+def test_a_slip_approves_and_holds_nothing_and_the_task_asks_again(
     night: Any, store: Store, fields: dict[str, str], words: str
 ) -> None:
-    """It is an error that Airflow retries, so that a slip does not end the night."""
+    """The night does not end: the task waits again, or fails in a way that Airflow retries."""
     page, _ = night(0)
     HoldRegister(store).add("hr-8", "lawsuit", "os:legal")
     before = store.names("")
-    with pytest.raises(AnswerError, match=words) as slip:
-        page.approve(ANNA, **fields)
-    assert slip.value.retry
-    assert "Nothing was approved or held" in str(slip.value)
-    assert store.names("") == before
-    assert len(page.ask().approve(ANNA)["approvals"]) == 1
+    reason = page.slip("Approve", ANNA, **fields)
+    assert re.search(words, reason)
+    assert "Nothing was approved or held" in reason
+    assert [name for name in store.names("") if not name.startswith("slips/")] == before
+    assert AnswerError.retry
+    if not asks_again():
+        page.ask()
+    assert len(page.approve(ANNA)["approvals"]) == 1
+    assert_store_valid(store)
+
+
+@since("3.3")
+def test_notifiers_get_the_reason_and_the_request_stays_the_same(
+    request_for: Request, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[tuple[str, str]] = []
+
+    class Told(BaseNotifier):
+        def notify(self, context: Any) -> None:
+            told.append((context["task"].subject, context["task"].body))
+
+    page = request_for(["a", "b"], notifiers=[Told()]).ask()
+    shown = dict(page.shown)
+    page.slip("Approve", ANNA, withhold="a")
+    assert "'a' has no reason" in caplog.text
+    assert page.shown == shown
+    assert [subject.split(":")[0] for subject, _ in told] == ["2 records", "Answer again"]
+    assert "'a' has no reason" in told[1][1]
+    assert len(page.approve(BEN)["approvals"]) == 1
 
 
 @pytest.mark.parametrize("by", [("os:legal", Origin("cli")), ("airflow:x", Origin("reviewer", "another"))])
@@ -156,8 +182,7 @@ def test_a_reviewer_brings_back_only_what_reviewers_of_the_dag_withheld(
     assert "hr-1" not in keys
     assert "- hr-1: on hold: lawsuit" in body(page)
     assert "Withheld by reviewers" not in body(page)
-    with pytest.raises(AnswerError, match="names no record that a reviewer"):
-        page.approve(ANNA, bring_back="hr-1")
+    assert "names no record that a reviewer" in page.slip("Approve", ANNA, bring_back="hr-1")
     assert standing(store) == {"hr-1": "lawsuit"}
 
 
@@ -197,8 +222,7 @@ def test_a_spoilt_hold_stops_no_request(night: Any, store: Store, caplog: pytest
     page, keys = night(1)
     assert "hr-1" not in keys
     assert "Nothing that is on hold can be brought back in the form" in caplog.text
-    with pytest.raises(AnswerError, match="names no record that a reviewer"):
-        page.approve(ANNA, bring_back="hr-1")
+    assert "names no record that a reviewer" in page.slip("Approve", ANNA, bring_back="hr-1")
     assert len(page.ask().approve(ANNA)["approvals"]) == 1
 
 

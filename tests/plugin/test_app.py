@@ -18,6 +18,7 @@ from openpyxl import load_workbook
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.slip import Slip
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import app
 from tests.evidence import evidence_factory
@@ -135,6 +136,7 @@ def test_hostile_texts_do_nothing(store: Store, sign_in: Client) -> None:
     approvals = evidence_factory.approve(store, manifest, EVIL, comment=EVIL)
     origin = provenance(EVIL, run=run)
     evidence_factory.carry_out(store, manifest, approvals, system=Hostile(), name=EVIL, by=origin)
+    Slip(manifest.digest, DAG, run, EVIL, EVIL, f"2026 {EVIL}", EVIL).write(store)
     anna = sign_in("anna")
     digest = manifest.digest.removeprefix("sha256:")
     listed = anna.get(f"/records/manifests/{digest}", params={"dag_id": DAG, "run_id": run})

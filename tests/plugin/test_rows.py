@@ -21,6 +21,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.set_aside import OddRow, SetAside
+from airflow_provider_records.evidence.slip import Slip
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import rows
 from airflow_provider_records.plugin.access import AirflowRun
@@ -252,6 +253,26 @@ def test_what_was_set_aside_is_on_the_page(store: Store, sign_in: Client) -> Non
     said = page_text(run_page(sign_in("anna")))
     assert "What was set aside 1 row of which no record could be made" in said
     assert "x-&lt;1&gt; its key comes twice" in said
+
+
+def test_an_answer_that_could_not_be_followed_is_on_the_pages_of_the_run_and_of_its_list(
+    store: Store, sign_in: Client
+) -> None:
+    dispose(store)
+    lists = [Manifest.write(store, evidence_factory.records(count)) for count in (9, 3)]
+    for number, manifest in enumerate(lists):
+        evidence_factory.approve(store, manifest, "ben")
+        Slip(
+            manifest.digest, DAG, run_id(0), "review", "Anna", f"2026-11-22T07:0{number}:00Z", f"slip <{number}>"
+        ).write(store)
+    anna = sign_in("anna")
+    said = page_text(run_page(anna))
+    assert "An answer could not be followed Anna, 2026-11-22 07:00 UTC, task review: slip &lt;0&gt;" in said
+    assert said.index("slip &lt;1&gt;") < said.index("slip &lt;0&gt;")
+    path = f"/records/manifests/{lists[0].digest.removeprefix('sha256:')}"
+    said = page_text(anna.get(path, params={"dag_id": DAG, "run_id": run_id(0)}).text)
+    assert "slip &lt;0&gt;" in said
+    assert "slip &lt;1&gt;" not in said
 
 
 def test_without_any_run_the_page_names_the_store_that_it_reads(store: Store, sign_in: Client) -> None:

@@ -227,7 +227,7 @@ def test_what_others_have_said_stands_by_itself(store: Store) -> None:
         "Approved already by Anna (person), 2026-11-22: Seen.",
         "Record 'k' was withheld by Anna: held",
         "Approved already by unifier:P/B/1 (person), 2026-11-23",
-        "Open the whole list",
+        "Open the whole list. If this request comes back after an answer, that page says why.",
     ]
 
 
