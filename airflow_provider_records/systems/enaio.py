@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -40,6 +38,7 @@ from airflow_provider_records.systems.enaio_batch import (
     unanswered,
 )
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
+from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type, live
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts
 
 log = logging.getLogger(__name__)
@@ -48,39 +47,8 @@ _NOWHERE = (
     "the service finds it neither live nor in the recycle bin of this account; the bin of another account, which it "
     "does not show, may hold it"
 )
-CONTAINERS = {"FOLDER", "REGISTER"}
 BLIND = "this account sees nothing: neither an object of the list nor any other one that it saw before"
-_TYPE_NAME = re.compile(r"[^\W\d]\w*")
 _CANARIES = 3
-
-
-class Presence(Enum):
-    """Where a probe found an object."""
-
-    LIVE = "live"
-    CONTAINER = "live, and it can hold others"
-    BINNED = "in the recycle bin"
-    GONE = "neither live nor in the recycle bin"
-    HIDDEN = "the account may not read it"
-
-    @property
-    def live(self) -> bool:
-        """Whether the object is outside of the recycle bin."""
-        return self in {Presence.LIVE, Presence.CONTAINER}
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a look showed of an object.
-
-    :param presence: where it is.
-    :param found: the object, where it was found.
-    :param listed_by: the type whose search listed it; empty: it was looked at singly.
-    """
-
-    presence: Presence
-    found: EnaioObject | None = None
-    listed_by: str = ""
 
 
 class EnaioSystem:
@@ -132,6 +100,7 @@ class EnaioSystem:
         self.checks = checks or ObjectChecks()
         self.canaries: list[str] = []
         self._batch = BatchProbe(hook, self.checks.named)
+        self._looks = Looks(self._batch, self._look_at)
         self._ids: frozenset[str] = frozenset()
         self._observes = False
         self._observed: set[str] = set()
@@ -194,15 +163,15 @@ class EnaioSystem:
 
     def arrange(self, records: Sequence[Record]) -> list[list[Record]]:
         """Return the records in groups that go one after the other: what a folder holds before the folder."""
-        records = sorted(records, key=_listed_type)
+        records = sorted(records, key=listed_type)
         if not self.cascade_delete:
             return [records]
         for record in records:
             if location := self._location(record):
                 self._note_parents(record.target_id, {location})
         for ids in parts(list(dict.fromkeys(record.target_id for record in records)), self.look_size):
-            types = {record.target_id: _listed_type(record) for record in records}
-            for object_id, look in self._look(ids, types).items():
+            types = {record.target_id: listed_type(record) for record in records}
+            for object_id, look in self._looks.at(ids, types).items():
                 if isinstance(look, Look) and look.found:
                     fields = look.found.fields
                     shown = {fields.get(name, "") for name in (FOLDER, REGISTER)} - {""}
@@ -238,8 +207,8 @@ class EnaioSystem:
     def observe(self, records: Sequence[Record]) -> Set[str]:
         """Look which objects are there, and whether they are what was approved."""
         self._observes = True
-        types = {record.target_id: _listed_type(record) for record in records}
-        looks = self._look(list(types), types)
+        types = {record.target_id: listed_type(record) for record in records}
+        looks = self._looks.at(list(types), types)
         shown = [look.found for look in looks.values() if isinstance(look, Look) and look.found]
         if name := self.checks.not_answered(shown):
             raise StopError(unanswered(name))
@@ -315,43 +284,6 @@ class EnaioSystem:
 
     def _deletable(self, presence: Presence) -> bool:
         return presence.live or (presence is Presence.BINNED and self.hard_delete)
-
-    def _look(self, object_ids: Sequence[str], types: Mapping[str, str]) -> dict[str, Look | VendorError]:
-        """Return what is known of each object: by the search of its type, else by a look at it alone."""
-        looks: dict[str, Look | VendorError] = {}
-        searched: set[str] = set()
-
-        def search(type_name: str, ids: Sequence[str]) -> None:
-            searched.add(type_name)
-            for object_id, found in self._batch.listed(type_name, ids).items():
-                looks[object_id] = Look(_live(found), found, type_name)
-
-        def left() -> list[str]:
-            return [object_id for object_id in object_ids if object_id not in looks]
-
-        for name in sorted(set(types.values())):
-            if _TYPE_NAME.fullmatch(name):
-                search(name, [object_id for object_id in object_ids if types.get(object_id) == name])
-        for name in self._batch.types:
-            search(name, [object_id for object_id in left() if types.get(object_id) != name])
-        size = 1  # the type of one may show the others
-        with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
-            while left():
-                batch = left()[:size]
-                found = dict(zip(batch, pool.map(self._look_at, batch), strict=True))
-                looks |= found
-                names = {look.found.type_name for look in found.values() if isinstance(look, Look) and look.found}
-                new = [name for name in sorted(names) if _TYPE_NAME.fullmatch(name) and name not in searched]
-                for name in new:
-                    alike = [object_id for object_id, look in found.items() if _named(look) == name]
-                    search(name, [*alike, *left()])
-                    if name in self._batch.types:  # what it did not list, though it was alive, is looked at once more
-                        for object_id in alike:
-                            look = looks[object_id]
-                            if isinstance(look, Look) and look.presence.live and look.listed_by != name:
-                                del looks[object_id]
-                size = 1 if new else self.max_concurrency
-        return looks
 
     def _look_at(self, object_id: str) -> Look | VendorError:
         try:
@@ -626,11 +558,11 @@ class EnaioSystem:
                 hidden = True
                 continue
             if not binned:
-                return _live(found), found
+                return live(found), found
             if self.hard_delete:  # whose objects are not expected there; a look into the bin may show what is alive
                 with suppress(NotFoundError, RefusedError):
                     alive = self.hook.get_object(object_id)
-                    return _live(alive), alive
+                    return live(alive), alive
             return Presence.BINNED, found
         return (Presence.HIDDEN if hidden else Presence.GONE), None
 
@@ -699,20 +631,6 @@ class EnaioSystem:
 
     def _object_type(self, record: Record) -> str | None:
         return record.object_type_id or self.object_type_id
-
-
-def _live(found: EnaioObject) -> Presence:
-    return Presence.CONTAINER if found.base_type in CONTAINERS else Presence.LIVE
-
-
-def _named(look: Look | VendorError) -> str:
-    return look.found.type_name if isinstance(look, Look) and look.found else ""
-
-
-def _listed_type(record: Record) -> str:
-    """Return the internal name of a record's type, where the list names it."""
-    name = record.attributes.get("object_type")
-    return name if isinstance(name, str) else ""
 
 
 def _value(step: Mapping[str, Any], name: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.exceptions import NotFoundError
+from airflow_provider_records.exceptions import NotFoundError, StopError, UnavailableError, VendorError
 from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.hooks.enaio_responses import EnaioObject
+from airflow_provider_records.systems.enaio_batch import BatchProbe
+from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type, live
 
 
 class EnaioFieldSource:
@@ -24,6 +25,8 @@ class EnaioFieldSource:
         self._field = source["field"]
         self._approved = source["approved"]
         self._withholds = source.get("on_rejected") == "withhold"
+        self._object_types: dict[str, str] = {}
+        self._looks = Looks(BatchProbe(self._hook, wished=(self._field,)), self._look_at, self._approves)
 
     def stop(self) -> None:
         """End all sending and waiting."""
@@ -32,24 +35,21 @@ class EnaioFieldSource:
     def withdrawn(self, records: Sequence[Record]) -> str | Mapping[str, str]:
         """Return which object does not approve any more, all of them by key where the sensor withholds single ones.
 
-        One that is not there says nothing.
+        One search shows many that still approve; only a look at a single object says that it does not. One that is not
+        there says nothing.
 
         :raises VendorError: enaio cannot be read.
         """
-        failed = threading.Event()
-
-        def value(record: Record) -> str | None:
-            if failed.is_set():  # refused credentials must not be tried once for each object
-                return None
-            try:
-                return self._value(record)
-            except Exception:
-                failed.set()
-                raise
-
-        with ThreadPoolExecutor(min(len(records), self._hook.settings.max_concurrency)) as pool:
-            values = zip(records, pool.map(value, records), strict=True)
-            changed = [(record, text) for record, text in values if text is not None and text not in self._approved]
+        self._object_types |= {each.target_id: each.object_type_id for each in records if each.object_type_id}
+        types = {record.target_id: listed_type(record) for record in records}
+        looks = self._looks.at(list(types), types)
+        changed: list[tuple[Record, str]] = []
+        for record in records:
+            look = looks[record.target_id]
+            if isinstance(look, VendorError):
+                raise look
+            if look.found and not self._approves(look.found):
+                changed.append((record, self._value(look.found)))
         if self._withholds:
             return {record.key: f"{self._field} = {text!r} now" for record, text in changed}
         if not changed:
@@ -58,9 +58,19 @@ class EnaioFieldSource:
         found = f"{self._field} = {text!r}"
         return f"enaio object {record.target_id} has {found} now ({len(changed)} of {len(records)} objects)."
 
-    def _value(self, record: Record) -> str | None:
+    def _look_at(self, object_id: str) -> Look | VendorError:
         try:
-            found = self._hook.get_object(record.target_id, object_type_id=record.object_type_id)
+            found = self._hook.get_object(object_id, object_type_id=self._object_types.get(object_id))
         except NotFoundError:
-            return None
+            return Look(Presence.GONE)
+        except (StopError, UnavailableError):
+            raise
+        except VendorError as error:
+            return error
+        return Look(live(found), found)
+
+    def _approves(self, found: EnaioObject) -> bool:
+        return self._value(found) in self._approved
+
+    def _value(self, found: EnaioObject) -> str:
         return found.fields.get(self._field, "").strip()

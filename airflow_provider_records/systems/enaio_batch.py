@@ -38,13 +38,14 @@ class BatchProbe:
 
     :param hook: the client.
     :param named: index fields that the DAG names; a service that refuses one of them ends the try.
+    :param wished: fields that are left out where the service refuses them.
     """
 
-    def __init__(self, hook: EnaioHook, named: Sequence[str] = ()) -> None:
+    def __init__(self, hook: EnaioHook, named: Sequence[str] = (), wished: Sequence[str] = _WISHED) -> None:
         self.hook = hook
         self.named = tuple(dict.fromkeys(named))
         self._forms = list(_Form)
-        self._wished: tuple[str, ...] = _WISHED
+        self._wished = tuple(wished)
         self._wished_known = False
         self._answers: dict[str, bool] = {}
         self._lock = threading.Lock()
@@ -144,9 +145,10 @@ class BatchProbe:
         form = answered[0]
         self._forms = [form]
         if not self._wished_known:
-            kept = [name for name in _WISHED if self._rows(type_name, ids, form, (name,)) is not None]
+            wished = self._wished
+            kept = [name for name in wished if self._rows(type_name, ids, form, (name,)) is not None]
             self._wished, self._wished_known = tuple(kept), True
-            if left_out := [name for name in _WISHED if name not in kept]:
+            if left_out := [name for name in wished if name not in kept]:
                 log.info("enaio refuses %s in a search: what these fields say is not compared", ", ".join(left_out))
         for name in self.named:
             if self._rows(type_name, ids, form, (name,)) is None:

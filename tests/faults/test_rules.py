@@ -30,6 +30,7 @@ from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.systems import enaio as enaio_system
 from airflow_provider_records.systems.enaio import EnaioSystem
+from airflow_provider_records.systems.enaio_look import Look, Looks, Presence
 from airflow_provider_records.systems.opus import OpusSystem
 from tests.faults import test_enaio, test_unifier
 from tests.faults.matrix import Column, Reading
@@ -163,8 +164,8 @@ def any_id(patch: Patch) -> None:
     for module in (enaio_hook, enaio_system):
         patch.setattr(module, "check_object_id", lambda value: value)
     patch.setattr(enaio_hook, "quoted", lambda part: part)
-    live = enaio_system.Look(enaio_system.Presence.LIVE, None)
-    patch.setattr(EnaioSystem, "_look", lambda _, object_ids, __: dict.fromkeys(object_ids, live))
+    live = Look(Presence.LIVE, None)
+    patch.setattr(Looks, "at", lambda _, object_ids, __: dict.fromkeys(object_ids, live))
 
 
 def large_batches(patch: Patch) -> None:

@@ -530,8 +530,18 @@ class World:
             looks |= {id_: event.objects[id_] for id_ in self._looked_at(entry) if id_ in event.objects}
             if entry.call == "due_records" and entry.status in {200, 204}:
                 due.append(event.due)
-            if entry.call == "get_bp_record" or (entry.call == "get_object" and self.night.source == "enaio"):
-                source |= {id_: id_ in event.approves for id_ in IDS if entry.call != "get_object" or id_ in entry.path}
+            source |= {id_: id_ in event.approves for id_ in self._asked_of_source(entry)}
+
+    def _asked_of_source(self, entry: Entry) -> list[str]:
+        """Return the objects of which a request showed whether they are approved."""
+        if entry.call == "get_bp_record":
+            return list(IDS)
+        if self.night.source == "enaio" and entry.call == "get_object":
+            return [id_ for id_ in IDS if id_ in entry.path]
+        if self.night.source == "enaio" and entry.call == "search" and entry.status == 200:
+            statement = json.loads(entry.request)["query"]["statement"]
+            return [id_ for id_ in IDS if "Disposal" in statement.partition(" FROM ")[0] and id_ in entry.request]
+        return []
 
     def _looked_at(self, entry: Entry) -> list[str]:
         """Return the objects that a request showed, or showed not to be there, with all that forbids a delete."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,15 +20,19 @@ from airflow_provider_records.evidence.hold import HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Covered, Order
 from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
 from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator, EnaioDueRecordsOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator, UnifierDueDocumentsOperator
+from airflow_provider_records.systems.enaio_approval import EnaioFieldSource
+from airflow_provider_records.systems.enaio_batch import BatchProbe
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import run
 from tests.operators.opus_night import outcomes
@@ -245,6 +251,42 @@ def test_an_object_whose_field_is_changed_is_left_where_single_ones_are_withheld
 
 def test_an_approval_that_stands_lets_everything_go(served: ServedSandbox, ids: list[str]) -> None:
     assert delete(approved(served, ids, enaio_source()))["counts"]["destroyed"] == COUNT
+
+
+@pytest.mark.parametrize("answers", ["search", "no value", "no search"])
+def test_the_field_of_many_objects_is_read_by_one_search(served: ServedSandbox, ids: list[str], answers: str) -> None:
+    enaio: Any = served.sandbox.vendors["enaio"]
+    enaio.turn({"version": "6.5.0"})
+    if answers == "no search":
+        served.fault(vendor="enaio", call="search", times=None, status=400)
+    if answers == "no value":
+        for object_ in enaio.archive.objects.values():
+            object_.fields.pop("Disposal", None)
+    records = [{"key": id_, "target_id": id_, "attributes": {"object_type": "Invoice"}} for id_ in ids]
+    source = EnaioFieldSource("sha256:any", enaio_source())
+    before = Counter({call: served.calls("enaio", call) for call in ("search", "get_object")})
+    withdrawn = source.withdrawn([Record.from_item(record) for record in records])
+    calls = Counter({call: served.calls("enaio", call) for call in ("search", "get_object")}) - before
+    if answers == "search":
+        assert (withdrawn, calls) == ("", {"search": 1})
+    else:
+        assert bool(withdrawn) == (answers == "no value")
+        assert calls["get_object"] == COUNT
+
+
+def test_only_a_look_at_the_object_itself_says_that_it_does_not_approve(
+    served: ServedSandbox, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.sandbox.vendors["enaio"].turn({"version": "6.5.0"})
+    found = BatchProbe.listed
+
+    def older(probe: BatchProbe, type_name: str, object_ids: Sequence[str]) -> dict[str, EnaioObject]:
+        rows = found(probe, type_name, object_ids)
+        return {id_: replace(row, fields={**row.fields, "Disposal": "in review"}) for id_, row in rows.items()}
+
+    monkeypatch.setattr(BatchProbe, "listed", older)
+    source = EnaioFieldSource("sha256:any", enaio_source())
+    assert source.withdrawn([Record(id_, id_) for id_ in ids[:3]]) == ""
 
 
 def test_an_outage_of_the_source_is_no_withdrawal(served: ServedSandbox, ids: list[str]) -> None:

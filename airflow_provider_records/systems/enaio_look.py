@@ -1,0 +1,123 @@
+"""Looks at many objects of enaio: with the search of their type, else one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.exceptions import VendorError
+from airflow_provider_records.hooks.enaio_responses import EnaioObject
+from airflow_provider_records.systems.enaio_batch import BatchProbe
+
+CONTAINERS = {"FOLDER", "REGISTER"}
+_TYPE_NAME = re.compile(r"[^\W\d]\w*")
+
+
+class Presence(Enum):
+    """Where a probe found an object."""
+
+    LIVE = "live"
+    CONTAINER = "live, and it can hold others"
+    BINNED = "in the recycle bin"
+    GONE = "neither live nor in the recycle bin"
+    HIDDEN = "the account may not read it"
+
+    @property
+    def live(self) -> bool:
+        """Whether the object is outside of the recycle bin."""
+        return self in {Presence.LIVE, Presence.CONTAINER}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look showed of an object.
+
+    :param presence: where it is.
+    :param found: the object, where it was found.
+    :param listed_by: the type whose search listed it; empty: it was looked at singly.
+    """
+
+    presence: Presence
+    found: EnaioObject | None = None
+    listed_by: str = ""
+
+
+class Looks:
+    """Looks at many objects.
+
+    :param batch: the searches.
+    :param look_at: looks at one object, by its id.
+    :param counts: tells of an object that a search lists whether this is enough; else it is looked at singly.
+    """
+
+    def __init__(
+        self,
+        batch: BatchProbe,
+        look_at: Callable[[str], Look | VendorError],
+        counts: Callable[[EnaioObject], bool] = lambda _: True,
+    ) -> None:
+        self._batch = batch
+        self._look_at = look_at
+        self._counts = counts
+
+    def at(self, object_ids: Sequence[str], types: Mapping[str, str]) -> dict[str, Look | VendorError]:
+        """Return what is known of each object: by the search of its type, else by a look at it alone.
+
+        :param object_ids: ids, each once.
+        :param types: the internal name of the type by id, where it is known.
+        :raises VendorError: no other request can succeed either.
+        """
+        looks: dict[str, Look | VendorError] = {}
+        searched: set[str] = set()
+
+        def search(type_name: str, ids: Sequence[str]) -> None:
+            searched.add(type_name)
+            for object_id, found in self._batch.listed(type_name, ids).items():
+                if self._counts(found):
+                    looks[object_id] = Look(live(found), found, type_name)
+
+        def left() -> list[str]:
+            return [object_id for object_id in object_ids if object_id not in looks]
+
+        for name in sorted(set(types.values())):
+            if _TYPE_NAME.fullmatch(name):
+                search(name, [object_id for object_id in object_ids if types.get(object_id) == name])
+        for name in self._batch.types:
+            search(name, [object_id for object_id in left() if types.get(object_id) != name])
+        size, most = 1, self._batch.hook.settings.max_concurrency  # the type of one may show the others
+        with ThreadPoolExecutor(most, thread_name_prefix="enaio") as pool:
+            while left():
+                batch = left()[:size]
+                found = dict(zip(batch, pool.map(self._look_at, batch), strict=True))
+                looks |= found
+                names = {look.found.type_name for look in found.values() if isinstance(look, Look) and look.found}
+                new = [name for name in sorted(names) if _TYPE_NAME.fullmatch(name) and name not in searched]
+                for name in new:
+                    alike = [object_id for object_id, look in found.items() if _named(look) == name]
+                    search(name, [*alike, *left()])
+                    if name in self._batch.types:  # what it did not list, though it was alive, is looked at once more
+                        for object_id in alike:
+                            look = looks[object_id]
+                            if isinstance(look, Look) and look.presence.live and look.listed_by != name:
+                                del looks[object_id]
+                size = 1 if new else most
+        return looks
+
+
+def live(found: EnaioObject) -> Presence:
+    """Return where an object is that is not in the recycle bin."""
+    return Presence.CONTAINER if found.base_type in CONTAINERS else Presence.LIVE
+
+
+def listed_type(record: Record) -> str:
+    """Return the internal name of a record's type, where the list names it."""
+    name = record.attributes.get("object_type")
+    return name if isinstance(name, str) else ""
+
+
+def _named(look: Look | VendorError) -> str:
+    return look.found.type_name if isinstance(look, Look) and look.found else ""
