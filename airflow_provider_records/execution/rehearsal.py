@@ -1,4 +1,4 @@
-"""The rehearsal: every record is probed, and nothing is changed."""
+"""The rehearsal: every record is looked at, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import RecordsError, StopError, UnavailableError
-from airflow_provider_records.systems.base import System
+from airflow_provider_records.systems.base import LooksInBatches, System
 
 _DRY_RUN, _SENT, _GONE, _HELD = "dry run: ", "is there and would be sent", "is not there any more", "on hold"
 _MOST = 12
@@ -19,21 +19,39 @@ _WOULD = {"destroy": "would be deleted", "recycle": "would be moved to the recyc
 def rehearse(
     system: System, records: Sequence[Record], *, concurrency: int, held: Mapping[str, Outcome] | None = None
 ) -> list[Outcome]:
-    """Probe every record; the reason of each outcome says what a real run would find.
+    """Look at every record; the reason of each outcome says what a real run would find.
 
     :param system: the system.
     :param records: the whole list.
-    :param concurrency: largest number of probes in flight.
+    :param concurrency: largest number of probes in flight, where a system looks at records one by one.
     :param held: the outcomes of records that are on hold, by key.
     :return: one outcome ``not_attempted`` for each record, in the order of the list.
     :raises VendorError: the system cannot be asked at all.
     """
     system.prepare(records, frozenset())
-    size = system.batch_size
     barred = held or {}
     rest = [record for record in records if record.key not in barred]
     rehearsed = {key: _rehearsed(key, _finding(each)) for key, each in barred.items()}
+    if isinstance(system, LooksInBatches):
+        rehearsed |= _looked_at(system, rest)
+    else:
+        rehearsed |= _probed(system, rest, concurrency)
+    return [rehearsed[record.key] for record in records]
 
+
+def _looked_at(system: LooksInBatches, records: Sequence[Record]) -> dict[str, Outcome]:
+    """Look at the records as a real run does before its calls."""
+    found: dict[str, Outcome] = {}
+    for group in system.arrange(records):
+        for start in range(0, len(group), system.look_size):
+            batch = group[start : start + system.look_size]
+            system.observe(batch)
+            foreseen = zip(batch, system.foresee(batch), strict=True)
+            found |= {record.key: _rehearsed(record.key, _finding(each)) for record, each in foreseen}
+    return found
+
+
+def _probed(system: System, records: Sequence[Record], concurrency: int) -> dict[str, Outcome]:
     def probe(batch: Sequence[Record]) -> list[Outcome]:
         try:
             found = system.resolve_unanswered(batch)
@@ -44,9 +62,8 @@ def rehearse(
         return [_rehearsed(record.key, _finding(each)) for record, each in zip(batch, found, strict=True)]
 
     with ThreadPoolExecutor(concurrency, thread_name_prefix=system.name) as pool:
-        batches = [rest[start : start + size] for start in range(0, len(rest), size)]
-        rehearsed |= {outcome.key: outcome for outcomes in pool.map(probe, batches) for outcome in outcomes}
-    return [rehearsed[record.key] for record in records]
+        batches = (records[start : start + system.batch_size] for start in range(0, len(records), system.batch_size))
+        return {outcome.key: outcome for outcomes in pool.map(probe, batches) for outcome in outcomes}
 
 
 def told(outcomes: Iterable[Outcome], method: str) -> str:
@@ -69,7 +86,10 @@ def _finding(found: Outcome | None) -> str:
         return _SENT
     if found.kind.gone:
         return _GONE
-    return "cannot be looked up" if found.kind is OutcomeKind.UNKNOWN else f"would be {found.kind}: {found.reason}"
+    reason = (found.reason or "").removeprefix("nothing was sent: ")
+    if found.kind is OutcomeKind.FAILED:
+        return f"cannot be looked up: {reason}"
+    return "cannot be looked up" if found.kind is OutcomeKind.UNKNOWN else f"would be {found.kind}: {reason}"
 
 
 def _rehearsed(key: str, reason: str) -> Outcome:

@@ -105,6 +105,13 @@ class LooksInBatches(ObservesChunks, Protocol):
         :param records: records that were observed.
         """
 
+    def foresee(self, records: Sequence[Record]) -> Sequence[Outcome | None]:
+        """Return the outcomes of records that would not be sent after the last ``observe``; None: it would be sent.
+
+        :param records: records that were observed.
+        :raises VendorError: no call can succeed.
+        """
+
 
 @runtime_checkable
 class MayListRemoved(Protocol):

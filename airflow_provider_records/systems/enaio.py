@@ -275,6 +275,10 @@ class EnaioSystem:
         """Return which records the last look did not show, be it that this account sees nothing."""
         return {record.key for record in records if record.key in self._unseen}
 
+    def foresee(self, records: Sequence[Record]) -> list[Outcome | None]:
+        """Return what keeps objects from being deleted, as the last look showed them."""
+        return [self._not_sent(record, in_doubt=False) for record in records]
+
     def _unsendable(self, record: Record, look: Look | VendorError) -> Presence | VendorError | str | None:
         if isinstance(look, VendorError):
             return look

@@ -326,6 +326,16 @@ class UnifierSystem:
         self._missing -= here
         return here
 
+    def foresee(self, records: Sequence[Record]) -> list[Outcome | None]:
+        """Return what keeps documents from being deleted, as the listings of their folders show them."""
+        found: list[Outcome | None] = []
+        for record in records:
+            if (folder := FolderAddress.from_record(record)) is None:
+                found.append(Outcome(record.key, OutcomeKind.UNKNOWN, reason="it names no folder to look into"))
+            else:
+                found.append(None if record.key in self._observed else self._not_sent(record, folder))
+        return found
+
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one document ("Delete Documents by node_id")."""
         return [self._delete(record, record.key in unanswered) for record in batch]

@@ -17,7 +17,7 @@ from airflow_provider_records.exceptions import (
     VendorError,
 )
 from airflow_provider_records.execution.rehearsal import rehearse
-from tests.execution.archive import Archive, ObedientSystem, listed
+from tests.execution.archive import Archive, LookingSystem, ObedientSystem, listed
 
 
 class Probed(ObedientSystem):
@@ -64,6 +64,19 @@ def test_the_reason_says_what_a_real_run_would_find(found: Outcome | None, reaso
     assert (outcomes[1].reason, outcomes[1].proof) == (reason, None)
     assert {outcome.kind for outcome in outcomes} == {OutcomeKind.NOT_ATTEMPTED}
     assert outcomes[0].reason == outcomes[2].reason == "dry run: is there and would be sent"
+
+
+def test_a_system_that_looks_at_many_at_once_is_asked_as_before_its_calls() -> None:
+    records = listed(5)
+    archive = Archive(["r000", "r001", "r003", "r004"])
+    system = LookingSystem(archive)
+    system.look_size = 2
+    outcomes = rehearse(system, records, concurrency=2)
+    assert archive.sent == []
+    assert [outcome.key for outcome in outcomes] == [record.key for record in records]
+    assert [outcome.reason for outcome in outcomes if outcome.reason != "dry run: is there and would be sent"] == [
+        "dry run: is not there any more"
+    ]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])

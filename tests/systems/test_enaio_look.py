@@ -164,5 +164,18 @@ def test_a_rehearsal_says_what_must_stay(served: ServedEnaio) -> None:
     system = EnaioSystem(EnaioHook(), checks=ObjectChecks({"Title": "title"}))
     found = rehearse(system, [Record("a", "101"), Record("b", "102")], concurrency=1)
     reasons = [outcome.reason or "" for outcome in found]
-    assert "would be blocked: it is there, and must stay: not the object that was approved" in reasons[0]
+    assert "would be blocked: not the object that was approved" in reasons[0]
     assert "would be sent" in reasons[1]
+
+
+def test_a_rehearsal_looks_at_many_objects_with_one_search(served: ServedEnaio) -> None:
+    served.part.turn({"version": NAMES_TYPES})
+    records = [Record(str(number), str(number), attributes={"object_type": "Invoice"}) for number in range(1000, 1150)]
+    for record in records[:-1]:
+        served.archive.add(record.target_id, "Invoice", places=["10"])
+    found = rehearse(EnaioSystem(EnaioHook()), records, concurrency=1)
+    assert Counter(outcome.reason for outcome in found) == {
+        "dry run: is there and would be sent": 149,
+        "dry run: is not there any more": 1,
+    }
+    assert calls(served).total() < 20
