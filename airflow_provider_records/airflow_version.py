@@ -75,6 +75,7 @@ __all__ = [
     "dag_bag_class",
     "explained",
     "incr",
+    "loop_iteration",
     "own_params",
     "task_state",
 ]
@@ -179,6 +180,17 @@ def task_state(context: Mapping[str, Any]) -> TaskState | None:
 def asks_again() -> bool:
     """Return whether a task that was answered can wait for another answer to the same request: from 3.3 on."""
     return Version(airflow_version()).release >= (3, 3)
+
+
+def loop_iteration(context: Mapping[str, Any]) -> int:
+    """Return the iteration of the loop around a task: another task instance of the run for each, with one map index.
+
+    Airflow has no nested loops, and a clear gives an iteration another region, so that no region names it for good.
+
+    :return: from 0; -1: the task is in no loop, as always before 3.4.
+    """
+    loop = context.get("loop")
+    return -1 if loop is None else int(loop.index)
 
 
 def own_params(operator: BaseOperator) -> set[str]:

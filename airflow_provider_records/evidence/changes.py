@@ -10,6 +10,7 @@ from airflow_provider_records.evidence.hold import Hold, HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest, key_of
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import EvidenceError, InvalidRecordsError
 
 _FIRST = 5
@@ -36,19 +37,19 @@ class Changes:
     back: Mapping[str, Hold] = field(default_factory=dict)
 
 
-def changes(manifest: Manifest, order: Order, task_id: str, map_index: int, register: HoldRegister) -> Changes | None:
+def changes(manifest: Manifest, order: Order, step: Provenance, register: HoldRegister) -> Changes | None:
     """Compare a list with the last one that a task asked about in an earlier run of its DAG.
 
     :param manifest: the list.
     :param order: what is asked for now.
-    :param task_id: the approving task.
-    :param map_index: its map index; -1: not mapped.
+    :param step: the approving task instance.
     :param register: the holds.
     :return: None: there is no earlier list, or it cannot be read any more.
     :raises StoreUnavailableError: the store cannot be read now.
     """
     try:
-        before = Order.asked_last(manifest.store, order, task_id=task_id, map_index=map_index)
+        which = {"map_index": step.map_index, "iteration": step.iteration}
+        before = Order.asked_last(manifest.store, order, task_id=step.task_id, **which)
         if before is None:
             return None
         last = Manifest.open(manifest.store, before.digest)

@@ -29,12 +29,14 @@ def asked_folder(dag_id: str, run_id: str) -> str:
     return f"asked/{safe_name(dag_id)}/{safe_name(run_id)}"
 
 
-def asked_name(dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int | None) -> str:
+def asked_name(
+    dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int | None, *, iteration: int = -1
+) -> str:
     """Return the name under which the order is kept that an approving task instance has asked for.
 
     :param try_number: None: for all tries.
     """
-    name = f"{asked_folder(dag_id, run_id)}/{safe_name(task_id)}/{map_index}"
+    name = f"{asked_folder(dag_id, run_id)}/{safe_name(task_id)}/{_instance(map_index, iteration)}"
     return f"{name}.json" if try_number is None else f"{name}/try-{try_number:04}.json"
 
 
@@ -76,9 +78,15 @@ def listings_folder(dag_id: str, task_id: str, map_index: int) -> str:
     return f"listings/{safe_name(dag_id)}/{safe_name(task_id)}/{map_index}"
 
 
+def _instance(map_index: int, iteration: int) -> str:
+    return f"{map_index}" if iteration < 0 else f"{map_index}.{iteration}"
+
+
 @dataclass(frozen=True)
 class TaskFolder:
     """The folder of one task instance: ``disposals/<dag>/<run>/<task>/<map index>``.
+
+    A task in a loop has one for each iteration: ``<map index>.<iteration>``.
 
     :param path: its name in the store.
     """
@@ -86,9 +94,13 @@ class TaskFolder:
     path: str
 
     @classmethod
-    def of(cls, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskFolder:
-        """Return the folder of a task instance."""
-        return cls(f"{run_folder(dag_id, run_id)}/{safe_name(task_id)}/{map_index}")
+    def of(cls, dag_id: str, run_id: str, task_id: str, map_index: int, iteration: int = -1) -> TaskFolder:
+        """Return the folder of a task instance.
+
+        :param map_index: -1 unless the task is mapped.
+        :param iteration: that of the loop around the task, from 0; -1: there is none.
+        """
+        return cls(f"{run_folder(dag_id, run_id)}/{safe_name(task_id)}/{_instance(map_index, iteration)}")
 
     @classmethod
     def containing(cls, file: str) -> TaskFolder:

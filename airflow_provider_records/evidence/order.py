@@ -154,12 +154,16 @@ class Order:
         """Write the order under its digest; return its URI."""
         return store.write(order_name(self.id), self._content)
 
-    def keep_as_asked(self, store: Store, *, task_id: str, map_index: int, try_number: int | None) -> None:
+    def keep_as_asked(
+        self, store: Store, *, task_id: str, map_index: int, try_number: int | None, iteration: int = -1
+    ) -> None:
         """Keep it under the name of the step that asks, so that this step asks for nothing else later.
 
         :param try_number: None: for all tries of the task instance, which show one page.
         """
-        store.write(asked_name(self.dag_id, self.run_id, task_id, map_index, try_number), self._content)
+        store.write(
+            asked_name(self.dag_id, self.run_id, task_id, map_index, try_number, iteration=iteration), self._content
+        )
 
     @classmethod
     def read(cls, store: Store, digest: str) -> Order:
@@ -172,14 +176,22 @@ class Order:
 
     @classmethod
     def asked_before(
-        cls, store: Store, dag_id: str, run_id: str, *, task_id: str, map_index: int, try_number: int | None
+        cls,
+        store: Store,
+        dag_id: str,
+        run_id: str,
+        *,
+        task_id: str,
+        map_index: int,
+        try_number: int | None,
+        iteration: int = -1,
     ) -> Order | None:
         """Return what a step has asked for; None: nothing yet.
 
         :param try_number: see :meth:`keep_as_asked`.
         :raises EvidenceError: the file cannot be read, or is no order.
         """
-        name = asked_name(dag_id, run_id, task_id, map_index, try_number)
+        name = asked_name(dag_id, run_id, task_id, map_index, try_number, iteration=iteration)
         return cls._read(store, name, named_by_digest=False) if store.exists(name) else None
 
     @classmethod
@@ -192,13 +204,15 @@ class Order:
             yield cls._read(store, name, named_by_digest=False)
 
     @classmethod
-    def asked_last(cls, store: Store, order: Order, *, task_id: str, map_index: int) -> Order | None:
+    def asked_last(
+        cls, store: Store, order: Order, *, task_id: str, map_index: int, iteration: int = -1
+    ) -> Order | None:
         """Return what a step asked for last in an earlier run of its DAG; None: nothing in the newest runs.
 
         :param order: what it asks for now, for all tries.
         :raises EvidenceError: a file cannot be read, or is no order.
         """
-        now = asked_name(order.dag_id, order.run_id, task_id, map_index, None)
+        now = asked_name(order.dag_id, order.run_id, task_id, map_index, None, iteration=iteration)
         folder, own = asked_folder(order.dag_id, order.run_id).rsplit("/", 1)
         step = now.removeprefix(f"{folder}/{own}/")
         runs = sorted(store.children(folder), key=lambda run: run.rpartition("__")[2], reverse=True)

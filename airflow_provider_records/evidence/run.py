@@ -72,7 +72,8 @@ def approvals_of(evidence: EvidenceReader, runs: Set[tuple[str, str]]) -> Iterat
         order = Order.read(evidence.store, approval.order)
         if (order.dag_id, order.run_id) not in runs:
             continue
-        asked = (order.dag_id, order.run_id, approval.source["task"], approval.source.get("map_index"))
+        instance = (approval.source.get(name) for name in ("task", "map_index", "iteration"))
+        asked = (order.dag_id, order.run_id, *instance)
         if asked not in newest or newest[asked].approved_at < approval.approved_at:
             newest[asked] = approval
     yield from newest.values()

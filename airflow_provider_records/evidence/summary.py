@@ -30,6 +30,7 @@ class Provenance:
 
     :param try_number: number of the try, from 1.
     :param map_index: -1 unless the task is mapped.
+    :param iteration: that of the loop around the task, from 0; -1: there is none.
     :param run_started_at: when the DAG run started, ISO 8601.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
     """
@@ -45,6 +46,7 @@ class Provenance:
     provider_version: str = ""
     airflow_version: str = ""
     python_version: str = ""
+    iteration: int = -1
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -55,7 +57,7 @@ class Provenance:
         :raises ValueError: a member has another type than it must have.
         """
         known, unrecognized = _split(members, cls)
-        numbers = ("map_index", "try_number")
+        numbers = ("map_index", "try_number", "iteration")
         if any(type(value) is not (int if name in numbers else str) for name, value in known.items()):
             raise ValueError("a member of a provenance has a wrong type")
         return cls(**known, unrecognized=unrecognized)
@@ -63,12 +65,14 @@ class Provenance:
     def to_dict(self) -> dict[str, Any]:
         """Return the members as JSON has them, without what is not known."""
         members = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "unrecognized"}
+        if self.iteration < 0:
+            del members["iteration"]
         return {**self.unrecognized, **{name: value for name, value in members.items() if value != ""}}
 
     @property
     def folder(self) -> TaskFolder:
         """The folder of the task instance in the evidence store."""
-        return TaskFolder.of(self.dag_id, self.run_id, self.task_id, self.map_index)
+        return TaskFolder.of(self.dag_id, self.run_id, self.task_id, self.map_index, self.iteration)
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 list_url(manifest.digest, origin.dag_id, origin.run_id),
                 earlier_rejections(manifest, origin.dag_id, origin.run_id),
                 left_out=LeftOut.of(manifest.store, origin.dag_id, origin.run_id, {manifest.digest, *shown}),
-                changes=changes(manifest, order, self.task_id, origin.map_index, register),
+                changes=changes(manifest, order, origin, register),
                 withheld_before=holds,
             )
             self.params = _form(manifest.digest, order.id)
@@ -398,6 +398,7 @@ def _source(context: Context) -> dict[str, Any]:
         "task": origin.task_id,
         "map_index": origin.map_index,
         "try": origin.try_number,
+        **({"iteration": origin.iteration} if origin.iteration >= 0 else {}),
     }
 
 

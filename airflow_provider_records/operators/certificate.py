@@ -60,10 +60,10 @@ class DestructionCertificateOperator(BaseOperator):
         """Write the certificate; see the class."""
         with hard_stops():
             store, origin = evidence_store(), provenance(context)
-            if origin.map_index >= 0:
+            if origin.map_index >= 0 or origin.iteration >= 0:
                 raise ConfigurationError(
-                    "A run has one certificate, and a mapped task would write several over each other. Name all "
-                    "disposals of the run in disposals= of one task that is not mapped."
+                    "A run has one certificate, and a task that is mapped or in a loop would write several over each "
+                    "other. Name all disposals of the run in disposals= of one task that is neither."
                 )
             items = list(_references(self.disposals))
             named = [_of_this_run(read_disposal(item, store), origin) for item in items if item is not None]

@@ -452,6 +452,7 @@ class RunReader:
             if opened and (newest is None or (opened["started"], opened["try"]) > try_order(newest)[:2]):
                 progress = self._progress(folder.journal, segments, opened)
         task_id = newest.provenance.task_id if newest else unquote(task)
+        index = index.partition(".")[0]  # each iteration of a loop is a part, as each mapped instance is
         return InstanceStatus(task_id, int(index) if index.lstrip("-").isdigit() else -1, newest, progress)
 
     def _session_header(self, session: str) -> Mapping[str, Any]:

@@ -79,6 +79,7 @@ def ask(step: BaseOperator, scope: Scope, context: Context, selection: Selection
     asking: dict[str, Any] = {
         "task_id": origin.task_id,
         "map_index": origin.map_index,
+        "iteration": origin.iteration,
         "try_number": origin.try_number if tries == "one" else None,
     }
     before = Order.asked_before(store, origin.dag_id, origin.run_id, **asking)

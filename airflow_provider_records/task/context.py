@@ -20,6 +20,7 @@ from airflow_provider_records.airflow_version import (
     AirflowNotFoundException,
     airflow_version,
     conf,
+    loop_iteration,
 )
 from airflow_provider_records.evidence import signature
 from airflow_provider_records.evidence.signature import VerificationKey
@@ -159,6 +160,7 @@ def provenance(context: Context) -> Provenance:
         run_id=ti.run_id,
         task_id=ti.task_id,
         map_index=ti.map_index if ti.map_index is not None else -1,
+        iteration=loop_iteration(context),
         try_number=ti.try_number,
         run_started_at=dag_run.start_date.isoformat() if dag_run.start_date else "",
         dag_version_id=str(getattr(ti, "dag_version_id", "") or ""),

@@ -26,10 +26,21 @@ def test_an_id_of_any_text_is_one_part_of_the_path(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [("day", "run", "t", 0), ("d", "other", "t", 0), ("d", "run", "u", 0), ("d", "run", "t", 1)]
+    "change",
+    [
+        ("day", "run", "t", 0, -1),
+        ("d", "other", "t", 0, -1),
+        ("d", "run", "u", 0, -1),
+        ("d", "run", "t", 1, -1),
+        ("d", "run", "t", -1, 0),
+        ("d", "run", "t", 0, 0),
+        ("d", "run", "t", 0, 1),
+    ],
 )
-def test_no_two_task_instances_share_a_folder(change: tuple[str, str, str, int]) -> None:
-    assert TaskFolder.of(*change) != TaskFolder.of("d", "run", "t", 0)
+def test_no_two_task_instances_share_a_folder(change: tuple[str, str, str, int, int]) -> None:
+    folder = TaskFolder.of(*change)
+    assert folder != TaskFolder.of("d", "run", "t", 0)
+    assert TaskFolder.containing(folder.summary(1, "0" * 64)) == folder
 
 
 def test_every_file_of_a_task_instance_leads_back_to_its_folder() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -245,11 +246,13 @@ def test_a_mapped_task_that_pushed_nothing_is_covered(store: Store) -> None:
     assert document(reference)["counts"]["enaio"]["destroyed"] == 10
 
 
-def test_one_task_that_is_not_mapped_writes_the_certificate(store: Store) -> None:
+def test_one_task_that_is_neither_mapped_nor_in_a_loop_writes_the_certificate(store: Store) -> None:
     reference = disposed(store).reference()
     operator = DestructionCertificateOperator(task_id="certificate", disposals=[reference])
-    with pytest.raises(AirflowFailException, match="of one task that is not mapped"):
+    with pytest.raises(AirflowFailException, match="of one task that is neither"):
         operator.execute(context(operator, **RUN, map_index=0))
+    with pytest.raises(AirflowFailException, match="of one task that is neither"):
+        operator.execute(context(operator, **RUN) | {"loop": SimpleNamespace(index=0)})
     assert store.names("certificates") == []
     certify([reference])
     second = DestructionCertificateOperator(task_id="second", disposals=[reference])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,8 +46,12 @@ def step(**more: Any) -> DisposalApprovalOperator:
     return DisposalApprovalOperator(task_id="approve", records=[], assigned_users=users, response_timeout=None, **more)
 
 
-def asked(operator: DisposalApprovalOperator, store: Store, *, tries: str = "one", **facts: Any) -> Order:
+def asked(
+    operator: DisposalApprovalOperator, store: Store, *, tries: str = "one", iteration: int | None = None, **facts: Any
+) -> Order:
     context: Any = {**factories.context(operator, **facts), "params": {"archive": "enaio_default"}}
+    if iteration is not None:
+        context["loop"] = SimpleNamespace(index=iteration)
     listed = Manifest.write(store, ["1", "2"])
     return ask(operator, operator.scope, context, Selection(listed, [listed.digest]), tries=tries)
 
@@ -277,6 +282,14 @@ def test_a_later_try_asks_for_itself_unless_its_page_stays(store: Store, monkeyp
     assert asked(night(), store, try_number=2).tasks[0].target.startswith("https://test")
     with pytest.raises(ApprovalError, match="asked for another order before"):
         asked(night(), store, try_number=2, tries="all")
+
+
+def test_each_iteration_of_a_loop_asks_for_itself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = asked(night(), store, tries="all", iteration=0)
+    connect(monkeypatch, "enaio", "https://test.example.org")
+    assert asked(night(), store, tries="all", iteration=1).id != before.id
+    with pytest.raises(ApprovalError, match="asked for another order before"):
+        asked(night(), store, tries="all", iteration=0)
 
 
 def test_an_order_that_has_expired_is_not_asked_for_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from airflow_provider_records.task.context import evidence_store, hard_stops, pr
 STARTED = datetime(2026, 11, 22, 2, 0, 7, 120_000, UTC)
 
 
-def context(*, map_index: int | None = -1, start_date: datetime | None = STARTED) -> Any:
+def context(*, map_index: int | None = -1, start_date: datetime | None = STARTED, **more: Any) -> Any:
     ti = SimpleNamespace(dag_id="d/1", run_id="manual__2026", task_id="delete", map_index=map_index, try_number=2)
-    return {"ti": ti, "dag_run": SimpleNamespace(start_date=start_date)}
+    return {"ti": ti, "dag_run": SimpleNamespace(start_date=start_date), **more}
 
 
 def test_an_error_that_no_retry_resolves_fails_the_task_for_good() -> None:
@@ -54,6 +54,15 @@ def test_a_task_that_is_not_mapped_or_a_run_without_a_start_has_provenance_too()
     found = provenance(context(map_index=None, start_date=None))
     assert (found.map_index, found.run_started_at) == (-1, "")
     assert provenance(context(map_index=0)).map_index == 0
+
+
+def test_each_iteration_of_a_loop_has_a_folder_and_says_which_it_is() -> None:
+    """Airflow 3.4 runs a task of a loop several times in one run, with one map index."""
+    found = [provenance(context(loop=SimpleNamespace(index=index))) for index in (0, 1)]
+    assert [each.to_dict()["iteration"] for each in found] == [0, 1]
+    assert len({each.folder for each in (*found, provenance(context()))}) == 3
+    assert Provenance.from_dict(found[1].to_dict()) == found[1]
+    assert "iteration" not in provenance(context()).to_dict()
 
 
 def test_the_folder_of_a_task_instance_is_the_one_that_readers_find_from_its_files() -> None:
