@@ -135,16 +135,17 @@ def proofs() -> str:
 
 
 def systems() -> str:
-    """Return what each system says of itself."""
+    """Return what each system says of itself, in each of its ways to delete."""
     parts = []
     for name in SYSTEMS:
-        about = system_class(name).from_connection(f"{name}_default").describe()
-        lines = [f"- `{outcome}`: {text}" for outcome, text in about.meanings.items()]
-        parts.append(
-            "\n".join(
-                (f"### {about.title}", "", f"{about.method}.", "", *lines, *(f"- {each}" for each in about.caveats))
-            )
-        )
+        system: Any = system_class(name).from_connection(f"{name}_default")
+        for hard in (False, True) if hasattr(system, "hard_delete") else (None,):
+            if hard is not None:
+                system.hard_delete = hard
+            about = system.describe()
+            meanings = [f"- `{outcome}`: {said}" for outcome, said in about.meanings.items()]
+            lines = [*([] if hard else [f"### {about.title}", ""]), f"**{about.method}.**", ""]
+            parts.append("\n".join((*lines, *meanings, *(f"- {each}" for each in about.caveats))))
     return "\n\n".join(parts)
 
 
@@ -211,7 +212,7 @@ def reasons() -> str:
         for folder in ("systems", "execution")
         for path in (PACKAGE / folder).glob("*.py")
         for kind, reason in reasons_in(path)
-        if reason.strip("… :")
+        if len(re.findall("[a-z]", reason)) > 15
     }
     order = [str(kind) for kind in OutcomeKind]
     rows = sorted(found, key=lambda each: (order.index(each[0]), each[1]))
