@@ -34,7 +34,7 @@ from airflow_provider_records.reporting import approval_request
 from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.asking import Scope, ask
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, signing_key
-from airflow_provider_records.task.links import list_url
+from airflow_provider_records.task.links import list_url, request_url
 from airflow_provider_records.task.message import request_message
 from airflow_provider_records.task.records import resolve
 from airflow_provider_records.task.templating import RecordsOperator
@@ -66,8 +66,8 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     What a reviewer withholds is on hold from then on: later lists leave it out and say so, until the last day that the
     reviewer wrote behind the reason, or until a reviewer of this DAG brings it back. Where a line of the form cannot be
     followed, nothing is approved, and the reason stands in the log, on the page of the list, and in what notifiers get
-    as ``subject`` and ``body`` of the task. From Airflow 3.3 on the task then waits for another answer to the same
-    request; before, it fails with ``AnswerError``, and with ``retries`` people are asked again.
+    as ``subject``, ``body`` and ``summary`` of the task. From Airflow 3.3 on the task then waits for another answer to
+    the same request; before, it fails with ``AnswerError``, and with ``retries`` people are asked again.
 
     :param records: a manifest reference, a list of ids or of record mappings, or one id.
     :param assigned_users: who may answer: ``{"id": ..., "name": ...}`` or a list of them, with the ids of
@@ -165,11 +165,10 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 reference = self._approve(context, answer) if answer.option == self.APPROVE else None
             except AnswerError as error:
                 self._keep_slip(context, event, error)
-                if not asks_again():
-                    raise
-                log.warning("%s", error)
-                self.subject, self.body = f"Answer again: {self.task_id}", str(error)  # as notifiers show it
-                return super().execute(context)  # type: ignore[no-any-return] # it waits
+                if asks_again():
+                    log.warning("%s", error)
+                    self._ask_again(context, str(error))
+                raise
             if reference is None:
                 self._keep_rejection(context, answer)
         self.log.info("%s by %s: %s", answer.option, answer.who, answer.comment or "no comment")
@@ -286,6 +285,15 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             _bring_back(register, back, answer, order.dag_id)
         count = len({*authorization.withheld, *withhold})
         return manifest_reference(left, approvals, count, **selection.made_by)
+
+    def _ask_again(self, context: Context, reason: str) -> None:
+        """Wait for another answer to the same request; notifiers get the reason instead of its text."""
+        origin = provenance(context)
+        self.subject, self.body = f"Answer again: {self.task_id}", reason
+        page = request_url(origin.dag_id, origin.run_id, origin.task_id, origin.map_index)
+        self.summary = f"{self.subject}\n{reason}\n\nAnswer: {page}"
+        self.notifiers = [_Harmless(notifier) for notifier in self.notifiers]
+        super().execute(context)
 
     def _keep_slip(self, context: Context, event: Mapping[str, Any], error: AnswerError) -> None:
         """Write to the store why an answer cannot be followed, for whoever is asked again."""
