@@ -82,8 +82,8 @@ chromium:
 	{ echo "The browser tests need Chromium; install it so that 'chromium' is on PATH." >&2; exit 1; }
 
 # What the evidence costs, and how fast a disposal is; an hour and a half. For less, see the head of each of the two:
-# BENCH_RECORDS=10000 BENCH_OBJECTS=2000 BENCH_NIGHT=5000 BENCH_LIST=100000 BENCH_MAPPED=0
-bench: $(VENV)/installed-bench
+# BENCH_RECORDS=10000 BENCH_OBJECTS=2000 BENCH_NIGHT=5000 BENCH_LIST=100000
+bench: $(VENV)/installed
 	$(BIN)/python benchmarks/bench_evidence.py
 	$(BIN)/python benchmarks/bench_speed.py
 
@@ -98,10 +98,6 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
-	@touch $@
-
-$(VENV)/installed-bench: $(VENV)/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
 clean:

@@ -1,17 +1,14 @@
 """What ``bench_speed.py`` measures, each in a separate process: ``speed_parts.py NAME ARGUMENTS RESULT``.
 
-The arguments are JSON. The result is a JSON file with wall-clock seconds, processor seconds, peak memory in MB, and the
-number of requests sent.
+The arguments are JSON. The result is a JSON file with wall-clock seconds, processor seconds and peak memory in MB.
 """
-
-# ruff: noqa: T201 - the null server prints its address
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -23,30 +20,21 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import BaseHTTPResponse
 
 OBJECTS = "enaio/api/dms/objects"
 DUE_BEFORE = "2026-11-01T00:00:00"
 
 
 class Meter:
-    """Measures blocks of code, and counts requests."""
+    """Measures blocks of code."""
 
     def __init__(self) -> None:
         self.facts: dict[str, Any] = {}
-        self._sent = itertools.count()
 
-    def count_requests(self) -> None:
-        """Count the requests that are sent from now on."""
-        from airflow_provider_records.client.transport import Request, Transport
-
-        send, sent = Transport.send_once, self._sent
-
-        def counted(transport: Transport, request: Request) -> BaseHTTPResponse:
-            next(sent)
-            return send(transport, request)
-
-        Transport.send_once = counted  # type: ignore[assignment, method-assign]
+    @property
+    def peak(self) -> float:
+        """The peak memory of the process so far, in MB."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
 
     @contextmanager
     def running(self, name: str = "all") -> Iterator[None]:
@@ -60,9 +48,8 @@ class Meter:
         self.facts["processor"] = self.facts.get("processor", 0.0) + sum(after[:2]) - sum(before[:2])
 
     def result(self) -> dict[str, Any]:
-        """Return all measurements, with the peak memory of the process in MB."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
-        return {**self.facts, "peak": peak, "sent": next(self._sent)}
+        """Return all measurements, with the peak memory of the process."""
+        return {**self.facts, "peak": self.peak}
 
 
 def listed(count: int, *, typed: bool = False) -> list[dict[str, Any]]:
@@ -91,23 +78,15 @@ def seeded(count: int) -> int:
     return count + count // 15 + 10
 
 
-def bare(meter: Meter, *, url: str, count: int, threads: int, client: str, user: str, password: str) -> None:
+def bare(meter: Meter, *, url: str, count: int, threads: int, user: str, password: str) -> None:
     """Delete in a thread pool over one session, as a script does: without list, journal, probe and outcome."""
     targets = [f"{url}/{OBJECTS}/{record['target_id']}" for record in listed(count)]
-    if client == "requests":
-        session = requests.Session()
-        session.auth = (user, password)
-        session.mount("http://", HTTPAdapter(pool_maxsize=threads))
+    session = requests.Session()
+    session.auth = (user, password)
+    session.mount("http://", HTTPAdapter(pool_maxsize=threads))
 
-        def delete(target: str) -> int:
-            return session.delete(target, params={"hardDelete": "true"}, timeout=60).status_code
-    else:
-        import urllib3
-
-        pool = urllib3.PoolManager(maxsize=threads, headers=urllib3.make_headers(basic_auth=f"{user}:{password}"))
-
-        def delete(target: str) -> int:
-            return pool.request("DELETE", f"{target}?hardDelete=true", timeout=60).status
+    def delete(target: str) -> int:
+        return session.delete(target, params={"hardDelete": "true"}, timeout=60).status_code
 
     with meter.running(), ThreadPoolExecutor(threads) as workers:
         answers = list(workers.map(delete, targets))
@@ -115,45 +94,50 @@ def bare(meter: Meter, *, url: str, count: int, threads: int, client: str, user:
         raise SystemExit(f"answers: {set(answers)}")
 
 
-def operator(meter: Meter, count: int, verify: bool, typed: bool = False) -> None:
-    """Run ``EnaioDeleteObjectOperator`` on an approved list, from reading the list to writing the summary."""
+def operator(meter: Meter, count: int, typed: bool) -> None:
+    """Run ``EnaioDeleteObjectOperator`` on an approved list, from reading the list to writing the summary.
+
+    Before each chunk it reads the field again that approved the objects.
+    """
     from airflow_provider_records.evidence.manifest import Manifest
-    from airflow_provider_records.evidence.reference import manifest_reference
-    from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
     from airflow_provider_records.task.context import evidence_store
 
     store = evidence_store()
-    manifest = Manifest.write(store, listed(count, typed=typed))
-    approval = approve(store, manifest.digest)
-    task = EnaioDeleteObjectOperator(
-        task_id="delete",
-        records=manifest_reference(manifest, [approval]),
-        hard_delete=True,
-        max_records=count,
-        verify=verify,
-    )
-    meter.count_requests()
+    delete(meter, count, Manifest.write(store, listed(count, typed=typed)))
+
+
+def delete(meter: Meter, count: int, manifest: Any) -> None:  # noqa: ANN401
+    """Run ``EnaioDeleteObjectOperator`` on a list whose objects a field approves: that it is empty."""
+    from airflow_provider_records.evidence.reference import manifest_reference
+    from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
+
+    field = {"kind": "enaio", "conn_id": "enaio_default", "field": "Disposal", "approved": [""]}
+    reference = manifest_reference(manifest, [approve(manifest.store, manifest.digest, source=field)])
+    task = EnaioDeleteObjectOperator(task_id="delete", records=reference, hard_delete=True, max_records=count)
     with meter.running():
-        reference = execute(task)
-    if reference["counts"]["destroyed"] != count:
-        raise SystemExit(f"outcomes: {reference['counts']}")
+        done = execute(task)
+    if done["counts"]["destroyed"] != count:
+        raise SystemExit(f"outcomes: {done['counts']}")
 
 
 def night(meter: Meter, count: int) -> None:
-    """Run the operators of a disposal run: due list, delete and probe, mark, certificate."""
+    """Run the operators of a disposal run: due list, delete and look, mark, certificate."""
+    from airflow_provider_records.evidence.due_list import DueList
     from airflow_provider_records.evidence.manifest import Manifest
+    from airflow_provider_records.hooks.opus import OpusHook
     from airflow_provider_records.operators.certificate import DestructionCertificateOperator
     from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
     from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
     from airflow_provider_records.task.context import evidence_store
 
-    meter.count_requests()
     pattern = r"enaio-(\d+)"
     with meter.running("due list"):
         due = execute(OpusDueRecordsOperator(task_id="due", due_before=DUE_BEFORE, target_id_pattern=pattern))
     store = evidence_store()
     manifest = Manifest.open(store, due["digest"])
-    approval = approve(store, manifest.digest)
+    opus = OpusHook("opus_default")
+    due_list = DueList(opus.conn_id, opus.target, str(opus.connector_id), DUE_BEFORE)
+    approval = approve(store, manifest.digest, due_list=due_list)
     approved, more = {**due, "approvals": [approval]}, ("destroyed", "absent")
     with meter.running("delete and look"):
         task = EnaioDeleteObjectOperator(task_id="delete", records=approved, hard_delete=True, max_records=count)
@@ -165,44 +149,89 @@ def night(meter: Meter, count: int) -> None:
     meter.facts |= {"due": due["count"], "deleted": deleted["counts"], "marked": marked["counts"]}
 
 
-def lists(meter: Meter, count: int) -> None:
-    """Write a list, approve it, open it again, check the approval, and read every record."""
-    from bench_evidence import made_up
-
+def unifier(meter: Meter, count: int, folder: int) -> None:
+    """Run ``UnifierDeleteDocumentOperator`` on an approved list, folder by folder."""
     from airflow_provider_records.evidence.manifest import Manifest
     from airflow_provider_records.evidence.reference import manifest_reference
-    from airflow_provider_records.evidence.store import Store
-    from airflow_provider_records.task.records import resolve
+    from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
+    from airflow_provider_records.task.context import evidence_store
 
-    store = Store(os.environ["AIRFLOW__RECORDS__EVIDENCE_PATH"])
-    with meter.running("written and digested"):
-        written = Manifest.write(store, made_up(count))
-    with meter.running("approved, opened, digest recomputed, approval checked"):
-        approval = approve(store, written.digest)
-        selection = resolve(manifest_reference(written, [approval]), store)
-        selection.authorize(approval_required=True)
-    with meter.running("every record read back"):
-        if sum(1 for _ in selection.manifest) != count:
-            raise SystemExit("not all were read back")
+    def document(number: int) -> dict[str, Any]:
+        path = f"/{1 + number // folder}"
+        return {"key": str(1000 + number), "location": path, "attributes": {"project_number": "P-0001"}}
+
+    manifest = Manifest.write(evidence_store(), map(document, range(count)))
+    reference = manifest_reference(manifest, [approve(manifest.store, manifest.digest)])
+    task = UnifierDeleteDocumentOperator(task_id="recycle", records=reference, max_records=count)
+    with meter.running():
+        done = execute(task)
+    if done["counts"]["recycled"] != count:
+        raise SystemExit(f"outcomes: {done['counts']}")
 
 
-def approve(store: Any, digest: str) -> str:  # noqa: ANN401
+def memory(meter: Meter, count: int) -> None:
+    """Run ``EnaioDeleteObjectOperator`` on a long list, in an archive that is made up in this process."""
+    from airflow_provider_records.evidence.manifest import Manifest
+    from airflow_provider_records.hooks.enaio import EnaioHook
+    from airflow_provider_records.hooks.enaio_responses import EnaioObject, Page
+    from airflow_provider_records.task.context import evidence_store
+
+    first, gone = 10**6, bytearray(count + 1)  # the last one stays
+
+    def shown(ids: Iterable[str]) -> list[EnaioObject]:
+        return [
+            EnaioObject(each, "1", "DOCUMENT", {"Disposal": ""}, type_name="Invoice")
+            for each in ids
+            if not gone[int(each) - first]
+        ]
+
+    def asked(statement: str) -> list[str]:
+        among = re.search(r"IN \((.*?)\)", statement)
+        return among[1].split(", ") if among else [str(first + count)]
+
+    def search(_: EnaioHook, statement: str, *__: Any, **___: Any) -> Iterator[EnaioObject]:  # noqa: ANN401
+        return iter(shown(asked(statement)))
+
+    def search_page(_: EnaioHook, statement: str, *__: Any, deleted: str, **___: Any) -> Page:  # noqa: ANN401
+        return Page([] if "ONLY" in deleted else shown(asked(statement)), False, None)
+
+    def delete_object(hook: EnaioHook, object_id: str, **_: Any) -> None:  # noqa: ANN401
+        if not hook.may_send():
+            raise SystemExit("nothing more may be sent")
+        gone[int(object_id) - first] = 1
+
+    def made_up() -> Iterator[dict[str, Any]]:
+        for number in range(count):
+            yield {"key": str(first + number), "title": f"Scan {number}", "attributes": {"object_type": "Invoice"}}
+
+    for act in (search, search_page, delete_object):
+        setattr(EnaioHook, act.__name__, act)
+    setattr(EnaioHook, "check_hard_delete", lambda _: None)  # noqa: B010 - as above
+    manifest = Manifest.write(evidence_store(), made_up())
+    meter.facts["before"] = meter.peak
+    delete(meter, count, manifest)
+
+
+def approve(store: Any, digest: str, *, source: Any = None, due_list: Any = None) -> str:  # noqa: ANN401
     """Approve a list for the tasks of this benchmark; return the URI of the approval."""
     from airflow_provider_records.evidence.approval import Approval
     from airflow_provider_records.evidence.order import Covered, Order
     from airflow_provider_records.hooks.enaio import EnaioHook
     from airflow_provider_records.hooks.opus import OpusHook
+    from airflow_provider_records.hooks.unifier import UnifierHook
     from airflow_provider_records.task.context import signing_key
 
-    enaio, opus = EnaioHook("enaio_default"), OpusHook("opus_default")
+    enaio, opus, unifier = EnaioHook("enaio_default"), OpusHook("opus_default"), UnifierHook("unifier_default")
     tasks = [
         Covered("delete", "enaio", "destroy", enaio.target, enaio.conn_id),
         Covered("mark", "opus", "mark", opus.target, opus.conn_id),
+        Covered("recycle", "unifier", "recycle", unifier.target, unifier.conn_id),
     ]
-    order = Order(digest, tasks, "bench", "manual__2026-11-22", "2026-11-22T04:00:00Z", "2999-01-01T00:00:00Z")
+    times = ("2026-11-22T04:00:00Z", "2999-01-01T00:00:00Z")
+    order = Order(digest, tasks, "bench", "manual__2026-11-22", *times, due_list)
     order.write(store)
-    source = {"kind": "bench"}
-    approval = Approval(digest, "anna", order.asked_at, source, approver_type="person", order=order.id)
+    who = "process" if source else "person"
+    approval = Approval(digest, "anna", order.asked_at, source or {"kind": "bench"}, approver_type=who, order=order.id)
     return approval.write(store, signing_key())
 
 
@@ -219,35 +248,10 @@ def execute(task: Any) -> Any:  # noqa: ANN401
     return task.execute({"ti": ti, "dag_run": dag_run, "outlet_events": OutletEventAccessors()})
 
 
-class _Null(asyncio.Protocol):
-    """Responds to everything that ends like a request after ``latency`` seconds: the least work of a server."""
-
-    latency = 0.0
-
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        if data.endswith(b"\r\n\r\n"):
-            answer = b"HTTP/1.1 204 No Content\r\nserver: null\r\n\r\n"
-            asyncio.get_running_loop().call_later(self.latency, self.transport.write, answer)
-
-
-async def null_server(latency: float) -> None:
-    """Print the URL and serve until the process is ended."""
-    _Null.latency = latency
-    server = await asyncio.get_running_loop().create_server(_Null, "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await server.serve_forever()
-
-
-PARTS: Iterable[Callable[..., None]] = (bare, operator, night, lists)
+PARTS: Iterable[Callable[..., None]] = (bare, operator, night, unifier, memory)
 
 if __name__ == "__main__":
-    _, wanted, arguments, *to = sys.argv
-    if wanted == "null":
-        asyncio.run(null_server(**json.loads(arguments)))
-    else:
-        measured = Meter()
-        {part.__name__: part for part in PARTS}[wanted](measured, **json.loads(arguments))
-        Path(to[0]).write_text(json.dumps(measured.result()))
+    _, wanted, arguments, to = sys.argv
+    measured = Meter()
+    {part.__name__: part for part in PARTS}[wanted](measured, **json.loads(arguments))
+    Path(to).write_text(json.dumps(measured.result()))

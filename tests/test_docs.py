@@ -180,7 +180,7 @@ def test_the_reference_is_made_from_the_code(site: Path) -> None:
     for kind in OutcomeKind:
         assert re.search(rf"^{kind}$", said("outcomes.html"), re.MULTILINE)
     assert "the object is checked out" not in said("outcomes.html")
-    assert "not due in Opus any more" in said("outcomes.html")
+    assert "not due in … any more" in said("outcomes.html")
     for option in info["config"]["records"]["options"]:
         assert option in said("options.html")
     for field in (*fields.COMMON, *(each for own in fields.OF_TYPE.values() for each in own)):
