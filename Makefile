@@ -27,19 +27,28 @@ unit: $(VENV)/installed-test
 docs: $(VENV)/installed-test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# The oldest Airflow of each minor, each in an environment of its own with libraries of its time: the tests that need no
-# processes, a night, an approval and its deferral. Not part of "make test"; about half an hour.
-# "make minors MINORS=3.1" runs one; PYTHON selects the interpreter.
+# The oldest Airflow of each minor, each in an environment of its own with libraries of its time: the tests of what
+# touches Airflow, a night, an approval and its deferral. Left out is what does the same on every minor: evidence,
+# reports, the vendors' systems and their hooks import nothing of Airflow that is not tested here; the sandbox, the fault
+# matrix, any change, any sequence and a kill at each request test these; Airflow's pages are tested on the newest.
+# "make minors MINORS=3.1 PYTHON=python3.12" runs one; what ran is written to docs/compatibility.md.
 MINORS ?= 3.1 3.2 3.3
+OF_AIRFLOW := tests/client tests/operators tests/plugin tests/sensors tests/task tests/triggers tests/test_*.py
+THE_SAME := $(wildcard tests/operators/test_any_*.py) tests/operators/test_crash.py tests/test_bench.py tests/test_wheel.py
+OTHER := -$(notdir $(PYTHON))
+
 minors: $(MINORS:%=minor-%)
+	@for minor in $(MINORS); do .venv-$$minor$(OTHER)/bin/python tests/compatibility.py .venv-$$minor$(OTHER)/*.xml; done
 
-minor-%: .venv-%/installed
-	.venv-$*/bin/pytest -q --numprocesses 2 --dist loadfile -m "not system" --ignore tests/browser
-	.venv-$*/bin/pytest -q tests/system -k "nightly_enaio or comes_late or four_eyes or triggerer_waits"
+minor-%: .venv-%$(OTHER)/installed
+	$(<D)/bin/pytest -q --numprocesses 2 --dist loadfile -m "not system" $(THE_SAME:%=--ignore %) \
+	--junitxml $(<D)/tests.xml $(OF_AIRFLOW)
+	$(<D)/bin/pytest -q tests/system --junitxml $(<D)/system.xml \
+	-k "nightly_enaio or comes_late or four_eyes or triggerer_waits"
 
-.venv-%/installed: pyproject.toml constraints/airflow-%.txt
-	$(PYTHON) -m venv .venv-$*
-	.venv-$*/bin/pip install --quiet --constraint constraints/airflow-$*.txt --editable '.[test]'
+.venv-%$(OTHER)/installed: pyproject.toml constraints/airflow-%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --constraint constraints/airflow-$*.txt --editable '.[test]'
 	@touch $@
 
 # An Airflow of many parts on this machine: PostgreSQL, Redis, Celery with two workers, FAB, evidence on S3; see
