@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,9 +98,14 @@ class Cluster:
         """End a part for good."""
         self.parts.pop(name).kill()
 
-    def airflow(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run an Airflow command to its end."""
-        return self._run(demo.airflow(*words), {})
+    def airflow(self, *words: str) -> None:
+        """Run an Airflow command to its end.
+
+        :raises RuntimeError: it failed.
+        """
+        done = self._run(demo.airflow(*words), {})
+        if done.returncode:
+            raise RuntimeError(f"airflow {' '.join(words)} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
 
     def records(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run ``airflow-records`` to its end, with Airflow's configuration.
@@ -223,6 +229,7 @@ def cluster(dags: Path, home: Path, concurrency: int = 2) -> Iterator[Cluster]:
         for each in made.parts.values():
             each.start()
         made.wait_until_healthy()
+        _add_users(made)
         yield made
 
 
@@ -304,14 +311,29 @@ def _set_up(made: Cluster, ports: Mapping[str, int]) -> None:
     }
     path = made.home / "connections.json"
     path.write_text(json.dumps(stored))
-    people = (
-        ("users", "create", "-u", user, "-r", role, "-p", PASSWORD, "-e", f"{user}@example.com", "-f", user, "-l", "T")
-        for user, role in USERS.items()
-    )
-    for command in (("db", "migrate"), ("connections", "import", str(path)), ("sync-perm",), *people):
-        done = made.airflow(*command)
-        if done.returncode:
-            raise RuntimeError(f"airflow {' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+    admin = next(iter(USERS))
+    account = ("-u", admin, "-r", USERS[admin], "-p", PASSWORD, "-e", f"{admin}@example.com", "-f", admin, "-l", admin)
+    made.airflow("db", "migrate")
+    with ThreadPoolExecutor() as pool:  # a command of Airflow's takes seconds to load
+        imported = pool.submit(made.airflow, "connections", "import", str(path))
+        made.airflow("sync-perm")
+        made.airflow("users", "create", *account)
+        imported.result()
+
+
+def _add_users(made: Cluster) -> None:
+    """Add the other users, one after the other: FAB numbers them."""
+    (admin, _), *others = USERS.items()
+    login = {"username": admin, "password": PASSWORD}
+    token = requests.post(f"{made.url}/auth/token", json=login, timeout=60).json()["access_token"]
+    for user, role in others:
+        name = {"username": user, "first_name": user, "last_name": user, "email": f"{user}@example.com"}
+        requests.post(
+            f"{made.url}/auth/fab/v1/users",
+            json={**name, "password": PASSWORD, "roles": [{"name": role}]},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        ).raise_for_status()
 
 
 def _as_host(name: str, command: list[str]) -> list[str]:
