@@ -61,6 +61,7 @@ class Night:
         cluster.empty(records)
         self.api = Api(int(cluster.url.rsplit(":", 1)[1]), username="admin", password=PASSWORD)
         self.run_id = ""
+        self._stored_before = cluster.gate.requests
 
     @classmethod
     def halfway(cls, cluster: Cluster) -> Night:
@@ -160,6 +161,10 @@ class Night:
             PurePosixPath(each).parent.name for each in names if each.endswith("-open.jsonl") and "/delete/" in each
         }
 
+    def stored(self) -> int:
+        """Return how many requests the object storage got from this run."""
+        return self.cluster.gate.requests - self._stored_before
+
     def certificate(self) -> str:
         """Return the URI of its certificate."""
         return self.cluster.store().uri(file_name(self.kind.dag, self.run_id))
@@ -176,6 +181,7 @@ class Result:
     :param twice: records deleted or marked more than once.
     :param workers: host names that deleted.
     :param tries: the highest try of a deleting task.
+    :param stored: requests to the object storage.
     :param verify: exit code of ``airflow-records verify`` on the certificate's URI.
     """
 
@@ -186,6 +192,7 @@ class Result:
     twice: int
     workers: frozenset[str]
     tries: int
+    stored: int
     verify: int
 
     def line(self, name: str) -> str:
@@ -194,7 +201,8 @@ class Result:
         return (
             f"{name}: found {self.found}, approved {self.approved}, {kinds}, marked {self.marked}, twice {self.twice}, "
             f"verify {'fits' if self.verify == 0 else f'exit code {self.verify}'} "
-            f"(deleted by {' and '.join(sorted(self.workers))}, try {self.tries})"
+            f"(deleted by {' and '.join(sorted(self.workers))}, try {self.tries}, "
+            f"{self.stored} requests to S3)"
         )
 
 
@@ -220,6 +228,7 @@ def check(night: Night) -> Result:
     marked = Counter(cluster.sandbox.effects("opus", "marked"))
     again = len(cluster.sandbox.effects("opus", "marked_again"))
     twice = sum(count > 1 for count in (*effects.values(), *marked.values())) + again
+    stored = night.stored()
     verified = cluster.records("verify", night.certificate())
     result = Result(
         found=max(lists.values()),  # a part of a list rests on the approval of the whole
@@ -229,6 +238,7 @@ def check(night: Night) -> Result:
         twice=twice,
         workers=frozenset(each.provenance.hostname for each in deletes),
         tries=max(each.provenance.try_number for each in deletes),
+        stored=stored,
         verify=verified.returncode,
     )
     assert twice == 0, result.line("twice")
