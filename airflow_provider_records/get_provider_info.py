@@ -164,6 +164,16 @@ def get_provider_info() -> dict[str, object]:
                         "example": "5000",
                         "default": "1000",
                     },
+                    "language": {
+                        "description": (
+                            "Language of certificates, approval requests and the page Disposals: en, de or nl; "
+                            "evidence itself stays in English."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "de",
+                        "default": "en",
+                    },
                 },
             },
         },

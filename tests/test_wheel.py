@@ -29,6 +29,8 @@ def test_contents(wheel: zipfile.ZipFile) -> None:
     for needed in (
         "py.typed",
         "reporting/templates/certificate.html",
+        "reporting/locale/de/LC_MESSAGES/messages.mo",
+        "reporting/locale/nl/LC_MESSAGES/messages.mo",
         "plugin/templates/overview.html",
         "plugin/templates/page.css",
         "sandbox/pages/console.html",

@@ -81,6 +81,7 @@ class Certificate:
 
     :param id: UUID of this certificate.
     :param written_at: when it was written, ISO 8601 in UTC.
+    :param language: code of the language of its page, such as ``en``; the certificate itself is in English.
     :param store: URI of the evidence store at that time; URIs in the other files begin with it.
     :param run: the DAG run.
     :param provenance: who wrote it: DAG, run, task, try, versions.
@@ -102,6 +103,7 @@ class Certificate:
 
     id: str
     written_at: str
+    language: str
     store: str
     run: Run
     provenance: Provenance
@@ -169,7 +171,7 @@ class Certificate:
 
 
 _TYPES: dict[str, type] = {
-    **dict.fromkeys(("id", "written_at", "store"), str),
+    **dict.fromkeys(("id", "written_at", "language", "store"), str),
     **dict.fromkeys(("run", "provenance", "scope", "counts"), dict),
     **dict.fromkeys(
         (

@@ -20,8 +20,9 @@ Line = tuple[str, bytes]
 """A record's key, and its line in a list or that line's hash."""
 
 _MAX_COLONS = 50  # in a key; bounds the work on a line that consists of colons
-_UNTIL = re.compile(r";\s*until\b([^;]*\d[^;]*)\Z", re.IGNORECASE)
-"""A last day behind a reason; "until" without a digit is part of the reason, as in "until the court has decided"."""
+_UNTIL = re.compile(r";\s*(?:until|bis|tot)\b([^;]*\d[^;]*)\Z", re.IGNORECASE)
+"""A last day behind a reason, with the word of each language that the form has; without a digit the word is part of the
+reason, as in "until the court has decided"."""
 
 
 def parse(text: str, manifest: Manifest) -> dict[str, str]:

@@ -31,9 +31,10 @@ from airflow_provider_records.exceptions import (
     RecordsError,
 )
 from airflow_provider_records.reporting import approval_request
+from airflow_provider_records.reporting.language import Language
 from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.asking import Scope, ask
-from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, signing_key
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, reading_language, signing_key
 from airflow_provider_records.task.links import list_url, request_url
 from airflow_provider_records.task.message import request_message
 from airflow_provider_records.task.records import resolve
@@ -138,7 +139,8 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             self.assigned_users = self._eligible(context, authorization.own_approvals)
             order = ask(self, self.scope, context, selection, tries="all")
             origin = provenance(context)
-            self.subject = approval_request.subject(manifest, order, self.task_id)
+            language = reading_language()
+            self.subject = approval_request.subject(manifest, order, self.task_id, language)
             shown = [approval.shown for approval in authorization.own_originals]
             register = HoldRegister(manifest.store, signing_key())
             holds = _reviewers_holds(register, origin.dag_id)
@@ -151,9 +153,10 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 left_out=LeftOut.of(manifest.store, origin.dag_id, origin.run_id, {manifest.digest, *shown}),
                 changes=changes(manifest, order, origin, register),
                 withheld_before=holds,
+                language=language,
             )
-            self.params = _form(manifest.digest, order.id)
-            self.summary = request_message(self.subject, manifest, order, origin)
+            self.params = _form(manifest.digest, order.id, language)
+            self.summary = request_message(self.subject, manifest, order, origin, language)
         self.notifiers = [_Harmless(notifier) for notifier in self.notifiers]
         return super().execute(context)
 
@@ -289,9 +292,10 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     def _ask_again(self, context: Context, reason: str) -> None:
         """Wait for another answer to the same request; notifiers get the reason instead of its text."""
         origin = provenance(context)
-        self.subject, self.body = f"Answer again: {self.task_id}", reason
+        language = reading_language()
+        self.subject, self.body = language.gettext("Answer again: %(task)s", task=self.task_id), reason
         page = request_url(origin.dag_id, origin.run_id, origin.task_id, origin.map_index)
-        self.summary = f"{self.subject}\n{reason}\n\nAnswer: {page}"
+        self.summary = f"{self.subject}\n{reason}\n\n{language.gettext('Answer: %(address)s', address=page)}"
         self.notifiers = [_Harmless(notifier) for notifier in self.notifiers]
         super().execute(context)
 
@@ -473,26 +477,33 @@ def _bring_back(register: HoldRegister, reasons: Mapping[str, str], answer: Answ
             log.info("Brought back by %s, for the next list: %r (%s)", answer.who, key, hold.statement)
 
 
-def _form(digest: str, order: str) -> ParamsDict:
+def _form(digest: str, order: str, language: Language) -> ParamsDict:
     """Return the form: four fields, and two digests, which Airflow hides because they are constant and sends back."""
+    gettext = language.gettext
     fields = {
         "withhold": (
-            "Withhold",
-            "Records that must stay, one a line, as `key: reason`. They are on hold from now on, and the rest is "
-            "approved; the evidence says who withheld them and why. Example: `hr-2014-0006: lawsuit 4 O 12/26; until "
-            "2027-06-30`. Without a last day it holds until somebody brings it back.",
+            gettext("Withhold"),
+            gettext(
+                "Records that must stay, one a line, as `key: reason`. They are on hold from now on, and the rest is "
+                "approved; the evidence says who withheld them and why. Example: `hr-2014-0006: lawsuit 4 O 12/26; "
+                "until 2027-06-30`. Without a last day it holds until somebody brings it back."
+            ),
         ),
         "withhold_classes": (
-            "Withhold classes",
-            "Classifications of which all records of this list must stay, one a line, as `classification: reason`, "
-            "with a last day as above.",
+            gettext("Withhold classes"),
+            gettext(
+                "Classifications of which all records of this list must stay, one a line, as `classification: reason`, "
+                "with a last day as above."
+            ),
         ),
         "bring_back": (
-            "Bring back",
-            "Keys that reviewers of this DAG withheld earlier and that may be listed again from the next list on, one "
-            "a line, as `key` or `key: reason`.",
+            gettext("Bring back"),
+            gettext(
+                "Keys that reviewers of this DAG withheld earlier and that may be listed again from the next list on, "
+                "one a line, as `key` or `key: reason`."
+            ),
         ),
-        "comment": ("Comment", "Kept with the approval."),
+        "comment": (gettext("Comment"), gettext("Kept with the approval.")),
     }
     texts = {
         name: Param("", description_md=description, title=title, type=["string", "null"], format="multiline")
@@ -500,8 +511,8 @@ def _form(digest: str, order: str) -> ParamsDict:
     }
     return ParamsDict(
         {
-            "manifest": Param(digest, "The list that the answer is for.", type="string", const=digest),
-            "order": Param(order, "What the answer allows.", type="string", const=order),
+            "manifest": Param(digest, gettext("The list that the answer is for."), type="string", const=digest),
+            "order": Param(order, gettext("What the answer allows."), type="string", const=order),
             **texts,
         }
     )

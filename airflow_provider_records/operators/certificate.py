@@ -19,7 +19,7 @@ from airflow_provider_records.exceptions import (
 )
 from airflow_provider_records.reporting import issue
 from airflow_provider_records.task.arguments import check_switches
-from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, signing_key
+from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, reading_language, signing_key
 from airflow_provider_records.task.links import CertificateLink
 from airflow_provider_records.task.message import run_message
 from airflow_provider_records.task.records import read_disposal
@@ -75,7 +75,7 @@ class DestructionCertificateOperator(BaseOperator):
                     "run? An upstream failure, such as a rejected approval, leaves none."
                 )
             key = signing_key()
-            written = issue.write(store, found, origin, key)
+            written = issue.write(store, found, origin, key, reading_language())
         if key is None:
             self.log.warning("The certificate is not signed: [records] signing_key_file names no key.")
         reference = written.reference() | {"summary": run_message(written, origin)}

@@ -26,7 +26,7 @@ from airflow_provider_records.evidence.store import safe_name
 
 _ACTIVE = {"queued", "running"}
 _WAITING = ("awaiting_input", "deferred")
-_COUNT = re.compile(r"\d[\d,]*")
+_COUNT = re.compile(r"\d[\d.,]*")
 """How the subject of a request begins, see ``reporting.approval_request``."""
 
 

@@ -23,6 +23,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep, get_user
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from jinja2 import Environment
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException as AnyHTTPException
@@ -31,7 +32,7 @@ from airflow_provider_records.evidence.certificate import read as read_certifica
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import safe_name
-from airflow_provider_records.exceptions import RecordsError
+from airflow_provider_records.exceptions import ConfigurationError, RecordsError
 from airflow_provider_records.plugin import access, chart
 from airflow_provider_records.plugin.found import find_runs
 from airflow_provider_records.plugin.lists import PAGE as LIST_PAGE
@@ -39,10 +40,11 @@ from airflow_provider_records.plugin.lists import Lists
 from airflow_provider_records.plugin.patience import PatientStore
 from airflow_provider_records.plugin.rows import due_at, reason_totals, run_row, totals
 from airflow_provider_records.plugin.runs import ReasonGroup, RunReader
-from airflow_provider_records.reporting import export, wording
+from airflow_provider_records.reporting import export
 from airflow_provider_records.reporting.bar import ORDER, bar
 from airflow_provider_records.reporting.certificate_page import environment
-from airflow_provider_records.task.context import evidence_store
+from airflow_provider_records.reporting.language import ENGLISH, Language, marked
+from airflow_provider_records.task.context import evidence_store, reading_language
 from airflow_provider_records.task.links import PAGE, PREFIX
 
 RUNS_PER_PAGE = 100
@@ -72,27 +74,45 @@ _HEADERS = {
 }
 
 app = FastAPI(title="Disposals", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
-_templates = environment(_TEMPLATES)
-_templates.globals |= {"wording": wording, "bar": bar, "order": ORDER}
-_templates.globals |= {"style": Markup(_STYLE), "script": Markup(_SCRIPT)}  # noqa: S704 - files of this package
-_templates.filters |= {"query": urlencode, "part": lambda text: quote(text, safe="")}
 
 Page = Annotated[int, Query(ge=1, le=1_000_000)]
 
 
 @cache
-def _readers(root: str) -> tuple[RunReader, Lists]:
+def _readers(root: str, language: Language) -> tuple[RunReader, Lists]:
     store = PatientStore(evidence_store())
-    return RunReader(store), Lists(store)
+    return RunReader(store, language), Lists(store)
 
 
 def _evidence() -> tuple[RunReader, Lists]:
-    return _readers(evidence_store().root)
+    return _readers(evidence_store().root, reading_language())
+
+
+@cache
+def _templates(language: Language) -> Environment:
+    found = environment(_TEMPLATES, language)
+    found.globals |= {"bar": bar, "order": ORDER}
+    found.globals |= {"style": Markup(_STYLE), "script": Markup(_SCRIPT)}  # noqa: S704 - files of this package
+    found.filters |= {"query": urlencode, "part": lambda text: quote(text, safe="")}
+    return found
+
+
+def _language() -> Language:
+    """Return the configured language; English, in which the error can be said, if it is none."""
+    try:
+        return reading_language()
+    except ConfigurationError:
+        return ENGLISH
+
+
+def _missing(message: str, **values: object) -> HTTPException:
+    """Return the error that what was asked for is not there, in the reader's language."""
+    return HTTPException(404, _language().gettext(message, **values))
 
 
 def _show(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
     root = str(request.scope.get("root_path", ""))
-    text = _templates.get_template(template).render(root=root, airflow=root.removesuffix(PREFIX), **values)
+    text = _templates(_language()).get_template(template).render(root=root, airflow=root.removesuffix(PREFIX), **values)
     return HTMLResponse(text, status)
 
 
@@ -104,7 +124,7 @@ def overview(
     reader, _ = _evidence()
     found = find_runs(reader, user, session, dag_id)
     if found is None:
-        raise HTTPException(404, "There is no disposal of this DAG that you may see.")
+        raise _missing(marked("There is no disposal of this DAG that you may see."))
     with ThreadPoolExecutor(_READERS) as pool:
         rows = found.rows((page - 1) * RUNS_PER_PAGE, page * RUNS_PER_PAGE, session, pool)
         reasons, left_out = reason_totals(reader, rows, pool)
@@ -168,7 +188,7 @@ def _show_tab(
     reader, _ = _evidence()
     _require_dag(user, dag_id, session)
     if safe_name(run_id) not in reader.runs(dag_id) | reader.decided(dag_id):
-        text = "Nobody has been asked about records in this run, and it has disposed of none."
+        text = _language().gettext("Nobody has been asked about records in this run, and it has disposed of none.")
         return _show(request, "message.html", live=False, text=text)
     query = urlencode({"dag_id": dag_id, "run_id": run_id})
     return RedirectResponse(f"{request.scope.get('root_path', '')}/run?{query}{fragment}", 303)
@@ -196,7 +216,9 @@ def one_run(request: Request, user: GetUserDep, session: SessionDep, dag_id: str
         waiting=bool(waiting),
     )
     if row is None:
-        raise HTTPException(404, f"There is no run {run_id} of {dag_id} in the evidence store or in Airflow.")
+        raise _missing(
+            marked("There is no run %(run)s of %(dag)s in the evidence store or in Airflow."), run=run_id, dag=dag_id
+        )
     run = row.run
     if run.disposals:
         approvals, problem = reader.try_read(dag_id, run_id, reader.approvals, run.disposals)
@@ -247,7 +269,7 @@ def outcomes(
     run = reader.read(dag_id, run_id)
     task = next((each for each in run.tasks if each.task_id == task_id and each.disposals), None)
     if task is None:
-        raise HTTPException(404, "There is no such task with a summary in this run.")
+        raise _missing(marked("There is no such task with a summary in this run."))
     first = (page - 1) * LIST_PAGE
     found, problem = reader.try_read(
         dag_id, run_id, reader.records, task.disposals, outcome, reason, first, first + LIST_PAGE
@@ -295,7 +317,7 @@ def whole_list(
     reader, lists = _evidence()
     digest, _, suffix = digest.partition(".")
     if len(digest) != 64 or set(digest) - set("0123456789abcdef") or suffix not in {"", "jsonl", *export.FORMATS}:
-        raise HTTPException(404, "There is no such list.")
+        raise _missing(marked("There is no such list."))
     _require_list(user, dag_id, run_id, digest, session)
     if suffix == "jsonl":
         return _serve_file(lists.name(digest), "application/x-ndjson", download=f"{digest}.jsonl")
@@ -303,10 +325,10 @@ def whole_list(
         rows = export.list_rows(lists.store, f"sha256:{digest}")
         return _serve_rows(suffix, export.LIST_COLUMNS, rows, f"list-{digest[:12]}")
     if not lists.store.exists(lists.name(digest)):
-        raise HTTPException(404, "The list is not in the evidence store.")
+        raise _missing(marked("The list is not in the evidence store."))
     index = lists.index(digest)
     if page > len(index.pages):
-        raise HTTPException(404, "The list has no such page.")
+        raise _missing(marked("The list has no such page."))
     return _show(
         request,
         "list.html",
@@ -328,7 +350,7 @@ def certificate(user: GetUserDep, session: SessionDep, suffix: str, dag_id: str,
     reader, _ = _evidence()
     _require_dag(user, dag_id, session)
     if suffix not in {"html", "json"}:
-        raise HTTPException(404, "There is no such page.")
+        raise _missing(marked("There is no such page."))
     name = reader.certificate(dag_id, run_id, f".{suffix}")
     if suffix == "html":
         return _serve_file(name, "text/html; charset=utf-8", policy=_CERTIFICATE_POLICY)
@@ -341,10 +363,10 @@ def records(user: GetUserDep, session: SessionDep, suffix: str, dag_id: str, run
     reader, _ = _evidence()
     _require_dag(user, dag_id, session)
     if suffix not in export.FORMATS:
-        raise HTTPException(404, "There is no such page.")
+        raise _missing(marked("There is no such page."))
     name = reader.certificate(dag_id, run_id, ".json")
     if not reader.store.exists(name):
-        raise HTTPException(404, "It is not in the evidence store (yet).")
+        raise _missing(marked("It is not in the evidence store (yet)."))
     rows = export.certificate_rows(reader.store, read_certificate(reader.store, name))
     return _serve_rows(suffix, export.CERTIFICATE_COLUMNS, rows, f"records-{safe_name(run_id)}")
 
@@ -374,7 +396,7 @@ async def http_error(request: Request, error: AnyHTTPException) -> Response:
 @app.exception_handler(RequestValidationError)
 async def invalid_parameter(request: Request, _: RequestValidationError) -> Response:
     """Answer a request with invalid parameters, to which no link leads."""
-    return await http_error(request, AnyHTTPException(404, "There is no such page."))
+    return await http_error(request, _missing(marked("There is no such page.")))
 
 
 @app.exception_handler(RecordsError)
@@ -389,7 +411,7 @@ def _require_dag(user: Any, dag_id: str, session: Any) -> None:  # noqa: ANN401
     :raises HTTPException: 404, the user may not read them.
     """
     if not access.readable(user, [dag_id], session):
-        raise HTTPException(404, "There is no disposal of this DAG that you may see.")
+        raise _missing(marked("There is no disposal of this DAG that you may see."))
 
 
 def _require_list(user: Any, dag_id: str, run_id: str, digest: str, session: Any) -> None:  # noqa: ANN401
@@ -408,7 +430,7 @@ def _require_list(user: Any, dag_id: str, run_id: str, digest: str, session: Any
     lists = {text for each in approvals for text in (each.digest, each.part_of, each.shown)}
     lists |= {each.digest for each in Order.asked_in(reader.store, dag_id, run_id)}
     if wanted not in run.digests | lists:
-        raise HTTPException(404, "This run has no such list. Open it from the run that uses it.")
+        raise _missing(marked("This run has no such list. Open it from the run that uses it."))
 
 
 def _serve_rows(suffix: str, columns: Sequence[str], rows: Iterable[export.Cells], name: str) -> Response:
@@ -431,7 +453,7 @@ def _serve_file(name: str, kind: str, *, download: str = "", policy: str = _FILE
     """Serve the bytes of a file of the evidence store."""
     reader, _ = _evidence()
     if not reader.store.exists(name):
-        raise HTTPException(404, "It is not in the evidence store (yet).")
+        raise _missing(marked("It is not in the evidence store (yet)."))
     stack = ExitStack()
     return _stream(stack.enter_context(reader.store.open(name)), stack, kind, download, policy)
 

@@ -66,7 +66,7 @@ class FoundRuns:
         else:
             run_id, problem = self.reader.try_read(dag, folder, self.reader.run_id, dag, folder)
             if problem:
-                return unreadable_row(dag, due, problem)
+                return unreadable_row(dag, due, problem, self.reader.language)
         if not run_id:
             return None
         return run_row(

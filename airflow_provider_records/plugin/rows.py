@@ -14,6 +14,7 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.plugin import access
 from airflow_provider_records.plugin.access import AirflowRun, Trace
 from airflow_provider_records.plugin.runs import DisposalRun, ReasonGroup, RunReader, add_counts
+from airflow_provider_records.reporting.language import ENGLISH, Language
 from airflow_provider_records.reporting.verdict import RunStatus, Verdict, verdict
 
 _LARGEST = 5_000
@@ -32,6 +33,7 @@ class Row:
     :param verdict: how it ended.
     :param approvers: names of those who approved.
     :param certified: whether there is a certificate.
+    :param language: the language of what it says.
     """
 
     run: DisposalRun
@@ -40,6 +42,7 @@ class Row:
     verdict: Verdict
     approvers: Sequence[str]
     certified: bool
+    language: Language = ENGLISH
 
     @property
     def live(self) -> bool:
@@ -49,7 +52,7 @@ class Row:
     @property
     def alarms(self) -> list[str]:
         """What somebody must look at although every outcome is final, one sentence each."""
-        return RunStatus(self.run.disposals).alarms
+        return RunStatus(self.run.disposals, language=self.language).alarms
 
 
 @dataclass(frozen=True)
@@ -114,19 +117,22 @@ def run_row(
         approvals, problem = reader.try_read(dag_id, run_id, reader.given, run, trace.approvals)
     run = replace(run, problem=run.problem or problem)
     people = dict.fromkeys(approval.name or approval.approver for approval in approvals or ())
+    language = reader.language
     found, problem = reader.try_read(
-        dag_id, run_id, run_verdict, run, airflow_run, approvals or (), trace.failed, waiting=waiting
+        dag_id, run_id, run_verdict, run, airflow_run, approvals or (), trace.failed, waiting=waiting, language=language
     )
-    return Row(run, airflow_run, due, found or _unreadable_verdict(problem), list(people), certified)
+    return Row(
+        run, airflow_run, due, found or _unreadable_verdict(problem, language), list(people), certified, language
+    )
 
 
-def unreadable_row(dag_id: str, due: str, problem: str) -> Row:
+def unreadable_row(dag_id: str, due: str, problem: str, language: Language = ENGLISH) -> Row:
     """Return the row of a run whose id cannot be read.
 
     :param due: when it was due; see :class:`Row`.
     :param problem: the error message.
     """
-    return Row(DisposalRun(dag_id, "", problem=problem), None, due, _unreadable_verdict(problem), [], False)
+    return Row(DisposalRun(dag_id, "", problem=problem), None, due, _unreadable_verdict(problem, language), [], False)
 
 
 def run_verdict(
@@ -136,56 +142,69 @@ def run_verdict(
     failed: Sequence[str] = (),
     *,
     waiting: bool = False,
+    language: Language = ENGLISH,
 ) -> Verdict:
     """Return how a run ended, or that it has not ended.
 
     :param failed: ids of the tasks that failed, as far as Airflow knows.
     :param waiting: whether a request of it is unanswered.
+    :param language: the language of the verdict.
     """
+    gettext = language.gettext
     if run.problem:
-        return _unreadable_verdict(run.problem)
+        return _unreadable_verdict(run.problem, language)
     if airflow_run is not None and airflow_run.active:
         if waiting or (run.orders and not (run.tasks or run.rejections or approvals)):
-            text = "Somebody has to answer before anything is carried out; this page updates itself."
-            return Verdict("running", "Waiting for approval", text)
-        return Verdict("running", "Running", "The run is active; this page updates itself.")
+            text = gettext("Somebody has to answer before anything is carried out; this page updates itself.")
+            return Verdict("running", gettext("Waiting for approval"), text)
+        return Verdict("running", gettext("Running"), gettext("The run is active; this page updates itself."))
     if run.unfinished:
-        text = "A try ended without writing its summary; clear the task, so that its next try continues."
-        return Verdict("open", "Interrupted", text)
+        text = gettext("A try ended without writing its summary; clear the task, so that its next try continues.")
+        return Verdict("open", gettext("Interrupted"), text)
     if not run.disposals:
-        return _nothing_done(run, airflow_run, approvals, failed)
+        return _nothing_done(run, airflow_run, approvals, failed, language)
     if run.certificate is not None and run.certificate.covers(run.disposals):
         return verdict(run.certificate)
-    return verdict(RunStatus(run.disposals, withheld=sum(len(approval.withheld) for approval in approvals)))
+    withheld = sum(len(approval.withheld) for approval in approvals)
+    return verdict(RunStatus(run.disposals, withheld=withheld, language=language))
 
 
 def _nothing_done(
-    run: DisposalRun, airflow_run: AirflowRun | None, approvals: Sequence[Approval], failed: Sequence[str]
+    run: DisposalRun,
+    airflow_run: AirflowRun | None,
+    approvals: Sequence[Approval],
+    failed: Sequence[str],
+    language: Language,
 ) -> Verdict:
     """Return why a run that has ended carried nothing out."""
-    where = f" Failed: {', '.join(failed)}; Airflow's log of the task says why." if failed else ""
+    gettext, where = language.gettext, ""
+    if failed:
+        where = " " + gettext("Failed: %(tasks)s; Airflow's log of the task says why.", tasks=", ".join(failed))
     if run.rejections:
         said = "; ".join(
             f"{each.name or each.rejected_by}{f': {each.comment}' if each.comment else ''}" for each in run.rejections
         )
-        return Verdict("partly", "Rejected", f"Nothing was carried out. Rejected by {said}.")
+        text = gettext("Nothing was carried out. Rejected by %(who)s.", who=said)
+        return Verdict("partly", gettext("Rejected"), text)
     if approvals:
-        return Verdict("open", "Not carried out", f"A list was approved, and nothing was carried out.{where}")
+        text = gettext("A list was approved, and nothing was carried out.")
+        return Verdict("open", gettext("Not carried out"), text + where)
     if run.orders:
-        until = max(order.valid_until for order in run.orders)[:16].replace("T", " ")
-        text = (
+        text = gettext(
             "A list was shown for approval, and no approval of it is known: nobody answered in time, or the asking "
-            f"task failed or was stopped. The order ends at {until} UTC. Nothing was carried out.{where}"
+            "task failed or was stopped. The order ends at %(until)s UTC. Nothing was carried out.",
+            until=language.minute(max(order.valid_until for order in run.orders)),
         )
-        return Verdict("open", "Not approved", text)
+        return Verdict("open", gettext("Not approved"), text + where)
     if airflow_run is not None and airflow_run.state == "success":
-        text = "The run ended before anybody was asked: nothing was due, or its tasks were skipped."
-        return Verdict("done", "Nothing carried out", text)
-    return Verdict("open", "Nothing carried out", f"Nobody was asked, and nothing was carried out.{where}")
+        text = gettext("The run ended before anybody was asked: nothing was due, or its tasks were skipped.")
+        return Verdict("done", gettext("Nothing carried out"), text)
+    text = gettext("Nobody was asked, and nothing was carried out.")
+    return Verdict("open", gettext("Nothing carried out"), text + where)
 
 
-def _unreadable_verdict(problem: str) -> Verdict:
-    return Verdict("open", "Unreadable", problem)
+def _unreadable_verdict(problem: str, language: Language) -> Verdict:
+    return Verdict("open", language.gettext("Unreadable"), problem)
 
 
 def totals(rows: Iterable[Row]) -> dict[str, dict[str, int]]:

@@ -29,6 +29,7 @@ from airflow_provider_records.evidence.slip import Slip
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.evidence.summary import Disposal, SystemDescription
 from airflow_provider_records.exceptions import EvidenceError, RecordsError
+from airflow_provider_records.reporting.language import ENGLISH, Language
 from airflow_provider_records.reporting.verdict import RunStatus
 
 _KEPT_JOURNALS = 32
@@ -209,10 +210,11 @@ class RunReader:
     """Reads the disposal runs of an evidence store. Thread-safe.
 
     :param store: the evidence store.
+    :param language: the language of what people read of it.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, language: Language = ENGLISH) -> None:
+        self.store, self.language = store, language
         self._cached_tasks = lru_cache(4096)(self._tasks)
         self._cached_certificate = lru_cache(4096)(self._certificate)
         self._cached_decisions = lru_cache(4096)(self._decisions)
@@ -379,7 +381,8 @@ class RunReader:
         return certificate.file_name(dag_id, run_id).removesuffix(".json") + suffix
 
     def _certificate(self, dag_id: str, run_id: str, _version: str) -> RunStatus:
-        return RunStatus.from_document(certificate.read(self.store, certificate.file_name(dag_id, run_id)))
+        document = certificate.read(self.store, certificate.file_name(dag_id, run_id))
+        return RunStatus.from_document(document, self.language)
 
     def _decisions(self, dag_id: str, run_id: str, _version: str) -> tuple[list[Order], list[Rejection]]:
         orders = sorted(Order.asked_in(self.store, dag_id, run_id), key=lambda order: order.asked_at)

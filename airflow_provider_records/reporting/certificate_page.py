@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from airflow_provider_records.evidence import reader
 from airflow_provider_records.evidence.certificate import Certificate
+from airflow_provider_records.evidence.order import Covered
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.reporting import wording
 from airflow_provider_records.reporting.bar import ORDER, bar
+from airflow_provider_records.reporting.language import Language, language
+from airflow_provider_records.reporting.said import said
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
 
 
 def pieces(store: Store, certificate: Certificate, disposals: Sequence[Disposal]) -> Iterator[bytes]:
-    """Render the page piece by piece; memory does not grow with the number of records.
+    """Render the page piece by piece, in the certificate's language; memory does not grow with the number of records.
 
     :param certificate: what it says; its digest stands on the page.
     :param disposals: those of the certificate, in its order.
     :raises EvidenceError: a list or its outcomes cannot be read.
     """
-    status = RunStatus.from_document(certificate)
+    speech = language(certificate.language)
+    status = RunStatus.from_document(certificate, speech)
     document = certificate.to_dict()
+    key_id = certificate.key.key_id if certificate.key else None
     stream = (
-        environment(Path(__file__).parent / "templates")
+        environment(Path(__file__).parent / "templates", speech)
         .get_template("certificate.html")
         .stream(
             document=document,
@@ -41,7 +48,8 @@ def pieces(store: Store, certificate: Certificate, disposals: Sequence[Disposal]
             withheld=status.withheld,
             demanded=_demanded(document),
             order=ORDER,
-            words=wording,
+            covered=[[Covered.from_dict(task) for task in order["tasks"]] for order in document["orders"]],
+            statements=wording.statements(document["disposals"], key_id, speech),
             described=[disposal.description for disposal in disposals],
             rows=lambda place, kind: _rows(store, disposals[place], kind),
             withheld_records=lambda approval: _withheld_records(store, approval),
@@ -51,10 +59,11 @@ def pieces(store: Store, certificate: Certificate, disposals: Sequence[Disposal]
     return (text.encode() for text in stream)
 
 
-def environment(templates: Path) -> Environment:
+def environment(templates: Path, language: Language) -> Environment:
     """Return templates that escape whatever they show, and make visible what hides or turns text round.
 
     :param templates: the folder of the templates.
+    :param language: the language that they speak.
     """
     found = Environment(
         loader=FileSystemLoader(templates),
@@ -64,8 +73,43 @@ def environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"time": _time, "number": lambda number: f"{number:,}"}
+    found.filters |= {
+        "time": language.time,
+        "minute": language.minute,
+        "day": language.day,
+        "number": language.number,
+        "said": partial(said, language=language),
+        "mono": lambda text: Markup('<span class="mono">{}</span>').format(_visible(text)),
+    }
+    found.globals |= {
+        "language": language,
+        "_": lambda message, **values: _filled(language.translate(message), language, values),
+        "ngettext": lambda singular, plural, num, **values: _filled(
+            language.translate_plural(singular, plural, num), language, {"num": num, **values}
+        ),
+        "results": {kind: language.translate(text) for kind, text in wording.RESULTS.items()},
+        "proofs": {proof: language.translate(text) for proof, text in wording.PROOFS.items()},
+        "approver_types": {kind: language.translate(text) for kind, text in wording.APPROVER_TYPES.items()},
+        **{
+            each.__name__: partial(each, language=language)
+            for each in (
+                wording.action,
+                wording.allowed,
+                wording.due_list,
+                wording.label,
+                wording.meaning,
+                wording.method,
+                wording.amount,
+            )
+        },
+    }
     return found
+
+
+def _filled(message: str, language: Language, values: Mapping[str, object]) -> Markup:
+    """Fill values into a message of a catalogue, which may hold tags; values are escaped unless they are markup."""
+    shown = {name: language.number(value) if type(value) is int else _visible(value) for name, value in values.items()}
+    return Markup(message) % shown  # noqa: S704 - the message is a file of this package
 
 
 def _demanded(document: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -92,8 +136,3 @@ def _withheld_records(store: Store, approval: Mapping[str, Any]) -> Iterator[tup
 
 def _visible(value: object) -> object:
     return wording.visible(value) if type(value) is str else value
-
-
-def _time(text: str) -> str:
-    """Shorten an ISO 8601 time in UTC for reading."""
-    return text.replace("T", " ").replace("Z", "").split(".", 1)[0].removesuffix("+00:00")

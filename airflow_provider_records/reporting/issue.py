@@ -33,6 +33,7 @@ from airflow_provider_records.exceptions import (
     StoreUnavailableError,
 )
 from airflow_provider_records.reporting import wording
+from airflow_provider_records.reporting.language import ENGLISH, Language
 from airflow_provider_records.reporting.verdict import RunStatus
 
 
@@ -74,6 +75,7 @@ def write(
     disposals: Sequence[Disposal],
     provenance: Provenance,
     key: Ed25519PrivateKey | None = None,
+    language: Language = ENGLISH,
 ) -> IssuedCertificate:
     """Read all the evidence again and write the certificate of a DAG run, with its page.
 
@@ -83,6 +85,7 @@ def write(
     :param disposals: all of this run.
     :param provenance: who writes it.
     :param key: signs certificate and page; None: they get checksums.
+    :param language: the language of the page.
     :raises ConfigurationError: another task has written the run's certificate; it stays as it is.
     :raises NewerFormatError: a newer release wrote a file, such as the run's certificate; it stays as it is.
     :raises EvidenceError: a file is missing, was changed or does not fit the others, or the older certificate says
@@ -101,11 +104,11 @@ def write(
     if older is not None:
         _refuse_less(older, found)
     verification_key = VerificationKey.from_key(key.public_key()) if key else None
-    certificate = _compose(store, disposals, provenance, found, key=verification_key, older=None)
+    certificate = _compose(store, disposals, provenance, found, key=verification_key, language=language, older=None)
     if older is not None and _says_the_same(older, certificate):
         return IssuedCertificate(store.uri(name), store.uri(documents.page_name(name)), older)
     if kept := _keep_older(store, name):
-        certificate = _compose(store, disposals, provenance, found, key=verification_key, older=kept)
+        certificate = _compose(store, disposals, provenance, found, key=verification_key, language=language, older=kept)
     uri = _publish(store, name, certificate, key, certificate_page.pieces(store, certificate, disposals))
     return IssuedCertificate(uri, store.uri(documents.page_name(name)), certificate)
 
@@ -117,6 +120,7 @@ def _compose(
     found: AuditResult,
     *,
     key: VerificationKey | None,
+    language: Language,
     older: Superseded | None,
 ) -> Certificate:
     for entry, disposal in zip(found.facts["disposals"], disposals, strict=True):
@@ -126,6 +130,7 @@ def _compose(
     return Certificate(
         id=str(uuid.uuid4()),
         written_at=now(),
+        language=language.code,
         store=store.root,
         run=Run(
             dag_id=provenance.dag_id,

@@ -11,6 +11,8 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import EvidenceError
 from airflow_provider_records.reporting import wording
+from airflow_provider_records.reporting.language import ENGLISH, Language
+from airflow_provider_records.reporting.said import said
 
 
 class Verdict(NamedTuple):
@@ -33,24 +35,28 @@ class RunStatus:
     :param disposals: the newest summary of each task instance of the run.
     :param gaps: what belongs to the run and has no disposal, one sentence each.
     :param withheld: number of records that reviewers withheld.
+    :param language: the language of what it says.
     """
 
     disposals: Sequence[Disposal]
     gaps: Sequence[str] = ()
     withheld: int = 0
+    language: Language = ENGLISH
 
     @classmethod
-    def from_document(cls, document: Certificate) -> RunStatus:
+    def from_document(cls, document: Certificate, language: Language = ENGLISH) -> RunStatus:
         """Read the status from a certificate.
 
         :param document: the certificate.
+        :param language: the language of what it says.
         :raises EvidenceError: a field is missing or has another type.
         """
         try:
             return cls(
                 tuple(Disposal.from_dict(entry["disposal"]) for entry in document.disposals),
-                tuple(wording.gaps(document.to_dict())),
+                tuple(wording.gaps(document.to_dict(), language)),
                 sum(len(approval.get("withheld", {})) for approval in document.approvals),
+                language,
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise EvidenceError(f"The certificate does not have the expected form ({type(error).__name__}).") from None
@@ -63,7 +69,7 @@ class RunStatus:
     @property
     def left(self) -> str:
         """What is left to do, by system and outcome, and what has no disposal; empty if the run is complete."""
-        return "; ".join([*filter(None, map(_left, self.disposals)), *self.gaps])
+        return "; ".join([*filter(None, (_left(each, self.language) for each in self.disposals)), *self.gaps])
 
     @property
     def alarms(self) -> list[str]:
@@ -87,7 +93,7 @@ class RunStatus:
             others = max(0, sum(sum(each.counts.values()) for each in marks) - gone)
             refused = sum(each.counts[OutcomeKind.BLOCKED] for each in marks) - others
             if gone and refused > 0:
-                found.append(wording.refused_marks(title, refused))
+                found.append(wording.refused_marks(title, refused, self.language))
         return found
 
     def covers(self, disposals: Sequence[Disposal]) -> bool:
@@ -103,41 +109,57 @@ class RunStatus:
 
 def verdict(status: RunStatus) -> Verdict:
     """Return how a run ended, in one line."""
+    language = status.language
+    gettext = language.gettext
     if not status.disposals and not status.gaps:
-        text = "No list of this run was carried out: an approval was refused or is missing, or an earlier task failed."
-        return Verdict("open", "Nothing carried out", text)
+        text = gettext(
+            "No list of this run was carried out: an approval was refused or is missing, or an earlier task failed."
+        )
+        return Verdict("open", gettext("Nothing carried out"), text)
     if all(each.dry_run for each in status.disposals) and not status.gaps:
-        return Verdict("rehearsal", "Rehearsal only", "A dry run: records were looked up, nothing was destroyed.")
+        text = gettext("A dry run: records were looked up, nothing was destroyed.")
+        return Verdict("rehearsal", gettext("Rehearsal only"), text)
     if not status.complete:
-        return Verdict("open", "Not complete", f"Left to do: {status.left}.")
-    withheld = f" {text}." if (text := wording.withheld(status.withheld)) else ""
+        return Verdict("open", gettext("Not complete"), gettext("Left to do: %(left)s.", left=status.left))
+    withheld = f" {text}." if (text := wording.withheld(status.withheld, language)) else ""
     if not any(sum(each.counts.values()) for each in status.disposals):
-        return Verdict("done", "Nothing to destroy", f"The lists of this run were empty.{withheld}")
+        return Verdict("done", gettext("Nothing to destroy"), gettext("The lists of this run were empty.") + withheld)
     blocked = [
-        f"{each.counts[OutcomeKind.BLOCKED]:,} in {each.description.title}"
+        gettext("%(count)s in %(system)s", count=count, system=each.description.title)
         for each in status.disposals
-        if each.counts[OutcomeKind.BLOCKED]
+        if (count := each.counts[OutcomeKind.BLOCKED])
     ]
     absent = sum(each.counts[OutcomeKind.ABSENT] - each.destroyed_earlier for each in status.disposals)
     if blocked or absent:
-        refused = [f"The systems refused {' and '.join(blocked)}."] if blocked else []
-        gone = [f"{absent:,} were not there before, and not by this DAG as far as anybody knows."] if absent else []
-        title = "Complete, with refusals" if blocked else "Complete, with absent records"
-        return Verdict("partly", title, " ".join(["Every record has a final outcome.", *refused, *gone]) + withheld)
-    text = "Every record on the approved lists has a final outcome; none is left."
-    return Verdict("done", "Complete", text + withheld)
+        systems = gettext(" and ").join(blocked)
+        parts = [gettext("Every record has a final outcome.")]
+        parts += [gettext("The systems refused %(systems)s.", systems=systems)] if blocked else []
+        parts += [_were_absent(absent, language)] if absent else []
+        title = gettext("Complete, with refusals") if blocked else gettext("Complete, with absent records")
+        return Verdict("partly", title, " ".join(parts) + withheld)
+    text = gettext("Every record on the approved lists has a final outcome; none is left.")
+    return Verdict("done", gettext("Complete"), text + withheld)
 
 
-def _left(disposal: Disposal) -> str:
+def _were_absent(number: int, language: Language) -> str:
+    return language.ngettext(
+        "%(num)s was not there before, and not by this DAG as far as anybody knows.",
+        "%(num)s were not there before, and not by this DAG as far as anybody knows.",
+        number,
+    )
+
+
+def _left(disposal: Disposal, language: Language) -> str:
     """Return what one disposal leaves for another try; empty if nothing is left."""
     system = disposal.description.title
     if disposal.dry_run:
-        return f"{system}: dry run, nothing was sent"
+        return language.gettext("%(system)s: dry run, nothing was sent", system=system)
     if disposal.complete:
         return ""
     counts = [
-        f"{disposal.counts[kind]} {wording.label(disposal.description, kind)}"
+        f"{language.number(disposal.counts[kind])} {wording.label(disposal.description, kind, language)}"
         for kind in OutcomeKind
         if not kind.final and disposal.counts[kind]
     ]
-    return f"{system}: {', '.join(counts)}" + (f" ({disposal.stopped})" if disposal.stopped else "")
+    stopped = f" ({said(disposal.stopped, language)})" if disposal.stopped else ""
+    return f"{system}: {', '.join(counts)}{stopped}"

@@ -28,6 +28,7 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError, RecordsError
 from airflow_provider_records.get_provider_info import get_provider_info
+from airflow_provider_records.reporting.language import Language, language
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -97,6 +98,14 @@ def signing_key() -> Ed25519PrivateKey | None:
             "and make a new key if any of them may have read this one."
         )
     return signature.signing_key(pem)
+
+
+def reading_language() -> Language:
+    """Return ``[records] language``: that of certificates, requests and the page "Disposals".
+
+    :raises ConfigurationError: it is none that this release speaks.
+    """
+    return language(conf.get("records", "language", fallback="") or "en")
 
 
 def approval_key() -> VerificationKey | None:

@@ -8,25 +8,28 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.reporting import wording
 from airflow_provider_records.reporting.issue import IssuedCertificate
+from airflow_provider_records.reporting.language import Language, language
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
 from airflow_provider_records.task.links import certificate_url, list_url, request_url, run_url
 
 
-def request_message(subject: str, manifest: Manifest, order: Order, origin: Provenance) -> str:
+def request_message(subject: str, manifest: Manifest, order: Order, origin: Provenance, language: Language) -> str:
     """Return a message that people are asked about a list.
 
     :param subject: headline of the request.
     :param order: what an approval allows.
     :param origin: the task instance that asks.
+    :param language: the language of the message.
     """
-    where, until = (origin.dag_id, origin.run_id), order.valid_until[:16].replace("T", " ")
+    where, gettext = (origin.dag_id, origin.run_id), language.gettext
+    answer = request_url(*where, origin.task_id, origin.map_index)
     return "\n".join(
         [
             subject,
-            f"An approval is possible until {until} UTC.",
+            gettext("An approval is possible until %(when)s UTC.", when=language.minute(order.valid_until)),
             "",
-            f"Answer: {request_url(*where, origin.task_id, origin.map_index)}",
-            f"Whole list: {list_url(manifest.digest, *where)}",
+            gettext("Answer: %(address)s", address=answer),
+            gettext("Whole list: %(address)s", address=list_url(manifest.digest, *where)),
         ]
     )
 
@@ -34,10 +37,13 @@ def request_message(subject: str, manifest: Manifest, order: Order, origin: Prov
 def run_message(issued: IssuedCertificate, origin: Provenance) -> str:
     """Return a message of what a run has done: how it ended, the outcomes in each system, where to read more.
 
+    It is in the certificate's language.
+
     :param issued: its certificate.
     :param origin: the task instance that wrote it.
     """
-    status = RunStatus.from_document(issued.certificate)
+    speech = language(issued.certificate.language)
+    status, gettext = RunStatus.from_document(issued.certificate, speech), speech.gettext
     ended, where = verdict(status), (origin.dag_id, origin.run_id)
     return "\n".join(
         [
@@ -45,11 +51,11 @@ def run_message(issued: IssuedCertificate, origin: Provenance) -> str:
             *status.alarms,
             ended.text,
             "",
-            *(_outcomes(disposals) for disposals in _by_task(status)),
+            *(_outcomes(disposals, speech) for disposals in _by_task(status)),
             "",
-            f"Run: {run_url(*where)}",
-            f"Certificate: {certificate_url(*where)}",
-            f"Digest: {issued.certificate.digest}",
+            gettext("Run: %(address)s", address=run_url(*where)),
+            gettext("Certificate: %(address)s", address=certificate_url(*where)),
+            gettext("Digest: %(digest)s", digest=issued.certificate.digest),
         ]
     )
 
@@ -62,9 +68,13 @@ def _by_task(status: RunStatus) -> list[list[Disposal]]:
     return list(found.values())
 
 
-def _outcomes(disposals: list[Disposal]) -> str:
+def _outcomes(disposals: list[Disposal], language: Language) -> str:
     """Return a line such as ``enaio: 57 destroyed, 2 blocked``."""
     description = disposals[0].description
     counts = {kind: sum(each.counts[kind] for each in disposals) for kind in OutcomeKind}
-    told = [f"{count:,} {wording.label(description, kind)}" for kind, count in counts.items() if count]
-    return f"{description.title}: {', '.join(told) or 'empty list'}"
+    told = [
+        f"{language.number(count)} {wording.label(description, kind, language)}"
+        for kind, count in counts.items()
+        if count
+    ]
+    return f"{description.title}: {', '.join(told) or language.gettext('empty list')}"

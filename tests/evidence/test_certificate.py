@@ -25,6 +25,7 @@ def made(key: Ed25519PrivateKey | None = None) -> Certificate:
     return Certificate(
         id="1b4e28ba-2fa1-4d2b-883f-0016d3cca427",
         written_at="2026-11-22T09:00:00.000Z",
+        language="de",
         store="file:///evidence",
         run=Run("night", "run", "2026-11-22T02:00:00+00:00", "2026-11-22T08:00:00Z", "2026-11-22T08:30:00Z"),
         provenance=Provenance("night", "run", "certificate", -1, 1),

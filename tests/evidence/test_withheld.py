@@ -133,6 +133,9 @@ def test_any_text_is_read_or_refused_with_a_reason(text: str) -> None:
     ("text", "reason"),
     [
         ("court hold; until 2027-06-30", Reason("court hold", "2027-06-30")),
+        ("Klage; bis 2027-06-30", Reason("Klage", "2027-06-30")),
+        ("rechtszaak; tot 2027-06-30", Reason("rechtszaak", "2027-06-30")),
+        ("Klage; bis das Gericht entscheidet", Reason("Klage; bis das Gericht entscheidet")),
         ("court hold;until  2027-06-30 ", Reason("court hold", "2027-06-30")),
         ("court hold ; UNTIL 2027-06-30", Reason("court hold", "2027-06-30")),
         ("a; b; until 2027-06-30", Reason("a; b", "2027-06-30")),

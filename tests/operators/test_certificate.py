@@ -296,6 +296,21 @@ def test_without_a_configured_key_it_is_unsigned(store: Store) -> None:
     assert kinds == {"json", "html", "sha256"}
 
 
+def test_the_configured_language_is_the_page_s_and_another_one_makes_a_new_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = disposed(store).reference()
+    said = []
+    for code in ("en", "de", "de"):
+        monkeypatch.setenv("AIRFLOW__RECORDS__LANGUAGE", code)
+        said.append(document(certify([reference])[0]))
+    assert [each["language"] for each in said] == ["en", "de", "de"]
+    assert said[0]["id"] != said[1]["id"]
+    assert said[1] == said[2]
+    monkeypatch.setenv("AIRFLOW__RECORDS__LANGUAGE", "Deutsch")
+    refused([reference], r"\[records\] language is 'Deutsch'")
+
+
 def test_a_missing_or_wrong_key_stops_before_anything_is_written(store: Store, key_file: Path) -> None:
     reference = disposed(store).reference()
     key_file.unlink()

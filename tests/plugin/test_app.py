@@ -66,7 +66,7 @@ def test_a_run_with_its_counts_reasons_approvals_and_papers(store: Store, sign_i
     know_run(0)
     anna = sign_in("anna")
     overview = page_text(anna.get("/records/").text)
-    assert "2026-11-22 02:00 scheduled__2026-11-22T02:00:00+00:00" in overview
+    assert "22 Nov 2026, 02:00 scheduled__2026-11-22T02:00:00+00:00" in overview
     assert "enaio 6 destroyed, 1 already gone, 2 blocked" in overview
     assert "Opus 6 marked" in overview
     assert "j.mueller , a.kaya Complete, with refusals" in overview
@@ -78,7 +78,7 @@ def test_a_run_with_its_counts_reasons_approvals_and_papers(store: Store, sign_i
     assert f"blocked {reason} 2" in said
     assert "already gone enaio did not know it before we asked 1" in said
     assert "Deleted permanently from enaio" in said
-    assert "j.mueller j.mueller@example.org 2026-11-22 07:14:41 airflow sha256:" in said
+    assert "j.mueller j.mueller@example.org 22 Nov 2026, 07:14:41 airflow sha256:" in said
     assert "a.kaya" in said
     links = [value for name, value in Marks(page).attributes if name == "href"]
     assert "/dags/retention_nightly/runs/scheduled__2026-11-22T02%3A00%3A00%2B00%3A00" in links
@@ -420,3 +420,31 @@ def test_every_record_is_shown_and_filtered_by_outcome_and_reason(store: Store, 
     assert anna.get(whole.replace("task_id=delete", "task_id=none")).status_code == 404
     assert anna.get(f"{whole}&outcome=gone").status_code == 404
     assert sign_in("").get(whole).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("de", ("Vernichtungen", "22.11.2026, 02:00", "vernichtet", "Freigegeben von", "Wer freigegeben hat")),
+        ("nl", ("Vernietigingen", "22 nov 2026, 02:00", "vernietigd", "Goedgekeurd door", "Wie heeft goedgekeurd")),
+    ],
+)
+def test_the_page_speaks_the_language_that_is_set(
+    store: Store, sign_in: Client, monkeypatch: pytest.MonkeyPatch, code: str, words: tuple[str, ...]
+) -> None:
+    dispose(store, people=("j.mueller@example.org",))
+    know_run(0)
+    monkeypatch.setenv("AIRFLOW__RECORDS__LANGUAGE", code)
+    anna = sign_in("anna")
+    pages = anna.get("/records/").text + run_page(anna)
+    assert f'<html lang="{code}">' in pages
+    for each in words:
+        assert each in pages
+    assert "There is no" not in anna.get("/records/nothing").text
+
+
+def test_a_language_that_nobody_speaks_is_named(store: Store, sign_in: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__RECORDS__LANGUAGE", "fr")
+    answer = sign_in("anna").get("/records/", headers={"Accept": "text/html"})
+    assert answer.status_code == 503
+    assert "[records] language is &#39;fr&#39;" in answer.text

@@ -24,6 +24,7 @@ from airflow_provider_records.evidence.signature import sign
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.reporting import issue
+from airflow_provider_records.reporting.language import ENGLISH, Language
 from airflow_provider_records.reporting.verdict import RunStatus
 from airflow_provider_records.reporting.verify import Report, verify
 from tests.evidence import evidence_factory
@@ -39,9 +40,11 @@ def keys(manifest: Manifest) -> list[str]:
     return [record.key for record in manifest]
 
 
-def certify(store: Store, *disposals: Disposal, key: Ed25519PrivateKey | None = None) -> dict[str, Any]:
+def certify(
+    store: Store, *disposals: Disposal, key: Ed25519PrivateKey | None = None, language: Language = ENGLISH
+) -> dict[str, Any]:
     """Write the certificate and read back what lies in the store."""
-    written = issue.write(store, disposals, evidence_factory.provenance("certificate"), key)
+    written = issue.write(store, disposals, evidence_factory.provenance("certificate"), key, language)
     content: dict[str, Any] = json.loads(store.read(store.name(written.uri)))
     assert_store_valid(store)
     assert content == written.certificate.to_dict()

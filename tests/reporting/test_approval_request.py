@@ -19,6 +19,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import approval_request
+from airflow_provider_records.reporting.language import language
 from tests.evidence import evidence_factory
 from tests.evidence.evidence_factory import GIVEN
 
@@ -189,16 +190,16 @@ def test_a_reviewer_reads_what_would_go(store: Store) -> None:
     text = "\n".join(shown(token) for token in tokens if token.type == "inline")
     assert "10 records" in text
     for line in (
-        "Created: 2010-03-04 to 2018-03-04 (known of 9 of 10)",
-        "Last modified: 2011-03-04 to 2019-03-04 (known of 9 of 10)",
-        "Retention ended before: 2026-11-21 (known of 9 of 10)",
+        "Created: 4 Mar 2010 to 4 Mar 2018 (known of 9 of 10)",
+        "Last modified: 4 Mar 2011 to 4 Mar 2019 (known of 9 of 10)",
+        "Retention ended before: 21 Nov 2026 (known of 9 of 10)",
         "Connector: 3f0c (9) (known of 9 of 10)",
         "Filed under: /Closed/0 (5), /Closed/1 (4) (known of 9 of 10)",
     ):
         assert line in text
     assert f"Evidence: {store.root}/manifests/" in text
     assert "The whole list:" in text
-    assert cells(tokens)[1] == ["r0", "Akte 0", "Finanzen", "/Closed/0", "2010-03-04", "2011-03-04"]
+    assert cells(tokens)[1] == ["r0", "Akte 0", "Finanzen", "/Closed/0", "4 Mar 2010", "4 Mar 2011"]
     assert cells(tokens[: next(i for i, token in enumerate(tokens) if token.type == "table_close") + 1]) == [
         ["Classification", "Records"],
         ["Personal/Verträge", "6"],
@@ -224,9 +225,9 @@ def test_what_others_have_said_stands_by_itself(store: Store) -> None:
     ]
     tokens = assert_harmless(written(store, ["a"], *people))
     assert [shown(token) for token in tokens if token.type == "inline"][9:13] == [
-        "Approved already by Anna (person), 2026-11-22: Seen.",
+        "Approved already by Anna (a person), 22 Nov 2026: Seen.",
         "Record 'k' was withheld by Anna: held",
-        "Approved already by unifier:P/B/1 (person), 2026-11-23",
+        "Approved already by unifier:P/B/1 (a person), 23 Nov 2026",
         "Open the whole list. If this request comes back after an answer, that page says why.",
     ]
 
@@ -265,7 +266,7 @@ def test_a_request_fits_into_every_database(store: Store) -> None:
 def test_what_was_changed_after_the_bound_is_said_once(store: Store) -> None:
     bound = {"due_before": "2026-11-01T00:00:00"}
     records = [{"key": f"k{n}", "attributes": {**bound, "modified": f"2026-11-0{n} 08:00:00"}} for n in (1, 2, 3)]
-    assert "**Changed after the bound**: 3 records, such as k1 on 2026\\-11\\-01" in written(store, records)
+    assert "**Changed after the bound**: 3 records, such as k1 on 1 Nov 2026" in written(store, records)
     earlier = [{"key": "k", "attributes": {**bound, "modified": "2014-11-01 08:00:00"}}]
     assert "Changed after" not in written(store, earlier)
 
@@ -276,3 +277,25 @@ def test_a_due_list_of_a_search_is_named_by_what_was_asked_for(store: Store) -> 
     manifest, order = Manifest.write(store, ["1"]), replace(ORDER, due_list=due_list)
     text = approval_request.body(manifest, order, (), WHOLE, EarlierRejections()).replace("\\", "")
     assert "From the due list of enaio (Invoice, RetentionEnd, a b) at https:" in text
+
+
+@pytest.mark.parametrize(
+    ("code", "headline", "words"),
+    [
+        ("de", "1 Unterlage: ", ("endgültig aus enaio löschen", "22.12.2026, 06:58", "Die ganze Liste:")),
+        (
+            "nl",
+            "1 archiefstuk: ",
+            ("definitief uit enaio verwijderen", "22 dec 2026, 06:58", "De hele lijst:"),
+        ),
+    ],
+)
+def test_a_reviewer_is_asked_in_the_language(store: Store, code: str, headline: str, words: tuple[str, ...]) -> None:
+    manifest, speech = Manifest.write(store, ["a_1"]), language(code)
+    assert approval_request.subject(manifest, ORDER, "approve", speech).startswith(headline)
+    text = approval_request.body(manifest, ORDER, (), WHOLE, EarlierRejections(), language=speech)
+    for each in words:
+        assert each in text or approval_request.plain(each) in text
+    assert manifest.digest in text
+    assert "If you approve" not in text
+    assert_harmless(text)

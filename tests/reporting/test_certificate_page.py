@@ -10,15 +10,19 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.reporting import certificate_page
+from airflow_provider_records.reporting.language import language
 from airflow_provider_records.reporting.verdict import verdict
+from airflow_provider_records.reporting.verify import verify
 from tests.evidence import evidence_factory
 from tests.reporting.certified import (
     KEY,
+    NAME,
     Page,
     certify,
     digest,
     html,
     keys,
+    night,
     status,
 )
 
@@ -114,3 +118,52 @@ def test_verdicts(store: Store, listed: Manifest, results: dict[int, OutcomeKind
 
 def test_verdict_of_a_rehearsal(store: Store, listed: Manifest) -> None:
     assert verdict(status(certify(store, evidence_factory.carry_out(store, listed, dry_run=True)))).level == "rehearsal"
+
+
+WORDS = {
+    "de": ("Vernichtungsnachweis", "Wer freigegeben hat", "22.11.2026, ", "blockiert", "Sicherungen, Replikate"),
+    "nl": ("Verklaring van vernietiging", "Wie heeft goedgekeurd", "22 nov 2026, ", "geblokkeerd", "Back-ups"),
+}
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_the_page_speaks_a_language_and_the_certificate_stays_english(
+    store: Store, listed: Manifest, code: str
+) -> None:
+    told = night(store, listed)
+    english = certify(store, *told, key=KEY)
+    assert english["language"] == "en"
+    first = html(store)
+    document = certify(store, *told, key=KEY, language=language(code))
+    assert document["language"] == code
+    assert document["supersedes"]["file"]
+    text = html(store)
+    assert f'<html lang="{code}">' in text
+    for words in WORDS[code]:
+        assert words in text
+        assert words not in first
+    for part in ("statements", "disposals", "approvals", "counts"):
+        assert document[part] == english[part]
+    report = verify(store.uri(NAME).removeprefix("file://"))
+    assert report.ok, report.problem
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_hostile_title_stays_text_in_every_language(store: Store, code: str) -> None:
+    listed = Manifest.write(store, [{"key": HOSTILE[0], "title": "%(num)s % {0}"}])
+    approval = evidence_factory.approve(store, listed, HOSTILE[1], comment=HOSTILE[2])
+    certify(store, evidence_factory.carry_out(store, listed, approval), language=language(code))
+    parsed = Page(html(store))
+    assert {tag for tag, _ in parsed.tags} & {"script", "img", "a"} == set()
+    shown = "".join(parsed.text)
+    assert "%(num)s % {0}" in shown
+    assert HOSTILE[2] in shown
+
+
+@pytest.mark.parametrize(("code", "number"), [("en", "1,172"), ("de", "1.172"), ("nl", "1.172")])
+def test_numbers_beyond_a_thousand_have_their_groups_and_do_not_break(store: Store, code: str, number: str) -> None:
+    listed = Manifest.write(store, (f"k{place}" for place in range(1172)))
+    certify(store, evidence_factory.carry_out(store, listed), language=language(code))
+    text = html(store)
+    assert f'<td class="place">{number}</td>' in text
+    assert ".records .place { width: 10ch; }" in text

@@ -329,7 +329,7 @@ def test_a_zombies_late_answer_is_listed_and_not_counted(store: Store, listed: M
     document = certify(store, newer)
     assert document["counts"]["enaio"]["blocked"] == 1
     assert document["disposals"][0]["uncounted"] == [{"key": key, "outcome": "destroyed"}]
-    assert any("holds 1 answers that its summary does not count" in each for each in document["statements"])
+    assert any("holds 1 answer that its summary does not count" in each for each in document["statements"])
     assert "answers that are not counted above, 1" in html(store)
 
 
