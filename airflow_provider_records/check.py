@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -46,6 +46,8 @@ with explained("airflow-records check"):
     from sqlalchemy.exc import SQLAlchemyError
 
 _HOOKS: tuple[type[Any], ...] = (OpusHook, EnaioHook, UnifierHook)
+_FindUser = Callable[[Any, str], tuple[Any, str]]
+_FAB = "airflow.providers.fab."
 _PACKAGE = __name__.partition(".")[0]
 _SECONDS_APART = 60
 _LOCAL_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor"})
@@ -301,23 +303,26 @@ def _approvers(tasks: Iterable[Task]) -> Iterator[CheckResult]:
     if not asking:
         return
     manager = get_auth_manager_cls()
-    if not issubclass(manager, SimpleAuthManager):
+    find: _FindUser
+    if any(base.__module__.startswith(_FAB) for base in manager.__mro__):
+        find = _fab_user
+    elif issubclass(manager, SimpleAuthManager):
+        find = _simple_user
+    else:
         text = (
             f"Whether they exist and may answer cannot be told from here with {manager.__name__}. Each needs the right "
-            "to edit the DAG's required actions; assigned_users has the auth manager's own ids (FAB: the number)."
+            "to edit the DAG's required actions; assigned_users has the auth manager's own ids."
         )
         for task in asking:
             yield CheckResult(Level.UNKNOWN, f"Approvers of {task.dag_id}.{task.task_id}", text)
         return
-    if conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False):
+    if find is _simple_user and conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False):
         text = (
             "[core] simple_auth_manager_all_admins makes all users the same one: nobody can approve. Set it to False."
         )
         yield CheckResult(Level.WRONG, "Approvers", text)
         return
-    # Airflow 3.1 tells them as mappings.
-    listed = (SimpleAuthManagerUser(**user) if isinstance(user, dict) else user for user in manager.get_users())
-    users = {user.get_id(): user for user in listed}
+    asked = manager()
     for task in asking:
         subject = f"Approvers of {task.dag_id}.{task.task_id}"
         assigned = task.argument("assigned_users")
@@ -325,24 +330,45 @@ def _approvers(tasks: Iterable[Task]) -> Iterator[CheckResult]:
             yield CheckResult(Level.UNKNOWN, subject, "assigned_users is known only when the task runs.")
             continue
         for person in assigned:
-            yield _approver(manager(), users, str(person["id"]), task, subject)
+            yield _approver(asked, find, str(person["id"]), task, subject)
 
 
-def _approver(
-    manager: SimpleAuthManager, users: Mapping[str, Any], user_id: str, task: Task, subject: str
-) -> CheckResult:
-    user = users.get(user_id)
-    if user is None:
-        known = ", ".join(users) or "nobody"
-        text = f"{user_id!r} is no user of this Airflow ([core] simple_auth_manager_users has {known})."
-        return CheckResult(Level.WRONG, subject, text)
+def _simple_user(manager: Any, user_id: str) -> tuple[Any, str]:  # noqa: ANN401
+    """Return a user of the simple auth manager and the roles.
+
+    :raises ValueError: there is no such user; the message says who there is.
+    """
+    # Airflow 3.1 tells them as mappings.
+    listed = (SimpleAuthManagerUser(**user) if isinstance(user, dict) else user for user in manager.get_users())
+    users = {user.get_id(): user for user in listed}
+    if user_id not in users:
+        raise ValueError(f"[core] simple_auth_manager_users has {', '.join(users) or 'nobody'}")
+    return users[user_id], f"role {users[user_id].role!r}"
+
+
+def _fab_user(manager: Any, user_id: str) -> tuple[Any, str]:  # noqa: ANN401
+    """Return a user of FAB and the roles.
+
+    :raises ValueError: there is no such user, or it is not active.
+    """
+    if not user_id.isdecimal():
+        raise ValueError("FAB's ids are numbers, as 'airflow users list' shows them")
+    user = manager.deserialize_user({"sub": user_id})
+    return user, f"roles {', '.join(repr(role.name) for role in user.roles) or 'none'}"
+
+
+def _approver(manager: Any, find: _FindUser, user_id: str, task: Task, subject: str) -> CheckResult:  # noqa: ANN401
+    try:
+        user, roles = find(manager, user_id)
+    except ValueError as error:
+        return CheckResult(Level.WRONG, subject, f"{user_id!r} is no user of this Airflow ({error}).")
     may_answer = manager.is_authorized_dag(
         method="PUT", access_entity=DagAccessEntity.HITL_DETAIL, details=DagDetails(id=task.dag_id), user=user
     )
     if not may_answer:
-        text = f"{user_id!r} has the role {user.role!r} and may not answer; give the role user, op or admin."
+        text = f"{user_id!r} has the {roles} and may not answer; give the role user, op or admin."
         return CheckResult(Level.WRONG, subject, text)
-    return CheckResult(Level.FITS, subject, f"{user_id!r} has the role {user.role!r} and may answer.")
+    return CheckResult(Level.FITS, subject, f"{user_id!r} has the {roles} and may answer.")
 
 
 def _pools(tasks: Iterable[Task]) -> Iterator[CheckResult]:

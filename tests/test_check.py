@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import urllib3
@@ -257,7 +258,41 @@ def test_with_another_auth_manager_nothing_is_said_of_approvers(
 
 
 class OtherAuthManager:
-    """Stands for FAB, Keycloak and others."""
+    """Stands for Keycloak and others."""
+
+
+def test_approvers_are_looked_for_in_fab_by_their_numbers(
+    write: Write, served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", f"{__name__}.FabAuthManager")
+    write("1")
+    assert found()["Approvers of night.review"] == (Level.FITS, "'1' has the roles 'User', 'Archive' and may answer.")
+    for user, words in {
+        "2": "'2' has the roles 'Viewer' and may not answer",
+        "3": "'3' is no user of this Airflow (User with id 3 not found)",
+        "anna": "'anna' is no user of this Airflow (FAB's ids are numbers",
+    }.items():
+        write(user)
+        assert words in wrong()["Approvers of night.review"]
+
+
+class FabAuthManager:
+    """FAB's auth manager, as it was seen to behave without its web application."""
+
+    roles: ClassVar = {1: ("User", "Archive"), 2: ("Viewer",)}
+
+    def deserialize_user(self, token: dict[str, Any]) -> Any:
+        user_id = int(token["sub"])
+        if user_id not in self.roles:
+            raise ValueError(f"User with id {user_id} not found")
+        return SimpleNamespace(roles=[SimpleNamespace(name=name) for name in self.roles[user_id]])
+
+    def is_authorized_dag(self, *, method: str, access_entity: Any, details: Any, user: Any) -> bool:
+        asked = (method, access_entity.value, details.id)
+        return asked == ("PUT", "HITL_DETAIL", "night") and user.roles[0].name == "User"
+
+
+FabAuthManager.__module__ = "airflow.providers.fab.auth_manager.fab_auth_manager"
 
 
 def test_a_pool_that_is_not_there_is_told(write: Write, served: ServedSandbox) -> None:
