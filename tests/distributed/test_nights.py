@@ -11,11 +11,12 @@ from tests.system.test_standalone import Api
 def test_nightly(airflow: Cluster, tell: Tell) -> None:
     night = Night(airflow, NIGHTLY)
     night.start()
+    night.page("run")  # lists the certificates
     assert night.page("certificate.json").status_code == 404
     night.approve()
     night.end()
     tell("nightly", check(night))
-    # The same API server looked for it before it was there: storages remember what they have listed.
+    # The same API server looked for it before it was there: libraries of storages remember what they have listed.
     assert night.page("certificate.json").ok
     assert night.page("run").ok
     replayed = airflow.records("replay", night.certificate())
