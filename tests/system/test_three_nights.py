@@ -50,7 +50,7 @@ def letter(installation: Installation, number: int, odd: str = "", ends: str = P
     """Add an object to enaio, whose key is a field of it."""
     enaio: Any = installation.sandbox.vendors["enaio"]
     key, object_id = odd or f"F-{number}", str(700_000 + number)
-    date = ends if odd != "no date" else "soon"
+    date = ends if odd != "no date" else "1 May 2014"
     enaio.archive.add(object_id, "Letter", fields={"Ends": date, "FileNo": key})
     return key, object_id
 
@@ -71,9 +71,14 @@ def document(installation: Installation, number: int, odd: str = "", ends: str =
     unifier: Any = installation.sandbox.vendors["unifier"]
     unifier.shells["P-0001"] = "Active"
     unifier.folders.setdefault(9_000, Folder(9_000, "P-0001", "/Nights"))
-    node_id, path, date = 9_100 + number, f"/Nights/Plan {number}.pdf", odd or f"{ends} 08:00:00"
-    unifier.documents[node_id] = Document(node_id, node_id + 500, 9_000, "P-0001", path, date)
+    node_id, path, date = 9_100 + number, f"/Nights/Plan {number}.pdf", f"{ends} 08:00:00"
+    kind = Shortcut if odd else Document
+    unifier.documents[node_id] = kind(node_id, node_id + 500, 9_000, "P-0001", path, date)
     return str(node_id), str(node_id)
+
+
+class Shortcut(Document):
+    """What Unifier lists beside documents."""
 
 
 VENDORS = [
@@ -85,7 +90,7 @@ VENDORS = [
         ("enaio-NUMBER ", "enaio\u200b-NUMBER", "hr/NUMBER", "enaio-700000 "),
     ),
     Vendor("three_nights_enaio", "enaio", "destroyed", letter, ("F-90 ", "F-9\u200b1", "no date")),
-    Vendor("three_nights_unifier", "unifier", "recycled", document, ("soon", "31/31/2014")),
+    Vendor("three_nights_unifier", "unifier", "recycled", document, ("shortcut", "another")),
 ]
 
 
