@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar, cast
@@ -22,6 +23,7 @@ from airflow_provider_records.client.auth import BearerAuth, Token, basic_auth, 
 from airflow_provider_records.client.fields import Field
 from airflow_provider_records.client.response import Response, raise_error, raise_for_status
 from airflow_provider_records.client.retry import Decision, decide, is_gateway_error, is_transient
+from airflow_provider_records.client.rows import TooLongError, without_rows
 from airflow_provider_records.client.settings import Settings
 from airflow_provider_records.client.throttle import Throttle
 from airflow_provider_records.client.transport import Request, Transport, describe
@@ -63,6 +65,8 @@ PAGE_RESPONSE = 2 * 1024 * 1024
 """Bytes that the response to a read may have: a page, or one object."""
 LARGEST_RESPONSE = 64 * 1024 * 1024
 """Bytes that the response to a read without pages may have; one thread a time reads more than a page."""
+ROWS = "data"
+"""Name of the member that holds the rows of such a response."""
 NAP = 0.1
 
 
@@ -196,7 +200,7 @@ class VendorHook(BaseHook):
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         auth: AuthBase | None = None,
-        paged: bool = True,
+        gather: Callable[[Iterator[Any]], object] | None = None,
     ) -> T:
         """Send one request, again where :func:`decide` allows it, and return what ``read`` makes of the response.
 
@@ -211,7 +215,8 @@ class VendorHook(BaseHook):
         :param form: the body, to be written as an HTML form is.
         :param headers: besides those that all requests have.
         :param auth: other credentials than the vendor's usual ones; they are not renewed when they are refused.
-        :param paged: False for a read whose whole answer comes at once, however long it is.
+        :param gather: for a read whose whole answer comes at once, however long it is: makes something of its rows,
+            one after the other as they arrive, which ``read`` finds in :attr:`Response.rows`. It may be called again.
         :raises VendorError: one subclass per cause.
         """
         with self._building:  # cached properties are not built once for all threads from Python 3.12 on
@@ -226,7 +231,7 @@ class VendorHook(BaseHook):
         if form is not None:
             body = urlencode(form).encode()
             all_headers["Content-Type"] = "application/x-www-form-urlencoded"
-        most = LARGEST_RESPONSE if not paged else PAGE_RESPONSE if repeatable else SMALL_RESPONSE
+        most = PAGE_RESPONSE if repeatable else SMALL_RESPONSE
         renewals = RENEWALS if auth is None else 0  # a refused login holds the lock that renewal would wait for
 
         def begin() -> None:
@@ -242,7 +247,7 @@ class VendorHook(BaseHook):
             response = None
             try:
                 with ExitStack() as turn:
-                    response = self._receive(call, request, most, turn)
+                    response = self._receive(call, request, most, turn, gather)
                     status = self.effective_status(response)
                     try:
                         raise_for_status(response, status, self._where(call))
@@ -329,34 +334,54 @@ class VendorHook(BaseHook):
         """
         return self.transport.send_once(request)
 
-    def _receive(self, call: str, request: Request, most: int, turn: ExitStack) -> Response:
+    def _receive(
+        self,
+        call: str,
+        request: Request,
+        most: int,
+        turn: ExitStack,
+        gather: Callable[[Iterator[Any]], object] | None,
+    ) -> Response:
         """Send a request and read its response.
 
-        :param most: number of bytes that it may have.
+        :param most: number of bytes that it may have, without the rows that are gathered.
         :param turn: keeps the other threads from reading long responses at the same time, if this one is long.
+        :param gather: what to do with its rows.
         """
         where = self._where(call)
+        rows: object = None
         try:
             received = self.send_once(request)
             try:
-                body = bytearray()
-                while piece := received.read1(65536, decode_content=True):
-                    if len(body) <= PAGE_RESPONSE < len(body) + len(piece):
-                        turn.enter_context(self._long_response)
-                    body += piece
-                    if len(body) > min(most, LARGEST_RESPONSE):
-                        raise NoAnswerError(f"{where}: the response is too large to be read.")
+                largest = min(most, LARGEST_RESPONSE) if gather is None else LARGEST_RESPONSE
+                pieces = codecs.iterdecode(self._pieces(where, received, largest, turn), "utf-8-sig", "replace")
+                if gather is None:
+                    text = "".join(pieces)
+                else:
+                    text, rows = without_rows(pieces, ROWS, gather, most)
             finally:
                 received.close()
                 received.release_conn()
         except RecordsError:
             raise
+        except TooLongError:
+            raise _too_large(where) from None
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             if not request.begun:
                 raise NotSentError(f"{where}: no connection could be made ({describe(error)}).") from None
             raise NoAnswerError(f"{where}: the response was lost ({describe(error)}).") from None
-        text = body.decode("utf-8-sig", "replace")
-        return Response(call, received.status, received.headers, text, self._secrets(request))
+        return Response(call, received.status, received.headers, text, self._secrets(request), rows)
+
+    def _pieces(self, where: str, received: urllib3.BaseHTTPResponse, most: int, turn: ExitStack) -> Iterator[bytes]:
+        """Read a body; from the size of a page on only one thread does so at a time."""
+        length = 0
+        while piece := received.read1(65536, decode_content=True):
+            if length <= PAGE_RESPONSE < length + len(piece):
+                turn.enter_context(self._long_response)
+            length += len(piece)
+            if length > most:
+                raise _too_large(where)
+            yield piece
 
     def _secrets(self, request: Request) -> set[str]:
         """Return the credentials of a request: error pages for debugging repeat them."""
@@ -397,6 +422,10 @@ class VendorHook(BaseHook):
         :param parts: quoted already; ids by :func:`quoted`.
         """
         return "/".join([self.settings.base_url, *(part.strip("/") for part in parts)])
+
+
+def _too_large(where: str) -> NoAnswerError:
+    return NoAnswerError(f"{where}: the response is too large to be read.")
 
 
 def quoted(part: str) -> str:

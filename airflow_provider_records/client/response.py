@@ -65,6 +65,7 @@ class Response:
     :param headers: by name, upper and lower case alike.
     :param text: the body; never logged.
     :param secrets: the credentials of the request; some error pages repeat them.
+    :param rows: what was made of the rows of a long body, which ``text`` is without.
     """
 
     call: str
@@ -72,6 +73,7 @@ class Response:
     headers: Mapping[str, str]
     text: str = field(repr=False)
     secrets: Collection[str] = field(default=(), repr=False)
+    rows: Any = field(default=None, repr=False)
 
     @property
     def is_html(self) -> bool:

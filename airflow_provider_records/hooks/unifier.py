@@ -7,9 +7,9 @@ decides wherever it can be read, and a response that cannot be read counts as no
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, Generic
 from urllib.parse import quote, urlencode
 
 from airflow_provider_records.client import fields
@@ -68,6 +68,44 @@ _BP: Codes = {
     603: (RefusedError, "the business process is unknown; check bpname: its display name, upper and lower case count"),
     657: (NotFoundError, "there is no such record; check record_no"),
 }
+
+
+class _Listing(Generic[T]):
+    """What was made of the nodes of an answer, and what was wrong with them.
+
+    :param rows: the rows, as they arrive.
+    :param gather: makes something of the nodes.
+    :param elsewhere: tells of a node whether it lies in another folder than the one that was asked for.
+    """
+
+    def __init__(
+        self, gather: Callable[[Iterator[Node]], T], elsewhere: Callable[[Node], bool], rows: Iterator[Any]
+    ) -> None:
+        self._is_elsewhere = elsewhere
+        self._readable, self._elsewhere = True, False
+        self._gathered = gather(self._nodes(rows))
+
+    def _nodes(self, rows: Iterator[Any]) -> Iterator[Node]:
+        for row in rows:
+            if isinstance(row, dict):
+                node = Node.from_json(row)
+                self._elsewhere = self._elsewhere or self._is_elsewhere(node)
+                yield node
+            else:
+                self._readable = False
+
+    @classmethod
+    def gathered(cls, response: Response, about: str) -> T:
+        """Return what was made of the nodes of a response.
+
+        :raises UnreadableAnswerError: it holds no list of objects, or one lies elsewhere.
+        """
+        listing = response.rows
+        if not isinstance(listing, cls) or not listing._readable:
+            raise UnreadableAnswerError("Unifier's data is no list of objects.")
+        if listing._elsewhere:
+            raise UnreadableAnswerError(f"{response.call}: {about}: what is listed lies in another folder.")
+        return listing._gathered
 
 
 class UnifierHook(VendorHook):
@@ -185,18 +223,40 @@ class UnifierHook(VendorHook):
         parent_path: str | None = None,
         node_type: str | None = "Document",
     ) -> list[Node]:
-        """List what lies directly in one folder ("Get Folders or Documents Metadata").
+        """List what lies directly in one folder; see :meth:`gather_nodes`.
+
+        :return: what is listed; a row whose id cannot be read has an empty ``node_id``.
+        """
+        return self.gather_nodes(
+            list, parent_folder_id, project_number=project_number, parent_path=parent_path, node_type=node_type
+        )
+
+    def gather_nodes(
+        self,
+        gather: Callable[[Iterator[Node]], T],
+        parent_folder_id: str | int | None = None,
+        *,
+        project_number: str | None = None,
+        parent_path: str | None = None,
+        node_type: str | None = "Document",
+    ) -> T:
+        """Make something of what lies directly in one folder ("Get Folders or Documents Metadata").
+
+        A folder has no pages: the nodes are handed over while they arrive, so that a long one need not be in memory as
+        a whole.
 
         Give either the folder's node id or its path. No call gets a node by its own id. An error, also for a
         folder that does not exist, is never an empty list.
 
+        :param gather: gets the nodes one by one; it is called again after a lost answer. A row whose id cannot be read
+            is a node with an empty ``node_id``.
         :param parent_folder_id: node id of the folder.
         :param project_number: shell of ``parent_path``; None or empty: company level.
         :param parent_path: path of the folder, e.g. ``/Closed/2014``.
         :param node_type: ``Document``, ``Folder``, or None for both.
         :raises ConfigurationError: none or both of the two forms are given, or an unknown node type.
         :raises InvalidRecordsError: ``parent_folder_id`` is no whole number.
-        :return: what is listed; a row whose id cannot be read has an empty ``node_id``.
+        :return: what ``gather`` made of them.
         :raises VendorError: one subclass per cause.
         """
         if (parent_folder_id is None) == (parent_path is None) or (parent_folder_id is not None and project_number):
@@ -216,19 +276,17 @@ class UnifierHook(VendorHook):
         if node_type:
             query["nodetype"] = node_type
 
-        def read(response: Response) -> list[Node]:
-            envelope = self._open(response, f"folder {folder}", _LIST)
-            nodes = [Node.from_json(row) for row in envelope.rows]
+        def elsewhere(node: Node) -> bool:
             # The list of another folder would make every document of this one seem to be gone.
-            if any(
-                (parent and node.parent_node_id not in {"", parent})
-                or (node.path and not node.path.rpartition("/")[0].endswith(path))
-                for node in nodes
-            ):
-                raise UnreadableAnswerError(f"{response.call}: folder {folder}: what is listed lies in another folder.")
-            return nodes
+            if parent and node.parent_node_id not in {"", parent}:
+                return True
+            return bool(node.path) and not node.path.rpartition("/")[0].endswith(path)
 
-        return self._get("list_nodes", parts, query, read, paged=False)
+        def read(response: Response) -> T:
+            self._open(response, f"folder {folder}", _LIST)
+            return _Listing[T].gathered(response, f"folder {folder}")
+
+        return self._get("list_nodes", parts, query, read, gather=partial(_Listing[T], gather, elsewhere))
 
     def search_nodes(
         self,
@@ -252,10 +310,8 @@ class UnifierHook(VendorHook):
         about, path = f"search below {parent_path}", parent_path.rstrip("/")
 
         def read(response: Response) -> list[Node]:
-            nodes = [Node.from_json(row) for row in self._open(response, about, _LIST).rows]
-            if any(node.path and f"{path}/" not in node.path for node in nodes):
-                raise UnreadableAnswerError(f"{response.call}: {about}: what is found lies in another folder.")
-            return nodes
+            self._open(response, about, _LIST)
+            return _Listing[list[Node]].gathered(response, about)
 
         form = {
             "projectnumber": project_number or "",
@@ -265,7 +321,8 @@ class UnifierHook(VendorHook):
             "query": json.dumps([dict(term) for term in terms], ensure_ascii=False),
         }
         url = self.url(_SERVICE, "dm/search")
-        return self.send("search_nodes", "POST", url, read, repeatable=True, form=form, paged=False)
+        gather = partial(_Listing, list, lambda node: bool(node.path) and f"{path}/" not in node.path)
+        return self.send("search_nodes", "POST", url, read, repeatable=True, form=form, gather=gather)
 
     def get_bp_record(self, project_number: str | None, bpname: str, record_no: str) -> Mapping[str, object]:
         """Read one record of a business process ("Get BP Record").
@@ -389,11 +446,10 @@ class UnifierHook(VendorHook):
         parts: Sequence[str],
         query: Mapping[str, str],
         read: Callable[[Response], T],
-        *,
-        paged: bool = True,
+        gather: Callable[[Iterator[Any]], object] | None = None,
     ) -> T:
         url = f"{self.url(_SERVICE, *parts)}?{urlencode(query, quote_via=quote, safe='')}"
-        return self.send(call, "GET", url, read, repeatable=True, paged=paged)
+        return self.send(call, "GET", url, read, repeatable=True, gather=gather)
 
     def _open(self, response: Response, about: str, codes: Codes) -> Envelope:
         """Return the envelope of a success, or raise what the response means."""

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -80,17 +80,40 @@ class FolderAddress:
 
 
 class Contents:
-    """What one listing of a folder showed.
+    """What one listing of a folder showed; of a long one, only what is asked of it.
+
+    Besides what is asked for, folders are kept and a few other documents, which show that the account sees any.
 
     :param nodes: the documents and folders directly in it. One without an id is a row that could not be read: then
         the listing does not prove that a document is not there.
+    :param wanted: ids of nodes or files that are asked for; None: all.
     """
 
-    def __init__(self, nodes: Iterable[Node] = ()) -> None:
-        rows = list(nodes)
-        self.by_id = {node.node_id: node for node in rows if node.node_id}
-        self.by_file = {node.file_id: node for node in self.by_id.values() if node.file_id}
-        self.readable = all(node.node_id for node in rows)
+    def __init__(self, nodes: Iterable[Node] = (), wanted: Container[str] | None = None) -> None:
+        self.by_id: dict[str, Node] = {}
+        self.by_file: dict[str, Node] = {}
+        self.readable = True
+        self._labels = {NAME}
+        self._documents = False
+        others = 0
+        for node in nodes:
+            self.readable = self.readable and bool(node.node_id)
+            if node.type == "Document" and node.node_id:
+                self._documents = True
+                self._labels.update(node.fields)
+            if (
+                wanted is not None
+                and node.type != "Folder"
+                and node.node_id not in wanted
+                and node.file_id not in wanted
+            ):
+                others += 1
+                if others > _CANARIES:
+                    continue
+            if node.node_id:
+                self.by_id[node.node_id] = node
+                if node.file_id:
+                    self.by_file[node.file_id] = node
 
     def obstacle(self, record: Record, expect: Mapping[str, str]) -> str | None:
         """Say why the record's id is not that of its document here; None if it is.
@@ -119,9 +142,7 @@ class Contents:
 
     def not_answered(self, labels: Iterable[str]) -> str | None:
         """Return one of these labels that no document here shows; None if all are shown, or if there is no document."""
-        documents = [node for node in self.by_id.values() if node.type == "Document"]
-        known = {NAME}.union(*(node.fields for node in documents))
-        return next((label for label in labels if documents and label not in known), None)
+        return next((label for label in labels if self._documents and label not in self._labels), None)
 
 
 def _shown(node: Node, label: str) -> str:
@@ -226,7 +247,7 @@ class UnifierSystem:
         self._observed: set[str] = set()
         self._not_shown: dict[str, str | VendorError] = {}
         self._folder_canaries: dict[FolderAddress, _Canaries] = {}
-        self._listing = lru_cache(maxsize=64)(lambda folder: _Listing(lambda: self.read(folder)))
+        self._listing = lru_cache(maxsize=64)(lambda folder: _Listing(lambda: self.read(folder, self._wanted(folder))))
 
     @classmethod
     def from_connection(cls, conn_id: str) -> Self:
@@ -405,7 +426,7 @@ class UnifierSystem:
         if folder is None:
             why = "the record does not name its folder, and Unifier finds no document by its id"
             return [Finding(claim, Whereabouts.UNSEEN, why) for claim in claims]
-        listed = self.read(folder).by_id
+        listed = self.read(folder, {claim.record.target_id for claim in claims}).by_id
         return [_found(claim, claim.record.target_id in listed, folder) for claim in claims]
 
     def _delete(self, record: Record, in_doubt: bool) -> Outcome:
@@ -516,16 +537,22 @@ class UnifierSystem:
     def _contents(self, folder: FolderAddress) -> Contents:
         return self._listing(folder).since(time.monotonic())
 
-    def read(self, folder: FolderAddress) -> Contents:
+    def _wanted(self, folder: FolderAddress) -> Set[str]:
+        """Return what a listing is asked for: what is on the list, and what was there besides it before."""
+        canaries = self._folder_canaries.get(folder)
+        return self._on_list | canaries.nodes if canaries else self._on_list
+
+    def read(self, folder: FolderAddress, wanted: Set[str]) -> Contents:
         """List a folder now; it changes nothing.
 
+        :param wanted: ids of nodes or files; of others only a few are kept.
         :raises VendorError: Unifier cannot be asked, or does not know the folder.
         """
+        gather = partial(Contents, wanted=wanted)
         if folder.node_id is not None:
-            nodes = self.hook.list_nodes(folder.node_id, node_type=None)
-        else:
-            nodes = self.hook.list_nodes(project_number=folder.project_number, parent_path=folder.path, node_type=None)
-        return Contents(nodes)
+            return self.hook.gather_nodes(gather, folder.node_id, node_type=None)
+        place = {"project_number": folder.project_number, "parent_path": folder.path}
+        return self.hook.gather_nodes(gather, **place, node_type=None)
 
 
 def _unfit(record: Record, folder: FolderAddress, why: str) -> Outcome:

@@ -89,11 +89,22 @@ def test_an_answer_may_be_as_large_as_its_call_needs(thing: ServedThing) -> None
     thing.hook.attempts = 1
     assert size(64 * 1024, repeatable=False) == 64 * 1024
     assert size(2 * 1024 * 1024, repeatable=True) == 2 * 1024 * 1024
-    assert size(2 * 1024 * 1024 + 1, repeatable=True, paged=False) > 2 * 1024 * 1024
     for number, call in ((64 * 1024 + 1, {"repeatable": False}), (2 * 1024 * 1024 + 1, {"repeatable": True})):
         with pytest.raises(NoAnswerError, match="too large"):
             size(number, **call)
-    assert size(2 * 1024 * 1024 + 1, repeatable=True, paged=False), "the one that failed has ended its turn"
+
+
+def test_an_answer_without_pages_may_be_as_long_as_its_rows(thing: ServedThing) -> None:
+    def rows(number: int) -> int:
+        thing.fault(call="get", status=200, body={"data": ["x" * 1000] * number, "status": 200})
+        url = thing.hook.url("thing")
+        return thing.hook.send("get", "GET", url, lambda response: len(response.rows), repeatable=True, gather=list)
+
+    thing.hook.attempts = 1
+    assert rows(3000) == 3000
+    with pytest.raises(NoAnswerError, match="too large"):
+        rows(70_000)
+    assert rows(3000) == 3000, "the one that failed has ended its turn"
 
 
 @pytest.mark.parametrize(
