@@ -43,7 +43,7 @@ SENTENCES = (
 
 REASONS = (
     marked("on hold: %(text)s"),
-    marked("not due in Opus any more"),
+    marked("not due in %(system)s any more"),
     marked("locked by %(text)s"),
     marked("held: %(field)s is %(value)s"),
     marked("its retention has not ended: enaio keeps it until %(value)s"),

@@ -217,7 +217,7 @@ def test_a_mail_links_the_request_and_the_list(
         assert got["To"] == "r1@example.org, r2@example.org"
         assert got["Subject"] == page.shown["subject"]
         run = quote(factories.RUN_ID, safe="")
-        assert "An approval is possible until 2026-" in sink.text()
+        assert "An approval is possible until " in sink.text()
         answer = f"https://airflow.example.org/night/dags/night/runs/{run}/tasks/approve/required_actions"
         assert f"Answer: {answer}\n" in sink.text()
         digest = listed["digest"].removeprefix("sha256:")

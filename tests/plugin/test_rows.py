@@ -266,7 +266,7 @@ def test_an_answer_that_could_not_be_followed_is_on_the_pages_of_the_run_and_of_
         Slip(manifest.digest, DAG, run_id(0), "review", "Anna", at, f"slip <{number}>").write(store)
     anna = sign_in("anna")
     said = page_text(run_page(anna))
-    assert "An answer could not be followed Anna , 2026-11-22 07:00 UTC, task review: slip &lt;0&gt;" in said
+    assert "An answer could not be followed Anna , 22 Nov 2026, 07:00 UTC, task review: slip &lt;0&gt;" in said
     assert said.index("slip &lt;1&gt;") < said.index("slip &lt;0&gt;")
     path = f"/records/manifests/{lists[0].digest.removeprefix('sha256:')}"
     said = page_text(anna.get(path, params={"dag_id": DAG, "run_id": run_id(0)}).text)
