@@ -72,17 +72,17 @@ class DisposalsPlugin(AirflowPlugin):
             **_ICONS,
         },
         {
-            "name": "Disposal",
+            "name": "Records",
             "href": "records/of/{DAG_ID}/{RUN_ID}",
             "destination": "dag_run",
-            "url_route": "disposal",
+            "url_route": "records-of-run",
             **_ICONS,
         },
         {
-            "name": "Disposal",
+            "name": "Records",
             "href": "records/of-task/{DAG_ID}/{TASK_ID}/{RUN_ID}",
             "destination": "task_instance",
-            "url_route": "task-disposal",
+            "url_route": "records-of-task",
             **_ICONS,
         },
     ]

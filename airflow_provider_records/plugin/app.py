@@ -275,6 +275,7 @@ def outcomes(
         dag_id, run_id, reader.records, task.disposals, outcome, reason, first, first + LIST_PAGE
     )
     records, total = found or ([], 0)
+    groups, why = reader.try_read(dag_id, run_id, reader.groups, task.disposals)
     return _show(
         request,
         "outcomes.html",
@@ -295,7 +296,8 @@ def outcomes(
             if value is not None
         },
         records=records,
-        problem=problem,
+        reasons=[each for each in groups or () if each.reason and outcome in (None, each.kind)],
+        problem=problem or why,
         total=total,
         page=page,
         pages=max(1, -(-total // LIST_PAGE)),

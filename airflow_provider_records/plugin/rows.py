@@ -184,7 +184,7 @@ def _nothing_done(
         said = "; ".join(
             f"{each.name or each.rejected_by}{f': {each.comment}' if each.comment else ''}" for each in run.rejections
         )
-        text = gettext("Nothing was carried out. Rejected by %(who)s.", who=said)
+        text = gettext("Nothing was carried out. Rejected by %(who)s.", who=said.rstrip("."))
         return Verdict("partly", gettext("Rejected"), text)
     if approvals:
         text = gettext("A list was approved, and nothing was carried out.")

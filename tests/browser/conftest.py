@@ -12,13 +12,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from airflow_provider_records import demo
+from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.sandbox.build import connections
 from airflow_provider_records.sandbox.server import Server
+from tests.browser.evidence import refused_marks, rejected
 from tests.system.conftest import Installation, copy_example_dags
 from tests.system.test_standalone import Api
 
@@ -77,6 +80,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="package")
+def past(site: Site) -> Store:
+    """The evidence store with two past runs that show all that the page can; Airflow does not know them any more."""
+    store = Store(f"file://{site.evidence}")
+    refused_marks(store)
+    rejected(store)
+    return store
+
+
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; ``make test`` installs it."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -91,14 +103,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def sign_in(site: Site, browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SignIn]:
-    """Open Airflow as one of the users: ``page = sign_in("reviewer_1")``; paths are then relative to Airflow."""
+    """Open Airflow as one of the users: ``page = sign_in("reviewer_1")``; paths are then relative to Airflow.
+
+    Other arguments are those of a browser context.
+    """
     pages: list[Page] = []
     failed = request.session.testsfailed
 
-    def enter(user: str = "admin") -> Page:
-        context = browser.new_context(
-            base_url=site.base, locale="en-US", viewport={"width": 1400, "height": 1000}, reduced_motion="reduce"
-        )
+    def enter(user: str = "admin", **options: Any) -> Page:
+        usual: dict[str, Any] = {"base_url": site.base, "viewport": {"width": 1400, "height": 1000}}
+        context = browser.new_context(locale="en-US", reduced_motion="reduce", **usual | options)
         context.set_default_timeout(PATIENCE)
         context.add_cookies([{"name": "_token", "value": site.api(user).token, "url": site.base}])
         pages.append(context.new_page())

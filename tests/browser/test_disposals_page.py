@@ -128,6 +128,20 @@ def test_a_run_is_followed_and_found_again(site: Site, sign_in: SignIn, objects:
     page.get_by_role("link", name="Certificate", exact=True).click()
     expect(shown.get_by_role("heading", name="Certificate of destruction")).to_be_visible()
 
+    # The tabs of the run and of its task show the same, and Airflow's first page has it on its tile.
+    for path in (f"/dags/{DAG}/runs/{run_id}", f"/dags/{DAG}/runs/{run_id}/tasks/delete"):
+        page.goto(path)
+        page.get_by_role("link", name="Records", exact=True).click()
+        tab = page.frame_locator("iframe[title=Records]")
+        expect(tab.get_by_role("heading", name="enaio: 112 records")).to_be_visible()
+        look(page, f"tab-of-{'task' if 'tasks' in path else 'run'}")
+    page.goto("/")
+    tile = shown.get_by_role("row").filter(has_text=DAG).first
+    expect(tile).to_contain_text("110 destroyed, 1 already gone, 1 blocked")
+    look(page, "tile")
+    tile.get_by_role("link").click()
+    expect(shown.get_by_role("heading", name="enaio: 112 records")).to_be_visible()
+
     # The other DAG was told.
     (event,) = api.call("GET", f"assets/events?source_dag_id={DAG}&source_run_id={quote(run_id)}")["asset_events"]
     assert event["uri"] == "x-records://enaio/destroyed"

@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -414,6 +415,8 @@ def test_every_record_is_shown_and_filtered_by_outcome_and_reason(store: Store, 
     assert shown(f"{whole}&page=3") == keys[400:]
     assert shown(f"{whole}&outcome=absent") == [keys[449]]
     assert "450 records" in anna.get(whole).text
+    reasons = anna.get(whole).text.split('aria-label="Reason"')[1].split("</nav>")[0]
+    assert [shown(unescape(link)) for link in re.findall(r'href="([^"]+)"', reasons)] == [[keys[0]], [keys[449]]]
     marked = anna.get(whole.replace("task_id=delete", "task_id=mark")).text
     assert "Opus: 448 records" in marked
     assert "destroyed" not in page_text(marked)
