@@ -21,6 +21,9 @@ from airflow_provider_records.sandbox.build import connections
 from airflow_provider_records.sandbox.core import Fault, Sandbox
 from airflow_provider_records.sandbox.server import Server
 
+WAIT = 30
+"""Seconds of the waiting period in the copies of the example DAGs."""
+
 
 @dataclass
 class Installation:
@@ -111,7 +114,7 @@ class Installation:
 
 
 def copy_example_dags(folder: Path) -> None:
-    """Copy the example DAGs, unchanged but for schedules, size of parts, and pauses before a retry or a question.
+    """Copy the example DAGs, unchanged but for schedules, sizes of parts, waiting period and pauses.
 
     :param folder: where to; made here.
     """
@@ -122,6 +125,7 @@ def copy_example_dags(folder: Path) -> None:
             source = source.replace(pause, "timedelta(seconds=1)")
         source = re.sub(r'^SCHEDULE = "[^"]*"', "SCHEDULE = None", source, flags=re.MULTILINE)
         source = source.replace("PART = 1000 ", "PART = 25 ")
+        source = source.replace("WAIT = timedelta(days=7)", f"WAIT = timedelta(seconds={WAIT})")
         (folder / path.name).write_text(source)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from airflow_provider_records.reporting.verify import verify
 from airflow_provider_records.sandbox.seed import ENAIO_CONNECTOR, Item
 from airflow_provider_records.sandbox.unifier import Document, Folder
 from tests.minors import since
-from tests.system.conftest import Installation
+from tests.system.conftest import WAIT, Installation
 from tests.system.test_approval import Begin, Offices, Start, offices, start
 from tests.system.test_nights import state
 
@@ -154,6 +155,29 @@ def test_three_nights(begin: Begin, start: Start, offices: Offices, vendor: Vend
     for path in certificates:
         report = verify(path)
         assert report.ok, report.problem
+
+
+def test_a_hold_in_the_waiting_period_keeps_its_record(begin: Begin, start: Start, offices: Offices) -> None:
+    installation = begin()
+    reviewer, dag_id = offices["reviewer_1"], "records_waiting_period"
+    run = start(installation, dag_id)
+    request = reviewer.waiting("review", dag_id)
+    listed = [item["key"] for item in installation.manifest(request["params"]["manifest"]["value"])]
+    live = installation.sandbox.vendors["enaio"].state()["live"]
+    held = next(key for key in listed if key in live)
+    begun = time.monotonic()
+    reviewer.approve(request).raise_for_status()
+    command(installation, "hold", "add", held, "--reason", "lawsuit")
+    assert time.monotonic() - begun < WAIT, "this machine is too slow for the test's waiting period"
+    while not installation.sandbox.effects("enaio", "destroyed") and run.process.poll() is None:
+        time.sleep(0.05)
+    assert time.monotonic() - begun > WAIT - 1
+    assert state(log := run.end()) == "success", log[-4000:]
+    assert "The waiting period ends at" in log
+    assert newest(installation)[held]["reason"].startswith("on hold: lawsuit (os:")
+    destroyed = installation.sandbox.effects("enaio", "destroyed")
+    assert held not in destroyed
+    assert len(destroyed) > 5
 
 
 def command(installation: Installation, *words: str) -> None:
