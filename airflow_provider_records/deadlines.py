@@ -11,7 +11,7 @@ from datetime import timedelta
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_records.airflow_version import AsyncCallback, DeadlineAlert, DeadlineReference
+from airflow_provider_records.airflow_version import AsyncCallback, DeadlineAlert, DeadlineReference, deadlines_work
 from airflow_provider_records.task.links import run_url
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def deadlines(
     :param notifier: class of a notifier with ``async_notify``, such as ``SmtpNotifier``; it runs in the triggerer.
         None: the triggerer's log says so, and Airflow's page of the run.
     :param arguments: of the notifier, plain JSON; ``{{ summary }}`` is what to say, with a link to the run.
-    :return: None before Airflow 3.3, where a DAG with a deadline fails in ``dags test``.
+    :return: None before Airflow 3.3, and in ``airflow dags test``, which fails with a deadline.
     """
-    if DeadlineAlert is None:
+    if not deadlines_work():
         return None
     path = f"{notifier.__module__}.{notifier.__qualname__}" if notifier else None
     return [

@@ -79,6 +79,11 @@ def test_an_older_airflow_has_no_deadlines() -> None:
     assert DAG("night", schedule=None, deadline=deadlines(approval=DAY)).deadline is None
 
 
+def test_dags_test_has_no_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/bin/airflow", "dags", "test", "night"])
+    assert deadlines(approval=DAY) is None
+
+
 def test_report_needs_no_notifier(caplog: pytest.LogCaptureFixture) -> None:
     asyncio.run(report("Approval", None, {}, CONTEXT))
     assert "Approval overdue" in caplog.text
