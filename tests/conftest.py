@@ -15,6 +15,7 @@ os.environ["AIRFLOW_HOME"] = HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 import tenacity  # noqa: E402
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # noqa: E402
@@ -26,6 +27,9 @@ from airflow_provider_records.sandbox.core import FakeVendor, Sandbox  # noqa: E
 from airflow_provider_records.sandbox.server import Server  # noqa: E402
 from tests.faults.table import pytest_terminal_summary  # noqa: E402, F401 - prints the fault matrix
 from tests.minors import has  # noqa: E402
+
+hypothesis.settings.register_profile("records", deadline=None)  # a busy machine is not slow code
+hypothesis.settings.load_profile("records")
 
 Serve = Callable[..., Server]
 Connect = Callable[..., str]

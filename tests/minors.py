@@ -53,6 +53,7 @@ __all__ = [
     "before",
     "count_by_settings",
     "deserialize",
+    "forget_bundles",
     "has",
     "serialize",
     "since",
@@ -81,6 +82,13 @@ def count_by_settings(*, on: bool) -> None:
         stats.initialize(factory=utils.get_stats_factory() if on else nowhere, export_legacy_names=True)
     else:
         stats.Stats.initialize(factory=utils.get_stats_factory(stats.Stats) if on else nowhere)
+
+
+def forget_bundles() -> None:
+    """Let Airflow read anew where DAGs lie; from 3.4 on it does that once in a process."""
+    manager: Any = importlib.import_module("airflow.dag_processing.bundles.manager")
+    if has("3.4"):
+        manager._load_bundle_config_snapshot.cache_clear()
 
 
 def before(minor: str) -> pytest.MarkDecorator:

@@ -19,6 +19,7 @@ from airflow_provider_records.check import Level, check
 from airflow_provider_records.cli import main
 from airflow_provider_records.client.hook import VendorHook
 from tests.evidence import evidence_factory
+from tests.minors import forget_bundles
 from tests.operators.conftest import ServedSandbox, served
 from tests.plugin.conftest import know_run, run_id, store_task
 
@@ -72,6 +73,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     }.items():
         monkeypatch.setenv(f"AIRFLOW__{name}", value)
     monkeypatch.setenv("COLUMNS", "400")
+    forget_bundles()
 
     def put(*users: str, delete: str = "hard_delete=True", mark: str = "") -> None:
         people = [{"id": user, "name": user.title()} for user in users or ("anna",)]
@@ -92,9 +94,9 @@ def returned() -> Iterator[Callable[[str], None]]:
     def put(uri: str) -> None:
         know_run(0, dag_id="night")
         with create_session() as session:
-            number, _ = store_task(session, "due", dag_id="night")
-            where = {"dag_run_id": number, "task_id": "due", "run_id": run_id(0), "dag_id": "night", "map_index": -1}
-            session.add(XComModel(**where, key="return_value", value=json.dumps({"manifest": uri})))
+            store_task(session, "due", dag_id="night")
+            where: Any = {"task_id": "due", "run_id": run_id(0), "dag_id": "night", "session": session}
+            XComModel.set("return_value", {"manifest": uri}, **where)
 
     yield put
     with create_session() as session:
