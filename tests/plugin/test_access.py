@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -163,9 +162,8 @@ def _push(value: Any, task_id: str = "due", key: str = "return_value") -> None:
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        number, _ = store_task(session, task_id)
-        where = {"dag_run_id": number, "task_id": task_id, "dag_id": DAG, "run_id": run_id(0)}
-        session.add(XComModel(**where, key=key, value=json.dumps(value)))
+        store_task(session, task_id)
+        XComModel.set(key, value, dag_id=DAG, task_id=task_id, run_id=run_id(0), session=session)
 
 
 @pytest.mark.parametrize("suffix", ["", ".jsonl"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -207,9 +206,8 @@ def test_a_run_in_which_nothing_was_due(store: Store, sign_in: Client) -> None:
 def returned(value: object) -> None:
     """Let the approving task of the newest run have returned a value."""
     with create_session() as session:
-        number, _ = store_task(session, "approve", state="success")
-        where = {"dag_run_id": number, "task_id": "approve", "dag_id": DAG, "run_id": run_id(0), "map_index": -1}
-        session.add(XComModel(**where, key="return_value", value=json.dumps(value)))
+        store_task(session, "approve", state="success")
+        XComModel.set("return_value", value, dag_id=DAG, task_id="approve", run_id=run_id(0), session=session)
 
 
 def test_a_run_that_was_approved_and_not_carried_out(store: Store, sign_in: Client) -> None:
