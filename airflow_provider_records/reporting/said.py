@@ -54,6 +54,23 @@ REASONS = (
     marked("refused by Opus: not approved, on hold, or not to be destroyed; look at it in Opus"),
     marked("destroyed in run %(run)s, and not marked since"),
     marked("recycled in run %(run)s, and not marked since"),
+    marked("not the object that was approved: %(field)s is %(found)s, on the list %(approved)s"),
+    marked("it is not empty, or the account lacks the right to delete it or what it holds (%(code)s)"),
+    marked("the account lacks the right to delete it, or it is locked or in a workflow (%(code)s)"),
+    marked("it is probably not empty (%(code)s)"),
+    marked("it was in the recycle bin of this account before our call; another run may have moved it there"),
+    marked("it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later (%(code)s)"),
+    marked("this account sees nothing: neither an object of the list nor any other one that it saw before"),
+    marked("Unifier does not know its node id: it was gone before, or the id is wrong"),
+    marked("the mark went unanswered; the record has left the due list since"),
+    marked("our process died; whether this call left is not known"),
+    marked("it is gone; no look before our call showed it, so nothing says that our call did it"),
+    marked("dry run: %(why)s"),
+    marked("is there and would be sent"),
+    marked("is not there any more"),
+    marked("would be blocked: %(why)s"),
+    marked("not sent: %(text)s"),
+    marked("not sent"),
 )
 """Reasons of outcomes. A value named ``why`` is a sentence of these itself."""
 

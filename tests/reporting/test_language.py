@@ -113,7 +113,7 @@ def test_a_reason_that_is_translated_is_one_that_the_code_gives(message: str) ->
         for kind in OutcomeKind:
             part = part.removeprefix(f"{kind} ")
         for words in part.split(", "):
-            assert any(words.strip(": ") in text for text in texts), words
+            assert any(words.strip(": ()") in text for text in texts), words
 
 
 @pytest.mark.parametrize("code", catalogues.CODES)
