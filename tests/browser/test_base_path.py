@@ -22,7 +22,7 @@ def base(site: Site) -> Iterator[str]:
     """A second API server of the same Airflow, below a path."""
     port = demo.free_port()
     address = f"http://127.0.0.1:{port}/night"
-    env = {**site.env, **demo.standalone_variables(port), "AIRFLOW__API__BASE_URL": address}
+    env = {**site.env, "AIRFLOW__API__PORT": str(port), "AIRFLOW__API__BASE_URL": address}
 
     def served() -> bool:
         try:
