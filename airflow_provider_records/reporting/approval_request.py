@@ -53,7 +53,7 @@ _DATES = {
     "modified": marked("Last modified: %(value)s"),
     "due_before": marked("Retention ended before: %(value)s"),
 }
-_PLACES = (marked("Connector: %(value)s"), marked("Filed under: %(value)s"), marked("Type: %(value)s"))
+_PLACES = (marked("Filed under: %(value)s"), marked("Type: %(value)s"))
 
 
 def plain(text: object, longest: int = _LONGEST) -> str:
@@ -141,8 +141,7 @@ class _Body:
         head, *rows = _table(*_filled([self._language.translate(each) for each in _COLUMNS], seen.rows))
         fitting = _fitting(rows, 2 * _ROOM)
         number = len(fitting) - 1
-        evidence = gettext("Evidence: %(file)s", file=plain(self._manifest.uri, 500))
-        facts = [*seen.facts(), *self._set_aside(left_out.odd), evidence]
+        facts = [*seen.facts(), *self._set_aside(left_out.odd)]
         before = [
             *self._rejected(rejections),
             *self._changed(changes),
@@ -162,9 +161,6 @@ class _Body:
                     count,
                 ),
                 "\n".join(_fitting(self._ordered(), _ROOM)),
-                gettext("Your answer holds for exactly this list and this order, and for no other."),
-                gettext("List `%(digest)s`", digest=self._manifest.digest),
-                gettext("Order `%(digest)s`", digest=self._order.id),
                 "\n".join(_fitting(before, _ROOM)),
                 "\n".join(_fitting((line for approval in earlier for line in self._earlier(approval)), _ROOM)),
                 gettext(
@@ -176,6 +172,9 @@ class _Body:
                 "\n".join(_fitting((f"- {line}" for line in facts), _ROOM)),
                 shown,
                 "\n".join([head, *fitting]),
+                gettext("Your answer holds for exactly this list and this order, and for no other."),
+                gettext("List `%(digest)s`", digest=self._manifest.digest),
+                gettext("Order `%(digest)s`", digest=self._order.id),
             ]
         )
 
@@ -282,7 +281,10 @@ class _Body:
         if order.due_list is not None:
             yield "- " + gettext(
                 "From the due list of %(which)s at %(place)s, due before %(bound)s",
-                which=plain(wording.due_list(order.due_list.to_dict(), self._language), 300),
+                # of Opus, the connector is a GUID that nobody knows by heart; the order and the certificate have it
+                which=plain(wording.due_list(order.due_list.to_dict(), self._language), 300)
+                if order.due_list.query
+                else "Opus",
                 place=plain(order.due_list.target, 300),
                 bound=plain(self._language.time(order.due_list.due_before)),
             )
@@ -403,8 +405,8 @@ class _Summary:
     def _add(self, record: Record) -> None:
         self.classes[record.classification or ""] += 1
         place = record.location or record.parent_id or ""
-        connector = record.attributes.get("connector_id", "")
-        for values, value in zip(self.places.values(), (str(connector), place, record.object_type_id), strict=True):
+        kind = str(record.attributes.get("object_type") or record.object_type_id or "")
+        for values, value in zip(self.places.values(), (place, kind), strict=True):
             # A list may have as many folders as records; counting all of them would take too much memory.
             if value and (value in values or len(values) < _DISTINCT):
                 values[value] += 1
