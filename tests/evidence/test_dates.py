@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_records.evidence.dates import latest
+from tests.faults.chance import examples
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,7 @@ def test_what_is_no_date_is_none(text: str) -> None:
     assert latest(text) is None
 
 
+@examples(200)
 @given(
     st.datetimes(datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("9998-01-01")),
     st.sampled_from(["%Y-%m-%d", "%Y/%m/%d %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%Y", "%d-%m-%Y %H:%M:%S"]),
@@ -51,6 +53,7 @@ def test_a_date_never_means_an_earlier_day_than_it_was_written_for(moment: datet
     assert read.replace(tzinfo=None) >= moment.replace(second=0, microsecond=0)
 
 
+@examples(100)
 @given(st.text(max_size=20))
 def test_any_text_is_read_or_refused(text: str) -> None:
     latest(text)

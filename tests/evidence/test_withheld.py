@@ -18,6 +18,7 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import AnswerError, ApprovalError
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
+from tests.faults.chance import examples
 
 KEYS = ["enaio-1", "enaio-2", "a:b", "https://host/x?y=1", "Ünï 3", "k:", "two words"]
 
@@ -90,6 +91,7 @@ KEY = PIECES.map("".join).map(str.strip).filter(bool)
 DAYS = st.none() | st.dates(min_value=date(2000, 1, 1)).map(date.isoformat)
 
 
+@examples(100)
 @given(st.lists(KEY, min_size=1, max_size=6, unique=True), st.data())
 def test_any_line_names_the_meant_record_or_is_refused(keys: list[str], data: st.DataObject) -> None:
     """Never another record than the one that was meant, never a line that is passed over."""
@@ -116,6 +118,7 @@ def test_any_line_names_the_meant_record_or_is_refused(keys: list[str], data: st
             assert reasons[key] == why
 
 
+@examples(100)
 @given(PIECES.map("".join))
 def test_any_text_is_read_or_refused_with_a_reason(text: str) -> None:
     store = in_memory()

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 from airflow.sdk import DAG
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_records.airflow_version import AirflowFailException
@@ -25,6 +25,7 @@ from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.operators.manifest import RecordListOperator
 from airflow_provider_records.task.context import evidence_store
 from airflow_provider_records.task.rows import given_rows
+from tests.faults.chance import examples
 from tests.operators.factories import run
 
 
@@ -356,7 +357,7 @@ def test_a_mapping_is_data_in_which_nothing_is_rendered() -> None:
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(100)
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=6))
 def test_a_csv_file_says_what_the_same_rows_say(tmp_path: Path, rows: list[tuple[str, str, str]]) -> None:
     text = io.StringIO()
@@ -372,6 +373,7 @@ def test_a_csv_file_says_what_the_same_rows_say(tmp_path: Path, rows: list[tuple
 NUMBERS = st.integers(-(2**70), 2**70) | st.floats() | st.decimals()
 
 
+@examples(200)
 @given(st.lists(NUMBERS, max_size=5))
 def test_a_number_is_the_id_that_it_is_or_none(numbers: list[Any]) -> None:
     for number, row in zip(numbers, given_rows([{"key": number} for number in numbers], None), strict=True):

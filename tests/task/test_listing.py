@@ -22,6 +22,7 @@ from airflow_provider_records.task import listing
 from airflow_provider_records.task.listing import Listing, write_list
 from tests.evidence.evidence_factory import provenance
 from tests.evidence.failing_store import in_memory
+from tests.faults.chance import examples
 
 Row = dict[str, Any]
 
@@ -214,6 +215,7 @@ def contradict(one: Row, other: Row) -> bool:
     return len(titles) == 2 or same(one["key"]) != same(other["key"])
 
 
+@examples(200)
 @given(st.lists(ROWS, max_size=12))
 def test_never_a_wrong_target_never_a_lost_good_row(rows: list[Row]) -> None:
     made: Listing = write_list(in_memory(), rows, provenance("due"), set_aside=True)
@@ -234,6 +236,7 @@ def test_never_a_wrong_target_never_a_lost_good_row(rows: list[Row]) -> None:
     assert set(contents) == {content(row) for row in clean} - doubtful
 
 
+@examples(100)
 @given(st.lists(ROWS, max_size=12), st.randoms())
 def test_the_order_of_the_rows_does_not_decide_which_objects_are_listed(rows: list[Row], chance: Any) -> None:
     def objects(ordered: list[Row]) -> set[tuple[str, str]]:
