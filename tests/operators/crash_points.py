@@ -74,22 +74,28 @@ class Death:
 class Vendor:
     """What one of the three disposing operators is told from the others by.
 
+    :param system: short name of its system.
     :param operator: the operator.
     :param options: its arguments.
     :param call: the deleting call's name in the sandbox's log.
     :param effect: what the call does, and what the outcome is then called.
     """
 
+    system: str
     operator: type[BaseOperator]
     options: Mapping[str, Any]
     call: str
     effect: str
 
 
+_ENAIO = Vendor("enaio", EnaioDeleteObjectOperator, {"hard_delete": True}, "delete_object", "destroyed")
+SEARCHED = "enaio-searched"
+"""The list names the types, so that searches look at many objects before and after the calls."""
 VENDORS = {
-    "enaio": Vendor(EnaioDeleteObjectOperator, {"hard_delete": True}, "delete_object", "destroyed"),
-    "unifier": Vendor(UnifierDeleteDocumentOperator, {}, "delete_document", "recycled"),
-    "opus": Vendor(OpusDestroyRecordsOperator, {}, "destroy_records", "marked"),
+    "enaio": _ENAIO,
+    SEARCHED: _ENAIO,
+    "unifier": Vendor("unifier", UnifierDeleteDocumentOperator, {}, "delete_document", "recycled"),
+    "opus": Vendor("opus", OpusDestroyRecordsOperator, {}, "destroy_records", "marked"),
 }
 
 
@@ -169,7 +175,7 @@ def arm(vendor: str, death: Death | None, lease: float | None) -> Counter[str]:
     for name, act in (("write", Store.write), ("write_lines", dying(SUMMARY, Store.write_lines))):
         setattr(Store, name, dying(WRITE, act))
     Transport.send_once = dying(REQUEST, Transport.send_once)  # type: ignore[method-assign]
-    system = systems.system_class(vendor)
+    system = systems.system_class(VENDORS[vendor].system)
     system.dispose = dying(CALL, system.dispose)  # type: ignore[method-assign]
     return told
 
@@ -215,7 +221,7 @@ def _state(pid: int | None) -> str:
 class CrashRun:
     """A served sandbox with a list to carry out, and the tries at it.
 
-    :param vendor: ``enaio``, ``unifier`` or ``opus``.
+    :param vendor: one of :data:`VENDORS`.
     :param stage: the sandbox.
     :param url: where it is served.
     :param manifest: the list.
@@ -239,7 +245,11 @@ class CrashRun:
 
     @property
     def effects(self) -> list[str]:
-        return self.sandbox.effects(self.vendor, VENDORS[self.vendor].effect)
+        return self.sandbox.effects(self.system, VENDORS[self.vendor].effect)
+
+    @property
+    def system(self) -> str:
+        return VENDORS[self.vendor].system
 
     def begin(self, death: Death | None = None, lease: float | None = None) -> Try:
         """Start the next try."""
@@ -248,7 +258,7 @@ class CrashRun:
 
     def fault(self, *, times: int | None = None, **fields: Any) -> None:
         """Let calls go wrong."""
-        self.sandbox.faults.append(Fault(vendor=self.vendor, times=times, **fields))
+        self.sandbox.faults.append(Fault(vendor=self.system, times=times, **fields))
 
     def still(self) -> None:
         """Return when the sandbox has carried out what a dead process has sent.
@@ -311,7 +321,7 @@ class CrashRun:
         listed, done = {self.id_of(record) for record in self.manifest}, set[str]()
         for entry in self.sandbox.log:
             hit = {str(item["id"]) for item in entry.effects}
-            if entry.vendor != self.vendor or entry.call != VENDORS[self.vendor].call:
+            if entry.vendor != self.system or entry.call != VENDORS[self.vendor].call:
                 assert not hit, f"{entry.call} changed {hit}"
                 continue
             asked = self.asked(entry)
@@ -368,6 +378,8 @@ def _listed(vendor: str) -> Iterator[tuple[Record, bool]]:
             extra = {"location": item.folder_path, "attributes": {"project_number": item.project}}
         elif vendor == "opus":
             extra = {"attributes": {"due_before": "2026-01-01T00:00:00"}}
+        elif vendor == SEARCHED:
+            extra = {"attributes": {"object_type": item.object_type}}
         record = Record.from_item({"key": item.key, "target_id": item.target_id, "title": item.title, **extra})
         yield record, vendor == "opus" or item.trouble != "gone"
 
@@ -382,6 +394,8 @@ def crash_run(vendor: str, folder: Any, *, blind: int = 0, timeout: float = 5.0,
     :param options: arguments of the operator.
     """
     sandbox = build()
+    if vendor == SEARCHED:
+        sandbox.vendors["enaio"].turn({"version": "6.5.0"})
     listed = list(_listed(vendor))
     records = [record for record, _ in listed]
     if vendor == "unifier":

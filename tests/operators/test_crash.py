@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.evidence.outcome import OutcomeKind
-from tests.operators.crash_points import CALL, REQUEST, SUMMARY, VENDORS, WRITE, CrashRun, Death, crash_run
+from tests.operators.crash_points import CALL, REQUEST, SEARCHED, SUMMARY, VENDORS, WRITE, CrashRun, Death, crash_run
 
 pytestmark = pytest.mark.durability
 each_vendor = pytest.mark.parametrize("vendor", list(VENDORS))
 MIDST = {
     "enaio": Death(REQUEST, 20, after=True),
+    SEARCHED: Death(REQUEST, 19, after=True),
     "unifier": Death(REQUEST, 12, after=True),
     "opus": Death(REQUEST, 4, after=True),
 }
@@ -185,7 +186,7 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
         made.check_log()
         made.check_evidence()
         outcomes = made.outcomes()
-        gone = OutcomeKind.ABSENT if vendor == "enaio" else OutcomeKind.UNKNOWN
+        gone = OutcomeKind.ABSENT if VENDORS[vendor].system == "enaio" else OutcomeKind.UNKNOWN
         assert {outcomes[key].kind for key in done} == {gone}
         assert {outcomes[key].kind for key in unclaimed} <= {OutcomeKind.ABSENT, OutcomeKind.UNKNOWN}
         assert all("not there" in str(outcomes[key].reason) for key in unclaimed)
