@@ -12,7 +12,8 @@ from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.operators.listing import ListOperator
-from airflow_provider_records.systems.unifier import UnifierSystem, checked_expect
+from airflow_provider_records.systems.unifier import UnifierSystem
+from airflow_provider_records.systems.unifier_folder import checked_expect
 from airflow_provider_records.task.due_list import checked_bound, refuse_far_bound
 from airflow_provider_records.task.listing import Listing, write_list
 from airflow_provider_records.task.unifier_due import UnifierDue
