@@ -19,7 +19,8 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proo
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.unmarked import Earlier
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, StoreUnavailableError, VendorError
-from airflow_provider_records.execution.limits import FAILURES, Limits
+from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.progress import Progress
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
 from airflow_provider_records.systems.base import Calibrates, LooksInBatches, ObservesChunks, System
 
@@ -27,7 +28,6 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_PROGRESS_EVERY = 5.0
 _BATCHES_PER_THREAD = 8
 _CHUNKS_AHEAD = 2
 _LOOKS = 5
@@ -100,64 +100,6 @@ class _Verified:
 
     calls: Mapping[_Call, Chunk]
     outcomes: Future[list[Outcome]]
-
-
-@dataclass
-class _Progress:
-    """Counts over all threads of one try."""
-
-    total: int
-    limits: Limits
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    begun: float = field(default_factory=time.monotonic)
-    said: float = field(default_factory=time.monotonic)
-    found: Counter[OutcomeKind] = field(default_factory=Counter)
-    calls: int = 0
-    attempted: int = 0
-    failures: int = 0
-    unanswered: int = 0
-
-    def add(self, outcomes: Sequence[Outcome], unanswered: int) -> bool:
-        """Count outcomes, and unanswered records as failures until they are probed; tell if there are too many."""
-        with self.lock:
-            before = self.attempted
-            self.unanswered += unanswered
-            self.attempted += unanswered
-            self.failures += unanswered
-            for outcome in outcomes:
-                self.found[outcome.kind] += 1
-                if outcome.kind is not OutcomeKind.NOT_ATTEMPTED:
-                    self.attempted += 1
-                    self.failures += outcome.kind in FAILURES
-            self.calls += self.attempted > before
-            return self.limits.too_many_failures(self.calls, self.attempted, self.failures)
-
-    def correct(self, before: Sequence[Outcome], after: Sequence[Outcome]) -> bool:
-        """Count outcomes anew that a probe has changed; tell if there are too many failures."""
-        with self.lock:
-            for old, new in zip(before, after, strict=True):
-                self.found[old.kind] -= 1
-                self.found[new.kind] += 1
-                self.failures += (new.kind in FAILURES) - (old.kind in FAILURES)
-            return self.limits.too_many_failures(self.calls, self.attempted, self.failures)
-
-    def next_round(self) -> None:
-        """Remove unanswered records from the counts: the next round counts them again."""
-        self.attempted -= self.unanswered
-        self.failures -= self.unanswered
-        self.unanswered = 0
-
-    def say(self) -> None:
-        # Without the lock: a timeout that Airflow raises in the main thread could leave it locked forever.
-        if time.monotonic() - self.said < _PROGRESS_EVERY:
-            return
-        self.said = time.monotonic()
-        rate = self.attempted / (self.said - self.begun)
-        left = f"{(self.total - self.attempted) / rate:.0f} s left" if rate else "no answer yet"
-        found = [f"{self.found[kind]} {kind}" for kind in OutcomeKind if self.found[kind]]
-        found += [f"{self.unanswered} unanswered"] if self.unanswered else []
-        counts = ", ".join(found) or "none"
-        log.info("%s of %s records (%s), %.1f a second, %s", self.attempted, self.total, counts, rate, left)
 
 
 class Runner:
@@ -251,7 +193,7 @@ class Runner:
                 self.stop_state.stop(error)
             else:
                 try:
-                    progress = _Progress(len(todo), self.limits)
+                    progress = Progress(len(todo), self.limits)
                     for group in groups:
                         self._send_with_looks(group, doubtful, progress)
                 except BaseException as error:
@@ -278,7 +220,7 @@ class Runner:
         self.journal.record_observed(system.prepare(todo, state.observed_before & doubtful))
         return system.arrange(todo) if isinstance(system, LooksInBatches) else [todo]
 
-    def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress) -> None:
+    def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress) -> None:
         """Carry out a group; where a look was too old when its call was to leave, look again."""
         for _ in range(_LOOKS):
             self._send_in_rounds(todo, doubtful & {record.key for record in todo}, progress)
@@ -289,7 +231,7 @@ class Runner:
             log.info("The last look at %s records was too old to send their calls; looking again", len(todo))
             doubtful = self.journal.state.doubtful
 
-    def _send_in_rounds(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress) -> None:
+    def _send_in_rounds(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress) -> None:
         first = 0
         if self.stop_state.reason:  # nothing new may be sent: only what earlier tries sent is looked up
             todo, first = [record for record in todo if record.key in doubtful], 1
@@ -352,7 +294,7 @@ class Runner:
         why = str(error) if isinstance(error, RecordsError) else f"the task was interrupted ({type(error).__name__})"
         self.stop(why)
 
-    def _send(self, todo: Sequence[Record], doubtful: Set[str], progress: _Progress, round_: int) -> None:
+    def _send(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress, round_: int) -> None:
         """Carry out batches so that no thread waits for the journal or for the slowest call of a chunk.
 
         The intents of a chunk are published as soon as no more than one other chunk is in flight: that one keeps the
@@ -500,7 +442,7 @@ class Runner:
                 self._stop_on_defect(error)
         return {}
 
-    def _leave_out(self, chunk: _Ahead, keys: Set[str], barred: Mapping[str, Outcome], progress: _Progress) -> None:
+    def _leave_out(self, chunk: _Ahead, keys: Set[str], barred: Mapping[str, Outcome], progress: Progress) -> None:
         """Publish the outcomes of records that must not be sent and never were, and take them out of the chunk."""
         if outcomes := list(_timed(barred[record.key] for record in chunk.records if record.key in keys).values()):
             self._judge(progress.add(outcomes, 0))
@@ -571,7 +513,7 @@ class Runner:
         self,
         batch: Sequence[Record],
         doubtful: Set[str],
-        progress: _Progress,
+        progress: Progress,
         round_: int,
         barred: Mapping[str, Outcome],
     ) -> list[tuple[Record, Outcome]]:
@@ -587,7 +529,7 @@ class Runner:
         self._judge(progress.add(list(found.values()), len(batch) - len(found)))
         return answered
 
-    def _verify(self, answered: Sequence[tuple[Record, Outcome]], progress: _Progress) -> list[Outcome]:
+    def _verify(self, answered: Sequence[tuple[Record, Outcome]], progress: Progress) -> list[Outcome]:
         """Return the outcomes as a probe of their records confirms or corrects them; runs in a thread of the pool."""
         before = without_probe(outcome for _, outcome in answered)
         try:

@@ -15,6 +15,7 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, coun
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import load_segments
 from airflow_provider_records.evidence.store import FileSystem, Store
+from airflow_provider_records.execution import progress as progress_module
 from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.runner import Chunk, Runner
@@ -186,9 +187,9 @@ def test_progress_is_said_with_counts_rate_and_time_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(runner_module, "_BATCHES_PER_THREAD", 2)
-    monkeypatch.setattr(runner_module, "_PROGRESS_EVERY", 0.0)
+    monkeypatch.setattr(progress_module, "_EVERY", 0.0)
     archive = Archive(names(30))
-    with caplog.at_level(logging.INFO, logger=runner_module.__name__):
+    with caplog.at_level(logging.INFO, logger=progress_module.__name__):
         one_try(in_memory(), ObedientSystem(archive, {"r000": ["blocked"], "r001": ["lost_before"]}), listed(30), 1)
     said = [record.getMessage() for record in caplog.records if " of 30 records " in record.getMessage()]
     pattern = r"\d+ of 30 records \(\d+ destroyed, 1 blocked, 1 unanswered\), [\d.]+ a second, \d+ s left"
