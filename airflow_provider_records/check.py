@@ -30,7 +30,7 @@ from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
-from airflow_provider_records.task.context import configured_path, evidence_store, signing_key
+from airflow_provider_records.task.context import configured_path, evidence_store, reading_language, signing_key
 from airflow_provider_records.task.marking import never_after_failure
 
 with explained("airflow-records check"):
@@ -112,6 +112,7 @@ def check(dag_id: str | None = None) -> list[CheckResult]:
         findings += _connections(tasks)
         findings += _evidence({task.dag_id for task in tasks})
         findings += _key()
+        findings += _language()
         findings += _approvers(tasks)
         findings += _pools(tasks)
         findings += _marks(tasks)
@@ -272,6 +273,14 @@ def _written(dag_ids: Iterable[str]) -> Iterator[str]:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, Mapping) and isinstance(item.get("manifest"), str):
                 yield item["manifest"]
+
+
+def _language() -> Iterator[CheckResult]:
+    """Tell a language that nobody speaks, which would stop a request; the usual one needs no line."""
+    try:
+        reading_language()
+    except ConfigurationError as error:
+        yield CheckResult(Level.WRONG, "[records] language", str(error))
 
 
 def _key() -> Iterator[CheckResult]:

@@ -236,6 +236,15 @@ def test_a_signing_key_that_others_may_read_is_told(
     assert found()["[records] signing_key_file"][0] is level
 
 
+def test_a_language_that_nobody_speaks_is_told(
+    write: Write, served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write()
+    assert "[records] language" not in found()
+    monkeypatch.setenv("AIRFLOW__RECORDS__LANGUAGE", "fr")
+    assert "'fr'" in wrong()["[records] language"]
+
+
 def test_approvers_who_cannot_answer_are_told(
     write: Write, served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
