@@ -136,7 +136,7 @@ def test_the_certificate_says_which_holds_touched_the_run(served: ServedSandbox,
     assert (
         "On hold, and not disposed of by task delete: 1 x lawsuit (os:legal); 1 x named in holds= of this task" in page
     )
-    assert "Task delete named 1 keys to hold in this run (holds=)." in page
+    assert "Task delete named 1 key to hold in this run (holds=)." in page
 
 
 @pytest.mark.parametrize("approvals", [1, 2])

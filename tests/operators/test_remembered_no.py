@@ -84,7 +84,7 @@ def test_three_nights(night: Any, store: Store, caplog: pytest.LogCaptureFixture
     assert "**On hold, and so not on this list**: 2 records" in said
     assert f"- hr-2: on hold: lawsuit (airflow:anna, until {NEXT_YEAR})" in said
     assert "**Withheld by reviewers of this DAG**, which *Bring back* undoes: 2 records" in said
-    assert "- hr-4: asked for (airflow:anna, since 2026-11-22)" in said
+    assert "- hr-4: asked for (airflow:anna, since 22 Nov 2026)" in said
     assert "**Since the last list** (" in said
     assert ": 1 new (hr-6), 2 gone (2 of them on hold)" in said
     page.approve(BEN, bring_back="hr-2: settled")
@@ -94,7 +94,7 @@ def test_three_nights(night: Any, store: Store, caplog: pytest.LogCaptureFixture
     assert keys == ["hr-1", "hr-2", "hr-3", "hr-5"]
     said = body(page)
     assert ": 1 new (hr-2), 1 gone\n" in said
-    assert f"- Back from a hold: hr-2, on hold: lawsuit (airflow:anna, until {NEXT_YEAR}), since 2026-11-22" in said
+    assert f"- Back from a hold: hr-2, on hold: lawsuit (airflow:anna, until {NEXT_YEAR}), since 22 Nov 2026" in said
     assert assert_store_valid(store) > 10
 
 
