@@ -30,11 +30,12 @@ docs: $(VENV)/installed-test
 # The oldest Airflow of each minor, each in an environment of its own with libraries of its time: the tests of what
 # touches Airflow, a night, an approval and its deferral. Left out is what does the same on every minor: evidence,
 # reports, the vendors' systems and their hooks import nothing of Airflow that is not tested here; the sandbox, the fault
-# matrix, any change, any sequence and a kill at each request test these; Airflow's pages are tested on the newest.
+# matrix, any change, any sequence and a kill at each request test these; pages and packaging are tested on the newest.
 # "make minors MINORS=3.1 PYTHON=python3.12" runs one; what ran is written to docs/compatibility.md.
 MINORS ?= 3.1 3.2 3.3
 OF_AIRFLOW := tests/client tests/operators tests/plugin tests/sensors tests/task tests/triggers tests/test_*.py
-THE_SAME := $(wildcard tests/operators/test_any_*.py) tests/operators/test_crash.py tests/test_bench.py tests/test_wheel.py
+THE_SAME := $(wildcard tests/operators/test_any_*.py) tests/operators/test_crash.py tests/operators/test_throttling.py \
+	tests/test_bench.py tests/test_docs.py tests/test_wheel.py
 OTHER := -$(notdir $(PYTHON))
 
 minors: $(MINORS:%=minor-%)

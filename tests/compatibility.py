@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 
 PAGE = Path(__file__).parent.parent / "docs" / "compatibility.md"
 HEAD = """\
-# Compatibility
+## What was run
 
-Written by `make minors` from what ran: the tests of what touches Airflow, and a night, approvals by people and their
-deferral in Airflow's own processes. The constraints files name the libraries.
+`make minors` writes this table: the tests of what touches Airflow, and in Airflow's own processes a night, approvals by
+people and their deferral. The files in `constraints/` name the libraries.
 
 | Airflow | Python | tests passed |
 | --- | --- | --- |
@@ -38,15 +38,13 @@ def passed(results: list[str]) -> int:
 def with_row(page: str, airflow: str, python: str, count: int) -> str:
     """Return the page with the row of one Airflow minor and one Python minor.
 
-    :param page: the page as it is; empty: there is none.
+    :param page: the page as it is; the table is its end.
     """
-    rows = {}
-    for line in page.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| 3."):
-            rows[_minor(cells[0]), _minor(cells[1])] = line
+    above, _, table = page.partition(HEAD)
+    known = ((line.split("|"), line) for line in table.splitlines())
+    rows = {(_minor(cells[1]), _minor(cells[2])): line for cells, line in known}
     rows[_minor(airflow), _minor(python)] = f"| {airflow} | {python} | {count:,} |"
-    return HEAD + "".join(f"{rows[key]}\n" for key in sorted(rows))
+    return f"{above.rstrip()}\n\n{HEAD}" + "".join(f"{rows[key]}\n" for key in sorted(rows))
 
 
 def _minor(release: str) -> tuple[int, int]:
@@ -55,6 +53,6 @@ def _minor(release: str) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     python = ".".join(platform.python_version_tuple()[:2])
-    PAGE.write_text(with_row(page, version("apache-airflow"), python, passed(sys.argv[1:])), encoding="utf-8")
+    row = version("apache-airflow"), python, passed(sys.argv[1:])
+    PAGE.write_text(with_row(PAGE.read_text(encoding="utf-8"), *row), encoding="utf-8")

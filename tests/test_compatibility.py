@@ -12,10 +12,10 @@ RESULTS = '<testsuites><testsuite errors="0" failures="{}" skipped="0" tests="12
 
 
 def test_a_row_replaces_that_of_its_minor_and_its_python() -> None:
-    page = ""
+    page = "# Compatibility\n"
     for row in (("3.3.0", "3.12", 7), ("3.1.7", "3.11", 5), ("3.3.0", "3.11", 6), ("3.1.8", "3.11", 1200)):
         page = with_row(page, *row)
-    assert page == f"{HEAD}| 3.1.8 | 3.11 | 1,200 |\n| 3.3.0 | 3.11 | 6 |\n| 3.3.0 | 3.12 | 7 |\n"
+    assert page == f"# Compatibility\n\n{HEAD}| 3.1.8 | 3.11 | 1,200 |\n| 3.3.0 | 3.11 | 6 |\n| 3.3.0 | 3.12 | 7 |\n"
 
 
 def test_only_what_has_passed_is_counted(tmp_path: Path) -> None:
