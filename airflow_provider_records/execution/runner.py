@@ -22,7 +22,7 @@ from airflow_provider_records.exceptions import EvidenceError, RecordsError, Sto
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.progress import Progress
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
-from airflow_provider_records.systems.base import Calibrates, LooksInBatches, ObservesChunks, System
+from airflow_provider_records.systems.base import LooksInBatches, ObservesChunks, System
 
 T = TypeVar("T")
 
@@ -210,13 +210,6 @@ class Runner:
         state, system = self.journal.state, self.system
         if isinstance(system, LooksInBatches):
             system.canaries = list(state.canaries)
-        if isinstance(system, Calibrates):
-            system.marked_before = [
-                self._records[key]
-                for key, outcome in state.outcomes.items()
-                if outcome.proof is Proof.RESPONSE and outcome.kind is OutcomeKind.DESTROYED
-                if key in self._records and key in state.observed_before
-            ]
         self.journal.record_observed(system.prepare(todo, state.observed_before & doubtful))
         return system.arrange(todo) if isinstance(system, LooksInBatches) else [todo]
 

@@ -123,16 +123,6 @@ class MayListRemoved(Protocol):
     may_list_removed: bool
 
 
-@runtime_checkable
-class Calibrates(Protocol):
-    """What the runner tells in addition a system that judges by a list whether a record is marked.
-
-    ``marked_before`` are records that earlier tries marked for certain, and that were listed before.
-    """
-
-    marked_before: Sequence[Record]
-
-
 class ApprovalSource(Protocol):
     """Where an approval was given: it can be read again, since an approval is withdrawn there too."""
 

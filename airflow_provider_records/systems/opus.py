@@ -27,9 +27,7 @@ class OpusSystem:
 
     Opus shows nothing but its due list. So after a lost response a record is known to be marked only if it was listed
     before and is not listed any more (Opus API: connector records). Reading the list takes one request for each hundred
-    records of the connector, so one reading serves all records whose last mark had ended when the reading began. Opus
-    may go on listing what is marked. So that a record is still listed shows that it is not marked only if another one,
-    known to be marked, is not listed any more.
+    records of the connector, so one reading serves all records whose last mark had ended when the reading began.
 
     :param hook: the client.
     """
@@ -45,9 +43,6 @@ class OpusSystem:
         self._keys: Set[str] = frozenset()
         self._readings: tuple[tuple[float, Set[str]], ...] = ()
         self._ended: dict[str, float] = {}
-        self.marked_before: Sequence[Record] = ()
-        self._marked: set[str] = set()
-        self._first_reading: tuple[tuple[float, Set[str]], ...] = ()
         self._condition = threading.Condition()
         self._marking = 0
         self._reading = False
@@ -90,32 +85,22 @@ class OpusSystem:
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Read the due list before the first mark: a record that leaves it later was marked."""
         self._lists = {due_list for record in records if (due_list := self.due_list(record))}
-        known = {record.key for record in self.marked_before if self.due_list(record) in self._lists}
-        keys = {record.key for record in records}
-        self._keys = keys | known
-        self._marked = set(known)
-        self._ended |= dict.fromkeys(known, -math.inf)
-        begun = time.monotonic()
-        listed = self._read() if self._lists else frozenset()
-        self._first_reading = ((begun, listed),)
-        self._observed_before = listed & keys | observed_before | known
-        return listed & keys
+        self._keys = {record.key for record in records}
+        here = self._read() if self._lists else frozenset()
+        self._observed_before = here | observed_before
+        return here
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Mark up to 15 records."""
         keys = [record.key for record in batch]
         with self._mark(keys):
             answer = self.hook.destroy_records(keys)
-        with self._condition:
-            self._marked.update(answer.destroyed)
         listed = self._still_listed(answer.refused.keys() & unanswered)
         outcomes: list[Outcome | None] = []
         for record in batch:
             key = record.key
-            if key in answer.refused and key in unanswered and not (key in listed and self._is_calibrated()):
+            if key in answer.refused and key in unanswered and key not in listed:
                 reason = "Opus refuses it after an unanswered call of ours, which may have marked it"
-                if key in listed:
-                    reason += "; it is still listed, but nothing shows that what is marked leaves the due list"
                 outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=answer.refused[key]))
             elif key in answer.refused:
                 reason = "refused by Opus: not approved, on hold, or not to be destroyed; look at it in Opus"
@@ -202,16 +187,6 @@ class OpusSystem:
             return self._probe(refused) if refused and self._lists else frozenset()
         except VendorError:
             return frozenset()
-
-    def _is_calibrated(self) -> bool:
-        """Tell whether a record that is known to be marked has left the due list."""
-        with self._condition:
-            known = {key: self._ended.get(key, math.inf) for key in self._marked & self._observed_before}
-        for key, ended in known.items():
-            since = [listed for begun, listed in (*self._first_reading, *self._readings) if begun >= ended]
-            if since and not any(key in listed for listed in since):
-                return True
-        return False
 
     def _probe(self, keys: Set[str]) -> Set[str]:
         """Return which records are on the due list, read while no mark of ours is in flight.

@@ -151,29 +151,13 @@ def test_a_refusal_after_an_unanswered_call_is_unknown_unless_the_record_is_stil
     assert told(system.dispose(records(A, B), frozenset({A, B}))) == [("unknown", None), ("blocked", "response")]
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_refused_second_mark_of_what_may_be_marked_is_unknown(opus: ServedOpus, kept: bool) -> None:
-    opus.part.turn({"second_delete": "refused", "list_destroyed": kept})
+def test_a_refused_second_mark_of_what_left_the_due_list_is_unknown(opus: ServedOpus) -> None:
+    opus.part.turn({"second_delete": "refused"})
     system = OpusSystem(opus.hook)
     system.prepare(records(A, B, C), frozenset())
     system.dispose(records(C), frozenset())
     leave(opus, A)  # our call marked it, and its response was lost
     assert told(system.dispose(records(A), frozenset({A}))) == [("unknown", None)]
-
-
-@pytest.mark.parametrize(("kept", "result"), [(True, ("unknown", None)), (False, ("blocked", "response"))])
-def test_what_an_earlier_try_marked_shows_what_the_due_list_tells(
-    opus: ServedOpus, kept: bool, result: tuple[str, str | None]
-) -> None:
-    opus.part.turn({"second_delete": "refused", "list_destroyed": kept})
-    earlier = OpusSystem(opus.hook)
-    earlier.prepare(records(A, B), frozenset())
-    earlier.dispose(records(A), frozenset())
-    opus.part.decide(B, "hold")
-    system = OpusSystem(opus.hook)
-    system.marked_before = records(A)
-    system.prepare(records(B), frozenset({B}))
-    assert told(system.dispose(records(B), frozenset({B}))) == [result]
 
 
 def test_a_refusal_after_an_unanswered_call_is_unknown_while_the_due_list_cannot_be_read(opus: ServedOpus) -> None:
