@@ -25,10 +25,12 @@ from airflow_provider_records.client.throttle import CircuitBreaker, RateLimiter
 from airflow_provider_records.evidence.journal import Journal  # noqa: E402
 from airflow_provider_records.sandbox.core import FakeVendor, Sandbox  # noqa: E402
 from airflow_provider_records.sandbox.server import Server  # noqa: E402
+from tests.faults.chance import MORE  # noqa: E402
 from tests.faults.table import pytest_terminal_summary  # noqa: E402, F401 - prints the fault matrix
 from tests.minors import has  # noqa: E402
 
-hypothesis.settings.register_profile("records", deadline=None)  # a busy machine is not slow code
+# A busy machine is not slow code; the same examples each time, others where more are asked for.
+hypothesis.settings.register_profile("records", deadline=None, derandomize=MORE not in os.environ)
 hypothesis.settings.load_profile("records")
 
 Serve = Callable[..., Server]

@@ -11,7 +11,8 @@ T = TypeVar("T")
 
 _BLANK = " \t\n\r"
 _DECODER = json.JSONDecoder()
-_HEAD = 1000
+_CUT_NUMBER = frozenset(["", ".", "e", "E", "e+", "e-", "E+", "E-"])
+_HEAD = 500
 
 
 class _BrokenError(Exception):
@@ -75,11 +76,17 @@ class _Text:
                 found, end = _DECODER.raw_decode(self._buffer, self._at)
             except (ValueError, RecursionError):
                 found, end = None, len(self._buffer)
-            if end < len(self._buffer):  # else it may go on: a number may have more digits
+            if not self._may_go_on(found, end):
                 self._at = end
                 return found
             if not self._more():
                 raise _BrokenError
+
+    def _may_go_on(self, found: object, end: int) -> bool:
+        """Tell whether more text may belong to a value: a number that is cut behind its point reads as another one."""
+        if isinstance(found, (int, float)):
+            return self._buffer[end : end + 3] in _CUT_NUMBER
+        return end == len(self._buffer)
 
 
 def without_rows(
