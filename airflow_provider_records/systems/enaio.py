@@ -533,11 +533,15 @@ class EnaioSystem:
         return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
 
     def _may_live(self, object_id: str) -> bool:
-        """Tell whether an object may be live: a look into the bin shows a live one too, and the look before may not."""
+        """Tell whether an object that a look into the bin showed may be live: that look shows a live one, too.
+
+        It is not only if it is not found live between two looks into the bin that show it: meanwhile this account may
+        have seen nothing.
+        """
         try:
             self.hook.get_object(object_id)
         except (NotFoundError, RefusedError):
-            return False
+            return self._locate(object_id)[0] is not Presence.BINNED
         except (StopError, UnavailableError):
             raise
         except VendorError:

@@ -71,3 +71,24 @@ def test_an_approval_that_is_withdrawn_before_a_second_call_stops_it(monkeypatch
     )
     with served(monkeypatch) as sandbox:
         run_night(sandbox, night)
+
+
+def test_what_a_look_into_the_bin_showed_is_not_absent_while_the_account_sees_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That look shows what is alive, too, and the look at what is alive came while the account saw nothing."""
+    night = Night(
+        system="enaio",
+        changes=(Change(at=11, what="blind", lasts=12), Change(at=24, what="blind")),
+        source="person",
+        chunk=1,
+        look=2,
+        switches={"version": "6.2.1", "search_ids": "any", "search_more": "truth"},
+        typed=False,
+        fresh=False,
+        fault=None,
+        verify=False,
+        hard_delete=False,
+    )
+    with served(monkeypatch) as sandbox:
+        run_night(sandbox, night)
