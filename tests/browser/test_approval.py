@@ -72,8 +72,7 @@ def test_two_people_approve_all_but_one(site: Site, sign_in: SignIn) -> None:
         whole.click()
     expect(opened.value.frame_locator("iframe").get_by_text(records[30]["key"]).first).to_be_visible()
     opened.value.close()
-    # A slip, although an example stands under the field: the same request waits again, and its list says why.
-    expect(page.get_by_text("hr-2014-0006: lawsuit 4 O 12/26; until 2027-06-30")).to_be_visible()
+    # A slip: the same request waits again, and its list says why.
     field(page, "withhold").fill(kept["key"])
     answer(page, "Approve")
     request(site, TWO_PEOPLE, run_id, "review", time=2)
