@@ -86,8 +86,6 @@ def test_a_run_is_followed_and_found_again(site: Site, sign_in: SignIn, objects:
     # A run appears when its disposing task has begun.
     wait(lambda: list((site.evidence / f"disposals/{DAG}").glob("*/delete/-1/journal/*/*outcomes*")), site.told)
     page.reload()
-    bar = shown.get_by_role("progressbar").first
-    expect(bar).to_have_attribute("aria-valuetext", re.compile(r"^[1-9]\d* of 112 records"))
     look(page, "disposals-running")
     # The page updates itself.
     expect(shown.get_by_role("row").filter(has_text=run_id)).to_contain_text("Complete")

@@ -110,7 +110,7 @@ def test_three_nights(begin: Begin, start: Start, offices: Offices, vendor: Vend
     run = start(installation, dag_id)
     request = reviewer.waiting("review", dag_id)
     body = request["body"].replace("\\", "")
-    assert f"Not on this list, since it is odd: {len(vendor.odd)} records" in body
+    assert f"Not on this list, since they are odd: {len(vendor.odd)} records" in body
     assert request["subject"].startswith("6 records")
     reviewer.approve(request, withhold=f"{kept}: audit; until {NEXT_YEAR}\n{court}: the court asks").raise_for_status()
     command(installation, "hold", "add", held, "--reason", "lawsuit")
