@@ -15,8 +15,8 @@ from tests.test_docs import PAGES, blocks
 
 pytestmark = pytest.mark.system
 ELSEWHERE = {"README.md", "docs/start/first-dag.md", "docs/evidence-format.md", "docs/guides/before-production.md"}
-"""Pages whose examples other tests run: a newcomer's path, ``tests/golden``, and ``tests/test_check.py``, since here other
-tests' runs of the same DAG have left their evidence elsewhere."""
+"""Pages whose examples other tests run: a newcomer's path, ``tests/golden``, and ``tests/test_check.py``, since here
+runs of other tests have left the evidence of the same DAG elsewhere."""
 SHELL = {
     page: [each.text for each in blocks(path) if each.language == "sh" and not each.why]
     for page, path in PAGES.items()
