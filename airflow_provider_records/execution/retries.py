@@ -171,7 +171,6 @@ class Attempts:
             if kept := [record for record in send if record.key in barred]:
                 found |= {record.key: self._kept(barred[record.key], record.key in unanswered) for record in kept}
                 send = [record for record in send if record.key not in barred]
-                continue
             if spent := [record for record in send if self._calls[record.key] == _CALLS or round_ == ROUNDS - 1]:
                 reason = "two calls did not do it, and it is still there; the last one: "
                 found |= {
@@ -179,7 +178,8 @@ class Attempts:
                     for record in spent
                 }
                 send = [record for record in send if record.key not in found]
-                continue
+            if not send:
+                break
             self._thread.disposing = True
             self._thread.outdated_at = LOOK_LASTS + min(self._looked.get(record.key, math.inf) for record in send)
             if not self.may_send():

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.operators.any_change import Change, Night, run_changes, run_night, served
+
+PLAIN = Night(
+    system="enaio",
+    changes=(),
+    source="person",
+    chunk=1,
+    look=1,
+    switches={"search_ids": "any", "version": "6.2.1", "search_more": "truth"},
+    typed=False,
+    fresh=False,
+    fault=None,
+    verify=False,
+    hard_delete=True,
+)
 
 
 @pytest.mark.parametrize("system", ["enaio", "unifier"])
@@ -12,83 +28,49 @@ def test_no_change_deletes_what_the_last_look_forbids(system: str, monkeypatch: 
     run_changes(monkeypatch, system, 40)
 
 
-def test_an_archive_that_is_emptied_between_two_looks_proves_no_absence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It shows an object of the list alive, and then nothing any more: what it does not show lives all the same."""
-    night = Night(
-        system="enaio",
+FOUND_BY_CHANCE = {
+    # It shows an object of the list alive, and then nothing any more: what it does not show lives all the same.
+    "an archive that is emptied between two looks proves no absence": replace(
+        PLAIN,
         changes=(
             Change(at=3, what="empty_archive", id_="1001", lasts=5),
             Change(at=23, what="hide", id_="1010", lasts=1),
-            Change(at=19, what="empty_archive", id_="1001", lasts=0),
+            Change(at=19, what="empty_archive", id_="1001"),
         ),
         source="enaio",
         chunk=8,
-        look=1,
         switches={"search_ids": "lists", "version": "6.2.1", "search_more": "truth"},
-        typed=False,
-        fresh=False,
         fault={"act": True, "skip": 2, "status": 503},
         verify=True,
-        hard_delete=True,
-    )
-    with served(monkeypatch) as sandbox:
-        run_night(sandbox, night)
-
-
-def test_a_hold_after_an_unanswered_call_does_not_hide_what_the_call_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that goes on listing what is in the recycle bin does not show that a document was kept."""
-    night = Night(
+    ),
+    # A folder that goes on listing what is in the recycle bin does not show that a document was kept.
+    "a hold after an unanswered call does not hide what the call did": replace(
+        PLAIN,
         system="unifier",
         changes=(Change(at=4, what="register", id_="1002"),),
-        source="person",
-        chunk=1,
-        look=1,
         switches={"second_delete": 12764, "binned_listed": True},
-        typed=False,
-        fresh=False,
         fault={"act": True, "skip": 1, "drop": True},
-        verify=False,
-        hard_delete=True,
-    )
-    with served(monkeypatch) as sandbox:
-        run_night(sandbox, night)
-
-
-def test_an_approval_that_is_withdrawn_before_a_second_call_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probe after an unanswered call shows the field that the records rest on."""
-    night = Night(
-        system="enaio",
+    ),
+    # The probe after an unanswered call shows the field that the records rest on.
+    "an approval that is withdrawn before a second call stops it": replace(
+        PLAIN,
         changes=(Change(at=39, what="withdraw"),),
         source="enaio",
         chunk=8,
-        look=1,
-        switches={"version": "6.2.1", "search_ids": "any", "search_more": "truth"},
-        typed=False,
         fresh=True,
         fault={"act": False, "skip": 0, "drop": True},
-        verify=False,
-        hard_delete=True,
-    )
-    with served(monkeypatch) as sandbox:
-        run_night(sandbox, night)
-
-
-def test_what_a_look_into_the_bin_showed_is_not_absent_while_the_account_sees_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """That look shows what is alive, too, and the look at what is alive came while the account saw nothing."""
-    night = Night(
-        system="enaio",
+    ),
+    # A look into the bin shows what is alive, too; the look at what is alive came while the account saw nothing.
+    "what a look into the bin showed is not absent while the account sees nothing": replace(
+        PLAIN,
         changes=(Change(at=11, what="blind", lasts=12), Change(at=24, what="blind")),
-        source="person",
-        chunk=1,
         look=2,
-        switches={"version": "6.2.1", "search_ids": "any", "search_more": "truth"},
-        typed=False,
-        fresh=False,
-        fault=None,
-        verify=False,
         hard_delete=False,
-    )
+    ),
+}
+
+
+@pytest.mark.parametrize("night", FOUND_BY_CHANCE.values(), ids=FOUND_BY_CHANCE)
+def test_what_chance_found_stays_right(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     with served(monkeypatch) as sandbox:
         run_night(sandbox, night)
