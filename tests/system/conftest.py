@@ -132,6 +132,11 @@ def copy_example_dags(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An Airflow home whose database knows the example DAGs."""
+    return new_home(tmp_path_factory)
+
+
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an Airflow home whose database knows the example DAGs and nothing else."""
     home = tmp_path_factory.mktemp("airflow")
     copy_example_dags(home / "dags")
     for path in (Path(__file__).parent / "dags").glob("*.py"):

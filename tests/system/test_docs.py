@@ -9,19 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import Installation
+from tests.system.conftest import Installation, new_home
 from tests.system.test_nights import state
 from tests.test_docs import PAGES, blocks
 
 pytestmark = pytest.mark.system
-ELSEWHERE = {"README.md", "docs/start/first-dag.md", "docs/evidence-format.md", "docs/guides/before-production.md"}
-"""Pages whose examples other tests run: a newcomer's path, ``tests/golden``, and ``tests/test_check.py``, since here
-runs of other tests have left the evidence of the same DAG elsewhere."""
+ELSEWHERE = {"README.md", "docs/start/first-dag.md", "docs/evidence-format.md"}
+"""Pages whose examples other tests run: a newcomer's path, and ``tests/golden``."""
 SHELL = {
     page: [each.text for each in blocks(path) if each.language == "sh" and not each.why]
     for page, path in PAGES.items()
     if page not in ELSEWHERE
 }
+
+
+@pytest.fixture(scope="module")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an Airflow of its own: one of the examples checks where all its tasks have written their evidence."""
+    return new_home(tmp_path_factory)
 
 
 def test_shell_examples_work(begin: Callable[..., Installation], tmp_path: Path) -> None:
