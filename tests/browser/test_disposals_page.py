@@ -40,7 +40,7 @@ def objects(site: Site) -> list[str]:
     They are more than one look afterwards takes, so that the first outcomes are shown while the last calls are made.
     """
     archive: Any = site.sandbox.vendors["enaio"]
-    made = [archive.archive.add(str(9_000_000 + number), "Invoice") for number in range(111)]
+    made = [archive.archive.add(str(9_000_000 + number), "Invoice") for number in range(239)]
     made[7].locked_by = "clerk"
     return [*(item.id for item in made), MISSING]
 
@@ -48,7 +48,7 @@ def objects(site: Site) -> list[str]:
 @pytest.fixture
 def slow(site: Site, objects: list[str]) -> Iterator[None]:
     """Let one delete near the end take its time, so that there is something to watch."""
-    fault = Fault(vendor="enaio", call="delete_object", match=f"/{objects[105]}", latency_ms=25_000)
+    fault = Fault(vendor="enaio", call="delete_object", match=f"/{objects[230]}", latency_ms=25_000)
     site.sandbox.faults.append(fault)
     yield
     if fault in site.sandbox.faults:
@@ -86,29 +86,31 @@ def test_a_run_is_followed_and_found_again(site: Site, sign_in: SignIn, objects:
     # A run appears when its disposing task has begun.
     wait(lambda: list((site.evidence / f"disposals/{DAG}").glob("*/delete/-1/journal/*/*outcomes*")), site.told)
     page.reload()
+    bar = shown.get_by_role("progressbar").first
+    expect(bar).to_have_attribute("aria-valuetext", re.compile(r"^[1-9]\d* of 240 records"))
     look(page, "disposals-running")
     # The page updates itself.
     expect(shown.get_by_role("row").filter(has_text=run_id)).to_contain_text("Complete")
     expect(shown.get_by_role("progressbar")).to_have_count(0)
     row = shown.get_by_role("row").filter(has_text=run_id)
-    expect(row).to_contain_text("110 destroyed, 1 already gone, 1 blocked")
+    expect(row).to_contain_text("238 destroyed, 1 already gone, 1 blocked")
     look(page, "disposals")
 
     # The page of the run, whose address can be opened again.
     row.get_by_role("link").first.click()
-    expect(shown.get_by_role("heading", name="enaio: 112 records")).to_be_visible()
+    expect(shown.get_by_role("heading", name="enaio: 240 records")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/plugin/disposals/records/run\?dag_id=page_run"))
     look(page, "disposals-run")
     page.goto(page.url)
-    expect(shown.get_by_role("heading", name="enaio: 112 records")).to_be_visible()
+    expect(shown.get_by_role("heading", name="enaio: 240 records")).to_be_visible()
 
     # The list, and back by the browser.
     shown.get_by_role("link", name=re.compile("^sha256:")).first.click()
-    expect(shown.get_by_role("heading", name="112 records")).to_be_visible()
+    expect(shown.get_by_role("heading", name="240 records")).to_be_visible()
     expect(shown.get_by_text(objects[0])).to_be_visible()
     look(page, "disposals-list")
     page.go_back()
-    expect(shown.get_by_role("heading", name="enaio: 112 records")).to_be_visible()
+    expect(shown.get_by_role("heading", name="enaio: 240 records")).to_be_visible()
 
     # The certificate opens beside it.
     with page.context.expect_page() as opened:
@@ -121,7 +123,7 @@ def test_a_run_is_followed_and_found_again(site: Site, sign_in: SignIn, objects:
     expect(page).to_have_url(re.compile(rf"/dags/{DAG}/runs/"))
     page.goto(f"/dags/{DAG}/runs/{run_id}/tasks/delete/details")
     page.get_by_role("link", name="Disposal", exact=True).click()
-    expect(shown.get_by_role("heading", name="enaio: 112 records")).to_be_visible()
+    expect(shown.get_by_role("heading", name="enaio: 240 records")).to_be_visible()
     page.goto(f"/dags/{DAG}/runs/{run_id}/tasks/certificate/details")
     page.get_by_role("link", name="Certificate", exact=True).click()
     expect(shown.get_by_role("heading", name="Certificate of destruction")).to_be_visible()
@@ -131,19 +133,19 @@ def test_a_run_is_followed_and_found_again(site: Site, sign_in: SignIn, objects:
         page.goto(path)
         page.get_by_role("link", name="Records", exact=True).click()
         tab = page.frame_locator("iframe[title=Records]")
-        expect(tab.get_by_role("heading", name="enaio: 112 records")).to_be_visible()
+        expect(tab.get_by_role("heading", name="enaio: 240 records")).to_be_visible()
         look(page, f"tab-of-{'task' if 'tasks' in path else 'run'}")
     page.goto("/")
     tile = shown.get_by_role("row").filter(has_text=DAG).first
-    expect(tile).to_contain_text("110 destroyed, 1 already gone, 1 blocked")
+    expect(tile).to_contain_text("238 destroyed, 1 already gone, 1 blocked")
     look(page, "tile")
     tile.get_by_role("link").click()
-    expect(shown.get_by_role("heading", name="enaio: 112 records")).to_be_visible()
+    expect(shown.get_by_role("heading", name="enaio: 240 records")).to_be_visible()
 
     # The other DAG was told.
     (event,) = api.call("GET", f"assets/events?source_dag_id={DAG}&source_run_id={quote(run_id)}")["asset_events"]
     assert event["uri"] == "x-records://enaio/destroyed"
-    assert event["extra"]["records"] == 110
+    assert event["extra"]["records"] == 238
     assert event["extra"]["counts"]["absent"] == 1
     wait(lambda: [run for run in event_runs(api, event) if run["dag_id"] == FOLLOWER], lambda: event_runs(api, event))
 
