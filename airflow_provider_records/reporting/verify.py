@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import IO, NoReturn
 
 from airflow_provider_records.evidence import certificate as documents
 from airflow_provider_records.evidence import reader, signature
+from airflow_provider_records.evidence.approval import DAG, PERSON, PROCESS
 from airflow_provider_records.evidence.audit import audit
 from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.outcome import OutcomeKind, Proof
@@ -34,6 +36,7 @@ from airflow_provider_records.reporting.verdict import RunStatus
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
 _UNDECIDED = (ConfigurationError, StoreUnavailableError, NewerFormatError, CertificateUnfinishedError)
 # It stands before everything that comes from a record, and a quote in such a text is escaped.
+_APPROVERS = {PERSON: ("person", "persons"), PROCESS: ("process", "processes"), DAG: ("DAG", "DAGs")}
 _PAGE_DIGEST = re.compile(rb'<meta name="airflow-records-certificate" content="(sha256:[0-9a-f]{64})">')
 
 
@@ -321,11 +324,17 @@ class Verifier:
                 self._report.notes += wording.otherwise_signed(entry, certificate.key.key_id)
 
 
+def _approvers(approver_type: str, number: int) -> str:
+    one, more = _APPROVERS[approver_type]
+    return f"1 {one}" if number == 1 else f"{number} {more}"
+
+
 def _contents(certificate: Certificate) -> Iterator[str]:
-    approvers = {approval["approver"] for approval in certificate.approvals}
+    approvers = {(approval["approver_type"], approval["approver"]) for approval in certificate.approvals}
+    types = Counter(approver_type for approver_type, _ in approvers)
     number = len(certificate.approvals)
-    people = "1 person" if len(approvers) == 1 else f"{len(approvers)} persons"
-    yield f"{number} approval{'s' * (number != 1)} by {people}, each for the list that it names"
+    by = ", ".join(_approvers(each, types[each]) for each in (PERSON, PROCESS, DAG) if types[each]) or "nobody"
+    yield f"{number} approval{'s' * (number != 1)} by {by}, each for the list that it names"
     if signed := sum("signed_by" in approval for approval in certificate.approvals):
         yield f"{signed} approval{'s' * (signed != 1)} signed with the key that the deleting task demanded"
     if text := wording.withheld(RunStatus.from_document(certificate).withheld):

@@ -56,6 +56,13 @@ def contents(release: Path) -> tuple[set[str], set[str], set[str]]:
     return {name for name, count in counts if count}, {name for name, count in proofs if count}, systems
 
 
+def test_a_decision_that_names_nobody_is_no_person(made: Path) -> None:
+    store = Store(str(made / "evidence"))
+    names = [name for name in store.names("certificates") if name.endswith(".json")]
+    told = [text for name in names for text in verify(made / "evidence" / name).checked if "approval" in text]
+    assert "7 approvals by 2 persons, 1 process, each for the list that it names" in told
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A golden store as this code makes it."""
