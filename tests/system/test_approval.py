@@ -39,18 +39,6 @@ class Office:
 
     api: Api
 
-    def waiting(self, task_id: str, dag_id: str = DAG) -> dict[str, Any]:
-        """Wait until a task of the running night waits for an answer; return its request."""
-        found: list[dict[str, Any]] = []
-
-        def look() -> bool:
-            path = f"dags/{dag_id}/dagRuns/~/hitlDetails?response_received=false&task_id={task_id}&state=awaiting_input"
-            found[:] = self.api.call("GET", path)["hitl_details"]
-            return bool(found)
-
-        wait(look, lambda: self.api.call("GET", f"dags/{DAG}/dagRuns/~/taskInstances"))
-        return found[0]
-
     def answer(self, request: dict[str, Any], option: str, **inputs: str) -> requests.Response:
         """Answer with the call of the README."""
         ti = request["task_instance"]
@@ -92,10 +80,34 @@ def offices(airflow_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @dataclass
 class Run:
-    """A night that runs beside the test."""
+    """A night that runs beside the test.
 
+    :param dag_id: its DAG.
+    :param process: ``dags test``.
+    :param log: what this prints.
+    """
+
+    dag_id: str
     process: subprocess.Popen[bytes]
     log: Path
+
+    def asks(self, office: Office, task_id: str) -> dict[str, Any]:
+        """Wait until a task waits for an answer; return its request.
+
+        ``dags test`` writes the state of a task once more after the task's process has ended. An answer before that is
+        lost, and the night waits for ever.
+        """
+        found: list[dict[str, Any]] = []
+        form = f"hitlDetails?response_received=false&task_id={task_id}&state=awaiting_input"
+
+        def look() -> bool:
+            found[:] = office.api.call("GET", f"dags/{self.dag_id}/dagRuns/~/{form}")["hitl_details"]
+            log = self.log.read_text()
+            begun, ended = (log.count(f"[DAG TEST] {word} task_id={task_id} ") for word in ("starting", "end task"))
+            return bool(found) and begun == ended
+
+        wait(look, lambda: self.log.read_text()[-5000:])
+        return found[0]
 
     def end(self) -> str:
         """Wait for its end; return its log."""
@@ -114,7 +126,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             process = subprocess.Popen(
                 demo.airflow("dags", "test", dag_id), env=installation.env, stdout=file, stderr=subprocess.STDOUT
             )
-        runs.append(Run(process, log))
+        runs.append(Run(dag_id, process, log))
         return runs[-1]
 
     yield begin
@@ -127,14 +139,14 @@ def test_four_eyes_and_one_record_withheld(begin: Begin, start: Start, offices: 
     installation = begin()
     one, two, stranger = (offices[user] for user in USERS)
     run = start(installation)
-    request = one.waiting("review")
+    request = run.asks(one, "review")
     digest = request["params"]["manifest"]["value"]
     live = installation.sandbox.vendors["enaio"].state()["live"]
     kept = next(item for item in installation.manifest(digest) if item["target_id"] in live)
     assert kept["title"].split()[0] in request["body"]
     assert stranger.approve(request).status_code == 403
     assert one.approve(request, withhold=f"{kept['key']}: the court wants it", comment="Seen.").ok
-    request = two.waiting("confirm")
+    request = run.asks(two, "confirm")
     assert "the court wants it" in request["body"].replace("\\", "")
     assert one.approve(request).status_code == 403
     assert two.approve(request).ok
@@ -161,7 +173,7 @@ def test_the_old_page_releases_nothing(begin: Begin, start: Start, offices: Offi
     installation = begin()
     one = offices["reviewer_1"]
     run = start(installation)
-    old = one.waiting("review")
+    old = run.asks(one, "review")
     run_id = old["task_instance"]["dag_run_id"]
     shown = old["params"]["manifest"]["value"]
     held = installation.manifest(shown)[0]["key"]
@@ -180,10 +192,10 @@ def test_the_old_page_releases_nothing(begin: Begin, start: Start, offices: Offi
     )
     wait(lambda: len(list(installation.evidence.glob("manifests/*.jsonl"))) == 2, lambda: one.api.told(run_id, DAG))
     wait(
-        lambda: one.waiting("review")["task_instance"]["try_number"] > old["task_instance"]["try_number"],
+        lambda: run.asks(one, "review")["task_instance"]["try_number"] > old["task_instance"]["try_number"],
         lambda: one.api.told(run_id, DAG),
     )
-    again = one.waiting("review")
+    again = run.asks(one, "review")
     assert again["params"]["manifest"]["value"] == shown
     assert one.approve(again).ok
     log = run.end()
@@ -197,7 +209,7 @@ def test_each_part_is_approved_by_itself(begin: Begin, start: Start, offices: Of
     installation = begin()
     run = start(installation, "mapped_approval")
     for _ in range(2):
-        assert offices["reviewer_1"].approve(offices["reviewer_1"].waiting("review", "mapped_approval")).ok
+        assert offices["reviewer_1"].approve(run.asks(offices["reviewer_1"], "review")).ok
     assert state(log := run.end()) == "success", log[-3000:]
     first, second = assert_each_once(installation, "enaio", "delete")
     assert first["approvals"] != second["approvals"]
@@ -208,9 +220,9 @@ def test_an_approval_of_an_earlier_run_releases_nothing(begin: Begin, start: Sta
     installation = begin()
     one, two, intruder = offices["reviewer_1"], offices["reviewer_2"], offices[INTRUDER].api
     earlier = start(installation)
-    first = one.waiting("review")
+    first = earlier.asks(one, "review")
     assert one.approve(first).ok
-    assert two.approve(two.waiting("confirm")).ok
+    assert two.approve(earlier.asks(two, "confirm")).ok
     earlier.end()
     run_id = first["task_instance"]["dag_run_id"]
     entry = f"dags/{DAG}/dagRuns/{{}}/taskInstances/confirm/xcomEntries"
@@ -219,7 +231,7 @@ def test_an_approval_of_an_earlier_run_releases_nothing(begin: Begin, start: Sta
     effects = installation.sandbox.effects("enaio", "destroyed")
 
     run = start(installation)
-    run_id = one.waiting("review")["task_instance"]["dag_run_id"]
+    run_id = run.asks(one, "review")["task_instance"]["dag_run_id"]
     intruder.call("POST", entry.format(run_id), key="return_value", value=stolen)
     for task_id in ("review", "confirm"):
         intruder.call("PATCH", f"dags/{DAG}/dagRuns/{run_id}/taskInstances/{task_id}", new_state="success")
@@ -234,7 +246,7 @@ def test_reviewers_and_managers_get_their_mails(begin: Begin, start: Start, offi
     with smtp_sink() as sink:
         installation.env["AIRFLOW_CONN_SMTP_DEFAULT"] = sink.connection
         run = start(installation, MAILS)
-        request = offices["reviewer_1"].waiting("review", MAILS)
+        request = run.asks(offices["reviewer_1"], "review")
         assert offices["reviewer_1"].approve(request).ok
         assert state(log := run.end()) == "success", log[-3000:]
         asked, done = sink.mails
@@ -253,7 +265,7 @@ def test_a_mail_server_that_is_down_stops_nothing(begin: Begin, start: Start, of
     installation = begin()
     installation.env["AIRFLOW_CONN_SMTP_DEFAULT"] = "smtp://127.0.0.1:9/?disable_ssl=true&disable_tls=true"
     run = start(installation, MAILS)
-    assert offices["reviewer_1"].approve(offices["reviewer_1"].waiting("review", MAILS)).ok
+    assert offices["reviewer_1"].approve(run.asks(offices["reviewer_1"], "review")).ok
     assert state(log := run.end()) == "success", log[-3000:]
     assert "the request can be answered all the same" in log
     assert installation.certificate()["complete"] is True

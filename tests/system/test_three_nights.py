@@ -108,7 +108,7 @@ def test_three_nights(begin: Begin, start: Start, offices: Offices, vendor: Vend
 
     # The first night: one is withheld until a date, one without, one is put on hold after the approval.
     run = start(installation, dag_id)
-    request = reviewer.waiting("review", dag_id)
+    request = run.asks(reviewer, "review")
     body = request["body"].replace("\\", "")
     assert f"Not on this list, since they are odd: {len(vendor.odd)} records" in body
     assert request["subject"].startswith("6 records")
@@ -122,7 +122,7 @@ def test_three_nights(begin: Begin, start: Start, offices: Offices, vendor: Vend
     # The second one: all three stay away; a slip in the form does not end the night; one is brought back.
     new = dict(vendor.add(installation, number) for number in (10, 11))
     run = start(installation, dag_id)
-    request = reviewer.waiting("review", dag_id)
+    request = run.asks(reviewer, "review")
     body = request["body"].replace("\\", "").replace("<!---->", "")
     assert request["subject"].startswith("2 records")
     assert "On hold, and so not on this list**: 3 records" in body
@@ -130,7 +130,7 @@ def test_three_nights(begin: Begin, start: Start, offices: Offices, vendor: Vend
         assert f"- {key}: on hold: {reason}" in body
     (first, second) = new
     reviewer.approve(request, withhold=first).raise_for_status()
-    again = reviewer.waiting("review", dag_id)
+    again = run.asks(reviewer, "review")
     assert (again["task_instance"]["id"], again["body"]) == (request["task_instance"]["id"], request["body"])
     reviewer.approve(again, bring_back=f"{court}: decided").raise_for_status()
     assert state(log := run.end()) == "success", log[-4000:]
@@ -141,7 +141,7 @@ def test_three_nights(begin: Begin, start: Start, offices: Offices, vendor: Vend
     command(installation, "hold", "release", held, "--reason", "settled")
     newer = dict([vendor.add(installation, 20)])
     run = start(installation, dag_id)
-    request = reviewer.waiting("review", dag_id)
+    request = run.asks(reviewer, "review")
     body = request["body"].replace("\\", "")
     assert request["subject"].startswith("3 records")
     assert "3 new" in body
@@ -161,7 +161,7 @@ def test_a_hold_in_the_waiting_period_keeps_its_record(begin: Begin, start: Star
     installation = begin()
     reviewer, dag_id = offices["reviewer_1"], "records_waiting_period"
     run = start(installation, dag_id)
-    request = reviewer.waiting("review", dag_id)
+    request = run.asks(reviewer, "review")
     listed = [item["key"] for item in installation.manifest(request["params"]["manifest"]["value"])]
     live = installation.sandbox.vendors["enaio"].state()["live"]
     held = next(key for key in listed if key in live)
