@@ -484,15 +484,15 @@ def _form(digest: str, order: str, language: Language) -> ParamsDict:
         "withhold": (
             gettext("Withhold"),
             gettext(
-                "Records that must stay, one a line, as `key: reason`. They are on hold from now on, and the rest is "
-                "approved; the evidence says who withheld them and why. Example: `hr-2014-0006: lawsuit 4 O 12/26; "
-                "until 2027-06-30`. Without a last day it holds until somebody brings it back."
+                "Records that must stay, one a line, as key: reason. They are on hold from now on, and the rest is "
+                "approved; the evidence says who withheld them and why. Example: hr-2014-0006: lawsuit 4 O 12/26; "
+                "until 2027-06-30. Without a last day it holds until somebody brings it back."
             ),
         ),
         "withhold_classes": (
             gettext("Withhold classes"),
             gettext(
-                "Classifications of which all records of this list must stay, one a line, as `classification: reason`, "
+                "Classifications of which all records of this list must stay, one a line, as classification: reason, "
                 "with a last day as above."
             ),
         ),
@@ -500,13 +500,14 @@ def _form(digest: str, order: str, language: Language) -> ParamsDict:
             gettext("Bring back"),
             gettext(
                 "Keys that reviewers of this DAG withheld earlier and that may be listed again from the next list on, "
-                "one a line, as `key` or `key: reason`."
+                "one a line, as key or key: reason."
             ),
         ),
         "comment": (gettext("Comment"), gettext("Kept with the approval.")),
     }
     texts = {
-        name: Param("", description_md=description, title=title, type=["string", "null"], format="multiline")
+        # Airflow's form for requests shows a plain description only, no Markdown.
+        name: Param("", description, title=title, type=["string", "null"], format="multiline")
         for name, (title, description) in fields.items()
     }
     return ParamsDict(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.changes import Changes
@@ -272,7 +272,7 @@ class _Body:
             step = gettext(
                 "%(action)s at %(place)s",
                 action=plain(wording.action(each, self._language)),
-                place=plain(each.target, 300),
+                place=plain(_place(each.target), 300),
             )
             yield f"{number}. {step} ({plain(by)}, {plain(each.conn_id)})"
         yield ""
@@ -285,7 +285,7 @@ class _Body:
                 which=plain(wording.due_list(order.due_list.to_dict(), self._language), 300)
                 if order.due_list.query
                 else "Opus",
-                place=plain(order.due_list.target, 300),
+                place=plain(_place(order.due_list.target), 300),
                 bound=plain(self._language.time(order.due_list.due_before)),
             )
 
@@ -352,6 +352,13 @@ def _host(target: str) -> str:
     """Return a target without what follows the host; the body has it whole."""
     parts = urlsplit(target)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _place(target: str) -> str:
+    """Return a whole target as a person reads it: what tells two tenants or companies apart follows in brackets."""
+    address, _, query = target.partition("?")
+    named = ", ".join(f"{name} {value}" for name, value in parse_qsl(query, keep_blank_values=True))
+    return f"{address} ({named})" if named else target
 
 
 class _Summary:

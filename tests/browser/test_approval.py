@@ -66,6 +66,7 @@ def test_two_people_approve_all_but_one(site: Site, sign_in: SignIn) -> None:
     whole = page.get_by_role("link", name="Open the whole list")
     assert digest.removeprefix("sha256:") in str(whole.get_attribute("href"))
     assert field(page, "manifest").get_attribute("type") == "hidden"
+    expect(page.get_by_text("Example: hr-2014-0006: lawsuit 4 O 12/26; until 2027-06-30.")).to_be_visible()
     look(page, "approval-asked")
     # What is still only asked about can be read to its end, also by who may not administrate.
     with page.expect_popup() as opened:
@@ -85,6 +86,7 @@ def test_two_people_approve_all_but_one(site: Site, sign_in: SignIn) -> None:
     opened.value.close()
     field(page, "withhold").fill(f"{kept['key']}: the court wants it")
     field(page, "comment").fill("Looked at all of it.")
+    field(page, "withhold").scroll_into_view_if_needed()
     look(page, "approval-filled")
     answer(page, "Approve")
     asked = request(site, TWO_PEOPLE, run_id, "confirm")

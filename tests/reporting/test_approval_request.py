@@ -280,6 +280,14 @@ def test_a_due_list_of_a_search_is_named_by_what_was_asked_for(store: Store) -> 
     assert "From the due list of enaio (Invoice, RetentionEnd, a b) at https:" in text
 
 
+def test_what_tells_two_tenants_apart_is_read_beside_the_address(store: Store) -> None:
+    target = "https://opus.example.org?client_id=records&connector_id=3f0c6a52"
+    order = replace(ORDER, tasks=[replace(ORDER.tasks[-1], target=target)])
+    text = approval_request.body(Manifest.write(store, ["1"]), order, (), WHOLE, EarlierRejections())
+    read = [shown(token) for token in rendered(text)]
+    assert any("opus.example.org (client_id records, connector_id 3f0c6a52) (task mark" in line for line in read)
+
+
 @pytest.mark.parametrize(
     ("code", "headline", "words"),
     [
