@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -25,6 +26,7 @@ from tests.sensors.factories import (
     StillWaitingError,
     digits,
     enaio,
+    events,
     fire,
     look,
     opus,
@@ -181,8 +183,15 @@ def test_the_triggerer_logs_what_is_found_when_it_changes(
     enaio(undecided).set_field(RECORDS[0], "Disposal", "in review")
     deferred = deferral(vendor)
     caplog.clear()
+
+    async def four_looks() -> None:
+        waiting = asyncio.create_task(events(deferred.trigger))
+        while undecided.calls(vendor, CALLS[vendor]) < 4 and not waiting.done():
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+
     with caplog.at_level(logging.INFO):
-        fire(deferred.trigger, 1.0)
+        asyncio.run(asyncio.wait_for(four_looks(), 120))
     assert undecided.calls(vendor, CALLS[vendor]) > 3
     assert caplog.text.count(f"Found: {SEEN[vendor]}") == 1
 
