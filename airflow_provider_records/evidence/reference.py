@@ -120,3 +120,30 @@ class DisposalReference:
                 "Did the upstream task run?"
             )
         return cls(*texts)
+
+
+@dataclass(frozen=True)
+class CertificateReference:
+    """Points to the certificate of a run.
+
+    :param certificate: URI of the certificate.
+    :param digest: its digest.
+    """
+
+    certificate: str
+    digest: str
+
+    @classmethod
+    def from_dict(cls, fields: object) -> CertificateReference:
+        """Read a reference; the other members are ignored.
+
+        :raises InvalidRecordsError: it is no certificate reference.
+        """
+        given = fields if isinstance(fields, Mapping) else {}
+        texts = [text for name in ("certificate", "digest") if isinstance(text := given.get(name), str)]
+        if len(texts) < 2:
+            raise InvalidRecordsError(
+                f"A certificate reference is what a DestructionCertificateOperator returns; this is "
+                f"{type(fields).__name__}. Did the certifying task run?"
+            )
+        return cls(*texts)

@@ -238,11 +238,7 @@ class OpusHook(VendorHook):
                 f"No connector_id was given, and connection {self.conn_id!r} has none in its field 'connector_id'; "
                 "it is the id in the connection's JSON file (Opus, Settings, Connector)."
             )
-        if not isinstance(given, str) or not _GUID.fullmatch(given.strip()):
-            raise ConfigurationError(
-                f"connector_id must be a GUID like 3f0c6a52-8d1e-4b7a-9c35-5e2a71d04b68, not {given!r}."
-            )
-        return given.strip()
+        return checked_guid(given)
 
     @cached_property
     def auth(self) -> BearerAuth:
@@ -257,6 +253,18 @@ class OpusHook(VendorHook):
                 raise error if error.status != 401 else refused(error) from None
 
         return BearerAuth(fetch)
+
+
+def checked_guid(connector_id: object) -> str:
+    """Return a connector id without blanks around it.
+
+    :raises ConfigurationError: it is no GUID.
+    """
+    if not isinstance(connector_id, str) or not _GUID.fullmatch(connector_id.strip()):
+        raise ConfigurationError(
+            f"connector_id must be a GUID like 3f0c6a52-8d1e-4b7a-9c35-5e2a71d04b68, not {connector_id!r}."
+        )
+    return connector_id.strip()
 
 
 def due_text(due_before: datetime | str) -> str:

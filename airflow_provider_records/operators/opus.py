@@ -1,22 +1,29 @@
-"""AvePoint Opus: list the records whose retention has ended, and mark records as Destroyed."""
+"""AvePoint Opus: list the records whose retention has ended, mark records as Destroyed, file certificates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
 
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
-from airflow_provider_records.exceptions import ConfigurationError
+from airflow_provider_records.exceptions import ConfigurationError, RefusedError, UnreadableAnswerError
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.operators.listing import ListOperator
 from airflow_provider_records.systems.opus import OpusSystem
+from airflow_provider_records.task.context import evidence_store, hard_stops
 from airflow_provider_records.task.due_list import check_reading, due_manifest, refuse_far_bound
+from airflow_provider_records.task.filing import check_filing, filed_record, verified_certificate
 from airflow_provider_records.task.listing import Listing
 from airflow_provider_records.task.marking import never_after_failure
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class OpusDestroyRecordsOperator(DisposeOperator):
@@ -110,3 +117,70 @@ class OpusDueRecordsOperator(ListOperator):
             page_size=self.page_size,
             set_aside=self.set_aside,
         )
+
+
+class OpusSubmitCertificateOperator(BaseOperator):
+    """File a certificate in Opus: submit one record that describes it, with a class, and so a retention, of its own.
+
+    The certificate stays where it lies; the record names its run, and its digest in the ``rowKey``. However often the
+    task runs, a certificate is filed once. Due lists set the record aside by name when its own retention ends.
+
+    :param certificate: output of a
+        :class:`~airflow_provider_records.operators.certificate.DestructionCertificateOperator`.
+    :param term_full_path: the term that classifies the record, such as ``Administration/Certificates``; it must exist.
+    :param connector_id: GUID of the Opus connector connection that takes the record; None: the connection's. Best one
+        that no due list is read from.
+    :param opus_conn_id: connection of type ``opus``.
+    :return: ``{"row_key": text, "term_full_path": text, "request_id": text or None}``.
+    :raises ConfigurationError: when the DAG is parsed: ``term_full_path`` is empty, or ``connector_id`` is no GUID.
+    :raises AirflowFailException: the certificate does not verify or is another than the reference points to, and
+        nothing was submitted; or Opus refuses the record.
+    """
+
+    template_fields: Sequence[str] = ("certificate", "term_full_path", "connector_id", "opus_conn_id")
+
+    def __init__(
+        self,
+        *,
+        certificate: Any,  # noqa: ANN401
+        term_full_path: str,
+        connector_id: str | None = None,
+        opus_conn_id: str = OpusHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**kwargs)
+        check_filing(term_full_path, connector_id)
+        self.certificate = certificate
+        self.term_full_path = term_full_path
+        self.connector_id = connector_id
+        self.opus_conn_id = opus_conn_id
+
+    @cached_property
+    def hook(self) -> OpusHook:
+        """The client."""
+        return OpusHook(self.opus_conn_id)
+
+    def on_kill(self) -> None:
+        """Stop sending."""
+        if "hook" in self.__dict__:
+            self.hook.stopping = True
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Submit the record; see the class."""
+        with hard_stops():
+            check_filing(self.term_full_path, self.connector_id)
+            record = filed_record(verified_certificate(self.certificate, evidence_store()), self.term_full_path)
+            key = record["rowKey"]
+            answer = self.hook.submit_records(self.connector_id, [record], "Skip")
+            if answer.refused:
+                raise RefusedError(
+                    f"Opus refuses the record of the certificate. Does the term {self.term_full_path!r} exist, and may "
+                    "this client submit to the connector?",
+                    status=answer.status,
+                    request_id=answer.request_id,
+                    detail=answer.refused[key],
+                )
+            if answer.unclear:
+                raise UnreadableAnswerError("Opus does not say if it took the record; the next try submits it again.")
+        self.log.info("Filed in Opus as %s, class %s", key, self.term_full_path)
+        return {"row_key": key, "term_full_path": self.term_full_path, "request_id": answer.request_id}

@@ -14,6 +14,7 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.opus import OpusHook, check_page_size, due_text
+from airflow_provider_records.task.filing import is_filed
 from airflow_provider_records.task.listing import Listing, write_list
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,9 @@ def due_manifest(
     def rows() -> Iterator[Mapping[str, Any] | OddRow]:
         for row in hook.iter_due_records(connector, asked, page_size):
             target = row.row_key
+            if is_filed(target):
+                yield OddRow(target, "it is a certificate that was filed in Opus; decide on it there")
+                continue
             if pattern is not None and row.row_key == row.row_key.strip():
                 if (match := pattern.fullmatch(row.row_key)) is None or not match.group(1):
                     name = row.row_key.encode(errors="replace").decode()

@@ -16,7 +16,7 @@ DUE = "2026-11-01T00:00:00"
 
 
 def due(**more: Any) -> Any:
-    return run(OpusDueRecordsOperator(task_id="due", due_before=DUE, target_id_pattern=r"enaio-(\d+)", **more))
+    return run(OpusDueRecordsOperator(task_id="due", due_before=DUE, **{"target_id_pattern": r"enaio-(\d+)", **more}))
 
 
 def approved(served: ServedSandbox, reference: dict[str, Any], *approvers: str) -> dict[str, Any]:
