@@ -219,6 +219,23 @@ def page_name(name: str) -> str:
     return f"{name.removesuffix('.json')}.html"
 
 
+def parts_folder(name: str) -> str:
+    """Return the folder of the further pages of a long certificate; no run id leads to its name (see `safe_name`).
+
+    :param name: the certificate's name in the store.
+    """
+    return f"{name.removesuffix('.json')}~parts"
+
+
+def part_name(name: str, part: int) -> str:
+    """Return the name of one of a certificate's pages.
+
+    :param name: the certificate's name in the store.
+    :param part: its number; 1 is the page that the certificate always has.
+    """
+    return page_name(name) if part == 1 else f"{parts_folder(name)}/part-{part}.html"
+
+
 def superseded_name(name: str, digest: str) -> str:
     """Return the name under which an older certificate is kept."""
     return f"{name.removesuffix('.json')}.superseded-{digest.removeprefix('sha256:')[:12]}.json"

@@ -28,6 +28,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException as AnyHTTPException
 
+from airflow_provider_records.evidence.certificate import file_name, part_name
 from airflow_provider_records.evidence.certificate import read as read_certificate
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.outcome import OutcomeKind
@@ -228,6 +229,8 @@ def one_run(request: Request, user: GetUserDep, session: SessionDep, dag_id: str
     problem = problem or why
     slips, why = reader.try_read(dag_id, run_id, reader.slips, dag_id, run_id)
     problem = problem or why
+    parts, why = reader.try_read(dag_id, run_id, reader.further_parts, dag_id, run_id) if certified else (None, "")
+    problem = problem or why
     groups: dict[str, list[ReasonGroup]] = {}
     for task in run.tasks:
         if not task.progress:
@@ -247,6 +250,7 @@ def one_run(request: Request, user: GetUserDep, session: SessionDep, dag_id: str
         odd_rows=odd_rows or [],
         slips=slips or [],
         groups=groups,
+        parts=parts or (),
     )
 
 
@@ -347,16 +351,17 @@ def whole_list(
 
 
 @app.get("/certificate.{suffix}")
-def certificate(user: GetUserDep, session: SessionDep, suffix: str, dag_id: str, run_id: str) -> Response:
-    """Serve the bytes of a run's certificate."""
-    reader, _ = _evidence()
+def certificate(
+    *, user: GetUserDep, session: SessionDep, suffix: str, dag_id: str, run_id: str, part: Page = 1
+) -> Response:
+    """Serve the bytes of a run's certificate; ``part`` is the number of a page."""
     _require_dag(user, dag_id, session)
-    if suffix not in {"html", "json"}:
-        raise _missing(marked("There is no such page."))
-    name = reader.certificate(dag_id, run_id, f".{suffix}")
+    name = file_name(dag_id, run_id)
     if suffix == "html":
-        return _serve_file(name, "text/html; charset=utf-8", policy=_CERTIFICATE_POLICY)
-    return _serve_file(name, "application/json", download=f"certificate-{safe_name(run_id)}.json")
+        return _serve_file(part_name(name, part), "text/html; charset=utf-8", policy=_CERTIFICATE_POLICY)
+    if suffix == "json":
+        return _serve_file(name, "application/json", download=f"certificate-{safe_name(run_id)}.json")
+    raise _missing(marked("There is no such page."))
 
 
 @app.get("/records.{suffix}")
@@ -366,7 +371,7 @@ def records(user: GetUserDep, session: SessionDep, suffix: str, dag_id: str, run
     _require_dag(user, dag_id, session)
     if suffix not in export.FORMATS:
         raise _missing(marked("There is no such page."))
-    name = reader.certificate(dag_id, run_id, ".json")
+    name = file_name(dag_id, run_id)
     if not reader.store.exists(name):
         raise _missing(marked("It is not in the evidence store (yet)."))
     rows = export.certificate_rows(reader.store, read_certificate(reader.store, name))

@@ -373,12 +373,13 @@ class RunReader:
                 count += 1
         return found, count
 
-    def certificate(self, dag_id: str, run_id: str, suffix: str) -> str:
-        """Return the name of a run's certificate.
+    def further_parts(self, dag_id: str, run_id: str) -> range:
+        """Return the numbers of the pages that a run's certificate has besides the first one.
 
-        :param suffix: ``.json`` or ``.html``.
+        :raises EvidenceError: the store cannot be listed.
         """
-        return certificate.file_name(dag_id, run_id).removesuffix(".json") + suffix
+        found = self.store.children(certificate.parts_folder(certificate.file_name(dag_id, run_id)))
+        return range(2, 2 + sum(name.endswith(".html") for name in found))
 
     def _certificate(self, dag_id: str, run_id: str, _version: str) -> RunStatus:
         document = certificate.read(self.store, certificate.file_name(dag_id, run_id))

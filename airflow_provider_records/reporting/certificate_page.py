@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +25,54 @@ from airflow_provider_records.reporting.language import Language, language
 from airflow_provider_records.reporting.said import said
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
 
+ROWS_PER_PAGE = 5000
+"""Maximum number of records on a page, which browsers print in minutes; a longer certificate has several pages."""
 
-def pieces(store: Store, certificate: Certificate, disposals: Sequence[Disposal]) -> Iterator[bytes]:
-    """Render the page piece by piece, in the certificate's language; memory does not grow with the number of records.
 
-    :param certificate: what it says; its digest stands on the page.
+@dataclass(frozen=True)
+class Table:
+    """Records of one table, or some of them, if it goes on to the next page.
+
+    :param rows: what stands in it.
+    :param count: number of records of the whole table.
+    :param approval: the approval with which these records were withheld; None: a disposal has them.
+    :param place: the disposal's place in the certificate.
+    :param disposal: the disposal.
+    :param outcome: their outcome.
+    :param continued: whether it began on an earlier page.
+    """
+
+    rows: Iterator[tuple[Any, ...]]
+    count: int
+    approval: Mapping[str, Any] | None = None
+    place: int | None = None
+    disposal: Disposal | None = None
+    outcome: OutcomeKind | None = None
+    continued: bool = False
+
+
+def pages(store: Store, certificate: Certificate, disposals: Sequence[Disposal]) -> Iterator[Iterator[bytes]]:
+    """Render the pages piece by piece, in the certificate's language; memory does not grow with the number of records.
+
+    :param certificate: what it says; its digest stands on each page.
     :param disposals: those of the certificate, in its order.
+    :return: the pages in their order; each must be read to its end before the next one.
     :raises EvidenceError: a list or its outcomes cannot be read.
     """
     speech = language(certificate.language)
     status = RunStatus.from_document(certificate, speech)
     document = certificate.to_dict()
     key_id = certificate.key.key_id if certificate.key else None
-    stream = (
-        environment(Path(__file__).parent / "templates", speech)
-        .get_template("certificate.html")
-        .stream(
+    parts = _parts(list(_tables(store, document, disposals)), ROWS_PER_PAGE)
+    templates = environment(Path(__file__).parent / "templates", speech)
+    for number, tables in enumerate(parts, 1):
+        stream = templates.get_template("certificate.html" if number == 1 else "certificate_part.html").stream(
             document=document,
             digest=certificate.digest,
+            part=number,
+            parts=len(parts),
+            rows_per_page=ROWS_PER_PAGE,
+            tables=tables,
             verdict=verdict(status),
             bar=bar,
             gaps=status.gaps,
@@ -51,12 +83,38 @@ def pieces(store: Store, certificate: Certificate, disposals: Sequence[Disposal]
             covered=[[Covered.from_dict(task) for task in order["tasks"]] for order in document["orders"]],
             statements=wording.statements(document["disposals"], key_id, speech),
             described=[disposal.description for disposal in disposals],
-            rows=lambda place, kind: _rows(store, disposals[place], kind),
-            withheld_records=lambda approval: _withheld_records(store, approval),
         )
-    )
-    stream.enable_buffering(200)
-    return (text.encode() for text in stream)
+        stream.enable_buffering(200)
+        yield (text.encode() for text in stream)
+
+
+def _tables(store: Store, document: Mapping[str, Any], disposals: Sequence[Disposal]) -> Iterator[Table]:
+    """Return all tables of records, in their order."""
+    for approval in document["approvals"]:
+        if "withheld" in approval:
+            yield Table(_withheld_records(store, approval), len(approval["withheld"]), approval)
+    for place, disposal in enumerate(disposals):
+        for kind in ORDER:
+            if count := disposal.counts.get(kind, 0):
+                yield Table(_rows(store, disposal, kind), count, None, place, disposal, kind)
+
+
+def _parts(tables: Sequence[Table], size: int) -> list[list[Table]]:
+    """Distribute tables over pages that have at most ``size`` records each; there is at least one page."""
+    parts: list[list[Table]] = [[]]
+    room = size
+    for table in tables:
+        begun = 0
+        while begun < table.count:
+            if not room:
+                parts.append([])
+                room = size
+            taken = min(room, table.count - begun)
+            # The pages share one reader, so that a list is read once for all of them, and to its end.
+            rows = table.rows if begun + taken == table.count else islice(table.rows, taken)
+            parts[-1].append(replace(table, rows=rows, continued=begun > 0))
+            begun, room = begun + taken, room - taken
+    return parts
 
 
 def environment(templates: Path, language: Language) -> Environment:

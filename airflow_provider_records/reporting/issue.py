@@ -1,10 +1,11 @@
 """Issue the certificate of a DAG run: compose, sign, publish.
 
 A certificate is four files: page, what lies beside the page, what lies beside the certificate, and the certificate
-itself. They are published in this order. So a run that has no certificate yet has all of it from the moment when the
-certificate is there. An older certificate is first kept under another name with everything of it, itself last: it
-verifies there whatever happens afterwards. A process that dies in between leaves the older certificate at its first
-name too, beside parts of the newer one; verification tells that state from tampering by the copy that was kept.
+itself. They are published in this order; a long certificate has further pages, which come after the first one. So a
+run that has no certificate yet has all of it from the moment when the certificate is there. An older certificate is
+first kept under another name with everything of it, itself last: it verifies there whatever happens afterwards. A
+process that dies in between leaves the older certificate at its first name too, beside parts of the newer one;
+verification tells that state from tampering by the copy that was kept.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,7 +34,7 @@ from airflow_provider_records.exceptions import (
     NewerFormatError,
     StoreUnavailableError,
 )
-from airflow_provider_records.reporting import wording
+from airflow_provider_records.reporting import pages, wording
 from airflow_provider_records.reporting.language import ENGLISH, Language
 from airflow_provider_records.reporting.verdict import RunStatus
 
@@ -109,7 +111,7 @@ def write(
         return IssuedCertificate(store.uri(name), store.uri(documents.page_name(name)), older)
     if kept := _keep_older(store, name):
         certificate = _compose(store, disposals, provenance, found, key=verification_key, language=language, older=kept)
-    uri = _publish(store, name, certificate, key, certificate_page.pieces(store, certificate, disposals))
+    uri = _publish(store, name, certificate, key, certificate_page.pages(store, certificate, disposals))
     return IssuedCertificate(uri, store.uri(documents.page_name(name)), certificate)
 
 
@@ -149,11 +151,19 @@ def _compose(
 
 
 def _publish(
-    store: Store, name: str, certificate: Certificate, key: Ed25519PrivateKey | None, page: Iterable[bytes]
+    store: Store,
+    name: str,
+    certificate: Certificate,
+    key: Ed25519PrivateKey | None,
+    rendered: Iterable[Iterable[bytes]],
 ) -> str:
     """Publish the certificate after everything that belongs to it; return its URI."""
-    page_name, content = documents.page_name(name), certificate.to_bytes()
-    store.write(*store.write_pieces(page_name, page, lambda whole: signature.sign(page_name, whole, key)))
+    page_name, content, part = documents.page_name(name), certificate.to_bytes(), 0
+    for part, page in enumerate(rendered, 1):
+        part_name = documents.part_name(name, part)
+        store.write(*store.write_pieces(part_name, page, partial(_signed, part_name, key)))
+    for each in pages.unexpected(store, name, certificate, part):  # what an earlier, longer certificate had
+        store.remove(each)
     store.write(*signature.sign(name, content, key))
     uri = store.write(name, content)
     # What an earlier certificate had, which was signed where this one is not, or the other way round.
@@ -161,6 +171,10 @@ def _publish(
     for each in (page_name, name):
         store.remove(each + other)
     return uri
+
+
+def _signed(name: str, key: Ed25519PrivateKey | None, content: memoryview) -> tuple[str, bytes]:
+    return signature.sign(name, content, key)
 
 
 def _check_alone(store: Store, name: str, provenance: Provenance) -> None:
@@ -188,8 +202,7 @@ def _read_older(store: Store, name: str) -> Certificate | None:
         return None
     try:
         older = documents.read(store, name)
-        page = documents.page_name(name)
-        signature.check(store, page, store.read(page), older.key)
+        pages.check(store, name, older)
     except (NewerFormatError, StoreUnavailableError):
         raise
     except EvidenceError:
@@ -234,6 +247,8 @@ def _keep_older(store: Store, name: str) -> Superseded | None:
         if store.read(kept) != content:
             raise EvidenceError(f"{store.uri(kept)} was changed: it is not the certificate {digest} any more.")
         return Superseded(kept, digest)
+    for each in store.names(documents.parts_folder(name)):  # what lies beside a part names it without its folder
+        _copy(store, each, documents.parts_folder(kept) + each.removeprefix(documents.parts_folder(name)))
     page, kept_page = documents.page_name(name), documents.page_name(kept)
     _copy(store, page, kept_page)
     for old, new in ((page, kept_page), (name, kept)):

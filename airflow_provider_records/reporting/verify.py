@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,15 +28,13 @@ from airflow_provider_records.exceptions import (
     RecordsError,
     StoreUnavailableError,
 )
-from airflow_provider_records.reporting import wording
+from airflow_provider_records.reporting import pages, wording
 from airflow_provider_records.reporting.later import later_tries
 from airflow_provider_records.reporting.verdict import RunStatus
 
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
 _UNDECIDED = (ConfigurationError, StoreUnavailableError, NewerFormatError, CertificateUnfinishedError)
-# It stands before everything that comes from a record, and a quote in such a text is escaped.
 _APPROVERS = {PERSON: ("person", "persons"), PROCESS: ("process", "processes"), DAG: ("DAG", "DAGs")}
-_PAGE_DIGEST = re.compile(rb'<meta name="airflow-records-certificate" content="(sha256:[0-9a-f]{64})">')
 
 
 @dataclass
@@ -214,17 +211,14 @@ class Verifier:
             )
 
     def _verify_page(self, certificate: Certificate) -> None:
-        """Check the page's own bytes; it is never rendered again, so the check holds under every later release."""
+        """Check the bytes of the page, and of each further page of a long certificate."""
         name = documents.page_name(self._name)
-        page = self._store.read(name)
-        signature.check(self._store, name, page, certificate.key)
-        about = _PAGE_DIGEST.search(page)
-        if about is None or about[1].decode() != certificate.digest:
-            raise EvidenceError(
-                f"{name} is the page of another certificate: it names "
-                f"{about[1].decode() if about else 'none'}, and not {certificate.digest}."
-            )
-        self._report.checked.append("its page is unchanged and names this certificate")
+        parts = pages.check(self._store, self._name, certificate)
+        self._report.checked.append(
+            "its page is unchanged and names this certificate"
+            if parts == 1
+            else f"its {parts} pages are unchanged and name this certificate"
+        )
         other = signature.SIGNATURE if certificate.key is None else signature.CHECKSUM
         for beside in (self._name + other, name + other):
             if self._store.exists(beside):

@@ -22,6 +22,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.slip import Slip
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.plugin import app
+from airflow_provider_records.reporting import certificate_page
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
 from tests.minors import since
@@ -349,6 +350,21 @@ def test_the_names_of_downloads_say_what_they_are(store: Store, sign_in: Client)
         assert said.startswith(f"attachment; filename*=UTF-8''{name}")
     page = sign_in("anna").get("/records/certificate.html", params=where)
     assert "content-disposition" not in page.headers
+
+
+def test_each_page_of_a_long_certificate_is_shown(
+    store: Store, sign_in: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificate_page, "ROWS_PER_PAGE", 7)
+    dispose(store)
+    where = {"dag_id": DAG, "run_id": run_id(0)}
+    anna = sign_in("anna")
+    links = re.findall(r'href="[^"]*certificate\.html\?([^"]*)"[^>]*>([^<]*)<', run_page(anna))
+    assert [text for _, text in links] == ["Certificate", "part 2 of 3", "part 3 of 3"]
+    for number, (query, _) in enumerate(links, 1):
+        page = anna.get(f"/records/certificate.html?{unescape(query)}")
+        assert f"part {number} of 3</title>" in page.text
+    assert anna.get("/records/certificate.html", params={**where, "part": 4}).status_code == 404
 
 
 @since("3.2")  # teams
