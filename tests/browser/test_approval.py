@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_records.reporting.verify import verify
 from tests.browser.conftest import SignIn, Site, look
-from tests.system.test_standalone import wait
+from tests.system.test_standalone import wait_until_heard
 
 pytestmark = pytest.mark.system
 TWO_PEOPLE, HOSTILE = "records_nightly_approval", "approval_hostile"
@@ -18,10 +18,7 @@ TWO_PEOPLE, HOSTILE = "records_nightly_approval", "approval_hostile"
 def request(site: Site, dag: str, run_id: str, task_id: str, *, time: int = 1) -> dict[str, Any]:
     """Wait until a task waits for an answer, for the first or another time; return what is asked."""
     api = site.api()
-    # Airflow fails a task that was answered before its scheduler heard that the process has ended.
-    heard = f"event with state success for task instance TaskInstanceKey(dag_id='{dag}', task_id='{task_id}'"
-    log = site.home / "standalone.log"
-    wait(lambda: log.read_text().count(f"{heard}, run_id='{run_id}'") >= time, lambda: api.told(run_id, dag))
+    wait_until_heard(site.home / "standalone.log", dag, run_id, task_id, time=time)
     api.wait_for_state(run_id, task_id, "awaiting_input", dag)
     found = api.call("GET", f"dags/{dag}/dagRuns/{run_id}/hitlDetails?task_id={task_id}")["hitl_details"]
     asked: dict[str, Any] = found[0]

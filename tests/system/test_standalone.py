@@ -102,6 +102,19 @@ def wait(done: Callable[[], Any], seen: Callable[[], Any]) -> None:
         time.sleep(0.1)
 
 
+def wait_until_heard(log: Path, dag: str, run_id: str, task_id: str, *, time: int = 1) -> None:
+    """Wait until the scheduler knows that a task's process has ended: Airflow fails a task that was answered before.
+
+    :param log: what ``airflow standalone`` prints.
+    :param time: for which time the process has ended, from 1.
+    """
+    event = f"event with state success for task instance TaskInstanceKey(dag_id='{dag}', task_id='{task_id}'"
+    wait(
+        lambda: log.read_text().count(f"{event}, run_id='{run_id}'") >= time,
+        lambda: log.read_text()[-5000:],
+    )
+
+
 @contextmanager
 def standalone(
     installation: Installation, log: Path, users: Mapping[str, str] | None = None
@@ -169,7 +182,7 @@ def test_people_approve_while_the_triggerer_waits(begin: Callable[..., Installat
         run_id = api.trigger(dag)
         for task_id, user in people.items():
             api.wait_for_state(run_id, task_id, "deferred", dag)
-            time.sleep(3)
+            wait_until_heard(tmp_path / "standalone.log", dag, run_id, task_id)
             person = Api(int(api.base.rsplit(":", 1)[1]), **login(tmp_path, user))
             form = f"dags/{dag}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
             shown = person.call("GET", form)["params"]

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from airflow_provider_records import demo
 from tests.browser.conftest import BROWSERS, look
 from tests.minors import since
 from tests.smtp_sink import Sink, smtp_sink
-from tests.system.test_standalone import Api, wait
+from tests.system.test_standalone import Api, wait, wait_until_heard
 from tests.test_docs import PAGES, ROOT, Block, blocks
 
 pytestmark = [pytest.mark.system, since("3.3")]  # the page names an Airflow of this minor
@@ -168,7 +167,7 @@ def test_from_pip_install_to_the_next_morning(tmp_path: Path, mailbox: Sink, bro
         api.wait_for_state(run_id, "review", "awaiting_input", DAG)
         wait(lambda: mailbox.mails, lambda: api.told(run_id, DAG))
         assert f"/dags/{DAG}/runs/{run_id}/tasks/review" in mailbox.text().replace("%3A", ":").replace("%2B", "+")
-        time.sleep(3)  # Airflow fails a task that is answered at once
+        wait_until_heard(tmp_path / "standalone.log", DAG, run_id, "review")
 
         page = sign_in(browser, base, "anna", passwords["anna"])
         page.goto("/required_actions")
