@@ -10,6 +10,11 @@ from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.record import Record
 
 
+def digest_of(text: str | bytes) -> bytes:
+    """Return a digest short enough to keep a million in memory, long enough never to collide by chance."""
+    return hashlib.blake2b(text.encode() if isinstance(text, str) else text, digest_size=16).digest()
+
+
 class Seen(Enum):
     """What the records before say about a record."""
 
@@ -37,7 +42,7 @@ class Distinct:
     def put(self, record: Record) -> Seen:
         """Compare a record with those before, and remember it."""
         key, content = _key(record), _content(record)
-        facts = _short(_folded(record) if self._forms else record.line())
+        facts = digest_of(_folded(record) if self._forms else record.line())
         earlier = self._keys.put(key, content)
         known = self._contents.put(content, facts)
         if earlier is None and known is None:
@@ -84,12 +89,12 @@ class Digests:
 
 
 def _key(record: Record) -> bytes:
-    return _short(_composed(record.key))
+    return digest_of(_composed(record.key))
 
 
 def _content(record: Record) -> bytes:
     place = record.location or ""
-    return _short(f"{_number(record.target_id)}\0{'' if place.startswith('/') else _number(place)}")
+    return digest_of(f"{_number(record.target_id)}\0{'' if place.startswith('/') else _number(place)}")
 
 
 def _folded(record: Record) -> str:
@@ -105,8 +110,3 @@ def _number(text: str) -> str:
 
 def _composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
-def _short(text: str | bytes) -> bytes:
-    """A digest short enough to keep a million in memory, long enough never to collide by chance."""
-    return hashlib.blake2b(text.encode() if isinstance(text, str) else text, digest_size=16).digest()

@@ -104,6 +104,12 @@ class Attempts:
         """
         self._looked |= dict.fromkeys((record.key for record in records), begun)
 
+    def forget(self, records: Sequence[Record]) -> None:
+        """Let go of what is known of records that have their final outcomes, so that memory does not grow with them."""
+        for record in records:
+            for known in (self._causes, self._calls, self._looked):
+                known.pop(record.key, None)
+
     def take_outdated(self) -> set[str]:
         """Return the keys of calls that did not leave because their look was too old; each is returned once."""
         outdated, self._outdated = self._outdated, set()

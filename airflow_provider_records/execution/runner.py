@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_records.evidence.claims import Claimed, DeletionClaim
+from airflow_provider_records.evidence.distinct import Digests, digest_of
 from airflow_provider_records.evidence.journal import LEASE, Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
@@ -87,7 +88,8 @@ class _Ahead:
         return [record for batch in self.batches for record in batch]
 
 
-_Call: TypeAlias = "Future[list[tuple[Record, Outcome]]]"
+_Found: TypeAlias = "list[tuple[Record, Outcome]]"
+_Call: TypeAlias = "Future[_Found]"
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,11 @@ class _Verified:
     """Calls that have ended, and are verified together.
 
     :param calls: the calls with their chunks.
-    :param outcomes: the outcomes of all records of these calls that have one, in their order.
+    :param outcomes: the records of these calls that have an outcome, in their order.
     """
 
     calls: Mapping[_Call, Chunk]
-    outcomes: Future[list[Outcome]]
+    outcomes: Future[_Found]
 
 
 class Runner:
@@ -149,8 +151,7 @@ class Runner:
         self._clock = clock
         self._sleep = sleep
         self._unwritable_since: float | None = None
-        self._unwritten: dict[str, Outcome] = {}
-        self._records: dict[str, Record] = {}
+        self._unwritten: dict[str, tuple[Record, Outcome]] = {}
         self.stop_state = StopState()
         self._attempts = Attempts(system, journal, self.stop_state, self._check, verify=verify)
         self._error: BaseException | None = None
@@ -176,10 +177,11 @@ class Runner:
         :raises JournalError: a newer try has taken over.
         :raises EvidenceError: the list names a record twice, or the store cannot be written.
         """
-        self._records = {record.key: record for record in records}
-        if len(self._records) != len(records):
-            ((twice, _),) = Counter(record.key for record in records).most_common(1)
-            raise EvidenceError(f"The list names {twice!r} twice; nothing was sent.")
+        keys = Digests()
+        for record in records:
+            if keys.put(digest_of(record.key), b"") is not None:
+                raise EvidenceError(f"The list names {record.key!r} twice; nothing was sent.")
+        del keys
         state = self.journal.state
         todo = [
             record for record in records if (known := state.outcomes.get(record.key)) is None or not known.kind.final
@@ -216,11 +218,12 @@ class Runner:
     def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress) -> None:
         """Carry out a group; where a look was too old when its call was to leave, look again."""
         for _ in range(_LOOKS):
-            self._send_in_rounds(todo, doubtful & {record.key for record in todo}, progress)
+            mine = doubtful and doubtful & {record.key for record in todo}
+            self._send_in_rounds(todo, mine, progress)
             outdated = self._attempts.take_outdated()
-            todo = [record for record in todo if record.key in outdated]
-            if not todo or self.stop_state.reason:
+            if not outdated or self.stop_state.reason:
                 return
+            todo = [record for record in todo if record.key in outdated]
             log.info("The last look at %s records was too old to send their calls; looking again", len(todo))
             doubtful = self.journal.state.doubtful
 
@@ -230,7 +233,8 @@ class Runner:
             todo, first = [record for record in todo if record.key in doubtful], 1
         for round_ in range(first, ROUNDS):
             self._send(todo, doubtful, progress, round_)
-            todo = [record for record in todo if record.key in self.journal.state.in_doubt]
+            in_doubt = self.journal.state.in_doubt
+            todo = [record for record in todo if record.key in in_doubt] if in_doubt else []
             if not todo or self.stop_state.skip_probes or self.stop_state.no_retry:
                 return
             doubtful = {record.key for record in todo}
@@ -240,18 +244,20 @@ class Runner:
     def _close_intents(self, todo: Sequence[Record]) -> None:
         """Record what is known of the records that were intended and have no outcome; most were not sent."""
         in_doubt, why = self.journal.state.in_doubt - self._unwritten.keys(), self.stop_state.reason
-        self._record([self._attempts.unresolved(record, why) for record in todo if record.key in in_doubt])
+        if in_doubt or self._unwritten:
+            self._record([(each, self._attempts.unresolved(each, why)) for each in todo if each.key in in_doubt])
 
-    def _record(self, outcomes: Sequence[Outcome]) -> None:
+    def _record(self, found: _Found) -> None:
         """Publish outcomes; while the store cannot be written, nothing is sent, and they are kept and written again.
 
         :raises StoreUnavailableError: it could not be written for two minutes.
         """
-        self._unwritten |= {outcome.key: outcome for outcome in self._without_claims_of_others(outcomes)}
+        outcomes = self._without_claims_of_others(found)
+        self._unwritten |= {each.key: (record, each) for (record, _), each in zip(found, outcomes, strict=True)}
         pause = 0.1
         while self._unwritten:
             try:
-                self.journal.record(list(self._unwritten.values()))
+                self.journal.record([outcome for _, outcome in self._unwritten.values()])
             except StoreUnavailableError as error:
                 self.journal.release_lease()
                 if self._unwritable_since is None:
@@ -266,14 +272,16 @@ class Runner:
                 self._sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
+                self._attempts.forget([record for record, outcome in self._unwritten.values() if outcome.kind.final])
                 self._unwritten.clear()
                 self._unwritable_since = None
 
-    def _without_claims_of_others(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    def _without_claims_of_others(self, found: _Found) -> list[Outcome]:
         """Return outcomes so that none infers what another run says that it did; looks only if one is inferred."""
-        inferred = [self._records[each.key] for each in outcomes if each.proof is Proof.INFERRED]
+        outcomes = [outcome for _, outcome in found]
+        inferred = [record for record, outcome in found if outcome.proof is Proof.INFERRED]
         if not inferred:
-            return list(outcomes)
+            return outcomes
         try:
             claims = self.journal.claimed_elsewhere(inferred)
         except EvidenceError as error:
@@ -437,9 +445,10 @@ class Runner:
 
     def _leave_out(self, chunk: _Ahead, keys: Set[str], barred: Mapping[str, Outcome], progress: Progress) -> None:
         """Publish the outcomes of records that must not be sent and never were, and take them out of the chunk."""
-        if outcomes := list(_timed(barred[record.key] for record in chunk.records if record.key in keys).values()):
-            self._judge(progress.add(outcomes, 0))
-            self._record(outcomes)
+        if records := [record for record in chunk.records if record.key in keys]:
+            outcomes = _timed(barred[record.key] for record in records)
+            self._judge(progress.add(list(outcomes.values()), 0))
+            self._record([(record, outcomes[record.key]) for record in records])
             batches = [[record for record in batch if record.key not in keys] for batch in chunk.batches]
             chunk.batches = [batch for batch in batches if batch]
 
@@ -492,12 +501,12 @@ class Runner:
 
     def _publish(self, *verified: _Verified) -> None:
         """Publish the outcomes of calls that have ended, and report chunks that are complete."""
-        self._record([outcome for each in verified for outcome in each.outcomes.result()])
+        self._record([found for each in verified for found in each.outcomes.result()])
         for each in verified:
             outcomes = iter(each.outcomes.result())
             for call, chunk in each.calls.items():
                 chunk.in_flight -= 1
-                chunk.found.update(outcome.kind for outcome in islice(outcomes, len(call.result())))
+                chunk.found.update(outcome.kind for _, outcome in islice(outcomes, len(call.result())))
                 if not chunk.in_flight:
                     chunk.ended = time.time()
                     self.report(chunk)
@@ -509,7 +518,7 @@ class Runner:
         progress: Progress,
         round_: int,
         barred: Mapping[str, Outcome],
-    ) -> list[tuple[Record, Outcome]]:
+    ) -> _Found:
         """Return the records of a batch that have an outcome, all but unanswered ones; runs in a thread of the pool."""
         try:
             found = self._attempts.make(batch, doubtful, round_, barred)
@@ -522,16 +531,16 @@ class Runner:
         self._judge(progress.add(list(found.values()), len(batch) - len(found)))
         return answered
 
-    def _verify(self, answered: Sequence[tuple[Record, Outcome]], progress: Progress) -> list[Outcome]:
+    def _verify(self, answered: _Found, progress: Progress) -> _Found:
         """Return the outcomes as a probe of their records confirms or corrects them; runs in a thread of the pool."""
-        before = without_probe(outcome for _, outcome in answered)
+        before = _unprobed(answered)
         try:
             after = list(_timed(self._attempts.verify(answered)).values())
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of these calls
             self._stop_on_defect(error)
             return before
-        self._judge(progress.correct(before, after))
-        return after
+        self._judge(progress.correct([outcome for _, outcome in before], after))
+        return [(record, outcome) for (record, _), outcome in zip(answered, after, strict=True)]
 
     def _judge(self, too_many_failures: bool) -> None:
         if too_many_failures:
@@ -555,9 +564,14 @@ def _timed(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
     return {outcome.key: replace(outcome, time=outcome.time or time_) for outcome in outcomes}
 
 
-def _unverified(calls: Iterable[_Call]) -> Future[list[Outcome]]:
-    future = Future[list[Outcome]]()
-    future.set_result(without_probe(outcome for call in calls for _, outcome in call.result()))
+def _unprobed(found: _Found) -> _Found:
+    outcomes = without_probe(outcome for _, outcome in found)
+    return [(record, outcome) for (record, _), outcome in zip(found, outcomes, strict=True)]
+
+
+def _unverified(calls: Iterable[_Call]) -> Future[_Found]:
+    future = Future[_Found]()
+    future.set_result(_unprobed([each for call in calls for each in call.result()]))
     return future
 
 
