@@ -163,22 +163,39 @@ class Store:
         :return: URI, digest (``sha256:`` + hex), number of the other lines.
         :raises EvidenceError: the store cannot be written.
         """
-        digest = hashlib.sha256(first)
         count = 0
+
+        def pieces() -> Iterator[bytes]:
+            nonlocal count
+            yield first
+            for line in lines:
+                yield line
+                count += 1
+
+        return *self.write_hashed(folder, pieces(), ".jsonl"), count
+
+    def write_hashed(self, folder: str, pieces: Iterable[bytes], ending: str) -> tuple[str, str]:
+        """Publish a file under the name of its digest; memory does not grow with it.
+
+        :param folder: folder of the store, e.g. ``manifests``.
+        :param pieces: its content.
+        :param ending: what follows the digest in its name, e.g. ``.json``.
+        :return: URI, digest (``sha256:`` + hex).
+        :raises EvidenceError: the store cannot be written.
+        """
+        digest = hashlib.sha256()
         with (
             self._refusals(folder, _DRAFTED, OSError),
-            tempfile.NamedTemporaryFile(prefix="records-", suffix=".jsonl") as draft,
+            tempfile.NamedTemporaryFile(prefix="records-", suffix=ending) as draft,
         ):
-            draft.write(first)
-            for line in lines:
-                digest.update(line)
-                draft.write(line)
-                count += 1
+            for piece in pieces:
+                digest.update(piece)
+                draft.write(piece)
             draft.flush()
-            name = f"{folder}/{digest.hexdigest()}.jsonl"
+            name = f"{folder}/{digest.hexdigest()}{ending}"
             if not self.exists(name):
                 self._put(draft.name, name)
-        return self.uri(name), f"sha256:{digest.hexdigest()}", count
+        return self.uri(name), f"sha256:{digest.hexdigest()}"
 
     def read(self, name: str) -> bytes:
         """Return a file's content.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import unmarked_folder
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, known_kind
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.spool import sorted_lines
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import EvidenceError
@@ -27,6 +28,7 @@ NOT_MARKED = "and not marked since"
 """How the reason of every record ends that an earlier run destroyed or recycled."""
 _GONE = frozenset({OutcomeKind.DESTROYED, OutcomeKind.RECYCLED})
 _MARK = "mark"
+_NO_RECORDS = b'"records":{}'
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Earlier:
         return Outcome(key, OutcomeKind.ABSENT, Proof.PROBE, reason, earlier=self.kind)
 
 
-def note(store: Store, disposal: Disposal, records: Iterable[Record], outcomes: Sequence[Outcome]) -> None:
+def note(store: Store, disposal: Disposal, records: Iterable[Record], outcomes: Iterable[Outcome]) -> None:
     """Keep what a disposal destroyed, recycled or marked; without such a record nothing is written.
 
     :param store: the evidence store.
@@ -59,14 +61,31 @@ def note(store: Store, disposal: Disposal, records: Iterable[Record], outcomes: 
     :param records: the list.
     :param outcomes: one outcome a record, in the order of the list.
     """
-    pairs = zip(records, outcomes, strict=True)
-    keys = {record.key: [str(each.kind), record.target_id] for record, each in pairs if each.kind in _GONE}
-    if not keys:
+    if not any(disposal.counts[kind] for kind in _GONE):
         return
     where = {"system": disposal.system, "target": disposal.target, "method": disposal.method}
     when = {"run_id": disposal.provenance.run_id, "at": disposal.ended_at}
-    content = canonical({**formats.UNMARKED.members, **when, **where, "records": keys}) + b"\n"
-    store.write(f"{unmarked_folder(disposal.provenance.dag_id)}/{hashlib.sha256(content).hexdigest()}.json", content)
+    head, tail = canonical({**formats.UNMARKED.members, **when, **where, "records": {}}).split(_NO_RECORDS)
+    pairs = zip(records, outcomes, strict=True)
+    gone = (_member(record.key, [str(each.kind), record.target_id]) for record, each in pairs if each.kind in _GONE)
+
+    def pieces() -> Iterator[bytes]:
+        yield head + _NO_RECORDS[:-1]
+        for number, line in enumerate(sorted_lines(gone, _canonical_order)):
+            yield (b"," if number else b"") + line[:-1]
+        yield b"}" + tail + b"\n"
+
+    store.write_hashed(unmarked_folder(disposal.provenance.dag_id), pieces(), ".json")
+
+
+def _member(name: str, value: object) -> bytes:
+    return canonical({name: value})[1:-1] + b"\n"
+
+
+def _canonical_order(member: bytes) -> bytes:
+    """Return what the canonical form sorts a member by."""
+    (name,) = json.loads(b"{%b}" % member)
+    return str(name).encode("utf-16-be")
 
 
 def read(store: Store, dag_id: str, run_id: str, place: Place) -> dict[str, Earlier]:
