@@ -356,7 +356,7 @@ def _split_by_try(file: str, disposal: Disposal, segments: Sequence[Segment]) ->
     return known, late
 
 
-def _fold(segments: Iterable[Segment]) -> dict[str, Mapping[str, Any]]:
+def _fold(segments: Iterable[Segment]) -> Mapping[str, Mapping[str, Any]]:
     """Return the line of the outcome that stands for each key."""
     state: JournalState[Mapping[str, Any]] = JournalState(lambda line: line)
     for segment in segments:

@@ -67,25 +67,56 @@ class Distinct:
 
 
 class Digests:
-    """Digests and what belongs to them, as a dict has it, in a quarter of its memory: lists may hold millions."""
+    """Digests and what belongs to them, as a dict has it, in a quarter of its memory: lists may hold millions.
+
+    All values have the same length.
+    """
 
     def __init__(self) -> None:
         self._buckets = [b""] * (1 << 16)
 
     def put(self, digest: bytes, value: bytes) -> bytes | None:
-        """Keep a value, unless there is one for this digest; return that one.
+        """Keep a value, unless there is one for this digest; return that one."""
+        bucket, at = self._find(digest, len(value))
+        if at >= 0:
+            return bucket[at + len(digest) : at + len(digest) + len(value)]
+        self._buckets[_bucket(digest)] = bucket + digest + value
+        return None
 
-        :param value: always of the same length.
+    def replace(self, digest: bytes, value: bytes) -> None:
+        """Keep a value in place of the one that there is for this digest, if there is one."""
+        self._exchange(digest, len(value), digest + value)
+
+    def remove(self, digest: bytes, length: int) -> None:
+        """Drop a digest with its value, if there is one.
+
+        :param length: the length of all values.
         """
-        number = int.from_bytes(digest[:2], "big")
-        bucket, step = self._buckets[number], len(digest) + len(value)
+        self._exchange(digest, length, b"")
+
+    def get(self, digest: bytes, length: int) -> bytes | None:
+        """Return the value of a digest.
+
+        :param length: the length of all values.
+        """
+        bucket, at = self._find(digest, length)
+        return bucket[at + len(digest) : at + len(digest) + length] if at >= 0 else None
+
+    def _exchange(self, digest: bytes, length: int, entry: bytes) -> None:
+        bucket, at = self._find(digest, length)
+        rest = bucket[:at] + bucket[at + len(digest) + length :] if at >= 0 else bucket
+        self._buckets[_bucket(digest)] = rest + entry
+
+    def _find(self, digest: bytes, length: int) -> tuple[bytes, int]:
+        bucket, step = self._buckets[_bucket(digest)], len(digest) + length
         at = bucket.find(digest)
         while at > 0 and at % step:  # across two neighbours
             at = bucket.find(digest, at + 1)
-        if at >= 0:
-            return bucket[at + len(digest) : at + step]
-        self._buckets[number] = bucket + digest + value
-        return None
+        return bucket, at
+
+
+def _bucket(digest: bytes) -> int:
+    return int.from_bytes(digest[:2], "big")
 
 
 def _key(record: Record) -> bytes:

@@ -33,6 +33,7 @@ from airflow_provider_records.evidence.claims import DeletionClaim, claimed_else
 from airflow_provider_records.evidence.clock import elapsed
 from airflow_provider_records.evidence.clock import timeline as boot_timeline
 from airflow_provider_records.evidence.folders import TaskFolder
+from airflow_provider_records.evidence.long_list import SpooledOutcomes
 from airflow_provider_records.evidence.outcome import Outcome, known_kind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import (
@@ -135,7 +136,7 @@ class Journal:
 
     def _open(self, manifest: str) -> bool:
         """Read what there is and start a session upon it; tell whether there was anything."""
-        self.state = JournalState(Outcome.from_dict)
+        self.state = JournalState(Outcome.from_dict, SpooledOutcomes())
         self._flights: dict[str, _Flight] = {}
         self._names = set(self.store.names(self.folder))
         heads: dict[str, str] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -64,7 +64,7 @@ class JournalState(Generic[Known]):
     """
 
     read: Callable[[Mapping[str, Any]], Known]
-    outcomes: dict[str, Known] = field(default_factory=dict)
+    outcomes: MutableMapping[str, Known] = field(default_factory=dict)
     in_doubt: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     abandoned: set[str] = field(default_factory=set)

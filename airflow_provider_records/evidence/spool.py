@@ -3,13 +3,106 @@
 from __future__ import annotations
 
 import heapq
+import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
-from typing import IO
+from itertools import islice, pairwise
+from typing import IO, TypeVar, overload
 
 _SORTED_AT_ONCE = 20_000
+_READ_AT_ONCE = 500
+
+T = TypeVar("T")
+
+
+class Spooled(Sequence[T]):
+    """A sequence in a temporary file; memory holds eight bytes an item. It may be read in any thread.
+
+    :param parse: makes an item of its line.
+    """
+
+    def __init__(self, parse: Callable[[bytes], T]) -> None:
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it is closed when nobody reads any more
+        weakref.finalize(self, file.close)
+        self._number = file.fileno()
+        self._parse = parse
+        self._ends = array("Q", [0])
+
+    def add(self, line: bytes) -> int:
+        """Append an item by its line; return its place, from 0. Not for several threads at once.
+
+        :raises OSError: the temporary folder is full.
+        """
+        written, end = 0, self._ends[-1]
+        while written < len(line):
+            written += os.pwrite(self._number, line[written:], end + written)
+        self._ends.append(end + written)
+        return len(self) - 1
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[T]: ...
+
+    def __getitem__(self, at: int | slice) -> T | list[T]:
+        if isinstance(at, slice):
+            places = range(len(self))[at]
+            return self._read(places) if places and places.step == 1 else [self[place] for place in places]
+        place = range(len(self))[at]
+        return self._read(range(place, place + 1))[0]
+
+    def __iter__(self) -> Iterator[T]:
+        for start in range(0, len(self), _READ_AT_ONCE):
+            yield from self[start : start + _READ_AT_ONCE]
+
+    def _read(self, places: range) -> list[T]:
+        ends = self._ends[places.start : places.stop + 1]
+        lines = os.pread(self._number, ends[-1] - ends[0], ends[0])
+        return [self._parse(lines[start - ends[0] : end - ends[0]]) for start, end in pairwise(ends)]
+
+
+class Chosen(Sequence[T]):
+    """Some items of a sequence, in some order; memory holds their places only.
+
+    :param items: the sequence.
+    :param places: where the items are in it.
+    """
+
+    def __init__(self, items: Sequence[T], places: Iterable[int]) -> None:
+        self._items = items
+        self._places = array("Q", places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[T]: ...
+
+    def __getitem__(self, at: int | slice) -> T | list[T]:
+        if isinstance(at, slice):
+            return [self._items[place] for place in self._places[at]]
+        return self._items[self._places[at]]
+
+
+def sorted_items(items: Sequence[T], key: Callable[[T], str]) -> Chosen[T]:
+    """Return items in the order of their keys, and those of a key as they are.
+
+    :param key: what an item is sorted by; keys that differ are held in memory.
+    """
+    alike: dict[str, array[int]] = {}
+    for place, item in enumerate(items):
+        alike.setdefault(key(item), array("Q")).append(place)
+    return Chosen(items, (place for name in sorted(alike) for place in alike.pop(name)))
 
 
 def sorted_lines(lines: Iterable[bytes], key: Callable[[bytes], bytes]) -> Iterator[bytes]:

@@ -325,9 +325,14 @@ def write_outcomes(
     :return: URI and counts.
     :raises EvidenceError: they are not exactly one for each record, in the list's order.
     """
-    for outcome, line in zip_longest(outcomes, manifest.lines()):
-        if outcome is None or line is None or outcome.key != key_of(line):
-            raise EvidenceError(f"{len(outcomes)} outcomes for {manifest.count} records: they must add up, in order.")
-    lines = (canonical(outcome.to_dict()) + b"\n" for outcome in outcomes)
-    uri, _, _ = store.write_lines(folder.outcomes, formats.OUTCOMES.line, lines)
+
+    def lines() -> Iterator[bytes]:
+        for outcome, line in zip_longest(outcomes, manifest.lines()):
+            if outcome is None or line is None or outcome.key != key_of(line):
+                raise EvidenceError(
+                    f"{len(outcomes)} outcomes for {manifest.count} records: they must add up, in order."
+                )
+            yield canonical(outcome.to_dict()) + b"\n"
+
+    uri, _, _ = store.write_lines(folder.outcomes, formats.OUTCOMES.line, lines())
     return uri, counts(outcomes)

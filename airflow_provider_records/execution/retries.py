@@ -23,7 +23,7 @@ from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import StopError, UnavailableError, VendorError
-from airflow_provider_records.systems.base import MayListRemoved, System, outcome_from_error
+from airflow_provider_records.systems.base import MayListRemoved, RemembersRecords, System, outcome_from_error
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +109,8 @@ class Attempts:
         for record in records:
             for known in (self._causes, self._calls, self._looked):
                 known.pop(record.key, None)
+        if isinstance(self.system, RemembersRecords):
+            self.system.forget(records)
 
     def take_outdated(self) -> set[str]:
         """Return the keys of calls that did not leave because their look was too old; each is returned once."""

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -16,8 +17,10 @@ from typing import Any, TypeAlias, TypeVar
 from airflow_provider_records.evidence.claims import Claimed, DeletionClaim
 from airflow_provider_records.evidence.distinct import Digests, digest_of
 from airflow_provider_records.evidence.journal import LEASE, Journal
+from airflow_provider_records.evidence.long_list import spooled_outcomes
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.spool import Chosen
 from airflow_provider_records.evidence.unmarked import Earlier
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, StoreUnavailableError, VendorError
 from airflow_provider_records.execution.limits import Limits
@@ -169,7 +172,7 @@ class Runner:
         """Tell whether this thread may begin a request that changes something; asked before each by the client."""
         return self._attempts.may_send()
 
-    def run(self, records: Sequence[Record]) -> list[Outcome]:
+    def run(self, records: Sequence[Record]) -> Sequence[Outcome]:
         """Carry out the list, continuing where earlier tries stopped.
 
         :param records: the whole list.
@@ -177,16 +180,8 @@ class Runner:
         :raises JournalError: a newer try has taken over.
         :raises EvidenceError: the list names a record twice, or the store cannot be written.
         """
-        keys = Digests()
-        for record in records:
-            if keys.put(digest_of(record.key), b"") is not None:
-                raise EvidenceError(f"The list names {record.key!r} twice; nothing was sent.")
-        del keys
         state = self.journal.state
-        todo = [
-            record for record in records if (known := state.outcomes.get(record.key)) is None or not known.kind.final
-        ]
-        doubtful = state.doubtful
+        todo, doubtful = self._left(records), state.doubtful
         if todo:
             self._attempts.wait_for_in_flight()
             try:
@@ -205,7 +200,19 @@ class Runner:
             self._close_intents(todo)
         self.stop_state.no_retry = self.stop_state.no_retry or self._refused
         self.journal.check_fence()  # these outcomes must not replace those of a newer try
-        return [state.outcomes.get(record.key) or self._attempts.not_attempted(record) for record in records]
+        return spooled_outcomes(
+            state.outcomes.get(record.key) or self._attempts.not_attempted(record) for record in records
+        )
+
+    def _left(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return the records that have no final outcome yet."""
+        outcomes, keys, places = self.journal.state.outcomes, Digests(), array("Q")
+        for place, record in enumerate(records):
+            if keys.put(digest_of(record.key), b"") is not None:
+                raise EvidenceError(f"The list names {record.key!r} twice; nothing was sent.")
+            if (known := outcomes.get(record.key)) is None or not known.kind.final:
+                places.append(place)
+        return Chosen(records, places)
 
     def _prepare(self, todo: Sequence[Record], doubtful: Set[str]) -> Sequence[Sequence[Record]]:
         """Return the records in groups that are carried out one after the other."""

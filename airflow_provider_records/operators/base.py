@@ -21,6 +21,7 @@ from airflow_provider_records.evidence.authorization import (
 )
 from airflow_provider_records.evidence.binding import Place, refuse_less, refuse_other
 from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.long_list import spooled_records
 from airflow_provider_records.evidence.manifest import key_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.run import all_disposals
@@ -306,7 +307,7 @@ class DisposeOperator(DisposingOperator):
         state = task_state(context)
         started = now()
         stop_state = StopState()
-        outcomes: list[Outcome] = []
+        outcomes: Sequence[Outcome] = []
         journal: Journal | None = None
         telemetry = Telemetry(self.system_name)
         description = self.system().describe()
@@ -319,7 +320,8 @@ class DisposeOperator(DisposingOperator):
         refusal = self._authorize(selection, min_approvals, origin, started, place)
         system = self.system()
         begun = load_segments(store, origin.folder.journal)
-        refuse_less(begun, {key_of(line) for line in manifest.lines()}, dry_run=self.rehearse_only)
+        if begun:
+            refuse_less(begun, {key_of(line) for line in manifest.lines()}, dry_run=self.rehearse_only)
         refuse_other(begun, journal_key(selection.approved), place)
         if manifest.count:
             if self.rehearse_only:
@@ -369,7 +371,7 @@ class DisposeOperator(DisposingOperator):
                 if refusal:
                     self.log.warning("%s What earlier tries sent is looked up", refusal)
                     runner.stop_state.stop_because(str(refusal))
-                outcomes = runner.run(list(manifest))
+                outcomes = runner.run(spooled_records(manifest))
                 stop_state = runner.stop_state
                 stop_state.no_retry = stop_state.no_retry or (refusal is not None and not refusal.retry)
         uri, counts = write_outcomes(store, manifest, outcomes, origin.folder)

@@ -114,6 +114,17 @@ class LooksInBatches(ObservesChunks, Protocol):
 
 
 @runtime_checkable
+class RemembersRecords(Protocol):
+    """A system that keeps something of each record that it has looked at or called for."""
+
+    def forget(self, records: Sequence[Record]) -> None:
+        """Let go of it, so that memory does not grow with the list.
+
+        :param records: records with a final outcome; nothing more is asked about them in this try.
+        """
+
+
+@runtime_checkable
 class MayListRemoved(Protocol):
     """A system whose lists may go on showing what was removed.
 

@@ -11,8 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
+from airflow_provider_records.evidence.distinct import Digests, digest_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.spool import sorted_items
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import (
     NoAnswerError,
@@ -101,7 +103,7 @@ class EnaioSystem:
         self.canaries: list[str] = []
         self._batch = BatchProbe(hook, self.checks.named)
         self._looks = Looks(self._batch, self._look_at)
-        self._ids: frozenset[str] = frozenset()
+        self._listed = Digests()
         self._observes = False
         self._observed: set[str] = set()
         self._unsent: dict[str, Presence | VendorError | str] = {}
@@ -149,28 +151,29 @@ class EnaioSystem:
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Refuse malformed ids, and a hard delete by a service that is known to be too old for it."""
+        self._listed = Digests()
         for record in records:
             for value in (record.target_id, self._location(record), self._object_type(record)):
                 check_object_id(value or "0")
+            self._listed.put(digest_of(record.target_id), b"")
         if self.hard_delete:
             self.hook.check_hard_delete()
         else:
             self.hook.service_version()  # so that a refused password is tried once, not by every thread
-        self._ids = frozenset(record.target_id for record in records)
         self._observed = set(observed_before)
         self._unsent = {}
         return frozenset()
 
-    def arrange(self, records: Sequence[Record]) -> list[list[Record]]:
+    def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
         """Return the records in groups that go one after the other: what a folder holds before the folder."""
-        records = sorted(records, key=listed_type)
         if not self.cascade_delete:
-            return [records]
+            return [sorted_items(records, listed_type)]
+        records = sorted(records, key=listed_type)
+        types = {record.target_id: listed_type(record) for record in records}
         for record in records:
             if location := self._location(record):
                 self._note_parents(record.target_id, {location})
-        for ids in parts(list(dict.fromkeys(record.target_id for record in records)), self.look_size):
-            types = {record.target_id: listed_type(record) for record in records}
+        for ids in parts(list(types), self.look_size):
             for object_id, look in self._looks.at(ids, types).items():
                 if isinstance(look, Look) and look.found:
                     fields = look.found.fields
@@ -178,7 +181,7 @@ class EnaioSystem:
                     self._note_parents(object_id, shown or self._places(object_id))
         levels: dict[str, int] = {}
         for level in range(len(records)):
-            ripe = [each for each in self._ids - levels.keys() if self._children.get(each, set()) <= levels.keys()]
+            ripe = [each for each in types.keys() - levels.keys() if self._children.get(each, set()) <= levels.keys()]
             levels |= dict.fromkeys(ripe, level)
             if not ripe:
                 break
@@ -189,9 +192,13 @@ class EnaioSystem:
         return [groups[level] for level in sorted(groups)]
 
     def _note_parents(self, object_id: str, parents: Set[str]) -> None:
-        for parent in (parents & self._ids) - {object_id}:
+        for parent in filter(self._is_listed, parents - {object_id}):
             self._parents.setdefault(object_id, set()).add(parent)
             self._children.setdefault(parent, set()).add(object_id)
+
+    def _is_listed(self, object_id: str) -> bool:
+        """Tell whether an object is on the list; its outcome may be final."""
+        return self._listed.get(digest_of(object_id), 0) is not None
 
     def _places(self, object_id: str) -> set[str]:
         """Return the objects that a single object lies in, as no search shows them."""
@@ -229,7 +236,7 @@ class EnaioSystem:
                     self._unsent[record.key] = unsent
             if isinstance(look, Look) and self._deletable(look.presence):
                 here.add(record.key)
-                self._listed_by[record.target_id] = look.listed_by
+                self._listed_by[record.key] = look.listed_by
         self._observed |= here
         return here
 
@@ -266,6 +273,14 @@ class EnaioSystem:
             unproven = {*still_gone(), *(() if seen_before else gone)}
             again |= dict.fromkeys(unproven, NotSentError(f"{BLIND}."))
         return again
+
+    def forget(self, records: Sequence[Record]) -> None:
+        """Let go of what the looks at these objects showed."""
+        for record in records:
+            self._observed.discard(record.key)
+            self._unseen.discard(record.key)
+            self._unsent.pop(record.key, None)
+            self._listed_by.pop(record.key, None)
 
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         """Return which records the last look did not show at all."""
@@ -309,7 +324,7 @@ class EnaioSystem:
                 if type_name in self._type_canaries:
                     continue
                 alive = [look.found.object_id for look in alike if look.found]
-                canary = self._batch.another(type_name, self._ids, alive) if type_name else None
+                canary = self._batch.another(type_name, self._is_listed, alive) if type_name else None
                 self._type_canaries[type_name] = canary
                 self._keep_canaries(self._folders(alike) if canary is None else [canary])
 
@@ -321,9 +336,9 @@ class EnaioSystem:
         fields = [look.found.fields for look in looks if look.found]
         ids = {row.get(name, "") for row in fields for name in (FOLDER, REGISTER)} - {""}
         for object_id in [look.found.object_id for look in looks if look.found][:_CANARIES]:
-            if not ids - self._ids:
+            if all(map(self._is_listed, ids)):
                 ids |= self._places(object_id)
-        candidates = sorted(ids, key=lambda object_id: (object_id in self._ids, object_id))
+        candidates = sorted(ids, key=lambda object_id: (self._is_listed(object_id), object_id))
         raised = (StopError, UnavailableError, NoAnswerError)
         return [object_id for object_id in candidates[:_CANARIES] if self._reads(object_id, raised)]
 
@@ -374,7 +389,7 @@ class EnaioSystem:
         found: dict[str, Outcome] = {}
         by_type: dict[str, dict[str, list[tuple[Record, Outcome]]]] = {}
         for record, outcome in batch:
-            alike = by_type.setdefault(self._listed_by.get(record.target_id, ""), {})
+            alike = by_type.setdefault(self._listed_by.get(record.key, ""), {})
             alike.setdefault(record.target_id, []).append((record, outcome))
         singly = by_type.pop("", {})
         for type_name, answered in by_type.items():

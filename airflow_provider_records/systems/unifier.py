@@ -13,6 +13,7 @@ from typing import Self
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.spool import sorted_items
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import (
     InvalidRecordsError,
@@ -108,9 +109,16 @@ class UnifierSystem:
         self._not_shown = {}
         return frozenset()
 
-    def arrange(self, records: Sequence[Record]) -> list[list[Record]]:
+    def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
         """Return the records folder by folder, so that a look needs few listings."""
-        return [sorted(records, key=lambda record: str(FolderAddress.from_record(record)))]
+        return [sorted_items(records, lambda record: str(FolderAddress.from_record(record)))]
+
+    def forget(self, records: Sequence[Record]) -> None:
+        """Let go of what the listings showed of these documents."""
+        for record in records:
+            self._observed.discard(record.key)
+            self._missing.discard(record.key)
+            self._not_shown.pop(record.key, None)
 
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         """Return which records their folders did not list, under any type or name."""

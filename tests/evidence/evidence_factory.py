@@ -221,7 +221,8 @@ def carry_out(
     sources = [approved] if isinstance(approved, Manifest) else [manifest] if approved is None else approved
     digests = [source.digest for source in sources]
     system = system or ObedientSystem()
-    stopped, outcomes = None, list[Outcome]()
+    stopped = None
+    outcomes: Sequence[Outcome] = []
     described = description or describe(name)
     place = place_of(name, described)
     if manifest.count and dry_run:

@@ -265,7 +265,7 @@ def one_try(
         sleep=passing.sleep,
         recheck=recheck,
     )
-    return runner.run(records)
+    return list(runner.run(records))
 
 
 def check_truth(archive: Archive, outcomes: Sequence[Outcome]) -> None:

@@ -737,7 +737,7 @@ def test_the_death_of_a_process_is_said_though_a_later_try_could_not_look() -> N
     assert (unknown.kind, unknown.unanswered) == (OutcomeKind.UNKNOWN, False)
     runner = Runner(ObedientSystem(archive), opened(store, 3), NO_LIMITS, concurrency=1)
     runner.stop("the task was stopped")
-    assert runner.run(listed(1)) == [unknown]
+    assert list(runner.run(listed(1))) == [unknown]
     (outcome,) = one_try(store, ObedientSystem(archive), listed(1), 4)
     assert (outcome.proof, outcome.reason) == (Proof.INFERRED, PROCESS_DIED)
 

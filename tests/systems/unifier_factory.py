@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class Office:
 
     def try_(self, *records: Record, verify: bool = True, system: UnifierSystem | None = None) -> list[Outcome]:
         runner = Runner(system or self.system(), self.journal(), Limits(), concurrency=4, verify=verify)
-        return runner.run(records)
+        return list(runner.run(records))
 
     def die_after_the_call(self, *records: Record, prepared: bool = True, send: bool = True) -> None:
         """Leave what a worker leaves that is killed between the call and its answer."""
@@ -98,5 +99,5 @@ class Office:
         return self.sandbox.effects("unifier", "recycled")
 
 
-def told(outcomes: list[Outcome]) -> list[tuple[str, str | None]]:
+def told(outcomes: Iterable[Outcome]) -> list[tuple[str, str | None]]:
     return [(str(outcome.kind), str(outcome.proof) if outcome.proof else None) for outcome in outcomes]

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import os
+import tracemalloc
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_records.evidence.long_list import SpooledOutcomes, spooled_outcomes, spooled_records
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.spool import Chosen, Spooled, sorted_items
+
+KINDS = [
+    Outcome("a", OutcomeKind.DESTROYED, Proof.PROBE, time="2026-11-27T10:00:00.000Z"),
+    Outcome("b", OutcomeKind.FAILED, reason="zu groß", request_id="7", detail="x", unanswered=True),
+    Outcome("a", OutcomeKind.ABSENT, Proof.PROBE, earlier=OutcomeKind.RECYCLED, unrecognized={"more": [1]}),
+]
+
+
+@given(st.lists(st.text()), st.lists(st.integers(-9, 9)), st.slices(9))
+@settings(max_examples=50)
+def test_a_spooled_sequence_is_read_as_a_list(texts: list[str], places: list[int], part: slice) -> None:
+    spooled = Spooled(bytes.decode)
+    numbers = [spooled.add(text.encode("utf-8", "replace")) for text in texts]
+    texts = [text.encode("utf-8", "replace").decode() for text in texts]
+    assert numbers == list(range(len(texts)))
+    assert (list(spooled), len(spooled), spooled[part]) == (texts, len(texts), texts[part])
+    known = [place % len(texts) for place in places] if texts else []
+    chosen = Chosen(spooled, known)
+    expected = [texts[place] for place in known]
+    assert (list(chosen), len(chosen), chosen[part]) == (expected, len(expected), expected[part])
+    for place in {place for place in places if -len(texts) <= place < len(texts)}:
+        assert spooled[place] == texts[place]
+    with pytest.raises(IndexError):
+        spooled[len(texts)]
+    assert list(sorted_items(spooled, lambda text: text[:1])) == sorted(texts, key=lambda text: text[:1])
+
+
+def test_what_the_disk_takes_in_parts_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, line, at: write(file, line[:3], at))
+    spooled = Spooled(bytes.decode)
+    for text in ("", "abcdefgh", "xyz"):
+        spooled.add(text.encode())
+    assert list(spooled) == ["", "abcdefgh", "xyz"]
+
+
+def test_records_and_outcomes_come_back_as_they_were() -> None:
+    records = [
+        Record("a", "1", "Größe", "Personnel", "/x", "7", "8", {"list": [1, {"a": None}]}, {"n": 1}),
+        Record("b", "b"),
+    ]
+    assert list(spooled_records(records)) == records
+    assert list(spooled_outcomes(KINDS)) == KINDS
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["put", "drop"]), st.sampled_from(KINDS))))
+def test_outcomes_are_kept_as_in_a_dict(steps: Sequence[tuple[str, str, Outcome]]) -> None:
+    kept, expected = SpooledOutcomes(), dict[str, Outcome]()
+    for key, step, kind in steps:
+        outcome = Outcome(key, kind.kind, kind.proof, kind.reason)
+        if step == "put":
+            kept[key] = expected[key] = outcome
+        elif key in expected:
+            del kept[key], expected[key]
+    assert (dict(kept), len(kept)) == (expected, len(expected))
+    assert [key in kept for key in "abcdef"] == [key in expected for key in "abcdef"]
+    assert kept.get("f") is None
+    with pytest.raises(KeyError):
+        kept["f"]
+
+
+def test_memory_hardly_grows_with_a_list() -> None:
+    count = 20_000
+
+    def records() -> Iterator[Record]:
+        for number in range(count):
+            yield Record(f"the key of a record, {number}", f"id {number}", "a title" * 20, attributes={"a": "b" * 99})
+
+    tracemalloc.start()
+    try:
+        spooled, outcomes = spooled_records(records()), SpooledOutcomes()
+        for record in spooled:
+            outcomes[record.key] = Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, f"held: {record.title}")
+        ordered = sorted_items(spooled, lambda record: record.target_id[-1])
+        taken = (tracemalloc.get_traced_memory()[0] - 65536 * 40) / count  # without the empty buckets
+    finally:
+        tracemalloc.stop()
+    assert ordered[0].target_id == "id 0"
+    assert taken < 80
