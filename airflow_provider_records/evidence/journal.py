@@ -136,7 +136,8 @@ class Journal:
 
     def _open(self, manifest: str) -> bool:
         """Read what there is and start a session upon it; tell whether there was anything."""
-        self.state = JournalState(Outcome.from_dict, SpooledOutcomes())
+        self.outcomes = SpooledOutcomes()
+        self.state = JournalState(Outcome.from_dict, self.outcomes)
         self._flights: dict[str, _Flight] = {}
         self._names = set(self.store.names(self.folder))
         heads: dict[str, str] = {}

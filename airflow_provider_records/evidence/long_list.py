@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 
-from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.distinct import Digests, digest_of
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.evidence.spool import Spooled
+from airflow_provider_records.evidence.spool import Chosen, Spooled
 
 _PLACE = 5
 
 
-def spooled_records(records: Iterable[Record]) -> Spooled[Record]:
-    """Return a list that may be as long as need be."""
-    spooled = Spooled(lambda line: Record.from_dict(json.loads(line)))
-    for record in records:
-        spooled.add(record.line())
-    return spooled
+def spooled_records(manifest: Manifest) -> Spooled[Record]:
+    """Read and check a list.
 
-
-def spooled_outcomes(outcomes: Iterable[Outcome]) -> Spooled[Outcome]:
-    """Return outcomes in their order."""
-    spooled = _no_outcomes()
-    for outcome in outcomes:
-        spooled.add(_line(outcome))
+    :raises EvidenceError: it was changed since it was opened, or is none.
+    """
+    spooled = Spooled(Record.from_dict)
+    for line, _ in manifest.checked():
+        spooled.add(line)
     return spooled
 
 
@@ -34,7 +29,7 @@ class SpooledOutcomes(MutableMapping[str, Outcome]):
     """Outcomes by key; memory holds a digest of the key and the place of the outcome."""
 
     def __init__(self) -> None:
-        self._all = _no_outcomes()
+        self._all = Spooled(Outcome.from_dict)
         self._places = Digests()
 
     def __getitem__(self, key: str) -> Outcome:
@@ -46,7 +41,7 @@ class SpooledOutcomes(MutableMapping[str, Outcome]):
         return isinstance(key, str) and self._place(key) is not None
 
     def __setitem__(self, key: str, outcome: Outcome) -> None:
-        self._places.replace(digest_of(key), self._all.add(_line(outcome)).to_bytes(_PLACE, "big"))
+        self._places.replace(digest_of(key), self._add(outcome).to_bytes(_PLACE, "big"))
 
     def __delitem__(self, key: str) -> None:
         self._places.remove(digest_of(key), _PLACE)
@@ -57,14 +52,17 @@ class SpooledOutcomes(MutableMapping[str, Outcome]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def in_order(self, records: Iterable[Record], otherwise: Callable[[Record], Outcome]) -> Sequence[Outcome]:
+        """Return the outcomes of records in their order.
+
+        :param otherwise: returns that of a record which has none here.
+        """
+        places = ((self._place(record.key), record) for record in records)
+        return Chosen(self._all, (self._add(otherwise(record)) if at is None else at for at, record in places))
+
+    def _add(self, outcome: Outcome) -> int:
+        return self._all.add(json.dumps(outcome.to_dict()).encode())
+
     def _place(self, key: str) -> int | None:
         place = self._places.get(digest_of(key), _PLACE)
         return None if place is None else int.from_bytes(place, "big")
-
-
-def _no_outcomes() -> Spooled[Outcome]:
-    return Spooled(lambda line: Outcome.from_dict(json.loads(line)))
-
-
-def _line(outcome: Outcome) -> bytes:
-    return canonical(outcome.to_dict())

@@ -83,9 +83,10 @@ class Record:
 
         :raises TypeError: it has no key or no target id.
         """
+        if fields.keys() <= _FIELDS:
+            return cls(**fields)
         known = {name: value for name, value in fields.items() if name in _FIELDS}
-        unrecognized = {name: value for name, value in fields.items() if name not in _FIELDS}
-        return cls(**known, unrecognized=unrecognized)
+        return cls(**known, unrecognized={name: fields[name] for name in fields.keys() - _FIELDS})
 
     @classmethod
     def _from_mapping(

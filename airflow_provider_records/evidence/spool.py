@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import json
 import os
 import tempfile
 import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice, pairwise
-from typing import IO, TypeVar, overload
+from itertools import islice
+from typing import IO, Any, TypeVar, overload
 
 _SORTED_AT_ONCE = 20_000
 _READ_AT_ONCE = 500
@@ -21,22 +22,23 @@ T = TypeVar("T")
 class Spooled(Sequence[T]):
     """A sequence in a temporary file; memory holds eight bytes an item. It may be read in any thread.
 
-    :param parse: makes an item of its line.
+    :param make: makes an item of its JSON value.
     """
 
-    def __init__(self, parse: Callable[[bytes], T]) -> None:
+    def __init__(self, make: Callable[[Any], T]) -> None:
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it is closed when nobody reads any more
         weakref.finalize(self, file.close)
         self._number = file.fileno()
-        self._parse = parse
+        self._make = make
         self._ends = array("Q", [0])
 
-    def add(self, line: bytes) -> int:
-        """Append an item by its line; return its place, from 0. Not for several threads at once.
+    def add(self, value: bytes) -> int:
+        """Append an item; return its place, from 0. Not for several threads at once.
 
+        :param value: its JSON text.
         :raises OSError: the temporary folder is full.
         """
-        written, end = 0, self._ends[-1]
+        line, written, end = value + b",", 0, self._ends[-1]
         while written < len(line):
             written += os.pwrite(self._number, line[written:], end + written)
         self._ends.append(end + written)
@@ -63,9 +65,9 @@ class Spooled(Sequence[T]):
             yield from self[start : start + _READ_AT_ONCE]
 
     def _read(self, places: range) -> list[T]:
-        ends = self._ends[places.start : places.stop + 1]
-        lines = os.pread(self._number, ends[-1] - ends[0], ends[0])
-        return [self._parse(lines[start - ends[0] : end - ends[0]]) for start, end in pairwise(ends)]
+        start, end = self._ends[places.start], self._ends[places.stop]
+        lines = os.pread(self._number, end - start, start)
+        return [self._make(value) for value in json.loads(f"[{lines[:-1].decode()}]")]  # at once: half the time
 
 
 class Chosen(Sequence[T]):

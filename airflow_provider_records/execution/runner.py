@@ -17,7 +17,6 @@ from typing import Any, TypeAlias, TypeVar
 from airflow_provider_records.evidence.claims import Claimed, DeletionClaim
 from airflow_provider_records.evidence.distinct import Digests, digest_of
 from airflow_provider_records.evidence.journal import LEASE, Journal
-from airflow_provider_records.evidence.long_list import spooled_outcomes
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.spool import Chosen
@@ -200,9 +199,7 @@ class Runner:
             self._close_intents(todo)
         self.stop_state.no_retry = self.stop_state.no_retry or self._refused
         self.journal.check_fence()  # these outcomes must not replace those of a newer try
-        return spooled_outcomes(
-            state.outcomes.get(record.key) or self._attempts.not_attempted(record) for record in records
-        )
+        return self.journal.outcomes.in_order(records, self._attempts.not_attempted)
 
     def _left(self, records: Sequence[Record]) -> Sequence[Record]:
         """Return the records that have no final outcome yet."""
@@ -568,7 +565,7 @@ def _evenly(items: Sequence[T], most: int) -> list[Sequence[T]]:
 
 def _timed(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
     time_ = now()
-    return {outcome.key: replace(outcome, time=outcome.time or time_) for outcome in outcomes}
+    return {each.key: each if each.time else replace(each, time=time_) for each in outcomes}
 
 
 def _unprobed(found: _Found) -> _Found:

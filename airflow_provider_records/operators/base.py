@@ -24,6 +24,7 @@ from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.long_list import spooled_records
 from airflow_provider_records.evidence.manifest import key_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.run import all_disposals
 from airflow_provider_records.evidence.segment import has_intents, load_segments
 from airflow_provider_records.evidence.store import Store
@@ -282,8 +283,9 @@ class DisposeOperator(DisposingOperator):
                 if number
             ]
             self.log.info("%s: %s", title, ", ".join(counts) or "the list is empty")
-        for line in wording.reasons(disposal.description, outcomes):
-            self.log.info("  %s", line)
+        if any(number and not OutcomeKind(kind).gone for kind, number in disposal.counts.items()):
+            for line in wording.reasons(disposal.description, outcomes):
+                self.log.info("  %s", line)
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:  # noqa: ANN401
         """Return which datasets are gone; asked by the OpenLineage provider when the task has ended."""
@@ -308,6 +310,7 @@ class DisposeOperator(DisposingOperator):
         started = now()
         stop_state = StopState()
         outcomes: Sequence[Outcome] = []
+        records: Sequence[Record] = []
         journal: Journal | None = None
         telemetry = Telemetry(self.system_name)
         description = self.system().describe()
@@ -371,7 +374,8 @@ class DisposeOperator(DisposingOperator):
                 if refusal:
                     self.log.warning("%s What earlier tries sent is looked up", refusal)
                     runner.stop_state.stop_because(str(refusal))
-                outcomes = runner.run(spooled_records(manifest))
+                records = spooled_records(manifest)
+                outcomes = runner.run(records)
                 stop_state = runner.stop_state
                 stop_state.no_retry = stop_state.no_retry or (refusal is not None and not refusal.retry)
         uri, counts = write_outcomes(store, manifest, outcomes, origin.folder)
@@ -397,12 +401,12 @@ class DisposeOperator(DisposingOperator):
             conn_id=place.conn_id,
             stopped=stop_state.reason or None,
             follows=[followed.uri for followed in selection.follows] or None,
-            destroyed_earlier=sum(outcome.earlier is not None for outcome in outcomes),
+            destroyed_earlier=sum(each.earlier is not None for each in outcomes) if counts[OutcomeKind.ABSENT] else 0,
         )
         self._tell(disposal, outcomes)
         if journal is not None:
             journal.check_fence()  # one that was given up has nothing to report
-            unmarked.note(store, disposal, manifest, outcomes)
+            unmarked.note(store, disposal, records, outcomes)
         return disposal.write(store), stop_state
 
     def _authorize(

@@ -250,7 +250,7 @@ class EnaioSystem:
         missing = [
             each
             for each, presence in found.items()
-            if presence in {Presence.GONE, Presence.BINNED} and not self._deletable(presence)
+            if presence in (Presence.GONE, Presence.BINNED) and not self._deletable(presence)
         ]
         gone = [each for each in missing if found[each] is Presence.GONE]
         alive = [] if self.canaries else [each for each in found if found[each].live][-1:]

@@ -29,7 +29,7 @@ class Presence(Enum):
     @property
     def live(self) -> bool:
         """Whether the object is outside of the recycle bin."""
-        return self in {Presence.LIVE, Presence.CONTAINER}
+        return self is Presence.LIVE or self is Presence.CONTAINER  # a set would hash it, in Python
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import json
 import os
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_records.evidence.long_list import SpooledOutcomes, spooled_outcomes, spooled_records
+from airflow_provider_records.evidence.long_list import SpooledOutcomes, spooled_records
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.spool import Chosen, Spooled, sorted_items
+from airflow_provider_records.evidence.store import Store
+from tests.evidence.failing_store import in_memory
 
 KINDS = [
     Outcome("a", OutcomeKind.DESTROYED, Proof.PROBE, time="2026-11-27T10:00:00.000Z"),
@@ -23,9 +28,8 @@ KINDS = [
 @given(st.lists(st.text()), st.lists(st.integers(-9, 9)), st.slices(9))
 @settings(max_examples=50)
 def test_a_spooled_sequence_is_read_as_a_list(texts: list[str], places: list[int], part: slice) -> None:
-    spooled = Spooled(bytes.decode)
-    numbers = [spooled.add(text.encode("utf-8", "replace")) for text in texts]
-    texts = [text.encode("utf-8", "replace").decode() for text in texts]
+    spooled: Spooled[str] = Spooled(lambda value: str(value["text"]))
+    numbers = [spooled.add(json.dumps({"text": text}).encode()) for text in texts]
     assert numbers == list(range(len(texts)))
     assert (list(spooled), len(spooled), spooled[part]) == (texts, len(texts), texts[part])
     known = [place % len(texts) for place in places] if texts else []
@@ -42,9 +46,9 @@ def test_a_spooled_sequence_is_read_as_a_list(texts: list[str], places: list[int
 def test_what_the_disk_takes_in_parts_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, line, at: write(file, line[:3], at))
-    spooled = Spooled(bytes.decode)
+    spooled = Spooled(str)
     for text in ("", "abcdefgh", "xyz"):
-        spooled.add(text.encode())
+        spooled.add(json.dumps(text).encode())
     assert list(spooled) == ["", "abcdefgh", "xyz"]
 
 
@@ -53,8 +57,13 @@ def test_records_and_outcomes_come_back_as_they_were() -> None:
         Record("a", "1", "Größe", "Personnel", "/x", "7", "8", {"list": [1, {"a": None}]}, {"n": 1}),
         Record("b", "b"),
     ]
-    assert list(spooled_records(records)) == records
-    assert list(spooled_outcomes(KINDS)) == KINDS
+    assert list(spooled_records(Manifest.write(in_memory(), records))) == records
+    kept = SpooledOutcomes()
+    for outcome in KINDS:
+        kept[outcome.key] = outcome
+    found = kept.in_order([Record("c", "c"), *records], lambda record: Outcome(record.key, OutcomeKind.NOT_ATTEMPTED))
+    assert list(found) == [Outcome("c", OutcomeKind.NOT_ATTEMPTED), KINDS[2], KINDS[1]]
+    assert "c" not in kept
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["put", "drop"]), st.sampled_from(KINDS))))
@@ -73,16 +82,17 @@ def test_outcomes_are_kept_as_in_a_dict(steps: Sequence[tuple[str, str, Outcome]
         kept["f"]
 
 
-def test_memory_hardly_grows_with_a_list() -> None:
+def test_memory_hardly_grows_with_a_list(tmp_path: Path) -> None:
     count = 20_000
 
     def records() -> Iterator[Record]:
         for number in range(count):
             yield Record(f"the key of a record, {number}", f"id {number}", "a title" * 20, attributes={"a": "b" * 99})
 
+    manifest = Manifest.write(Store(str(tmp_path)), records())
     tracemalloc.start()
     try:
-        spooled, outcomes = spooled_records(records()), SpooledOutcomes()
+        spooled, outcomes = spooled_records(manifest), SpooledOutcomes()
         for record in spooled:
             outcomes[record.key] = Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, f"held: {record.title}")
         ordered = sorted_items(spooled, lambda record: record.target_id[-1])
