@@ -116,7 +116,7 @@ class Digests:
 
 
 def _bucket(digest: bytes) -> int:
-    return int.from_bytes(digest[:2], "big")
+    return digest[0] << 8 | digest[1]
 
 
 def _key(record: Record) -> bytes:

@@ -78,8 +78,10 @@ class Chosen(Sequence[T]):
     """
 
     def __init__(self, items: Sequence[T], places: Iterable[int]) -> None:
-        self._items = items
-        self._places = array("Q", places)
+        self._items: Sequence[T] = items._items if isinstance(items, Chosen) else items
+        self._places: array[int] = array(
+            "Q", map(items._places.__getitem__, places) if isinstance(items, Chosen) else places
+        )
 
     def __len__(self) -> int:
         return len(self._places)
@@ -91,9 +93,17 @@ class Chosen(Sequence[T]):
     def __getitem__(self, at: slice) -> list[T]: ...
 
     def __getitem__(self, at: int | slice) -> T | list[T]:
-        if isinstance(at, slice):
-            return [self._items[place] for place in self._places[at]]
-        return self._items[self._places[at]]
+        if not isinstance(at, slice):
+            return self._items[self._places[at]]
+        places = self._places[at]
+        in_a_row = range(places[0], places[0] + len(places)) if places else range(0)
+        if places == array("Q", in_a_row):
+            return list(self._items[in_a_row.start : in_a_row.stop])
+        return [self._items[place] for place in places]
+
+    def __iter__(self) -> Iterator[T]:
+        for start in range(0, len(self), _READ_AT_ONCE):
+            yield from self[start : start + _READ_AT_ONCE]
 
 
 def sorted_items(items: Sequence[T], key: Callable[[T], str]) -> Chosen[T]:

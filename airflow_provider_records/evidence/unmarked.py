@@ -84,7 +84,7 @@ def _member(name: str, value: object) -> bytes:
 
 def _canonical_order(member: bytes) -> bytes:
     """Return what the canonical form sorts a member by."""
-    (name,) = json.loads(b"{%b}" % member)
+    (name,) = json.loads(f"{{{member.decode()}}}")
     return str(name).encode("utf-16-be")
 
 

@@ -309,7 +309,8 @@ class Runner:
         as many more as one look takes.
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
-        batches = (todo[start : start + size] for start in range(0, len(todo), size))
+        records = iter(todo)
+        batches = iter(lambda: list(islice(records, size)), [])
         looked_at_once = max(1, self.system.look_size // size) if isinstance(self.system, LooksInBatches) else width
         observing = self.system if round_ == 0 and isinstance(self.system, ObservesChunks) else None
         together = looked_at_once * math.ceil(width / looked_at_once)

@@ -78,7 +78,7 @@ class EnaioObject:
         :raises ValueError: it is not what the vendor describes.
         """
         properties = typed(typed(item, dict).get("properties"), dict)
-        fields = {name: _text(typed(entry, dict).get("value")) for name, entry in properties.items()}
+        fields = {name: _value(entry) for name, entry in properties.items()}
         object_id = fields.get("system:objectId", "")
         if not re.fullmatch(r"[0-9]+", object_id):
             raise ValueError("no object id")
@@ -131,6 +131,11 @@ def typed(value: Any, kind: type) -> Any:  # noqa: ANN401
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ValueError(f"not of type {kind.__name__}")
     return value
+
+
+def _value(entry: object) -> str:
+    value = typed(entry, dict).get("value")
+    return value if type(value) is str else _text(value)
 
 
 def _text(value: object) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Self
 
 from airflow_provider_records.evidence.record import Record
@@ -129,6 +130,7 @@ def _moment(text: str) -> datetime | str:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+@lru_cache(1024)  # the objects of a list have few different days, and many have none
 def _day(text: str) -> date | None:
     for form in ("%Y-%m-%d", "%d.%m.%Y"):
         try:
