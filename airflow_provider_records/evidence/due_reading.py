@@ -20,6 +20,7 @@ from typing import Any
 
 from airflow_provider_records.evidence import formats
 from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.distinct import DigestSet
 from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, NewerFormatError, StoreUnavailableError
@@ -74,7 +75,7 @@ class DueReadings:
         self._read = read
         self._stopped = stopped
         self._clock = clock
-        self._keys: dict[str, Set[str]] = {}
+        self._keys: dict[str, DigestSet] = {}
         self._lock = threading.Lock()
 
     def listed(self, keys: Set[str]) -> Set[str]:
@@ -87,9 +88,9 @@ class DueReadings:
         with self._lock:
             known = self._fresh()
             last = known[-1] if known else self._next("")
-            missing = keys - self._keys_of(last)
-            if missing and (len(known) < 2 or not missing.isdisjoint(self._keys_of(known[-2]))):
-                missing -= self._keys_of(self._next(last.name))
+            missing = self._missing(keys, last)
+            if missing and (len(known) < 2 or self._missing(missing, known[-2]) != missing):
+                missing = self._missing(missing, self._next(last.name))
         return keys - missing
 
     def _fresh(self, after: str = "") -> list[_Reading]:
@@ -113,7 +114,7 @@ class DueReadings:
             begun = self._clock()
             keys = frozenset(self._read())
             name = self._write(begun, keys)
-            self._keys[name] = keys
+            self._keep(name, keys)
             return _Reading(name, begun, ended=True)
         finally:
             self._store.remove(claim)
@@ -148,10 +149,17 @@ class DueReadings:
         self._store.write(name, content)
         return name
 
-    def _keys_of(self, reading: _Reading) -> Set[str]:
-        if reading.name not in self._keys:
-            self._keys[reading.name] = _parse(self._store, reading.name)
-        return self._keys[reading.name]
+    def _missing(self, keys: Set[str], reading: _Reading) -> Set[str]:
+        """Return which of these keys a reading does not show."""
+        listed = self._keys.get(reading.name) or self._keep(reading.name, _parse(self._store, reading.name))
+        return {key for key in keys if key not in listed}
+
+    def _keep(self, name: str, keys: Set[str]) -> DigestSet:
+        """Keep what a reading shows, and no more than two: a disposal may last for hours, and a list be long."""
+        found = self._keys[name] = DigestSet(keys)
+        for old in sorted(self._keys)[:-2]:
+            del self._keys[old]
+        return found
 
 
 def _parse(store: Store, name: str) -> Set[str]:

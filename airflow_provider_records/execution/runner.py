@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_records.evidence.claims import Claimed, DeletionClaim
-from airflow_provider_records.evidence.distinct import Digests, digest_of
+from airflow_provider_records.evidence.distinct import DigestSet
 from airflow_provider_records.evidence.journal import LEASE, Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
@@ -203,9 +203,9 @@ class Runner:
 
     def _left(self, records: Sequence[Record]) -> Sequence[Record]:
         """Return the records that have no final outcome yet."""
-        outcomes, keys, places = self.journal.state.outcomes, Digests(), array("Q")
+        outcomes, keys, places = self.journal.state.outcomes, DigestSet(), array("Q")
         for place, record in enumerate(records):
-            if keys.put(digest_of(record.key), b"") is not None:
+            if not keys.add(record.key):
                 raise EvidenceError(f"The list names {record.key!r} twice; nothing was sent.")
             if (known := outcomes.get(record.key)) is None or not known.kind.final:
                 places.append(place)

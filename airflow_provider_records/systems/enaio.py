@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
-from airflow_provider_records.evidence.distinct import Digests, digest_of
+from airflow_provider_records.evidence.distinct import DigestSet
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.spool import sorted_items
@@ -103,7 +103,7 @@ class EnaioSystem:
         self.canaries: list[str] = []
         self._batch = BatchProbe(hook, self.checks.named)
         self._looks = Looks(self._batch, self._look_at)
-        self._listed = Digests()
+        self._listed = DigestSet()
         self._observes = False
         self._observed: set[str] = set()
         self._unsent: dict[str, Presence | VendorError | str] = {}
@@ -151,11 +151,11 @@ class EnaioSystem:
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Refuse malformed ids, and a hard delete by a service that is known to be too old for it."""
-        self._listed = Digests()
+        self._listed = DigestSet()
         for record in records:
             for value in (record.target_id, self._location(record), self._object_type(record)):
                 check_object_id(value or "0")
-            self._listed.put(digest_of(record.target_id), b"")
+            self._listed.add(record.target_id)
         if self.hard_delete:
             self.hook.check_hard_delete()
         else:
@@ -192,13 +192,9 @@ class EnaioSystem:
         return [groups[level] for level in sorted(groups)]
 
     def _note_parents(self, object_id: str, parents: Set[str]) -> None:
-        for parent in filter(self._is_listed, parents - {object_id}):
+        for parent in filter(self._listed.__contains__, parents - {object_id}):
             self._parents.setdefault(object_id, set()).add(parent)
             self._children.setdefault(parent, set()).add(object_id)
-
-    def _is_listed(self, object_id: str) -> bool:
-        """Tell whether an object is on the list; its outcome may be final."""
-        return self._listed.get(digest_of(object_id), 0) is not None
 
     def _places(self, object_id: str) -> set[str]:
         """Return the objects that a single object lies in, as no search shows them."""
@@ -324,7 +320,7 @@ class EnaioSystem:
                 if type_name in self._type_canaries:
                     continue
                 alive = [look.found.object_id for look in alike if look.found]
-                canary = self._batch.another(type_name, self._is_listed, alive) if type_name else None
+                canary = self._batch.another(type_name, self._listed, alive) if type_name else None
                 self._type_canaries[type_name] = canary
                 self._keep_canaries(self._folders(alike) if canary is None else [canary])
 
@@ -336,9 +332,9 @@ class EnaioSystem:
         fields = [look.found.fields for look in looks if look.found]
         ids = {row.get(name, "") for row in fields for name in (FOLDER, REGISTER)} - {""}
         for object_id in [look.found.object_id for look in looks if look.found][:_CANARIES]:
-            if all(map(self._is_listed, ids)):
+            if all(each in self._listed for each in ids):
                 ids |= self._places(object_id)
-        candidates = sorted(ids, key=lambda object_id: (self._is_listed(object_id), object_id))
+        candidates = sorted(ids, key=lambda object_id: (object_id in self._listed, object_id))
         raised = (StopError, UnavailableError, NoAnswerError)
         return [object_id for object_id in candidates[:_CANARIES] if self._reads(object_id, raised)]
 

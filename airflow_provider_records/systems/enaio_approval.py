@@ -42,7 +42,11 @@ class EnaioFieldSource:
         """
         self._object_types |= {each.target_id: each.object_type_id for each in records if each.object_type_id}
         types = {record.target_id: listed_type(record) for record in records}
-        looks = self._looks.at(list(types), types)
+        try:
+            looks = self._looks.at(list(types), types)
+        finally:
+            for object_id in types:
+                self._object_types.pop(object_id, None)
         changed: list[tuple[Record, str]] = []
         for record in records:
             look = looks[record.target_id]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from itertools import islice
 
+from airflow_provider_records.evidence.distinct import DigestSet
 from airflow_provider_records.exceptions import AuthenticationError, StopError, UnavailableError, VendorError
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.enaio_responses import MODIFIED, EnaioObject
@@ -99,13 +100,12 @@ class BatchProbe:
         counts_fit = page.more is False and page.total in {None, len(listed)} and len(set(listed)) == len(listed)
         return set(listed) if counts_fit and set(listed) <= set(object_ids) else None
 
-    def another(self, type_name: str, is_listed: Callable[[str], bool], alive: Sequence[str]) -> str | None:
-        """Return a live object of a type that is not listed; None if no page of the newest ones shows one.
+    def another(self, type_name: str, besides: DigestSet, alive: Sequence[str]) -> str | None:
+        """Return a live object of a type that is none of ``besides``; None if no page of the newest ones shows one.
 
         One answer must show it together with an object that was alive before: another archive may be behind the
         address since.
 
-        :param is_listed: tells of an id whether the list that is disposed of has it.
         :param alive: objects of the type that were alive.
         :raises VendorError: no other request can succeed either.
         """
@@ -113,14 +113,14 @@ class BatchProbe:
         try:
             pages = self.hook.search(statement, page_size=IDS_PER_SEARCH)
             newest = list(islice(pages, IDS_PER_SEARCH))
-            if all(is_listed(row.object_id) for row in newest):
+            if all(row.object_id in besides for row in newest):
                 newest += islice(pages, (_CANARY_PAGES - 1) * IDS_PER_SEARCH)
             ids = [row.object_id for row in newest]
         except (AuthenticationError, UnavailableError):
             raise
         except VendorError:
             return None
-        canary = next((object_id for object_id in ids if not is_listed(object_id)), None)
+        canary = next((object_id for object_id in ids if object_id not in besides), None)
         if canary is None or not set(alive).isdisjoint(ids):
             return canary
         pair = [canary, *alive[-1:]]

@@ -57,6 +57,15 @@ def test_one_reading_serves_all_tasks_for_a_while(store: Store) -> None:
     assert assert_store_valid(store) == 2
 
 
+def test_a_long_task_keeps_no_more_than_two_readings(store: Store) -> None:
+    opus = Opus("abc")
+    readings = task(store, opus, lambda: opus.now)
+    for number in range(1, 5):
+        assert readings.listed({"a", "b"}) == {"a", "b"}
+        assert (opus.read, len(readings._keys)) == (number, min(number, 2))
+        opus.now += SERVES
+
+
 def test_what_one_reading_missed_and_the_next_one_shows_is_listed(store: Store) -> None:
     opus = Opus("ac", "abc")
     assert task(store, opus, lambda: opus.now).listed({"a", "b"}) == {"a", "b"}

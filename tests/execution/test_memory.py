@@ -1,0 +1,86 @@
+"""The memory of a disposal does not grow with its list."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Sequence, Set
+from pathlib import Path
+
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.long_list import spooled_records
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.runner import Runner
+from tests.execution.archive import DIGEST, FOLDER, STARTED
+
+
+class Forgetful:
+    """A system that disposes of everything and counts what it was told to forget."""
+
+    name = "archive"
+    batch_size = 1
+    look_size = 100
+
+    def __init__(self) -> None:
+        self.canaries: list[str] = []
+        self.known: set[str] = set()
+        self.most = 0
+
+    def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
+        return frozenset()
+
+    def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
+        return [records]
+
+    def observe(self, records: Sequence[Record]) -> Set[str]:
+        keys = {record.key for record in records}
+        self.known |= keys
+        self.most = max(self.most, len(self.known))
+        return keys
+
+    def not_there(self, records: Sequence[Record]) -> Set[str]:
+        return frozenset()
+
+    def unseen(self, records: Sequence[Record]) -> Set[str]:
+        return frozenset()
+
+    def foresee(self, records: Sequence[Record]) -> Sequence[Outcome | None]:
+        return [None] * len(records)
+
+    def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> Sequence[Outcome | None]:
+        return [Outcome(record.key, OutcomeKind.DESTROYED, Proof.RESPONSE) for record in batch]
+
+    def resolve_unanswered(self, batch: Sequence[Record]) -> Sequence[Outcome | None]:
+        return [None] * len(batch)
+
+    def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> Sequence[Outcome]:
+        return [outcome for _, outcome in batch]
+
+    def forget(self, records: Sequence[Record]) -> None:
+        self.known -= {record.key for record in records}
+
+
+def taken(folder: Path, count: int) -> int:
+    """Return the bytes that are still in use when a list has been carried out."""
+    store, system = Store(str(folder)), Forgetful()
+    manifest = Manifest.write(store, ({"key": f"key {n}", "title": "a long title" * 20} for n in range(count)))
+    journal = Journal(store, FOLDER, DIGEST, started=STARTED, try_number=1, call_seconds=0)
+    runner = Runner(system, journal, Limits(10**6, 1.0), concurrency=4)
+    tracemalloc.start()
+    try:
+        outcomes = runner.run(spooled_records(manifest))
+        found, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {outcome.kind for outcome in outcomes} == {OutcomeKind.DESTROYED}
+    assert system.known == set()
+    assert system.most < 1000
+    return found
+
+
+def test_a_disposal_keeps_little_of_what_has_its_outcome(tmp_path: Path) -> None:
+    more = taken(tmp_path / "long", 4000) - taken(tmp_path / "short", 1000)
+    assert more / 3000 < 130  # a record alone takes 800 bytes
