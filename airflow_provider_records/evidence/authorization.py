@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import Approval, Rejection
@@ -531,15 +531,20 @@ def for_part(original: Approval, digest: str) -> Approval:
     )
 
 
-def called_at(disposal: Disposal, segments: Sequence[Segment]) -> str:
+def called_at(disposal: Disposal, segments: Iterable[Segment]) -> str:
     """Return when the last try began that called for records of a list; its approvals must have been valid then.
 
     A try whose approvals had lapsed meanwhile calls for nothing: it only finds out what earlier calls have done.
 
     :param segments: the journal of the disposal, as far as its summary knows it.
     """
-    opened = {segment.header["session"]: segment.header for segment in segments if segment.header["kind"] == OPEN}
-    sessions = {segment.header["session"] for segment in segments if segment.header["kind"] == INTENTS}
+    opened: dict[str, Mapping[str, Any]] = {}
+    sessions: set[str] = set()
+    for header in (segment.header for segment in segments):
+        if header["kind"] == OPEN:
+            opened[header["session"]] = header
+        elif header["kind"] == INTENTS:
+            sessions.add(header["session"])
     calling = [opened[session] for session in sessions if "refused" not in opened[session]]
     return max((header.get("begun", header["time"]) for header in calling), default=disposal.started_at)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_records.evidence.distinct import DigestSet
 from airflow_provider_records.evidence.segment import INTENTS, OPEN, Segment
 from airflow_provider_records.exceptions import JournalError
 
@@ -52,47 +53,50 @@ class Session:
     keys: Set[str]
 
 
-def intended(segments: Sequence[Segment]) -> dict[str, Session]:
+def intended(segments: Iterable[Segment]) -> dict[str, Session]:
     """Return the sessions of a journal that intended anything, by name; a try that intended nothing binds nothing."""
     keys: dict[str, set[str]] = {}
+    opened: dict[str, Mapping[str, Any]] = {}
     for segment in segments:
         if segment.header["kind"] == INTENTS:
             keys.setdefault(segment.header["session"], set()).update(line["key"] for line in segment.lines)
-    opened = {each.header["session"]: each.header for each in segments if each.header["kind"] == OPEN}
+        elif segment.header["kind"] == OPEN:
+            opened[segment.header["session"]] = segment.header
     return {
         session: Session(opened[session]["manifest"], Place.from_dict(opened[session]), intended_keys)
         for session, intended_keys in keys.items()
     }
 
 
-def refuse_other(segments: Sequence[Segment], manifest: str, place: Place) -> None:
+def refuse_other(sessions: Mapping[str, Session], manifest: str, place: Place) -> None:
     """Refuse to go on under a journal that is bound to something else.
 
-    :param segments: the journal.
+    :param sessions: what the journal intended.
     :param manifest: what the given list comes from, see ``journal_key``.
     :param place: where and how it is to be carried out.
     :raises JournalError: an intent stands for another list, system, target or method.
     """
-    for session in intended(segments).values():
+    for session in sessions.values():
         if session.manifest != manifest:
             raise _bound(session, f"the list {manifest}")
         if session.place != place:
             raise _bound(session, str(place))
 
 
-def refuse_less(segments: Sequence[Segment], keys: Set[str], *, dry_run: bool) -> None:
+def refuse_less(sessions: Mapping[str, Session], keys: Iterable[str], *, dry_run: bool) -> None:
     """Refuse a list that leaves out what a journal holds already, such as the empty list, and a rehearsal.
 
-    :param segments: the journal.
-    :param keys: the records of the given list.
+    :param sessions: what the journal intended.
+    :param keys: the records of the given list; they are not read where nothing was intended.
     :param dry_run: whether nothing is to be sent.
     :raises JournalError: an intent stands that the given list does not cover.
     """
-    for session in intended(segments).values():
+    listed = DigestSet(keys if sessions and not dry_run else ())
+    for session in sessions.values():
         if dry_run:
             raise _bound(session, "dry_run=True")
-        if left_out := session.keys - keys:
-            given = f"a list of {len(keys)} records without {min(left_out)!r}" if keys else "an empty list"
+        if left_out := min((key for key in session.keys if key not in listed), default=""):
+            given = f"a list of {listed.count} records without {left_out!r}" if listed.count else "an empty list"
             raise _bound(session, given)
 
 

@@ -120,16 +120,21 @@ class DigestSet:
     """Texts as a set has them, in a sixth of its memory.
 
     :param texts: what it holds at first.
+
+    ``count`` is the number of different ones.
     """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.count = 0
         self._digests = Digests()
         for text in texts:
             self.add(text)
 
     def add(self, text: str) -> bool:
         """Add a text; tell whether it was not there before."""
-        return self._digests.put(digest_of(text), b"") is None
+        new = self._digests.put(digest_of(text), b"") is None
+        self.count += new
+        return new
 
     def __contains__(self, text: str) -> bool:
         return self._digests.get(digest_of(text), 0) is not None

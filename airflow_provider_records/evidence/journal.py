@@ -23,12 +23,12 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_records.evidence.binding import Place, refuse_other
+from airflow_provider_records.evidence.binding import Place, intended, refuse_other
 from airflow_provider_records.evidence.claims import DeletionClaim, claimed_elsewhere
 from airflow_provider_records.evidence.clock import elapsed
 from airflow_provider_records.evidence.clock import timeline as boot_timeline
@@ -44,7 +44,7 @@ from airflow_provider_records.evidence.segment import (
     OUTCOMES,
     JournalState,
     Segment,
-    load_segments,
+    each_segment,
     order,
     parse_segment,
     render_segment,
@@ -141,12 +141,15 @@ class Journal:
         self._flights: dict[str, _Flight] = {}
         self._names = set(self.store.names(self.folder))
         heads: dict[str, str] = {}
-        segments = load_segments(self.store, self.folder)
-        refuse_other(segments, manifest, self._place)
-        for segment in segments:
-            self._take(segment)
-            self._began = min(self._began, datetime.fromisoformat(segment.header["time"]))
-            heads[segment.header["session"]] = segment.digest
+
+        def taken() -> Iterator[Segment]:
+            for segment in each_segment(self.store, self.folder):
+                self._take(segment)
+                self._began = min(self._began, datetime.fromisoformat(segment.header["time"]))
+                heads[segment.header["session"]] = segment.digest
+                yield segment
+
+        refuse_other(intended(taken()), manifest, self._place)
         self.state.abandon()
         self._session = f"{len(heads) + 1:04}-{self._started['try']:04}-{secrets.token_hex(4)}"
         self._known = {*heads, self._session}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Set
 
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.binding import intended
 from airflow_provider_records.evidence.folders import TaskFolder, run_folder
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.reader import EvidenceReader
-from airflow_provider_records.evidence.segment import load_segments
+from airflow_provider_records.evidence.segment import INTENTS, each_segment
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
 
@@ -29,7 +28,7 @@ def all_disposals(store: Store, dag_id: str, run_id: str, given: Iterable[Dispos
     """
     found: dict[TaskFolder, Disposal] = {TaskFolder.containing(store.name(each.uri)): each for each in given}
     for folder, summaries in _summaries(store, run_folder(dag_id, run_id)).items():
-        if not intended(load_segments(store, folder.journal)):
+        if INTENTS not in {segment.header["kind"] for segment in each_segment(store, folder.journal)}:
             continue
         begun = [each for each in summaries if not each.idle]
         if begun:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -216,35 +216,55 @@ def _check_lines(kind: str, lines: Sequence[Any]) -> None:
 
 
 def load_segments(store: Store, folder: str) -> list[Segment]:
-    """Read all segments of a journal and check every chain; what is torn is left out.
+    """Read all segments of a journal at once, see :func:`each_segment`."""
+    return list(each_segment(store, folder))
+
+
+def each_segment(store: Store, folder: str) -> Iterator[Segment]:
+    """Read the segments of a journal one by one and check every chain; what is torn is left out.
 
     A segment whose publication was not confirmed may be there, torn, or missing; the session then went on from
-    the last one that was.
+    the last one that was. Whoever uses segments before the end has to expect an error there.
 
     :param folder: the journal's folder.
     :return: the segments, session by session in the order of their start.
     :raises NewerFormatError: a segment was written by a newer release.
     :raises JournalError: a segment was changed or is missing.
     """
-    sessions: dict[str, list[Segment]] = {}
+    sessions: dict[str, list[str]] = {}
+    for name in store.names(folder):
+        session, nested, _ = name.removeprefix(f"{folder}/").partition("/")
+        if nested:
+            sessions.setdefault(session, []).append(name)
+    started = {session: first for session, names in sessions.items() if (first := _first_whole(store, names))}
+    names = [
+        name
+        for session, first in sorted(started.items(), key=lambda each: (*order(each[1]), each[1]["session"]))
+        for name in sessions[session]
+    ]
     digests: set[str] = set()
-    names = [name for name in store.names(folder) if "/" in name.removeprefix(f"{folder}/")]
+    begun: set[str] = set()
     for name, content in zip(names, store.read_all(names), strict=True):
         session, _, file = name.removeprefix(f"{folder}/").partition("/")
         if (segment := parse_segment(name, content)) is None:
             continue
-        chain, header = sessions.setdefault(session, []), segment.header
-        follows = header["prev"] in digests if chain else header["kind"] == OPEN
+        header = segment.header
+        follows = header["prev"] in digests if session in begun else header["kind"] == OPEN
         if not follows or header["session"] != session or file != segment_name(header["seq"], header["kind"]):
             raise JournalError(f"The journal was changed: {name} does not follow the segment before it.")
-        chain.append(segment)
+        begun.add(session)
         digests.add(segment.digest)
-    chains = sorted(sessions.values(), key=lambda chain: (*order(chain[0].header), chain[0].header["session"]))
-    for chain in chains:
-        for session, head in chain[0].header["read"].items():
+        yield segment
+    for first in started.values():
+        for session, head in first["read"].items():
             if head not in digests:
                 raise JournalError(f"The journal was changed: session {session} lacks segments that were read before.")
-    return [segment for chain in chains for segment in chain]
+
+
+def _first_whole(store: Store, names: Iterable[str]) -> Mapping[str, Any] | None:
+    """Return the header of a session's first segment that is not torn."""
+    segments = (parse_segment(name, store.read(name)) for name in names)
+    return next((segment.header for segment in segments if segment is not None), None)
 
 
 def has_intents(store: Store, folder: TaskFolder) -> bool:

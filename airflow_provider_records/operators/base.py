@@ -19,14 +19,14 @@ from airflow_provider_records.evidence.authorization import (
     journal_key,
     only_marks,
 )
-from airflow_provider_records.evidence.binding import Place, refuse_less, refuse_other
+from airflow_provider_records.evidence.binding import Place, intended, refuse_less, refuse_other
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.long_list import spooled_records
 from airflow_provider_records.evidence.manifest import key_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.run import all_disposals
-from airflow_provider_records.evidence.segment import has_intents, load_segments
+from airflow_provider_records.evidence.segment import each_segment, has_intents
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal, Provenance, write_outcomes
 from airflow_provider_records.exceptions import (
@@ -322,10 +322,7 @@ class DisposeOperator(DisposingOperator):
         )
         refusal = self._authorize(selection, min_approvals, origin, started, place)
         system = self.system()
-        begun = load_segments(store, origin.folder.journal)
-        if begun:
-            refuse_less(begun, {key_of(line) for line in manifest.lines()}, dry_run=self.rehearse_only)
-        refuse_other(begun, journal_key(selection.approved), place)
+        self._check_begun(selection, origin, place)
         if manifest.count:
             if self.rehearse_only:
                 held = Rechecks(store, origin).holds(self._named)(list(manifest))
@@ -409,6 +406,15 @@ class DisposeOperator(DisposingOperator):
             unmarked.note(store, disposal, records, outcomes)
         return disposal.write(store), stop_state
 
+    def _check_begun(self, selection: Selection, origin: Provenance, place: Place) -> None:
+        """Refuse another list, place or method than the task instance has begun with.
+
+        :raises JournalError: it has.
+        """
+        begun = intended(each_segment(selection.manifest.store, origin.folder.journal))
+        refuse_less(begun, map(key_of, selection.manifest.lines()), dry_run=self.rehearse_only)
+        refuse_other(begun, journal_key(selection.approved), place)
+
     def _authorize(
         self,
         selection: Selection,
@@ -428,7 +434,7 @@ class DisposeOperator(DisposingOperator):
         )
         self._marks = marks
         if marks:
-            journals = [(each, load_segments(store, each.provenance.folder.journal)) for each in selection.follows]
+            journals = [(each, each_segment(store, each.provenance.folder.journal)) for each in selection.follows]
             begun = max(called_at(each, segments) for each, segments in journals)
         try:
             self._gate = partial(

@@ -63,8 +63,8 @@ class Forgetful:
         self.known -= {record.key for record in records}
 
 
-def taken(folder: Path, count: int) -> int:
-    """Return the bytes that are still in use when a list has been carried out."""
+def taken(folder: Path, count: int) -> tuple[int, int]:
+    """Return the bytes that are still in use when a list has been carried out, and those that the next try needs."""
     store, system = Store(str(folder)), Forgetful()
     manifest = Manifest.write(store, ({"key": f"key {n}", "title": "a long title" * 20} for n in range(count)))
     journal = Journal(store, FOLDER, DIGEST, started=STARTED, try_number=1, call_seconds=0)
@@ -72,15 +72,21 @@ def taken(folder: Path, count: int) -> int:
     tracemalloc.start()
     try:
         outcomes = runner.run(spooled_records(manifest))
-        found, _ = tracemalloc.get_traced_memory()
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        newer = Journal(store, FOLDER, DIGEST, started=STARTED, try_number=2, call_seconds=0)
+        _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert {outcome.kind for outcome in outcomes} == {OutcomeKind.DESTROYED}
     assert system.known == set()
     assert system.most < 1000
-    return found
+    assert next(iter(newer.state.outcomes.values())).kind is OutcomeKind.DESTROYED
+    return kept, peak - kept
 
 
 def test_a_disposal_keeps_little_of_what_has_its_outcome(tmp_path: Path) -> None:
-    more = taken(tmp_path / "long", 4000) - taken(tmp_path / "short", 1000)
-    assert more / 3000 < 130  # a record alone takes 800 bytes
+    long, short = taken(tmp_path / "long", 4000), taken(tmp_path / "short", 1000)
+    kept, read = ((more - less) / 3000 for more, less in zip(long, short, strict=True))
+    assert kept < 130  # a record alone takes 800 bytes
+    assert read < 300, (kept, read)  # the lines of the journal take more than a thousand
