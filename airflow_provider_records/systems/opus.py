@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Self
 
+from airflow_provider_records.evidence.distinct import Digests, digest_of
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import UnreadableAnswerError, VendorError
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.hooks.opus_responses import DueRecord
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
 ListKey = tuple[str, str]
@@ -144,6 +144,12 @@ class OpusSystem:
         """Opus cannot be asked about a single record."""
         return [outcome for _, outcome in batch]
 
+    def forget(self, records: Sequence[Record]) -> None:
+        """Let go of when the marks of these records ended."""
+        with self._condition:
+            for record in records:
+                self._ended.pop(record.key, None)
+
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """Read the due lists: a record is listed only while it is due, so one that is marked is not."""
         readable = grouped(claims, lambda claim: self.due_list(claim.record) is not None)
@@ -172,13 +178,15 @@ class OpusSystem:
     def _read(self) -> Set[str]:
         found: set[str] = set()
         for connector_id, due_before in sorted(self._lists):
-            rows: dict[str, DueRecord] = {}
+            rows = Digests()
             for row in self.hook.iter_due_records(connector_id, due_before):
-                if rows.setdefault(row.row_key, row) != row:
+                facts = digest_of(repr(row))
+                if rows.put(digest_of(row.row_key), facts) not in {None, facts}:
                     raise UnreadableAnswerError(
                         f"Opus lists the record {row.row_key!r} with two sets of fields; the list proves nothing."
                     )
-            found |= rows.keys() & self._keys
+                if row.row_key in self._keys:
+                    found.add(row.row_key)
         return found
 
     def _still_listed(self, refused: Set[str]) -> Set[str]:
