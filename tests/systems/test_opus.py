@@ -141,6 +141,15 @@ def test_a_response_that_does_not_say_which_were_refused_settles_none(opus: Serv
     assert told(system.resolve_unanswered(records(A, B))) == [("destroyed", "inferred"), None]
 
 
+def test_of_records_with_an_outcome_nothing_is_kept(opus: ServedOpus) -> None:
+    system = OpusSystem(opus.hook)
+    batch = [Record(key, key) for key in ("a", "b")]
+    system.dispose(batch, frozenset())
+    assert system._ended.keys() == {"a", "b"}
+    system.forget(batch[:1])
+    assert system._ended.keys() == {"b"}
+
+
 def test_a_refusal_after_an_unanswered_call_is_unknown_unless_the_record_is_still_listed(opus: ServedOpus) -> None:
     opus.part.turn({"second_delete": "refused"})
     opus.part.decide(B, "hold")

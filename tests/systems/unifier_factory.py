@@ -71,8 +71,11 @@ class Office:
         return system
 
     def try_(self, *records: Record, verify: bool = True, system: UnifierSystem | None = None) -> list[Outcome]:
-        runner = Runner(system or self.system(), self.journal(), Limits(), concurrency=4, verify=verify)
-        return list(runner.run(records))
+        system = system or self.system()
+        outcomes = list(Runner(system, self.journal(), Limits(), concurrency=4, verify=verify).run(records))
+        remembered = {*system._observed, *system._missing, *system._not_shown}
+        assert not any(outcome.kind.final for outcome in outcomes if outcome.key in remembered)
+        return outcomes
 
     def die_after_the_call(self, *records: Record, prepared: bool = True, send: bool = True) -> None:
         """Leave what a worker leaves that is killed between the call and its answer."""
