@@ -268,16 +268,18 @@ class VendorHook(BaseHook):
             renewals -= 1
             return attempt()
 
-        number = 1
-        while True:
-            try:
-                return attempt()
-            except VendorError as error:
-                waits = decide(error, repeatable=repeatable) is Decision.WAIT
-                if self.stopping or not waits or number >= self.attempts:
-                    raise
-                self._sleep(self._pause(number, error))
-                number += 1
+        def again(error: BaseException) -> bool:
+            if self.stopping or not isinstance(error, VendorError):
+                return False
+            return decide(error, repeatable=repeatable) is Decision.WAIT
+
+        return tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self.attempts),
+            wait=self._wait,
+            retry=tenacity.retry_if_exception(again),
+            sleep=self._sleep,
+            reraise=True,
+        )(attempt)
 
     def _written(self, call: str, body: object) -> bytes:
         try:
@@ -399,13 +401,10 @@ class VendorHook(BaseHook):
             where = self._where(response.call)
             raise_error(UnreadableAnswerError, response, f"{where}: the response is nested too deeply.")
 
-    def _pause(self, number: int, error: VendorError) -> float:
-        """Return the seconds to wait after an attempt, counted from 1."""
-        if error.retry_after is not None:
-            return 0.0  # where the system says how long to wait, the throttle waits, with all threads
-        state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
-        state.attempt_number = number
-        return self.backoff(state)
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        # where the system says how long to wait, the throttle waits, with all threads
+        return self.backoff(state) if getattr(error, "retry_after", None) is None else 0.0
 
     def _sleep(self, seconds: float, generation: int | None = None) -> None:
         """Sleep until the stop flag is set, or another generation than ``generation`` begins."""
