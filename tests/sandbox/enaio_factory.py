@@ -29,7 +29,7 @@ class ServedEnaio:
         self.session.auth = LOGIN
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
-        return self.session.request(method, f"{self.server.url}/enaio{path}", allow_redirects=False, timeout=10, **more)
+        return self.session.request(method, f"{self.server.url}/enaio{path}", allow_redirects=False, timeout=60, **more)
 
     def get(self, object_id: str, **query: str) -> requests.Response:
         return self.call("GET", f"/api/dms/objects/{object_id}", params=query)

@@ -71,21 +71,21 @@ class Client:
             "client_secret": self.fake.client_secret,
             **changes,
         }
-        return requests.post(self.token_url, data=form, timeout=5)
+        return requests.post(self.token_url, data=form, timeout=60)
 
     def login(self) -> None:
         self.session.headers["Authorization"] = f"Bearer {self.token().json()['access_token']}"
 
     def due(self, **changes: Any) -> requests.Response:
         query = {"id": ENAIO_CONNECTOR, "disposalDueDate": NOW, "itemsPerPage": "100", **changes}
-        return self.session.get(self.url, params=query, timeout=5)
+        return self.session.get(self.url, params=query, timeout=60)
 
     def destroy(self, *ids: str) -> requests.Response:
-        return self.session.delete(self.url, json={"disposalIds": list(ids)}, timeout=5)
+        return self.session.delete(self.url, json={"disposalIds": list(ids)}, timeout=60)
 
     def submit(self, *records: dict[str, Any], **changes: Any) -> requests.Response:
         body = {"id": ENAIO_CONNECTOR, "conflictOption": "Skip", "data": list(records), **changes}
-        return self.session.post(self.url, json=body, timeout=5)
+        return self.session.post(self.url, json=body, timeout=60)
 
     def pages(self, size: int, **changes: Any) -> list[list[str]]:
         pages, cursor = [], ""

@@ -49,12 +49,12 @@ def unifier(server: Server) -> FakeUnifier:
 
 
 def post(server: Server, system: str, **body: Any) -> requests.Response:
-    return requests.post(f"{server.url}/console/{system}", json=body, timeout=5)
+    return requests.post(f"{server.url}/console/{system}", json=body, timeout=60)
 
 
 def form(server: Server, system: str, search: str = "", **fields: Any) -> requests.Response:
     query = {"q": search} if search else {}
-    return requests.post(f"{server.url}/console/{system}", params=query, data=fields, timeout=5, allow_redirects=False)
+    return requests.post(f"{server.url}/console/{system}", params=query, data=fields, timeout=60, allow_redirects=False)
 
 
 class TestDeskJson:
@@ -116,16 +116,16 @@ class TestDeskJson:
         ],
     )
     def test_refused_and_nothing_changed(self, server: Server, system: str, body: dict[str, Any], named: str) -> None:
-        before = requests.get(f"{server.url}/_sandbox/state", timeout=10).json()
+        before = requests.get(f"{server.url}/_sandbox/state", timeout=60).json()
         answer = post(server, system, **body)
         assert answer.status_code == 400
         assert named in answer.json()["error"]
-        assert requests.get(f"{server.url}/_sandbox/state", timeout=10).json() == before
+        assert requests.get(f"{server.url}/_sandbox/state", timeout=60).json() == before
 
     def test_no_object(self, server: Server) -> None:
         for data in ("[]", "{", ""):
             answer = requests.post(
-                f"{server.url}/console/opus", data=data, headers={"Content-Type": "application/json"}, timeout=5
+                f"{server.url}/console/opus", data=data, headers={"Content-Type": "application/json"}, timeout=60
             )
             assert answer.status_code == 400
 
@@ -135,9 +135,9 @@ class TestDeskForms:
         answer = form(server, "opus", search="fischer", keys=["enaio-109497"], decision="hold")
         assert (answer.status_code, answer.headers["location"]) == (303, "/console?q=fischer#opus")
         assert opus(server).records("enaio-109497")[0].held
-        page = requests.get(f"{server.url}/console", timeout=5).text
+        page = requests.get(f"{server.url}/console", timeout=60).text
         assert "Opus: hold for record enaio-109497" in page
-        assert "Opus: hold for record" not in requests.get(f"{server.url}/console", timeout=5).text
+        assert "Opus: hold for record" not in requests.get(f"{server.url}/console", timeout=60).text
 
     def test_all_that_match(self, server: Server) -> None:
         form(server, "enaio", search="INVOICE", all="object_ids", value="approved")
@@ -153,7 +153,7 @@ class TestDeskForms:
     def test_unifier(self, server: Server) -> None:
         asked = {"project_number": "P-0001", "record_no": "DR-0001", "bpname": "Disposal Request"}
         form(server, "unifier", action="open", title="<script>alert(1)</script>", disposal_digest="", **asked)
-        page = requests.get(f"{server.url}/console", timeout=5).text
+        page = requests.get(f"{server.url}/console", timeout=60).text
         assert "&lt;script&gt;alert(1)" in page
         assert "<script" not in page
         form(server, "unifier", action="set_status", status="Rejected", **asked)
@@ -166,13 +166,13 @@ class TestDeskForms:
         assert "<form" in answer.text
 
     def test_search(self, server: Server) -> None:
-        page = requests.get(f"{server.url}/console", params={"q": "on hold"}, timeout=5).text
+        page = requests.get(f"{server.url}/console", params={"q": "on hold"}, timeout=60).text
         held = [item.key for item in ITEMS if item.trouble == "held"]
         assert held
         assert all(key in page for key in held)
         assert page.count('name="keys"') == len(held)
         assert "Nothing found." in page
-        page = requests.get(f"{server.url}/console", params={"q": '"><script>'}, timeout=5).text
+        page = requests.get(f"{server.url}/console", params={"q": '"><script>'}, timeout=60).text
         assert "<script>" not in page
 
 
@@ -192,19 +192,19 @@ class TestDecisionsBetweenTwoCalls:
             },
         }
         fault = {"vendor": "enaio", "call": "get_object", "skip": 1, "decide": decisions}
-        answer = requests.post(f"{server.url}/_sandbox/faults", json=fault, timeout=5)
+        answer = requests.post(f"{server.url}/_sandbox/faults", json=fault, timeout=60)
         assert answer.status_code == 200, answer.text
         due = opus(server).records("enaio-109491")[0].due
         login = (enaio(server).user, enaio(server).password)
         shown = []
         for _ in range(3):
             url = f"{server.url}/enaio/api/dms/objects/109491"
-            found = requests.get(url, auth=login, headers={"Accept": "application/json"}, timeout=5).json()
+            found = requests.get(url, auth=login, headers={"Accept": "application/json"}, timeout=60).json()
             shown.append(found["objects"][0]["properties"].get("Disposal", {}).get("value", ""))
         assert shown == ["", "rejected", "rejected"]
         assert opus(server).records("enaio-109491")[0].due[:4] == str(int(due[:4]) + 10)
         assert unifier(server).records["P-0001", "Disposal Request", "DR-1"].fields["status"] == "Withdrawn"
 
     def test_nobody_decides_in_an_unknown_system(self, server: Server) -> None:
-        answer = requests.post(f"{server.url}/_sandbox/faults", json={"decide": {"sap": {}}}, timeout=5)
+        answer = requests.post(f"{server.url}/_sandbox/faults", json={"decide": {"sap": {}}}, timeout=60)
         assert (answer.status_code, answer.json()) == (400, {"error": "decide: nobody decides in sap"})

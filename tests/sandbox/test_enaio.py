@@ -288,10 +288,10 @@ def test_set_field(served: ServedEnaio) -> None:
 
 
 def test_the_control_page_shows_state_and_switches(served: ServedEnaio) -> None:
-    state = requests.get(f"{served.server.url}/_sandbox/state", timeout=10).json()["enaio"]
+    state = requests.get(f"{served.server.url}/_sandbox/state", timeout=60).json()["enaio"]
     assert state["live"] == ["10", "11", "100", "101"]
-    changed = requests.put(f"{served.server.url}/_sandbox/switches", json={"enaio": {"lock": "500"}}, timeout=10)
+    changed = requests.put(f"{served.server.url}/_sandbox/switches", json={"enaio": {"lock": "500"}}, timeout=60)
     assert changed.json()["enaio"]["lock"]["value"] == "500"
     for wrong in ({"lock": "418"}, {"look": "500"}):
-        answer = requests.put(f"{served.server.url}/_sandbox/switches", json={"enaio": wrong}, timeout=10)
+        answer = requests.put(f"{served.server.url}/_sandbox/switches", json={"enaio": wrong}, timeout=60)
         assert answer.status_code == 400

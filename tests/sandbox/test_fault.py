@@ -40,7 +40,7 @@ def server() -> Iterator[Server]:
 
 def ask(server: Server, **fault: Any) -> requests.Response:
     server.sandbox.faults.append(Fault(**fault))
-    return requests.post(f"{server.url}/rows", "hello", headers={"X-Mine": "me"}, timeout=5)
+    return requests.post(f"{server.url}/rows", "hello", headers={"X-Mine": "me"}, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def received(server: Server, **fault: Any) -> bytes:
     server.sandbox.faults.append(Fault(**fault))
     address = urlsplit(server.url)
     got = b""
-    with socket.create_connection((address.hostname, address.port), timeout=5) as raw:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as raw:
         raw.sendall(b"POST /rows HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         try:
             while piece := raw.recv(100):
@@ -102,7 +102,7 @@ def test_raw_is_all_that_leaves_before_the_end(server: Server) -> None:
 
 def test_every_field_is_on_the_first_page() -> None:
     with Server(build(0)) as served:
-        page = requests.get(served.url, timeout=5).text
+        page = requests.get(served.url, timeout=60).text
     listed = {word for part in page.split('<td class="id">') for word in part.partition("</td>")[0].split(", ")}
     assert {item.name for item in fields(Fault)} <= listed
 

@@ -42,27 +42,27 @@ class TestDestroy:
 
     @pytest.mark.parametrize("body", [None, b"", b"{}", b"[]", b'{"disposalIds": ["a"]', b'{"ids": ["a"]}'])
     def test_a_body_is_demanded(self, client: Client, body: bytes | None) -> None:
-        answer = client.session.delete(client.url, data=body, headers={"Content-Type": "application/json"}, timeout=5)
+        answer = client.session.delete(client.url, data=body, headers={"Content-Type": "application/json"}, timeout=60)
         assert answer.status_code == 400
 
     def test_query_or_form_instead_of_a_body(self, client: Client) -> None:
         ids = {"disposalIds": "a"}
-        assert client.session.delete(client.url, params=ids, timeout=5).status_code == 400
-        assert client.session.delete(client.url, data=ids, timeout=5).status_code == 400
-        assert client.session.delete(client.url, json={"disposalIds": ["a"]}, params=ids, timeout=5).status_code == 400
+        assert client.session.delete(client.url, params=ids, timeout=60).status_code == 400
+        assert client.session.delete(client.url, data=ids, timeout=60).status_code == 400
+        assert client.session.delete(client.url, json={"disposalIds": ["a"]}, params=ids, timeout=60).status_code == 400
         text = {"Content-Type": "text/plain"}
         assert client.session.delete(client.url, data=b'{"disposalIds": ["a"]}', headers=text).status_code == 400
         assert client.status_of("a") == ["Active"]
 
     @pytest.mark.parametrize("ids", [[], "a", None, [1], [""], ["a", "a"], [["a"]]])
     def test_malformed_ids(self, client: Client, ids: Any) -> None:
-        answer = client.session.delete(client.url, json={"disposalIds": ids}, timeout=5)
+        answer = client.session.delete(client.url, json={"disposalIds": ids}, timeout=60)
         assert answer.status_code == 400
         assert client.status_of("a") == ["Active"]
 
     def test_no_connection_id(self, client: Client) -> None:
         body = {"id": ENAIO_CONNECTOR, "disposalIds": ["a"]}
-        assert client.session.delete(client.url, json=body, timeout=5).status_code == 400
+        assert client.session.delete(client.url, json=body, timeout=60).status_code == 400
 
     def test_sixteen(self, client: Client) -> None:
         keys = [f"more-{number}" for number in range(16)]
@@ -211,13 +211,13 @@ def test_every_request_is_logged(client: Client) -> None:
         ("DELETE", client.token_url, 405),
         ("GET", client.url.replace("connector", "connectors"), 404),
     ):
-        assert client.session.request(method, url, timeout=5).status_code == status
+        assert client.session.request(method, url, timeout=60).status_code == status
         assert (client.last.vendor, client.last.method, client.last.status) == ("opus", method, status)
 
 
 def test_state_shows_every_record(client: Client) -> None:
     client.destroy("a")
-    state = requests.get(f"{client.server.url}/_sandbox/state", timeout=5).json()["opus"]["connections"]
+    state = requests.get(f"{client.server.url}/_sandbox/state", timeout=60).json()["opus"]["connections"]
     assert {record["rowKey"]: record["status"] for record in state[ENAIO_CONNECTOR]}["a"] == "Destroyed"
     assert [record["rowKey"] for record in state[UNIFIER_CONNECTOR]] == ["node"]
 

@@ -63,11 +63,11 @@ class TestToken:
             "client_id": client.fake.client_id,
             "client_secret": client.fake.client_secret,
         }
-        assert requests.post(client.token_url, json=form, timeout=5).json()["error"] == "invalid_request"
-        assert requests.post(client.token_url, params=form, timeout=5).status_code == 400
-        assert requests.get(client.token_url, timeout=5).status_code == 405
+        assert requests.post(client.token_url, json=form, timeout=60).json()["error"] == "invalid_request"
+        assert requests.post(client.token_url, params=form, timeout=60).status_code == 400
+        assert requests.get(client.token_url, timeout=60).status_code == 405
         twice = [*form.items(), ("scope", "records.readwrite.all")]
-        assert requests.post(client.token_url, data=twice, timeout=5).json()["error"] == "invalid_request"
+        assert requests.post(client.token_url, data=twice, timeout=60).json()["error"] == "invalid_request"
 
     def test_calls_need_a_token(self, client: Client) -> None:
         good = client.session.headers["Authorization"]

@@ -13,7 +13,7 @@ from airflow_provider_records.sandbox.server import Server
 
 
 def log_of(server: Server) -> requests.Response:
-    return requests.get(f"{server.url}/_sandbox/log", timeout=5)
+    return requests.get(f"{server.url}/_sandbox/log", timeout=60)
 
 
 def test_it_takes_a_free_port_and_gives_it_back() -> None:
@@ -35,5 +35,5 @@ def test_a_port_that_is_taken_is_an_error_at_once() -> None:
 def test_its_thread_ends_with_it_although_a_client_is_connected() -> None:
     before = set(threading.enumerate())
     with requests.Session() as client, Server(Sandbox([])) as server:
-        assert client.get(f"{server.url}/_sandbox/log", timeout=5).status_code == 200
+        assert client.get(f"{server.url}/_sandbox/log", timeout=60).status_code == 200
     assert set(threading.enumerate()) <= before

@@ -90,7 +90,7 @@ def test_file_ids_never_cover_the_same_set(client: Client) -> None:
 
 
 def test_delete_without_token_has_no_effect(client: Client) -> None:
-    answer = requests.post(f"{client.base}/v1/dm/document/delete/555", headers=FORM, timeout=5)
+    answer = requests.post(f"{client.base}/v1/dm/document/delete/555", headers=FORM, timeout=60)
     assert answer.status_code == 401
     assert client.effects() == []
 
@@ -336,7 +336,7 @@ def test_queries_are_logged(client: Client) -> None:
 
 def test_no_secret_is_logged(client: Client) -> None:
     client.delete(555)
-    log = requests.get(f"{client.server.url}/_sandbox/log", timeout=5).text
+    log = requests.get(f"{client.server.url}/_sandbox/log", timeout=60).text
     assert "delete_document" in log
     assert client.fake.password not in log
     assert client.token not in log
@@ -360,15 +360,15 @@ def test_faults(client: Client) -> None:
 
 def test_switches_over_http(client: Client) -> None:
     url = f"{client.server.url}/_sandbox/switches"
-    assert requests.put(url, json={"unifier": {"second_delete": 200}}, timeout=5).status_code == 200
-    assert requests.put(url, json={"unifier": {"labels": "icons"}}, timeout=5).status_code == 400
+    assert requests.put(url, json={"unifier": {"second_delete": 200}}, timeout=60).status_code == 200
+    assert requests.put(url, json={"unifier": {"labels": "icons"}}, timeout=60).status_code == 400
     assert client.fake.set["second_delete"] == 200
 
 
 def test_state(client: Client) -> None:
     client.fake.open_request(P1, "DR-0007", digest="sha256:ab")
     client.delete(555)
-    state = requests.get(f"{client.server.url}/_sandbox/state", timeout=5).json()["unifier"]
+    state = requests.get(f"{client.server.url}/_sandbox/state", timeout=60).json()["unifier"]
     assert set(state["live"]) == {"556", "557", "558", "560", "570", "580", "590"}
     assert set(state["recycled"]) == {"555"}
     assert state["shells"] == {P1: "Active", P2: "Active"}

@@ -54,11 +54,11 @@ def test_oauth_expiry_is_asked_in_seconds(client: Client) -> None:
 @pytest.mark.parametrize("path", ["/v1/login", "/v2/auth/token", "/v1/oauth/token"])
 def test_wrong_credentials_are_refused(client: Client, path: str) -> None:
     url, right = client.base + path, (client.fake.user, client.fake.password)
-    assert requests.get(url, timeout=5).status_code == 401
-    assert requests.get(url, auth=(right[0], "wrong"), timeout=5).status_code == 401
-    assert requests.get(url, auth=("somebody", right[1]), timeout=5).status_code == 401
-    assert requests.get(url, headers={"Authorization": "Basic ***"}, timeout=5).status_code == 401
-    assert requests.get(url, headers={"Authorization": f"Bearer {right[1]}"}, timeout=5).status_code == 401
+    assert requests.get(url, timeout=60).status_code == 401
+    assert requests.get(url, auth=(right[0], "wrong"), timeout=60).status_code == 401
+    assert requests.get(url, auth=("somebody", right[1]), timeout=60).status_code == 401
+    assert requests.get(url, headers={"Authorization": "Basic ***"}, timeout=60).status_code == 401
+    assert requests.get(url, headers={"Authorization": f"Bearer {right[1]}"}, timeout=60).status_code == 401
     client.fake.tokens.disabled = {client.fake.user, client.fake.oauth_user}
     assert client.login(path).status_code == 401
     assert client.login(path, oauth=True).status_code == 401
@@ -73,7 +73,7 @@ def test_each_user_has_its_call(client: Client) -> None:
 @pytest.mark.parametrize("path", ["/v1/login", "/v2/auth/token", "/v1/oauth/token"])
 def test_token_calls_are_get_only_and_log_no_body(client: Client, path: str) -> None:
     user = (client.fake.oauth_user, client.fake.password)
-    answer = requests.post(client.base + path, auth=user, data={"password": user[1]}, timeout=5)
+    answer = requests.post(client.base + path, auth=user, data={"password": user[1]}, timeout=60)
     assert answer.status_code == 405
     assert client.server.sandbox.log[-1].request == ""
     assert client.server.sandbox.log[-1].call in {"login", "token_v2", "oauth_token"}
@@ -82,10 +82,10 @@ def test_token_calls_are_get_only_and_log_no_body(client: Client, path: str) -> 
 def test_calls_need_a_bearer_token(client: Client) -> None:
     url, token = f"{client.base}/v1/admin/projectshell", client.login().json()["token"]
     for value in ("", f"Basic {token}", f"bearer {token}", "Bearer ", f"Bearer {token}x"):
-        answer = requests.get(url, headers={"Authorization": value}, timeout=5)
+        answer = requests.get(url, headers={"Authorization": value}, timeout=60)
         assert (answer.status_code, answer.text) == (401, "Unauthorized"), value
-    assert requests.get(url, auth=(client.fake.user, client.fake.password), timeout=5).status_code == 401
-    assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5).status_code == 200
+    assert requests.get(url, auth=(client.fake.user, client.fake.password), timeout=60).status_code == 401
+    assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code == 200
 
 
 def test_token_ends(client: Client) -> None:

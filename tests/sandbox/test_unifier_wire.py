@@ -136,7 +136,7 @@ def test_project_number_is_percent_encoded(asking: Client, call: str) -> None:
 @pytest.mark.parametrize("project", ["2020%7", "2020%zz", 'a"b', "a{b}"])
 def test_path_that_is_not_encoded_is_refused(asking: Client, project: str) -> None:
     asking.call("GET", "/admin/projectshell")
-    raw = http.client.HTTPConnection(asking.server.url.removeprefix("http://"), timeout=5)
+    raw = http.client.HTTPConnection(asking.server.url.removeprefix("http://"), timeout=60)
     headers = {"Authorization": f"Bearer {asking.token}"}
     raw.request("GET", f"/unifier/ws/rest/service/v1/bp/record/{project}?input=%7B%7D", headers=headers)
     answer = raw.getresponse()
@@ -180,4 +180,4 @@ def test_calls_that_do_not_exist_are_logged(client: Client) -> None:
     for method, path in [("GET", "/dm/document/delete"), ("POST", "/dm/documents/delete/555"), ("GET", "/login/")]:
         assert client.call(method, path).status_code == 404
         assert client.server.sandbox.log[-1].call == "unknown"
-    assert requests.get(f"{client.server.url}/ws/rest/service/v1/login", timeout=5).status_code == 404
+    assert requests.get(f"{client.server.url}/ws/rest/service/v1/login", timeout=60).status_code == 404

@@ -51,14 +51,14 @@ class Client:
 
     def login(self, path: str = "/v1/login", *, oauth: bool = False, **query: str) -> requests.Response:
         user = self.fake.oauth_user if oauth else self.fake.user
-        return requests.get(self.base + path, auth=(user, self.fake.password), params=query, timeout=5)
+        return requests.get(self.base + path, auth=(user, self.fake.password), params=query, timeout=60)
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         if not self.token:
             self.token = self.login().json()["token"]
         headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
         return requests.request(
-            method, self.base + "/v1" + path, headers=headers, timeout=5, allow_redirects=False, **more
+            method, self.base + "/v1" + path, headers=headers, timeout=60, allow_redirects=False, **more
         )
 
     def delete(self, node_id: object, **more: Any) -> requests.Response:
