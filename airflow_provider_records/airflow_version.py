@@ -126,8 +126,7 @@ else:
 
     try:
         from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
-        from airflow.sdk import BaseDeadlineReference as _BaseDeadlineReference  # noqa: F401 - only 3.3 has it
-    except ImportError:  # before 3.3 a run that never queued, as in "dags test", fails with a deadline
+    except ImportError:  # before 3.2
         AsyncCallback = DeadlineAlert = DeadlineReference = None
 
     try:
@@ -185,12 +184,16 @@ def deadlines_work() -> bool:
     There a run that has succeeded fails at its end if it has a deadline (apache/airflow#73428), which never counts:
     such a run is not queued.
     """
-    return DeadlineAlert is not None and sys.argv[1:3] != ["dags", "test"]
+    return _since(3, 3) and sys.argv[1:3] != ["dags", "test"]
+
+
+def _since(*minor: int) -> bool:
+    return Version(airflow_version()).release >= minor
 
 
 def asks_again() -> bool:
     """Return whether a task that was answered can wait for another answer to the same request: from 3.3 on."""
-    return Version(airflow_version()).release >= (3, 3)
+    return _since(3, 3)
 
 
 def loop_iteration(context: Mapping[str, Any]) -> int:
