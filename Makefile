@@ -12,12 +12,14 @@ demo: $(VENV)/installed
 demo-ui: $(VENV)/installed
 	$(BIN)/airflow-records demo --ui --records $(RECORDS) --port $(PORT)
 
+# Everything on the Airflow of constraints.txt, then what touches Airflow on the oldest one.
 test: $(VENV)/installed-test chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q --numprocesses 4 --dist loadfile -m "not system"
 	$(BIN)/pytest -q --numprocesses 2 --dist loadfile -m system
+	$(MAKE) minor-3.1
 
 # What needs no Airflow processes; for the minutes between two edits.
 unit: $(VENV)/installed-test
