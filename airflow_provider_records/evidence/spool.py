@@ -6,6 +6,7 @@ import heapq
 import json
 import os
 import tempfile
+import threading
 import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,12 +16,17 @@ from typing import IO, Any, TypeVar, overload
 
 _SORTED_AT_ONCE = 20_000
 _READ_AT_ONCE = 500
+_WRITTEN_AT_ONCE = 64 * 1024
+_LONGEST_SPAN = 1024 * 1024
 
 T = TypeVar("T")
 
 
 class Spooled(Sequence[T]):
     """A sequence in a temporary file; memory holds eight bytes an item. It may be read in any thread.
+
+    It is written and read many items at a time: where many threads run, each call of the system costs a wait for the
+    interpreter.
 
     :param make: makes an item of its JSON value.
     """
@@ -31,6 +37,9 @@ class Spooled(Sequence[T]):
         self._number = file.fileno()
         self._make = make
         self._ends = array("Q", [0])
+        self._unwritten = bytearray()
+        self._written = 0
+        self._lock = threading.Lock()
 
     def add(self, value: bytes) -> int:
         """Append an item; return its place, from 0. Not for several threads at once.
@@ -38,10 +47,14 @@ class Spooled(Sequence[T]):
         :param value: its JSON text.
         :raises OSError: the temporary folder is full.
         """
-        line, written, end = value + b",", 0, self._ends[-1]
-        while written < len(line):
-            written += os.pwrite(self._number, line[written:], end + written)
-        self._ends.append(end + written)
+        with self._lock:
+            self._unwritten += value
+            self._unwritten += b","
+            while len(self._unwritten) >= _WRITTEN_AT_ONCE:
+                written = os.pwrite(self._number, self._unwritten, self._written)
+                self._written += written
+                del self._unwritten[:written]
+        self._ends.append(self._ends[-1] + len(value) + 1)
         return len(self) - 1
 
     def __len__(self) -> int:
@@ -54,20 +67,31 @@ class Spooled(Sequence[T]):
     def __getitem__(self, at: slice) -> list[T]: ...
 
     def __getitem__(self, at: int | slice) -> T | list[T]:
-        if isinstance(at, slice):
-            places = range(len(self))[at]
-            return self._read(places) if places and places.step == 1 else [self[place] for place in places]
-        place = range(len(self))[at]
-        return self._read(range(place, place + 1))[0]
+        return self.at(range(len(self))[at]) if isinstance(at, slice) else self.at([range(len(self))[at]])[0]
 
     def __iter__(self) -> Iterator[T]:
         for start in range(0, len(self), _READ_AT_ONCE):
             yield from self[start : start + _READ_AT_ONCE]
 
-    def _read(self, places: range) -> list[T]:
-        start, end = self._ends[places.start], self._ends[places.stop]
-        lines = os.pread(self._number, end - start, start)
-        return [self._make(value) for value in json.loads(f"[{lines[:-1].decode()}]")]  # at once: half the time
+    def at(self, places: Sequence[int]) -> list[T]:
+        """Return the items at some places, in their order; what lies close together is read at once."""
+        if not places:
+            return []
+        ends, first, last = self._ends, min(places), max(places)
+        start, end = ends[first], ends[last + 1]
+        if end - start > _LONGEST_SPAN and first < last:
+            half = len(places) // 2
+            return [*self.at(places[:half]), *self.at(places[half:])]
+        block = self._read(start, end)
+        if list(places) != list(range(first, last + 1)):
+            block = b"".join(block[ends[place] - start : ends[place + 1] - start] for place in places)
+        return [self._make(value) for value in json.loads(f"[{block[:-1].decode()}]")]  # at once: half the time
+
+    def _read(self, start: int, end: int) -> bytes:
+        with self._lock:
+            written = self._written
+            unwritten = bytes(self._unwritten[max(start - written, 0) : max(end - written, 0)])
+        return os.pread(self._number, min(end, written) - start, start) + unwritten if start < written else unwritten
 
 
 class Chosen(Sequence[T]):
@@ -96,10 +120,7 @@ class Chosen(Sequence[T]):
         if not isinstance(at, slice):
             return self._items[self._places[at]]
         places = self._places[at]
-        in_a_row = range(places[0], places[0] + len(places)) if places else range(0)
-        if places == array("Q", in_a_row):
-            return list(self._items[in_a_row.start : in_a_row.stop])
-        return [self._items[place] for place in places]
+        return self._items.at(places) if isinstance(self._items, Spooled) else [self._items[place] for place in places]
 
     def __iter__(self) -> Iterator[T]:
         for start in range(0, len(self), _READ_AT_ONCE):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import threading
 import time
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
@@ -32,7 +34,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _BATCHES_PER_THREAD = 8
-_CHUNKS_AHEAD = 2
+_CHUNKS_AHEAD = 4
 _LOOKS = 5
 _STORE_PATIENCE = 120.0
 _LONGEST_PAUSE = 5.0
@@ -179,6 +181,10 @@ class Runner:
         :raises JournalError: a newer try has taken over.
         :raises EvidenceError: the list names a record twice, or the store cannot be written.
         """
+        with _imports_left_alone():
+            return self._run(records)
+
+    def _run(self, records: Sequence[Record]) -> Sequence[Outcome]:
         state = self.journal.state
         todo, doubtful = self._left(records), state.doubtful
         if todo:
@@ -304,9 +310,9 @@ class Runner:
 
         The intents of a chunk are published as soon as no more than one other chunk is in flight: that one keeps the
         threads busy while outcomes and intents are written. Calls that were answered are verified together, a chunk
-        at a time, or as many as fill a look, and their outcomes are published after that; no more than these and two
-        chunks have intents without outcomes. For the same reason two chunks are looked at ahead of that, together with
-        as many more as one look takes.
+        at a time, or as many as fill a look, and their outcomes are published after that; no more than three times
+        these and two chunks have intents without outcomes. For the same reason four chunks are looked at ahead of that,
+        together with as many more as one look takes.
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
         records = iter(todo)
@@ -331,7 +337,7 @@ class Runner:
             unpublished = len(in_flight) + sum(len(each.calls) for each in verified)
             left_open = len(in_flight) - len(ended)
             looked_at = any(is_looked_at(each) for each in ahead[:1])
-            return looked_at and left_open <= width and unpublished <= together + width
+            return looked_at and left_open <= width and unpublished <= 3 * together + width
 
         def may_verify() -> bool:
             """Tell whether the calls that have ended fill a look, or no others will come to fill it."""
@@ -553,6 +559,19 @@ class Runner:
                 f"more than {self.limits.max_failure_rate:.0%} of the calls failed (max_failure_rate); "
                 "see their reasons"
             )
+
+
+@contextmanager
+def _imports_left_alone() -> Iterator[None]:
+    """Let the garbage collector leave out what was there before.
+
+    Airflow's modules are a large heap; each full collection of it would hold up all threads for a fifth of a second.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _evenly(items: Sequence[T], most: int) -> list[Sequence[T]]:

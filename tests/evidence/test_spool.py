@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_records.evidence import spool
 from airflow_provider_records.evidence.long_list import SpooledOutcomes, spooled_records
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
@@ -25,9 +26,16 @@ KINDS = [
 ]
 
 
-@given(st.lists(st.text()), st.lists(st.integers(-9, 9)), st.slices(9))
-@settings(max_examples=50)
-def test_a_spooled_sequence_is_read_as_a_list(texts: list[str], places: list[int], part: slice) -> None:
+@given(st.lists(st.text()), st.lists(st.integers(-9, 9)), st.slices(9), st.sampled_from([1, 50, 10**6]))
+@settings(max_examples=100)
+def test_a_spooled_sequence_is_read_as_a_list(texts: list[str], places: list[int], part: slice, at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in ("_READ_AT_ONCE", "_WRITTEN_AT_ONCE", "_LONGEST_SPAN"):
+            patch.setattr(spool, limit, at_once)
+        check_as_a_list(texts, places, part)
+
+
+def check_as_a_list(texts: list[str], places: list[int], part: slice) -> None:
     spooled: Spooled[str] = Spooled(lambda value: str(value["text"]))
     numbers = [spooled.add(json.dumps({"text": text}).encode()) for text in texts]
     assert numbers == list(range(len(texts)))
@@ -46,6 +54,7 @@ def test_a_spooled_sequence_is_read_as_a_list(texts: list[str], places: list[int
 def test_what_the_disk_takes_in_parts_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, line, at: write(file, line[:3], at))
+    monkeypatch.setattr(spool, "_WRITTEN_AT_ONCE", 5)
     spooled = Spooled(str)
     for text in ("", "abcdefgh", "xyz"):
         spooled.add(json.dumps(text).encode())
