@@ -362,8 +362,9 @@ class Runner:
                         more = False
                         ahead.clear()
                     while more and len(ahead) < _CHUNKS_AHEAD:
-                        next_ = list(islice(batches, one_look))
-                        more = len(next_) == one_look
+                        at_once = one_look if ahead or in_flight or verified else min(looked_at_once, one_look)
+                        next_ = list(islice(batches, at_once))
+                        more = len(next_) == at_once
                         look = pool.submit(self._look, observing, next_) if observing and next_ else None
                         ahead += [_Ahead(chunk, look) for chunk in _evenly(next_, width)]
                         if look:
