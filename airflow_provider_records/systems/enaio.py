@@ -167,8 +167,8 @@ class EnaioSystem:
     def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
         """Return the records in groups that go one after the other: what a folder holds before the folder."""
         if not self.cascade_delete:
-            return [sorted_items(records, listed_type)]
-        records = sorted(records, key=listed_type)
+            return [sorted_items(records, _alike)]
+        records = sorted(records, key=_alike)
         types = {record.target_id: listed_type(record) for record in records}
         for record in records:
             if location := self._location(record):
@@ -650,6 +650,11 @@ class EnaioSystem:
 
     def _object_type(self, record: Record) -> str | None:
         return record.object_type_id or self.object_type_id
+
+
+def _alike(record: Record) -> str:
+    """Return what records of one type share, so that a search for them is full: without a type, the classification."""
+    return f"{listed_type(record)}\n{record.classification or ''}"
 
 
 def _value(step: Mapping[str, Any], name: str) -> str:

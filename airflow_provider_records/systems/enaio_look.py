@@ -63,6 +63,7 @@ class Looks:
         self._batch = batch
         self._look_at = look_at
         self._counts = counts
+        self._newest = ""
 
     def at(self, object_ids: Sequence[str], types: Mapping[str, str]) -> dict[str, Look | VendorError]:
         """Return what is known of each object: by the search of its type, else by a look at it alone.
@@ -76,7 +77,9 @@ class Looks:
 
         def search(type_name: str, ids: Sequence[str]) -> None:
             searched.add(type_name)
-            for object_id, found in self._batch.listed(type_name, ids).items():
+            if listed := self._batch.listed(type_name, ids):
+                self._newest = type_name
+            for object_id, found in listed.items():
                 if self._counts(found):
                     looks[object_id] = Look(live(found), found, type_name)
 
@@ -86,7 +89,7 @@ class Looks:
         for name in sorted(set(types.values())):
             if _TYPE_NAME.fullmatch(name):
                 search(name, [object_id for object_id in object_ids if types.get(object_id) == name])
-        for name in self._batch.types:
+        for name in sorted(self._batch.types, key=lambda name: name != self._newest):  # alike go one after the other
             search(name, [object_id for object_id in left() if types.get(object_id) != name])
         size, most = 1, self._batch.hook.settings.max_concurrency  # the type of one may show the others
         with ThreadPoolExecutor(most, thread_name_prefix="enaio") as pool:
