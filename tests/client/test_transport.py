@@ -121,7 +121,7 @@ def test_a_slow_answer_ends(thing: ServedThing, slow: dict[str, Any]) -> None:
     begin = time.monotonic()
     with pytest.raises(NoAnswerError, match="the response was lost"):
         thing.another(timeout=0.4).delete()
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10
 
 
 def test_a_byte_order_mark_is_no_harm() -> None:

@@ -48,7 +48,7 @@ def test_a_request_that_hangs_fails_in_time_and_those_after_it_at_once(
     for _ in range(20):
         with pytest.raises(StoreUnavailableError, match="did not answer within"):
             STEPS[step](store)
-    assert 0.3 <= time.monotonic() - begin < 2
+    assert 0.3 <= time.monotonic() - begin < 5, "as if each had waited"
     let.set()
     time.sleep(0.35)
     assert type(STEPS[step](store)) is type(expected)
@@ -76,7 +76,7 @@ def test_the_page_answers_503_in_seconds(
 
     def hang(path: Any = ".") -> list[str]:
         if str(path).startswith(str(tmp_path)):
-            let.wait(20)
+            let.wait(60)
         return listed(path)
 
     monkeypatch.setattr(os, "listdir", hang)
@@ -84,4 +84,4 @@ def test_the_page_answers_503_in_seconds(
     answer = client.get("/records/")
     assert answer.status_code == 503
     assert "did not answer within" in answer.text
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
