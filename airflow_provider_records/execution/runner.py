@@ -34,7 +34,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _BATCHES_PER_THREAD = 8
-_CHUNKS_AHEAD = 4
+_CHUNKS_AHEAD = 2
+_CHUNKS_UNPUBLISHED = 3
 _LOOKS = 5
 _STORE_PATIENCE = 120.0
 _LONGEST_PAUSE = 5.0
@@ -309,18 +310,17 @@ class Runner:
         """Carry out batches so that no thread waits for the journal or for the slowest call of a chunk.
 
         The intents of a chunk are published as soon as no more than one other chunk is in flight: that one keeps the
-        threads busy while outcomes and intents are written. Calls that were answered are verified together, a chunk
-        at a time, or as many as fill a look, and their outcomes are published after that; no more than three times
-        these and two chunks have intents without outcomes. For the same reason four chunks are looked at ahead of that,
-        together with as many more as one look takes.
+        threads busy while outcomes and intents are written. For the same reason two chunks are looked at ahead of
+        that, or as many more as one look takes. Calls that were answered are verified together, as many as fill a
+        look, and their outcomes are published after that; no more than one look and three chunks have intents without
+        outcomes.
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
         records = iter(todo)
         batches = iter(lambda: list(islice(records, size)), [])
         looked_at_once = max(1, self.system.look_size // size) if isinstance(self.system, LooksInBatches) else width
         observing = self.system if round_ == 0 and isinstance(self.system, ObservesChunks) else None
-        together = looked_at_once * math.ceil(width / looked_at_once)
-        one_look = together if observing else width
+        one_look, far = looked_at_once if observing else width, _CHUNKS_AHEAD * width
         ahead: list[_Ahead] = []
         in_flight: dict[_Call, Chunk] = {}
         ended: deque[_Call] = deque()
@@ -337,12 +337,12 @@ class Runner:
             unpublished = len(in_flight) + sum(len(each.calls) for each in verified)
             left_open = len(in_flight) - len(ended)
             looked_at = any(is_looked_at(each) for each in ahead[:1])
-            return looked_at and left_open <= width and unpublished <= 3 * together + width
+            return looked_at and left_open <= width and unpublished <= looked_at_once + _CHUNKS_UNPUBLISHED * width
 
         def may_verify() -> bool:
             """Tell whether the calls that have ended fill a look, or no others will come to fill it."""
             last = not more and not ahead and len(ended) == len(in_flight)
-            return bool(ended) and (last or len(ended) >= together)
+            return bool(ended) and (last or len(ended) >= looked_at_once)
 
         def enough() -> bool:
             return may_begin() or may_verify() or any(each.outcomes.done() for each in verified)
@@ -361,15 +361,14 @@ class Runner:
                     if self.stop_state.skip_probes or (self.stop_state.reason and round_ == 0):
                         more = False
                         ahead.clear()
-                    while more and len(ahead) < _CHUNKS_AHEAD:
-                        at_once = one_look if ahead or in_flight or verified else min(looked_at_once, one_look)
-                        next_ = list(islice(batches, at_once))
-                        more = len(next_) == at_once
+                    while more and sum(len(each.batches) for each in ahead) < far:
+                        next_ = list(islice(batches, one_look))
+                        more = len(next_) == one_look
                         look = pool.submit(self._look, observing, next_) if observing and next_ else None
                         ahead += [_Ahead(chunk, look) for chunk in _evenly(next_, width)]
                         if look:
                             look.add_done_callback(note)
-                    for each in ahead[:_CHUNKS_AHEAD] if self.recheck else ():
+                    for each in _first(ahead, far) if self.recheck else ():
                         if each.check is None:
                             each.check = pool.submit(self._check, each.records)
                             each.check.add_done_callback(note)
@@ -395,8 +394,7 @@ class Runner:
                     if not enough():
                         signal.wait(LEASE / 5)
                     if may_verify():
-                        filled = max(together, len(ended) // together * together)
-                        calls = {call: in_flight[call] for call in list(ended)[:filled]}
+                        calls = {call: in_flight[call] for call in islice(ended, looked_at_once)}
                         answered = [each for call in calls for each in call.result()]
                         outcomes = pool.submit(self._verify, answered, progress)
                         verified.append(_Verified(calls, outcomes))
@@ -560,6 +558,15 @@ class Runner:
                 f"more than {self.limits.max_failure_rate:.0%} of the calls failed (max_failure_rate); "
                 "see their reasons"
             )
+
+
+def _first(chunks: Iterable[_Ahead], calls: int) -> Iterator[_Ahead]:
+    """Return chunks until they have as many calls as asked for."""
+    for chunk in chunks:
+        if calls <= 0:
+            return
+        calls -= len(chunk.batches)
+        yield chunk
 
 
 @contextmanager
