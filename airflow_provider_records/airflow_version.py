@@ -8,8 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
+from uuid import UUID
 
 from packaging.version import Version
 
@@ -77,8 +80,11 @@ __all__ = [
     "deadlines_work",
     "explained",
     "incr",
+    "instance_columns",
     "loop_iteration",
     "own_params",
+    "region_began",
+    "region_query",
     "task_state",
 ]
 
@@ -205,6 +211,38 @@ def loop_iteration(context: Mapping[str, Any]) -> int:
     """
     loop = context.get("loop")
     return -1 if loop is None else int(loop.index)
+
+
+def region_began(ti: Any) -> datetime | None:  # noqa: ANN401 - of the task's process or of the database
+    """Return when the region of a task instance was made: a clear that makes later iterations anew makes one.
+
+    :return: None: it has no region, as always before 3.4.
+    """
+    region = getattr(ti, "region_id", None)
+    if region is None or region.version != 7:
+        return None
+    return datetime.fromtimestamp((region.int >> 80) / 1000, UTC)  # a UUID of version 7 begins with its time
+
+
+def region_query(region_id: UUID | None, region_index: int | None) -> str:
+    """Return the query by which Airflow's pages and API tell iterations of a loop apart; empty: there is no region."""
+    if region_id is None or not region_id.int:
+        return ""
+    return urlencode({"region_id": region_id, "region_index": region_index})
+
+
+def instance_columns(model: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 - Airflow's TaskInstance
+    """Return the columns of a task instance's map index, region, and index in the region.
+
+    From 3.4 on the column ``map_index`` is the index in the region; in a loop that is the iteration.
+    """
+    try:
+        from airflow.models.task_coordinates import public_map_index_expression
+    except ImportError:  # before 3.4
+        from sqlalchemy import null
+
+        return model.map_index, null(), null()
+    return public_map_index_expression(model), model.region_id, model.region_index
 
 
 def own_params(operator: BaseOperator) -> set[str]:

@@ -335,7 +335,7 @@ def _split_by_try(file: str, disposal: Disposal, segments: Sequence[Segment]) ->
         if (session.manifest, session.place) != (own, disposal.place):
             raise JournalError(f"Session {name} of the journal of {file} belongs to another list, system or method.")
     newest, header = list(opened.items())[-1]
-    if (header["started"], header["try"]) != (disposal.provenance.run_started_at, disposal.provenance.try_number):
+    if (header["started"], header["try"]) != (disposal.provenance.started, disposal.provenance.try_number):
         raise JournalError(
             f"The journal of {file} ends with session {newest} (try {header['try']}), but the summary is of try "
             f"{disposal.provenance.try_number}. Let the task end, or clear it, so that its newest try sums up all."

@@ -51,7 +51,7 @@ def _summaries(store: Store, run: str) -> dict[TaskFolder, list[Disposal]]:
 
 def try_order(disposal: Disposal) -> tuple[str, int, str]:
     """Return the sort key of a task instance's summaries; a run that is recreated under its id restarts at try 1."""
-    return disposal.provenance.run_started_at, disposal.provenance.try_number, disposal.ended_at
+    return disposal.provenance.started, disposal.provenance.try_number, disposal.ended_at
 
 
 def approvals_of(evidence: EvidenceReader, runs: Set[tuple[str, str]]) -> Iterator[Approval]:

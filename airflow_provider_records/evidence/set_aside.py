@@ -59,6 +59,7 @@ class SetAside:
     :param run_id: its run.
     :param task_id: the task.
     :param map_index: its map index; -1: not mapped.
+    :param iteration: that of the loop around it, from 0; -1: there is none.
     :param uri: where the file lies.
     :param unrecognized: members of the file's first line that this release does not know.
     """
@@ -68,6 +69,7 @@ class SetAside:
     run_id: str
     task_id: str
     map_index: int = -1
+    iteration: int = -1
     uri: str = ""
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
 
@@ -77,6 +79,8 @@ class SetAside:
         :raises EvidenceError: the store cannot be written.
         """
         members = {name: value for name, value in vars(self).items() if name not in {"uri", "unrecognized"}}
+        if self.iteration < 0:
+            del members["iteration"]
         first = canonical({**self.unrecognized, **members, **formats.SET_ASIDE.members}) + b"\n"
         lines = (canonical(row.to_dict()) + b"\n" for row in rows)
         return store.write_lines(set_aside_folder(self.dag_id, self.run_id), first, lines)[0]
@@ -96,10 +100,11 @@ class SetAside:
         with store.open(name) as file:
             left = formats.SET_ASIDE.check_line(file.readline(), uri)
         texts = {key: left.pop(key, None) for key in ("digest", "dag_id", "run_id", "task_id")}
-        map_index = left.pop("map_index", None)
-        if not all(isinstance(text, str) and text for text in texts.values()) or type(map_index) is not int:
+        map_index, iteration = left.pop("map_index", None), left.pop("iteration", -1)
+        numbers = {type(map_index), type(iteration)}
+        if not all(isinstance(text, str) and text for text in texts.values()) or numbers != {int}:
             raise EvidenceError(f"{uri} does not say which task set its rows aside from which list.")
-        return cls(**texts, map_index=map_index, uri=uri, unrecognized=left)
+        return cls(**texts, map_index=map_index, iteration=iteration, uri=uri, unrecognized=left)
 
     def rows(self, store: Store) -> Iterator[OddRow]:
         """Read the rows; whoever uses them before the end has to expect an error there.

@@ -28,6 +28,7 @@ class Slip:
     :param at: when, ISO 8601 in UTC.
     :param reason: why it could not be followed, in sentences.
     :param map_index: map index of the task; -1: not mapped.
+    :param iteration: that of the loop around it, from 0; -1: there is none.
     :param unrecognized: members of the file that this release does not know.
     """
 
@@ -39,6 +40,7 @@ class Slip:
     at: str
     reason: str
     map_index: int = -1
+    iteration: int = -1
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, store: Store) -> str:
@@ -47,6 +49,8 @@ class Slip:
         :raises EvidenceError: the store cannot be written.
         """
         members = {name: getattr(self, name) for name in (*_TEXTS, "map_index")}
+        if self.iteration >= 0:
+            members["iteration"] = self.iteration
         content = canonical({**self.unrecognized, **members, **formats.SLIP.members}) + b"\n"
         name = f"{slips_folder(self.dag_id, self.run_id)}/{hashlib.sha256(content).hexdigest()}.json"
         return store.write(name, content)
@@ -64,8 +68,9 @@ class Slip:
     @classmethod
     def _read(cls, store: Store, name: str) -> Slip:
         left = reader.document(store, name, formats.SLIP, named_by_digest=True)
-        map_index = left.pop("map_index", None)
+        map_index, iteration = left.pop("map_index", None), left.pop("iteration", -1)
+        numbers = {type(map_index), type(iteration)}
         texts = {each: left.pop(each, None) for each in _TEXTS}
-        if type(map_index) is not int or not all(isinstance(text, str) for text in texts.values()):
+        if numbers != {int} or not all(isinstance(text, str) for text in texts.values()):
             raise EvidenceError(f"{store.uri(name)} does not say which answer could not be followed.")
-        return cls(**texts, map_index=map_index, unrecognized=left)
+        return cls(**texts, map_index=map_index, iteration=iteration, unrecognized=left)

@@ -31,6 +31,8 @@ class Provenance:
     :param try_number: number of the try, from 1.
     :param map_index: -1 unless the task is mapped.
     :param iteration: that of the loop around the task, from 0; -1: there is none.
+    :param loop_began_at: when Airflow began the loop, or a clear began the rest of it anew, so that tries count from 1
+        again, ISO 8601. Empty: the run started later, or there is no loop.
     :param run_started_at: when the DAG run started, ISO 8601.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
     """
@@ -47,6 +49,7 @@ class Provenance:
     airflow_version: str = ""
     python_version: str = ""
     iteration: int = -1
+    loop_began_at: str = ""
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -68,6 +71,16 @@ class Provenance:
         if self.iteration < 0:
             del members["iteration"]
         return {**self.unrecognized, **{name: value for name, value in members.items() if value != ""}}
+
+    @property
+    def part(self) -> str:
+        """Which instance of its task this is, counted from 1: by map index, iteration or both; empty: the only one."""
+        return ".".join(str(number + 1) for number in (self.map_index, self.iteration) if number >= 0)
+
+    @property
+    def started(self) -> str:
+        """The moment from which its tries count from 1, ISO 8601."""
+        return self.loop_began_at or self.run_started_at
 
     @property
     def folder(self) -> TaskFolder:

@@ -156,7 +156,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 language=language,
             )
             self.params = _form(manifest.digest, order.id, language)
-            self.summary = request_message(self.subject, manifest, order, origin, language)
+            self.summary = request_message(self.subject, manifest, order, context, language)
         self.notifiers = [_Harmless(notifier) for notifier in self.notifiers]
         return super().execute(context)
 
@@ -291,10 +291,9 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
 
     def _ask_again(self, context: Context, reason: str) -> None:
         """Wait for another answer to the same request; notifiers get the reason instead of its text."""
-        origin = provenance(context)
         language = reading_language()
         self.subject, self.body = language.gettext("Answer again: %(task)s", task=self.task_id), reason
-        page = request_url(origin.dag_id, origin.run_id, origin.task_id, origin.map_index)
+        page = request_url(context)
         self.summary = f"{self.subject}\n{reason}\n\n{language.gettext('Answer: %(address)s', address=page)}"
         self.notifiers = [_Harmless(notifier) for notifier in self.notifiers]
         super().execute(context)
@@ -309,6 +308,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             run_id=origin.run_id,
             task_id=origin.task_id,
             map_index=origin.map_index,
+            iteration=origin.iteration,
             who=str(user.get("name") or user["id"]),
             at=_utc(event["responded_at"]),
             reason=str(error),

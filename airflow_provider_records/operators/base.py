@@ -334,7 +334,7 @@ class DisposeOperator(DisposingOperator):
                     store,
                     origin.folder,
                     journal_key(selection.approved),
-                    started=origin.run_started_at,
+                    started=origin.started,
                     try_number=origin.try_number,
                     call_seconds=2 * self.hook.settings.timeout,  # to be sent, and to be answered
                     expected=_expected_journal(state, store, origin),

@@ -22,6 +22,7 @@ from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from sqlalchemy import Text, cast, select, tuple_
 from sqlalchemy.orm import Session
 
+from airflow_provider_records.airflow_version import instance_columns, region_query
 from airflow_provider_records.evidence.store import safe_name
 
 _ACTIVE = {"queued", "running"}
@@ -55,6 +56,7 @@ class PendingApproval:
     """A task that waits for people to approve a list.
 
     :param map_index: -1 unless the task is mapped.
+    :param region: what the address of its page needs besides; empty: nothing.
     :param digest: digest of the list.
     :param records: number of records as the request's subject states it; empty if it does not.
     :param since: when the request was made, ISO 8601 in UTC.
@@ -64,6 +66,7 @@ class PendingApproval:
     run_id: str
     task_id: str
     map_index: int
+    region: str
     digest: str
     records: str
     since: str
@@ -176,12 +179,14 @@ def _approvals(returned: object) -> Iterator[str]:
 
 def pending_approvals(session: Session) -> list[PendingApproval]:
     """Return the unanswered requests to approve a list, of all DAGs, the oldest first."""
+    map_index_column, *region_columns = instance_columns(TaskInstance)
     unanswered = (
         select(
             TaskInstance.dag_id,
             TaskInstance.run_id,
             TaskInstance.task_id,
-            TaskInstance.map_index,
+            map_index_column,
+            *region_columns,
             HITLDetail.params,
             HITLDetail.subject,
             HITLDetail.created_at,
@@ -196,11 +201,12 @@ def pending_approvals(session: Session) -> list[PendingApproval]:
             run_id,
             task_id,
             map_index,
+            region_query(region_id, region_index),
             digest,
             found.group() if found else "",
             since.astimezone(UTC).isoformat(),
         )
-        for dag_id, run_id, task_id, map_index, params, subject, since in session.execute(unanswered)
+        for dag_id, run_id, task_id, map_index, region_id, region_index, params, subject, since in session.execute(unanswered)
         if (digest := form_digest(params)).startswith("sha256:")
         for found in [_COUNT.match(subject)]
     ]

@@ -41,7 +41,7 @@ def _added(store: Store, certificate: Certificate, entry: Mapping[str, Any], lis
     accounted = {
         name
         for each in summaries
-        if each.idle or (each.provenance.run_started_at, each.provenance.try_number) in tries
+        if each.idle or (each.provenance.started, each.provenance.try_number) in tries
         for name in (store.name(each.uri), each.outcomes.removeprefix(f"{certificate.store}/"))
     }
     later = bool(chained - listed)

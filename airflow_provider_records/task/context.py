@@ -21,6 +21,7 @@ from airflow_provider_records.airflow_version import (
     airflow_version,
     conf,
     loop_iteration,
+    region_began,
 )
 from airflow_provider_records.evidence import signature
 from airflow_provider_records.evidence.signature import VerificationKey
@@ -163,13 +164,16 @@ def hard_stops() -> Iterator[None]:
 
 def provenance(context: Context) -> Provenance:
     """Return which task instance does the work, for the evidence: DAG, run, task, map index, try, versions."""
-    ti, dag_run = context["ti"], context["dag_run"]
+    ti, dag_run, iteration = context["ti"], context["dag_run"], loop_iteration(context)
+    made = region_began(ti) if iteration >= 0 else None
+    began = made is not None and dag_run.start_date is not None and made > dag_run.start_date
     return Provenance(
         dag_id=ti.dag_id,
         run_id=ti.run_id,
         task_id=ti.task_id,
         map_index=ti.map_index if ti.map_index is not None else -1,
-        iteration=loop_iteration(context),
+        iteration=iteration,
+        loop_began_at=made.isoformat() if made is not None and began else "",
         try_number=ti.try_number,
         run_started_at=dag_run.start_date.isoformat() if dag_run.start_date else "",
         dag_version_id=str(getattr(ti, "dag_version_id", "") or ""),

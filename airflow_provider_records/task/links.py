@@ -7,10 +7,10 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
-from airflow_provider_records.airflow_version import conf
+from airflow_provider_records.airflow_version import conf, region_query
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator
+    from airflow.sdk import BaseOperator, Context
     from airflow.sdk.types import TaskInstanceKey
 
 PAGE = "disposals"
@@ -55,14 +55,14 @@ def certificate_url(dag_id: str, run_id: str) -> str:
     return page_url("/certificate.html", dag_id=dag_id, run_id=run_id)
 
 
-def request_url(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
-    """Return the address of the page in Airflow on which people answer a task's request.
-
-    :param map_index: -1 unless the task is mapped.
-    """
+def request_url(context: Context) -> str:
+    """Return the address of the page in Airflow on which people answer a task's request."""
+    ti = context["ti"]
+    map_index = ti.map_index if ti.map_index is not None else -1
+    region = region_query(getattr(ti, "region_id", None), getattr(ti, "region_index", None))
     mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
-    path = "/".join(quote(part, safe="") for part in ("dags", dag_id, "runs", run_id, "tasks", task_id))
-    return f"{_base()}/{path}{mapped}/required_actions"
+    path = "/".join(quote(part, safe="") for part in ("dags", ti.dag_id, "runs", ti.run_id, "tasks", ti.task_id))
+    return f"{_base()}/{path}{mapped}/required_actions{region and f'?{region}'}"
 
 
 class ListLink(BaseOperatorLink):

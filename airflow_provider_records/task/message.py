@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.outcome import OutcomeKind
@@ -12,24 +14,27 @@ from airflow_provider_records.reporting.language import Language, language
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
 from airflow_provider_records.task.links import certificate_url, list_url, request_url, run_url
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
-def request_message(subject: str, manifest: Manifest, order: Order, origin: Provenance, language: Language) -> str:
+
+def request_message(subject: str, manifest: Manifest, order: Order, context: Context, language: Language) -> str:
     """Return a message that people are asked about a list.
 
     :param subject: headline of the request.
     :param order: what an approval allows.
-    :param origin: the task instance that asks.
+    :param context: of the task that asks.
     :param language: the language of the message.
     """
-    where, gettext = (origin.dag_id, origin.run_id), language.gettext
-    answer = request_url(*where, origin.task_id, origin.map_index)
+    gettext = language.gettext
+    whole = list_url(manifest.digest, context["ti"].dag_id, context["ti"].run_id)
     return "\n".join(
         [
             subject,
             gettext("An approval is possible until %(when)s UTC.", when=language.minute(order.valid_until)),
             "",
-            gettext("Answer: %(address)s", address=answer),
-            gettext("Whole list: %(address)s", address=list_url(manifest.digest, *where)),
+            gettext("Answer: %(address)s", address=request_url(context)),
+            gettext("Whole list: %(address)s", address=whole),
         ]
     )
 

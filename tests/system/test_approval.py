@@ -45,6 +45,7 @@ class Office:
         return self.api.session.patch(
             f"{self.api.base}/api/v2/dags/{ti['dag_id']}/dagRuns/{ti['dag_run_id']}/taskInstances/{ti['task_id']}"
             f"/{ti['map_index']}/hitlDetails",
+            params={name: ti[name] for name in ("region_id", "region_index") if name in ti},  # of a loop
             json={"chosen_options": [option], "params_input": inputs},
             timeout=120,
         )
