@@ -237,7 +237,9 @@ def instance_columns(model: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 - Airf
     From 3.4 on the column ``map_index`` is the index in the region; in a loop that is the iteration.
     """
     try:
-        from airflow.models.task_coordinates import public_map_index_expression
+        from airflow.models.task_coordinates import (  # type: ignore[import-not-found]
+            public_map_index_expression,
+        )
     except ImportError:  # before 3.4
         from sqlalchemy import null
 

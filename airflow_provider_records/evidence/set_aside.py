@@ -59,9 +59,9 @@ class SetAside:
     :param run_id: its run.
     :param task_id: the task.
     :param map_index: its map index; -1: not mapped.
-    :param iteration: that of the loop around it, from 0; -1: there is none.
     :param uri: where the file lies.
     :param unrecognized: members of the file's first line that this release does not know.
+    :param iteration: that of the loop around the task, from 0; -1: there is none.
     """
 
     digest: str
@@ -69,9 +69,9 @@ class SetAside:
     run_id: str
     task_id: str
     map_index: int = -1
-    iteration: int = -1
     uri: str = ""
     unrecognized: Mapping[str, Any] = field(default_factory=dict)
+    iteration: int = -1
 
     def write(self, store: Store, rows: Iterable[OddRow]) -> str:
         """Write the rows under the digest of the file's bytes into the folder of the run; return its URI.

@@ -206,7 +206,9 @@ def pending_approvals(session: Session) -> list[PendingApproval]:
             found.group() if found else "",
             since.astimezone(UTC).isoformat(),
         )
-        for dag_id, run_id, task_id, map_index, region_id, region_index, params, subject, since in session.execute(unanswered)
+        for dag_id, run_id, task_id, map_index, region_id, region_index, params, subject, since in session.execute(
+            unanswered
+        )
         if (digest := form_digest(params)).startswith("sha256:")
         for found in [_COUNT.match(subject)]
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.plugin import access
 from airflow_provider_records.plugin.access import AirflowRun, Trace
 from airflow_provider_records.plugin.runs import DisposalRun, ReasonGroup, RunReader, add_counts
@@ -109,10 +110,9 @@ def run_row(
     started = (each.started_at for each in run.disposals)
     due = due or min((*started, *(each.asked_at for each in run.orders)), default="")
     trace = trace or Trace()
-    # Approvals of mapped instances rest on those of the whole list: the first instance names all approvers.
-    first = [task.disposals[0] for task in run.tasks if task.disposals]
-    if first:
-        approvals, problem = reader.try_read(dag_id, run_id, reader.approvals, first)
+    approved = [each for task in run.tasks for each in _with_approvals_of_its_own(task.disposals)]
+    if approved:
+        approvals, problem = reader.try_read(dag_id, run_id, reader.approvals, approved)
     else:
         approvals, problem = reader.try_read(dag_id, run_id, reader.given, run, trace.approvals)
     run = replace(run, problem=run.problem or problem)
@@ -124,6 +124,11 @@ def run_row(
     return Row(
         run, airflow_run, due, found or _unreadable_verdict(problem, language), list(people), certified, language
     )
+
+
+def _with_approvals_of_its_own(disposals: Sequence[Disposal]) -> Iterator[Disposal]:
+    """Return one disposal for each iteration: approvals of mapped instances rest on those of the whole list."""
+    yield from {each.provenance.iteration: each for each in reversed(disposals)}.values()
 
 
 def unreadable_row(dag_id: str, due: str, problem: str, language: Language = ENGLISH) -> Row:

@@ -69,12 +69,14 @@ class InstanceStatus:
 
     :param task_id: its task.
     :param map_index: -1 unless it is mapped.
+    :param iteration: that of the loop around it, from 0; -1: there is none.
     :param disposal: the newest summary of its tries; None if no try has written one.
     :param progress: set if a newer try has not written its summary yet.
     """
 
     task_id: str
     map_index: int
+    iteration: int
     disposal: Disposal | None
     progress: Progress | None
 
@@ -436,7 +438,7 @@ class RunReader:
             TaskStatus(
                 task_id,
                 next((each.system for each in instances if each.system), ""),
-                sorted(instances, key=lambda each: each.map_index),
+                sorted(instances, key=lambda each: (each.iteration, each.map_index)),
             )
             for task_id, instances in tasks.items()
         ]
@@ -456,8 +458,9 @@ class RunReader:
             if opened and (newest is None or (opened["started"], opened["try"]) > try_order(newest)[:2]):
                 progress = self._progress(folder.journal, segments, opened)
         task_id = newest.provenance.task_id if newest else unquote(task)
-        index = index.partition(".")[0]  # each iteration of a loop is a part, as each mapped instance is
-        return InstanceStatus(task_id, int(index) if index.lstrip("-").isdigit() else -1, newest, progress)
+        map_index, _, iteration = index.partition(".")
+        which = [int(each) if each.lstrip("-").isdigit() else -1 for each in (map_index, iteration)]
+        return InstanceStatus(task_id, which[0], which[1], newest, progress)
 
     def _session_header(self, session: str) -> Mapping[str, Any]:
         """Return the header of a session's first segment; empty if that segment is missing or incomplete."""

@@ -83,6 +83,7 @@ def pages(store: Store, certificate: Certificate, disposals: Sequence[Disposal])
             covered=[[Covered.from_dict(task) for task in order["tasks"]] for order in document["orders"]],
             statements=wording.statements(document["disposals"], key_id, speech),
             described=[disposal.description for disposal in disposals],
+            instances=[disposal.provenance.part for disposal in disposals],
         )
         stream.enable_buffering(200)
         yield (text.encode() for text in stream)

@@ -129,8 +129,8 @@ def write_list(
     if changed:
         log.warning("%s records were changed after the bound, such as %s", changed, first_changed)
     if odd or held:
-        which = (origin.dag_id, origin.run_id, origin.task_id, origin.map_index, origin.iteration)
-        ours = SetAside(manifest.digest, *which)
+        where = (origin.dag_id, origin.run_id, origin.task_id, origin.map_index)
+        ours = SetAside(manifest.digest, *where, iteration=origin.iteration)
         _say(odd, held, count, ours.write(store, [*odd, *_rows(held)]))
     return Listing(manifest, len(odd), len(held), due_list)
 

@@ -85,13 +85,12 @@ def test_what_a_clear_begins_anew_deletes_nothing_twice(
     shown = []
     for iteration in (0, 1):
         shown.append(approve(run, one, iteration))
-    asked = wait_for(run, one, 2)
-    # Its second try; without it the iteration that is made anew would not differ from the old one.
-    clear(one, asked["task_instance"], 1, downstream=False)
-    wait(lambda: deletes(installation, 1) == [1, 2], lambda: one.api.told(asked["task_instance"]["dag_run_id"], run.dag_id))
-    clear(one, asked["task_instance"], 0, downstream=True)
+    asked = wait_for(run, one, 2)["task_instance"]
+    clear(one, asked, 1, downstream=False)  # gives it a second try, where the iteration made anew begins with its first
+    wait(lambda: deletes(installation, 1) == [1, 2], lambda: one.api.told(asked["dag_run_id"], run.dag_id))
+    clear(one, asked, 0, downstream=True)
     for iteration in (1, 2):
-        shown.append(approve(run, one, iteration, not_in=asked["task_instance"]["region_id"]))
+        shown.append(approve(run, one, iteration, not_in=asked["region_id"]))
     assert shown[2] == shown[1]
     assert state(log := run.end()) == "success", log[-6000:]
     assert_all_accounted_for(installation, "by_person.delete", parts)
