@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -126,9 +126,12 @@ def run_row(
     )
 
 
-def _with_approvals_of_its_own(disposals: Sequence[Disposal]) -> Iterator[Disposal]:
+def _with_approvals_of_its_own(disposals: Sequence[Disposal]) -> Iterable[Disposal]:
     """Return one disposal for each iteration: approvals of mapped instances rest on those of the whole list."""
-    yield from {each.provenance.iteration: each for each in reversed(disposals)}.values()
+    found: dict[int, Disposal] = {}
+    for each in disposals:
+        found.setdefault(each.provenance.iteration, each)
+    return found.values()
 
 
 def unreadable_row(dag_id: str, due: str, problem: str, language: Language = ENGLISH) -> Row:

@@ -30,6 +30,12 @@ def test_what_is_written_is_read_back_for_its_run_only(store: Store) -> None:
     assert SetAside.of_run(store, "night", "other") == []
 
 
+def test_each_iteration_of_a_loop_keeps_its_own(store: Store) -> None:
+    for iteration in (0, 1):
+        SetAside(DIGEST, "night", "r", "due", iteration=iteration).write(store, [OddRow("a", "odd")])
+    assert sorted(each.iteration for each in SetAside.of_run(store, "night", "r")) == [0, 1]
+
+
 def test_a_changed_file_is_not_read(store: Store) -> None:
     name = store.name(SetAside(DIGEST, "night", "r", "due").write(store, [OddRow("a", "odd")]))
     store.write(name, store.read(name).replace(b'"odd"', b'"ood"'))
@@ -45,6 +51,7 @@ def test_a_changed_file_is_not_read(store: Store) -> None:
         ({"format": "airflow-records/manifest"}, EvidenceError, "is no set-aside"),
         ({"digest": None}, EvidenceError, "does not say which task"),
         ({"map_index": True}, EvidenceError, "does not say which task"),
+        ({"iteration": "1"}, EvidenceError, "does not say which task"),
     ],
 )
 def test_a_file_of_another_form_is_not_read(

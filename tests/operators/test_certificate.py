@@ -246,6 +246,32 @@ def test_a_mapped_task_that_pushed_nothing_is_covered(store: Store) -> None:
     assert document(reference)["counts"]["enaio"]["destroyed"] == 10
 
 
+def test_all_iterations_of_a_loop_are_covered_whatever_is_named(store: Store) -> None:
+    iterations = [disposed(store, iteration=iteration) for iteration in (0, 1, 2)]
+    reference, _ = certify([iterations[-1].reference()])
+    assert reference["complete"] is True
+    assert document(reference)["counts"]["enaio"]["destroyed"] == 15
+
+
+def test_an_iteration_that_a_clear_began_anew_goes_on_where_the_old_one_was(store: Store) -> None:
+    """Its tries count from 1 again."""
+    listed = Manifest.write(store, evidence_factory.records(5))
+    approvals = evidence_factory.approve(store, listed, "a")
+    old = evidence_factory.provenance("delete", 2, iteration=1)
+    first = evidence_factory.carry_out(store, listed, approvals, by=old)
+    later = "2026-11-22T09:00:00+00:00"
+    assert later > old.run_started_at
+    new = evidence_factory.provenance("delete", 1, iteration=1, loop_began_at=later)
+    unasked = evidence_factory.ObedientSystem(usual=OutcomeKind.FAILED)
+    second = evidence_factory.carry_out(store, listed, approvals, system=unasked, by=new)
+    for named in (first, second):
+        reference, _ = certify([named.reference()])
+        assert reference["complete"] is True
+        assert document(reference)["counts"]["enaio"]["destroyed"] == 5
+        (entry,) = document(reference)["disposals"]
+        assert entry["disposal"]["provenance"]["loop_began_at"] == later
+
+
 def test_one_task_that_is_neither_mapped_nor_in_a_loop_writes_the_certificate(store: Store) -> None:
     reference = disposed(store).reference()
     operator = DestructionCertificateOperator(task_id="certificate", disposals=[reference])

@@ -254,7 +254,7 @@ def begin(store: Store, manifest: Manifest, origin: Provenance) -> Journal:
         store,
         origin.folder,
         manifest.digest,
-        started=origin.run_started_at,
+        started=origin.started,
         try_number=origin.try_number,
         about={"system": "enaio", "records": manifest.count},
         place=evidence_factory.place_of("enaio", evidence_factory.describe("enaio")),

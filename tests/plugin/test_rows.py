@@ -387,6 +387,16 @@ def test_the_first_mapped_instance_names_the_approvers(store: Store) -> None:
     assert row(store, certified=False).approvers == ["anna"]
 
 
+def test_each_iteration_of_a_loop_names_its_approvers(store: Store) -> None:
+    """Each has a list of its own, which is approved by itself."""
+    for iteration, person in enumerate(("anna", "bert")):
+        listed = Manifest.write(store, evidence_factory.records(6)[iteration::2])
+        asked = provenance("approve", iteration=iteration)
+        approvals = evidence_factory.approve(store, listed, f"{person}@example.org", by=asked)
+        evidence_factory.carry_out(store, listed, approvals, by=provenance("delete", iteration=iteration))
+    assert row(store, certified=False).approvers == ["anna", "bert"]
+
+
 def test_approvals_that_cannot_be_read_leave_the_row_and_say_so(store: Store) -> None:
     disposal, _ = dispose(store)
     Path(disposal.approvals[0].removeprefix("file://")).unlink()

@@ -64,6 +64,15 @@ def test_mapped_parts_count_together(store: Store) -> None:
     assert (task.progress.known, task.progress.total, task.progress.in_flight) == (9, 12, 3)
 
 
+def test_iterations_of_a_loop_count_together_in_their_order(store: Store) -> None:
+    for iteration, record in enumerate(evidence_factory.records(11)):
+        origin = provenance("delete", iteration=iteration)
+        evidence_factory.carry_out(store, Manifest.write(store, [record]), by=origin)
+    task = only_task(store)
+    assert [part.iteration for part in task.instances] == list(range(11))
+    assert counts(task) == {"destroyed": 11}
+
+
 def test_a_beginning_that_was_cut_off_counts_for_nothing(store: Store) -> None:
     dispose(store, certified=False)
     reader = RunReader(store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
@@ -45,6 +46,20 @@ def test_a_request_is_at_the_head_of_the_page_until_it_is_answered(store: Store,
     assert "30 records" in anna.get(whole).text
     answered(task)
     assert 'id="pending"' not in anna.get("/records/").text
+
+
+@since("3.4")  # loops
+def test_the_address_of_a_request_in_a_loop_names_its_iteration(store: Store, sign_in: Client) -> None:
+    """Airflow's page of a task in a loop cannot be opened without its region."""
+    know_run(0, "running")
+    region = uuid4()
+    ask(form(DIGEST), task_id="night.review", region_id=region, map_index=1)
+    (address,) = (
+        value
+        for name, value in Marks(sign_in("anna").get("/records/").text).attributes
+        if name == "href" and "required_actions" in str(value)
+    )
+    assert str(address).endswith(f"/tasks/night.review/required_actions?region_id={region}&region_index=1")
 
 
 @since("3.2")  # teams

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -63,6 +64,28 @@ def test_each_iteration_of_a_loop_has_a_folder_and_says_which_it_is() -> None:
     assert len({each.folder for each in (*found, provenance(context()))}) == 3
     assert Provenance.from_dict(found[1].to_dict()) == found[1]
     assert "iteration" not in provenance(context()).to_dict()
+
+
+def test_what_a_clear_begins_anew_in_a_loop_counts_its_tries_from_then_on() -> None:
+    """Without that the first try of an iteration made anew would be older than the second one of the one before."""
+
+    def of(region: UUID, **loop: Any) -> Provenance:
+        found = context(**loop)
+        found["ti"].region_id = region
+        return provenance(found)
+
+    def made(when: datetime) -> UUID:
+        return UUID(int=int(when.timestamp() * 1000) << 80 | 7 << 76 | 2 << 62)
+
+    loop: dict[str, Any] = {"loop": SimpleNamespace(index=1)}
+    before, after = (made(STARTED + timedelta(hours=hours)) for hours in (-1, 1))
+    anew = of(after, **loop)
+    assert anew.started == anew.loop_began_at == "2026-11-22T03:00:07.120000+00:00"
+    assert anew.run_started_at == provenance(context()).run_started_at
+    assert Provenance.from_dict(anew.to_dict()) == anew
+    for found in (of(before, **loop), of(UUID(int=0), **loop), of(after), provenance(context(**loop))):
+        assert found.started == found.run_started_at
+        assert "loop_began_at" not in found.to_dict()
 
 
 def test_the_folder_of_a_task_instance_is_the_one_that_readers_find_from_its_files() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
-from airflow_provider_records.task.links import CertificateLink, DisposalLink, ListLink, list_url, page_url
+from airflow_provider_records.task.links import CertificateLink, DisposalLink, ListLink, list_url, page_url, request_url
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import TaskInstance, run
 from tests.operators.opus_night import DUE
@@ -60,6 +61,27 @@ def test_a_task_id_does_not_end_the_link_to_its_disposal(monkeypatch: pytest.Mon
     ti: Any = TaskInstance("group.a b#c")
     operator = OpusDestroyRecordsOperator(task_id="mark", records=[])
     assert DisposalLink().get_link(operator, ti_key=ti).partition("#")[2] == "task-group.a%20b%23c"
+
+
+@pytest.mark.parametrize(
+    ("map_index", "region", "ends"),
+    [
+        (-1, None, ""),  # before Airflow 3.4
+        (-1, (UUID(int=0), -1), ""),
+        (3, None, ""),
+        (-1, (UUID(int=7), 1), "?region_id=00000000-0000-0000-0000-000000000007&region_index=1"),
+    ],
+)
+def test_a_request_is_answered_on_the_page_of_its_iteration(
+    monkeypatch: pytest.MonkeyPatch, map_index: int, region: tuple[UUID, int] | None, ends: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "")
+    ti: Any = TaskInstance("review", map_index=map_index)
+    if region:
+        ti.region_id, ti.region_index = region
+    mapped = "/mapped/3" if map_index == 3 else ""
+    context: Any = {"ti": ti}
+    assert request_url(context).partition("/tasks/review")[2] == f"{mapped}/required_actions{ends}"
 
 
 def test_a_task_without_a_list_has_no_link_to_one() -> None:
