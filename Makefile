@@ -47,7 +47,7 @@ minors: $(MINORS:%=minor-%)
 minor-%: .venv-%$(OTHER)/installed
 	$(<D)/bin/pytest -q --numprocesses 2 --dist loadfile -m "not system" --junitxml $(<D)/tests.xml $(OF_AIRFLOW)
 	$(<D)/bin/pytest -q tests/system --junitxml $(<D)/system.xml \
-	-k "nightly_enaio or comes_late or four_eyes or triggerer_waits"
+	-k "nightly_enaio or comes_late or four_eyes or triggerer_waits or loop"
 
 .venv-%$(OTHER)/installed: pyproject.toml constraints/airflow-%.txt
 	$(PYTHON) -m venv $(@D)

@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
-from airflow.sdk import DAG, BaseOperator, task
+from airflow.sdk import DAG, BaseOperator, task, task_group
 
 from airflow_provider_records.client import fields
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.get_provider_info import get_provider_info
 from airflow_provider_records.retry import RecordsRetryPolicy
+from tests.minors import since
 
 ROOT = Path(__file__).parent.parent
 PAGES = {str(path.relative_to(ROOT)): path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))}
@@ -69,7 +70,7 @@ def public_names() -> dict[str, Any]:
     }
     return found | {
         "DAG": DAG, "RecordsRetryPolicy": RecordsRetryPolicy, "SQLExecuteQueryOperator": SQLExecuteQueryOperator,
-        "datetime": datetime, "task": task, "timedelta": timedelta, "UTC": UTC,
+        "datetime": datetime, "task": task, "task_group": task_group, "timedelta": timedelta, "UTC": UTC,
     }  # fmt: skip
 
 
@@ -80,7 +81,7 @@ STEPS = {
 }
 """The steps before an example that begins in the middle of a DAG."""
 PYTHON = [
-    pytest.param(each, id=f"{page}-{number}")
+    pytest.param(each, id=f"{page}-{number}", marks=since("3.4") if ".loop(" in each.text else ())
     for page, path in PAGES.items()
     for number, each in enumerate(blocks(path))
     if each.language == "python"

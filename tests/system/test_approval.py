@@ -104,6 +104,7 @@ class Run:
         def look() -> bool:
             found[:] = office.api.call("GET", f"dags/{self.dag_id}/dagRuns/~/{form}")["hitl_details"]
             log = self.log.read_text()
+            assert found or self.process.poll() is None, log[-5000:]
             begun, ended = (log.count(f"[DAG TEST] {word} task_id={task_id} ") for word in ("starting", "end task"))
             return bool(found) and begun == ended
 
