@@ -65,7 +65,7 @@ def approvals_of(evidence: EvidenceReader, runs: Set[tuple[str, str]]) -> Iterat
         if not name.endswith(".json") or (evidence.listed is not None and name not in evidence.listed):
             continue
         approval = Approval.read(evidence.store, evidence.store.uri(name))
-        # A vendor's decision names no task, so nothing tells one that was asked again from two that were asked.
+        # A vendor's decision outside of a loop names no task: one asked again looks like two that were asked.
         if "task" not in approval.source:
             continue
         order = Order.read(evidence.store, approval.order)

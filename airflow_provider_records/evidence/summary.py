@@ -78,6 +78,15 @@ class Provenance:
         return ".".join(str(number + 1) for number in (self.map_index, self.iteration) if number >= 0)
 
     @property
+    def asking(self) -> dict[str, Any]:
+        """What the source of an approval says of the task in a loop that asked for it; empty outside of one.
+
+        Without it nothing tells an iteration that was approved and never disposed of from one that was asked again.
+        """
+        names = ("task_id", "map_index", "iteration") if self.iteration >= 0 else ()
+        return {name.removesuffix("_id"): getattr(self, name) for name in names}
+
+    @property
     def started(self) -> str:
         """The moment from which its tries count from 1, ISO 8601."""
         return self.loop_began_at or self.run_started_at

@@ -120,6 +120,7 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
                 source["approver_field"] = self.approver_field
                 if not named:
                     self.log.warning("No person approved all of the list; the approval names nobody")
+            source |= self.origin.asking
             at, found = now(), {**source, "found": {name: answer[name] for name in answer if name != REFUSED}}
             self._hold(shown, refused, process, at)
             for approver_type, approver, name in named or [(PROCESS, process, "")]:

@@ -112,7 +112,7 @@ class OpusDueRecordsSensor(VendorSensor):
         order = compute(self, self.scope, self.context, selection, now())
         order.write(store)
         self.log.info("The DAG allows until %s: %s (order %s)", order.valid_until, order.summary, order.id)
-        source = {"kind": "opus", "conn_id": self.opus_conn_id, "due_means_approved": True}
+        source = {"kind": "opus", "conn_id": self.opus_conn_id, "due_means_approved": True, **self.origin.asking}
         approval = Approval(
             manifest.digest,
             "opus:due_means_approved",

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records.airflow_version import AirflowFailException
+from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.reference import manifest_reference
@@ -251,6 +252,17 @@ def test_all_iterations_of_a_loop_are_covered_whatever_is_named(store: Store) ->
     reference, _ = certify([iterations[-1].reference()])
     assert reference["complete"] is True
     assert document(reference)["counts"]["enaio"]["destroyed"] == 15
+
+
+def test_an_iteration_that_a_vendor_approved_and_nothing_disposed_of_is_left(store: Store) -> None:
+    """Airflow leaves out of a loop's output what was never pushed, without a word, and there is no journal either."""
+    first = disposed(store, iteration=0)
+    asked = evidence_factory.provenance("approve", iteration=1)
+    listed = Manifest.write(store, ["left"])
+    order = evidence_factory.given(store, listed.digest)
+    source = {"kind": "unifier", **asked.asking}
+    Approval(listed.digest, "unifier:x", "2026-11-22T07:14:41Z", source, **order).write(store)
+    refused([first.reference()], "not everything is done")
 
 
 def test_an_iteration_that_a_clear_began_anew_goes_on_where_the_old_one_was(store: Store) -> None:

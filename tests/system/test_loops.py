@@ -51,6 +51,7 @@ def assert_all_accounted_for(installation: Installation, task_id: str, parts: Se
     assert certificate["complete"] is True
     assert sum(certificate["counts"]["enaio"].values()) == sum(map(len, parts))
     assert certificate["counts"]["enaio"]["destroyed"] == len(destroyed)
+    assert sorted(each["source"]["iteration"] for each in certificate["approvals"]) == [0, 1, 2]
     certified = [Path(entry["file"]).parent.parent.name for entry in certificate["disposals"]]
     assert sorted(certified) == sorted(folders)
     (path,) = installation.evidence.glob("certificates/*/*.json")
