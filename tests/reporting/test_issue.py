@@ -201,6 +201,22 @@ def test_parts_of_mapped_tasks_add_up(store: Store, listed: Manifest) -> None:
     assert certify(store, *disposals)["counts"]["enaio"]["destroyed"] == 40
 
 
+@pytest.mark.parametrize(
+    ("instance", "said"),
+    [
+        ({}, "Task delete, try 1"),
+        ({"map_index": 1}, "Task delete, part 2, try 1"),
+        ({"iteration": 0}, "Task delete, part 1, try 1"),
+        ({"map_index": 1, "iteration": 2}, "Task delete, part 2.3, try 1"),
+    ],
+)
+def test_the_page_tells_instances_of_a_task_apart(
+    store: Store, listed: Manifest, instance: dict[str, Any], said: str
+) -> None:
+    certify(store, evidence_factory.carry_out(store, listed, by=evidence_factory.provenance("delete", **instance)))
+    assert said in html(store)
+
+
 def test_all_parts_are_the_whole_though_the_mark_leaves_out_what_was_blocked(store: Store, listed: Manifest) -> None:
     told = evidence_factory.ObedientSystem(
         {keys(listed)[3]: OutcomeKind.BLOCKED, keys(listed)[20]: OutcomeKind.BLOCKED}
