@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import PROCESS_DIED, Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.exceptions import StopError, UnavailableError, VendorError
+from airflow_provider_records.exceptions import RecordsError, StopError, UnavailableError, VendorError
 from airflow_provider_records.systems.base import MayListRemoved, RemembersRecords, System, outcome_from_error
 
 log = logging.getLogger(__name__)
@@ -44,12 +44,16 @@ class StopState:
     :param no_retry: another try of the task cannot help.
     :param skip_probes: unanswered records are not probed any more either.
     :param retry_after: seconds that the system asked to wait, if it did.
+    :param refused: another try of the task cannot help, but what this one sent is still looked up.
+    :param defect: an error that nobody expected; it is raised when the outcomes of calls in flight are known.
     """
 
     reason: str = ""
     no_retry: bool = False
     skip_probes: bool = False
     retry_after: float | None = None
+    refused: bool = False
+    defect: Exception | None = None
 
     def stop_because(self, reason: str) -> None:
         """Send nothing more; the first reason stays."""
@@ -60,6 +64,16 @@ class StopState:
         self.no_retry = self.no_retry or not error.retry
         self.retry_after = self.retry_after or error.retry_after
         self.stop_because(str(error))
+
+    def stop_after(self, error: RecordsError) -> None:
+        """Send nothing new because of an error that says nothing about the system's answers to what was sent."""
+        self.refused = self.refused or not error.retry
+        self.stop_because(str(error))
+
+    def stop_on_defect(self, error: Exception) -> None:
+        """Send nothing more because of an error that nobody expected."""
+        self.defect = error
+        self.stop_because(f"an unexpected error ({type(error).__name__})")
 
     def stop_on(self, error: VendorError) -> None:
         """Send nothing more if the error means that no other request can succeed either."""

@@ -16,15 +16,16 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
-from airflow_provider_records.evidence.claims import Claimed, DeletionClaim
 from airflow_provider_records.evidence.distinct import DigestSet
 from airflow_provider_records.evidence.journal import LEASE, Journal
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.spool import Chosen
 from airflow_provider_records.evidence.unmarked import Earlier
-from airflow_provider_records.exceptions import EvidenceError, RecordsError, StoreUnavailableError, VendorError
+from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
+from airflow_provider_records.execution.last_look import LastLook, Looked
 from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.outcome_writer import OutcomeWriter
 from airflow_provider_records.execution.progress import Progress
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
 from airflow_provider_records.systems.base import LooksInBatches, ObservesChunks, System
@@ -37,8 +38,6 @@ _BATCHES_PER_THREAD = 8
 _CHUNKS_AHEAD = 2
 _CHUNKS_UNPUBLISHED = 3
 _LOOKS = 5
-_STORE_PATIENCE = 120.0
-_LONGEST_PAUSE = 5.0
 
 
 @dataclass
@@ -59,20 +58,6 @@ class Chunk:
     in_flight: int = 0
 
 
-@dataclass(frozen=True)
-class _Looked:
-    """What a look ahead of the calls has shown.
-
-    :param begun: when it began, by the monotonic clock.
-    :param there: keys of the records that are there.
-    :param earlier: the outcomes of those that are not there since an earlier run of the DAG, by key.
-    """
-
-    begun: float
-    there: Set[str] = frozenset()
-    earlier: Mapping[str, Outcome] = field(default_factory=dict)
-
-
 @dataclass
 class _Ahead:
     """Calls whose intents are not published yet.
@@ -84,7 +69,7 @@ class _Ahead:
     """
 
     batches: Sequence[Sequence[Record]]
-    look: Future[_Looked] | None
+    look: Future[Looked] | None
     check: Future[Mapping[str, Outcome]] | None = None
 
     @property
@@ -150,20 +135,11 @@ class Runner:
         self.concurrency = concurrency
         self.report = report
         self.recheck = recheck
-        self.earlier = earlier
-        self._earlier: Mapping[str, Earlier] | None = None
         self.interrupt = interrupt
-        self._clock = clock
-        self._sleep = sleep
-        self._unwritable_since: float | None = None
-        self._unwritten: dict[str, tuple[Record, Outcome]] = {}
         self.stop_state = StopState()
-        self._attempts = Attempts(system, journal, self.stop_state, self._check, verify=verify)
-        self._error: BaseException | None = None
-        self._lock = threading.Lock()
-        self._looked_at = 0
-        self._absent = 0
-        self._refused = False
+        self._last_look = LastLook(journal, limits, self.stop_state, recheck, earlier)
+        self._attempts = Attempts(system, journal, self.stop_state, self._last_look.check, verify=verify)
+        self._writer = OutcomeWriter(journal, self._attempts.forget, clock=clock, sleep=sleep)
 
     def stop(self, reason: str) -> None:
         """Send nothing more and end at once; may be called from a signal handler."""
@@ -204,7 +180,7 @@ class Runner:
                     self._close_intents(todo)
                     raise
             self._close_intents(todo)
-        self.stop_state.no_retry = self.stop_state.no_retry or self._refused
+        self.stop_state.no_retry = self.stop_state.no_retry or self.stop_state.refused
         self.journal.check_fence()  # these outcomes must not replace those of a newer try
         return self.journal.outcomes.in_order(records, self._attempts.not_attempted)
 
@@ -254,53 +230,9 @@ class Runner:
 
     def _close_intents(self, todo: Sequence[Record]) -> None:
         """Record what is known of the records that were intended and have no outcome; most were not sent."""
-        in_doubt, why = self.journal.state.in_doubt - self._unwritten.keys(), self.stop_state.reason
-        if in_doubt or self._unwritten:
-            self._record([(each, self._attempts.unresolved(each, why)) for each in todo if each.key in in_doubt])
-
-    def _record(self, found: _Found) -> None:
-        """Publish outcomes; while the store cannot be written, nothing is sent, and they are kept and written again.
-
-        :raises StoreUnavailableError: it could not be written for two minutes.
-        """
-        outcomes = self._without_claims_of_others(found)
-        self._unwritten |= {each.key: (record, each) for (record, _), each in zip(found, outcomes, strict=True)}
-        pause = 0.1
-        while self._unwritten:
-            try:
-                self.journal.record([outcome for _, outcome in self._unwritten.values()])
-            except StoreUnavailableError as error:
-                self.journal.release_lease()
-                if self._unwritable_since is None:
-                    self._unwritable_since = self._clock()
-                number = len(self._unwritten)
-                if self._clock() - self._unwritable_since >= _STORE_PATIENCE:
-                    raise StoreUnavailableError(
-                        f"{error} The outcomes of {number} records could not be written for {_STORE_PATIENCE:.0f} s; "
-                        "the next try looks these records up before it sends anything for them."
-                    ) from error
-                log.warning("%s Nothing is sent until the outcomes of %s records are written", error, number)
-                self._sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                self._attempts.forget([record for record, outcome in self._unwritten.values() if outcome.kind.final])
-                self._unwritten.clear()
-                self._unwritable_since = None
-
-    def _without_claims_of_others(self, found: _Found) -> list[Outcome]:
-        """Return outcomes so that none infers what another run says that it did; looks only if one is inferred."""
-        outcomes = [outcome for _, outcome in found]
-        inferred = [record for record, outcome in found if outcome.proof is Proof.INFERRED]
-        if not inferred:
-            return outcomes
-        try:
-            claims = self.journal.claimed_elsewhere(inferred)
-        except EvidenceError as error:
-            log.warning("%s", error)
-            why = "it is gone, and whether another run deleted it could not be looked up"
-            unknown = {record.key for record in inferred}
-            return [_unknown(each, why) if each.key in unknown else each for each in outcomes]
-        return [_claimed(each, claims[each.key]) if each.key in claims else each for each in outcomes]
+        in_doubt, why = self.journal.state.in_doubt - self._writer.unwritten, self.stop_state.reason
+        if in_doubt or self._writer.unwritten:
+            self._writer.write([(each, self._attempts.unresolved(each, why)) for each in todo if each.key in in_doubt])
 
     def _stop_on(self, error: BaseException) -> None:
         why = str(error) if isinstance(error, RecordsError) else f"the task was interrupted ({type(error).__name__})"
@@ -364,13 +296,13 @@ class Runner:
                     while more and sum(len(each.batches) for each in ahead) < far:
                         next_ = list(islice(batches, one_look))
                         more = len(next_) == one_look
-                        look = pool.submit(self._look, observing, next_) if observing and next_ else None
+                        look = pool.submit(self._last_look.look, observing, next_) if observing and next_ else None
                         ahead += [_Ahead(chunk, look) for chunk in _evenly(next_, width)]
                         if look:
                             look.add_done_callback(note)
                     for each in _first(ahead, far) if self.recheck else ():
                         if each.check is None:
-                            each.check = pool.submit(self._check, each.records)
+                            each.check = pool.submit(self._last_look.check, each.records)
                             each.check.add_done_callback(note)
                     if may_begin():
                         first, begun = ahead.pop(0), time.time()
@@ -416,87 +348,17 @@ class Runner:
                 rest = {call: chunk for call, chunk in in_flight.items() if call not in taken}
                 self._publish(*verified, _Verified(rest, _unverified(rest)))
                 raise
-        if self._error is not None:
-            raise self._error
-
-    def _look(self, system: ObservesChunks, batches: Sequence[Sequence[Record]]) -> _Looked:
-        """Look which records are there; runs in a thread of the pool."""
-        looked = _Looked(time.monotonic())
-        if self.stop_state.reason:
-            return looked
-        records = [record for batch in batches for record in batch]
-        try:
-            looked = replace(looked, there=system.observe(records))
-            if isinstance(system, LooksInBatches):
-                looked = replace(looked, earlier=self._gone_earlier(records, system.unseen(records)))
-                self._judge_absent(records, system.not_there(records), looked.earlier.keys())
-        except VendorError as error:
-            self.stop_state.stop(error)
-        except EvidenceError as error:
-            self.stop_state.stop_because(str(error))
-            self._refused = self._refused or not error.retry
-        except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
-            self._stop_on_defect(error)
-        return looked
-
-    def _check(self, records: Sequence[Record]) -> Mapping[str, Outcome]:
-        """Return the outcomes of records that must not be sent; runs in a thread of the pool."""
-        if self.recheck and not self.stop_state.reason:
-            try:
-                return self.recheck(records)
-            except VendorError as error:
-                self.stop_state.stop(error)
-            except RecordsError as error:  # nothing new may be sent; what was sent is still looked up
-                self.stop_state.stop_because(str(error))
-                self._refused = self._refused or not error.retry
-            except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
-                self._stop_on_defect(error)
-        return {}
+        if self.stop_state.defect is not None:
+            raise self.stop_state.defect
 
     def _leave_out(self, chunk: _Ahead, keys: Set[str], barred: Mapping[str, Outcome], progress: Progress) -> None:
         """Publish the outcomes of records that must not be sent and never were, and take them out of the chunk."""
         if records := [record for record in chunk.records if record.key in keys]:
             outcomes = _timed(barred[record.key] for record in records)
             self._judge(progress.add(list(outcomes.values()), 0))
-            self._record([(record, outcomes[record.key]) for record in records])
+            self._writer.write([(record, outcomes[record.key]) for record in records])
             batches = [[record for record in batch if record.key not in keys] for batch in chunk.batches]
             chunk.batches = [batch for batch in batches if batch]
-
-    def _ours(self) -> Set[str]:
-        """Return the keys of records that a call of this task instance may have removed."""
-        return self.journal.state.doubtful | self.journal.state.unanswered | self.journal.state.abandoned
-
-    def _gone_earlier(self, records: Sequence[Record], absent: Set[str]) -> dict[str, Outcome]:
-        """Return the outcomes of records that are not there because an earlier run of the DAG disposed of them."""
-        missing = [record for record in records if record.key in absent - self._ours()]
-        if not missing:
-            return {}
-        with self._lock:
-            if self._earlier is None:
-                self._earlier = self.earlier()
-        known = ((record, self._earlier.get(record.key)) for record in missing)
-        return {
-            record.key: found.outcome(record.key)
-            for record, found in known
-            if found is not None and found.target_id == record.target_id
-        }
-
-    def _judge_absent(self, records: Sequence[Record], absent: Set[str], earlier: Set[str]) -> None:
-        """Stop if too many records are not there that no earlier call of ours can have removed."""
-        ours = self._ours() | earlier
-        with self._lock:
-            self._looked_at += sum(record.key not in ours for record in records)
-            self._absent += len(absent - ours)
-            if self.limits.too_many_absent(self._looked_at, self._absent):
-                self.stop_state.no_retry = True
-                self.stop_state.stop_because(
-                    f"{self._absent} of {self._looked_at} are not there: is this the right archive, may this account "
-                    "see them? (max_absent_rate)"
-                )
-
-    def _stop_on_defect(self, error: Exception) -> None:
-        self._error = error
-        self.stop_state.stop_because(f"an unexpected error ({type(error).__name__})")
 
     def _publish_intents(self, chunk: _Ahead) -> None:
         """Publish what was observed, then what is about to be called."""
@@ -511,7 +373,7 @@ class Runner:
 
     def _publish(self, *verified: _Verified) -> None:
         """Publish the outcomes of calls that have ended, and report chunks that are complete."""
-        self._record([found for each in verified for found in each.outcomes.result()])
+        self._writer.write([found for each in verified for found in each.outcomes.result()])
         for each in verified:
             outcomes = iter(each.outcomes.result())
             for call, chunk in each.calls.items():
@@ -533,7 +395,7 @@ class Runner:
         try:
             found = self._attempts.make(batch, doubtful, round_, barred)
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of the other batches
-            self._stop_on_defect(error)
+            self.stop_state.stop_on_defect(error)
             why = f"unexpected {type(error).__name__} while it was carried out"
             found = {record.key: self._attempts.unresolved(record, why) for record in batch}
         found = _timed(found.values())
@@ -547,7 +409,7 @@ class Runner:
         try:
             after = list(_timed(self._attempts.verify(answered)).values())
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of these calls
-            self._stop_on_defect(error)
+            self.stop_state.stop_on_defect(error)
             return before
         self._judge(progress.correct([outcome for _, outcome in before], after))
         return [(record, outcome) for (record, _), outcome in zip(answered, after, strict=True)]
@@ -605,18 +467,3 @@ def _unverified(calls: Iterable[_Call]) -> Future[_Found]:
     future = Future[_Found]()
     future.set_result(_unprobed([each for call in calls for each in call.result()]))
     return future
-
-
-def _claimed(outcome: Outcome, claim: DeletionClaim) -> Outcome:
-    """Return an inferred outcome as far as another task instance leaves it open what did it."""
-    gone, folder = "it is gone; our call got no response, and", claim.folder.path
-    if claim.claimed is Claimed.DISPOSED:
-        reason = f"{gone} {folder} says that it disposed of it"
-        return replace(outcome, kind=OutcomeKind.ABSENT, proof=Proof.PROBE, reason=reason)
-    if claim.claimed is Claimed.BINNED:
-        return _unknown(outcome, f"{gone} {folder} says that it moved it into a recycle bin, perhaps another account's")
-    return _unknown(outcome, f"{gone} neither did one of {folder}")
-
-
-def _unknown(outcome: Outcome, reason: str) -> Outcome:
-    return replace(outcome, kind=OutcomeKind.UNKNOWN, proof=None, reason=reason)

@@ -1,0 +1,124 @@
+"""The last look: which records are there shortly before their calls, and which of them must not be sent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+
+from airflow_provider_records.evidence.journal import Journal
+from airflow_provider_records.evidence.outcome import Outcome
+from airflow_provider_records.evidence.record import Record
+from airflow_provider_records.evidence.unmarked import Earlier
+from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
+from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.retries import StopState
+from airflow_provider_records.systems.base import LooksInBatches, ObservesChunks
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a look ahead of the calls has shown.
+
+    :param begun: when it began, by the monotonic clock.
+    :param there: keys of the records that are there.
+    :param earlier: the outcomes of those that are not there since an earlier run of the DAG, by key.
+    """
+
+    begun: float
+    there: Set[str] = frozenset()
+    earlier: Mapping[str, Outcome] = field(default_factory=dict)
+
+
+class LastLook:
+    """Looks at records ahead of their calls, in threads of the runner's pool.
+
+    :param journal: the opened journal.
+    :param limits: the breakers.
+    :param stop_state: what ends the sending is noted there.
+    :param recheck: as for the runner.
+    :param earlier: as for the runner.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        limits: Limits,
+        stop_state: StopState,
+        recheck: Callable[[Sequence[Record]], Mapping[str, Outcome]] | None,
+        earlier: Callable[[], Mapping[str, Earlier]],
+    ) -> None:
+        self.journal = journal
+        self.limits = limits
+        self.stop_state = stop_state
+        self._recheck = recheck
+        self._earlier = earlier
+        self._known_earlier: Mapping[str, Earlier] | None = None
+        self._lock = threading.Lock()
+        self._looked_at = 0
+        self._absent = 0
+
+    def look(self, system: ObservesChunks, batches: Sequence[Sequence[Record]]) -> Looked:
+        """Look which records are there; runs in a thread of the pool."""
+        looked = Looked(time.monotonic())
+        if self.stop_state.reason:
+            return looked
+        records = [record for batch in batches for record in batch]
+        try:
+            looked = replace(looked, there=system.observe(records))
+            if isinstance(system, LooksInBatches):
+                looked = replace(looked, earlier=self._gone_earlier(records, system.unseen(records)))
+                self._judge_absent(records, system.not_there(records), looked.earlier.keys())
+        except VendorError as error:
+            self.stop_state.stop(error)
+        except EvidenceError as error:
+            self.stop_state.stop_after(error)
+        except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
+            self.stop_state.stop_on_defect(error)
+        return looked
+
+    def check(self, records: Sequence[Record]) -> Mapping[str, Outcome]:
+        """Return the outcomes of records that must not be sent; runs in a thread of the pool."""
+        if self._recheck and not self.stop_state.reason:
+            try:
+                return self._recheck(records)
+            except VendorError as error:
+                self.stop_state.stop(error)
+            except RecordsError as error:  # nothing new may be sent; what was sent is still looked up
+                self.stop_state.stop_after(error)
+            except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
+                self.stop_state.stop_on_defect(error)
+        return {}
+
+    def _ours(self) -> Set[str]:
+        """Return the keys of records that a call of this task instance may have removed."""
+        return self.journal.state.doubtful | self.journal.state.unanswered | self.journal.state.abandoned
+
+    def _gone_earlier(self, records: Sequence[Record], absent: Set[str]) -> dict[str, Outcome]:
+        """Return the outcomes of records that are not there because an earlier run of the DAG disposed of them."""
+        missing = [record for record in records if record.key in absent - self._ours()]
+        if not missing:
+            return {}
+        with self._lock:
+            if self._known_earlier is None:
+                self._known_earlier = self._earlier()
+        known = ((record, self._known_earlier.get(record.key)) for record in missing)
+        return {
+            record.key: found.outcome(record.key)
+            for record, found in known
+            if found is not None and found.target_id == record.target_id
+        }
+
+    def _judge_absent(self, records: Sequence[Record], absent: Set[str], earlier: Set[str]) -> None:
+        """Stop if too many records are not there that no earlier call of ours can have removed."""
+        ours = self._ours() | earlier
+        with self._lock:
+            self._looked_at += sum(record.key not in ours for record in records)
+            self._absent += len(absent - ours)
+            if self.limits.too_many_absent(self._looked_at, self._absent):
+                self.stop_state.no_retry = True
+                self.stop_state.stop_because(
+                    f"{self._absent} of {self._looked_at} are not there: is this the right archive, may this account "
+                    "see them? (max_absent_rate)"
+                )
