@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 from airflow_provider_records.evidence.distinct import DigestSet
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
@@ -19,7 +18,6 @@ from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import (
     NoAnswerError,
     NotFoundError,
-    NotSentError,
     RefusedError,
     ServerError,
     StopError,
@@ -27,7 +25,6 @@ from airflow_provider_records.exceptions import (
     VendorError,
 )
 from airflow_provider_records.hooks.enaio import EnaioHook, check_object_id
-from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.systems.base import outcome_from_error
 from airflow_provider_records.systems.enaio_batch import (
     BINNED,
@@ -40,7 +37,8 @@ from airflow_provider_records.systems.enaio_batch import (
     unanswered,
 )
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
-from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type, live
+from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type
+from airflow_provider_records.systems.enaio_sight import BLIND, Sight
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts
 
 log = logging.getLogger(__name__)
@@ -49,8 +47,6 @@ _NOWHERE = (
     "the service finds it neither live nor in the recycle bin of this account; the bin of another account, which it "
     "does not show, may hold it"
 )
-BLIND = "this account sees nothing: neither an object of the list nor any other one that it saw before"
-_CANARIES = 3
 
 
 class EnaioSystem:
@@ -100,25 +96,31 @@ class EnaioSystem:
         self.location = location
         self.object_type_id = object_type_id
         self.checks = checks or ObjectChecks()
-        self.canaries: list[str] = []
         self._batch = BatchProbe(hook, self.checks.named)
-        self._looks = Looks(self._batch, self._look_at)
-        self._listed = DigestSet()
+        self.sight = Sight(hook, self._batch, hard_delete=hard_delete)
+        self._looks = Looks(self._batch, self.sight.look_at)
         self._observes = False
         self._observed: set[str] = set()
         self._unsent: dict[str, Presence | VendorError | str] = {}
         self._unseen: set[str] = set()
         self._listed_by: dict[str, str] = {}
-        self._type_canaries: dict[str, str | None] = {}
         self._parents: dict[str, set[str]] = {}
         self._children: dict[str, set[str]] = {}
         self._lock = threading.Lock()
-        self._choosing = threading.Lock()
 
     @classmethod
     def from_connection(cls, conn_id: str) -> Self:
         """Return the system behind an Airflow connection, to look back."""
         return cls(EnaioHook(conn_id))
+
+    @property
+    def canaries(self) -> list[str]:
+        """Ids of objects that are alive and not on the list."""
+        return self.sight.canaries
+
+    @canaries.setter
+    def canaries(self, ids: Iterable[str]) -> None:
+        self.sight.canaries = list(ids)
 
     @property
     def max_concurrency(self) -> int:
@@ -151,11 +153,11 @@ class EnaioSystem:
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Refuse malformed ids, and a hard delete by a service that is known to be too old for it."""
-        self._listed = DigestSet()
+        self.sight.listed = DigestSet()
         for record in records:
             for value in (record.target_id, self._location(record), self._object_type(record)):
                 check_object_id(value or "0")
-            self._listed.add(record.target_id)
+            self.sight.listed.add(record.target_id)
         if self.hard_delete:
             self.hook.check_hard_delete()
         else:
@@ -178,7 +180,7 @@ class EnaioSystem:
                 if isinstance(look, Look) and look.found:
                     fields = look.found.fields
                     shown = {fields.get(name, "") for name in (FOLDER, REGISTER)} - {""}
-                    self._note_parents(object_id, shown or self._places(object_id))
+                    self._note_parents(object_id, shown or self.sight.places(object_id))
         levels: dict[str, int] = {}
         for level in range(len(records)):
             ripe = [each for each in types.keys() - levels.keys() if self._children.get(each, set()) <= levels.keys()]
@@ -192,20 +194,9 @@ class EnaioSystem:
         return [groups[level] for level in sorted(groups)]
 
     def _note_parents(self, object_id: str, parents: Set[str]) -> None:
-        for parent in filter(self._listed.__contains__, parents - {object_id}):
+        for parent in filter(self.sight.listed.__contains__, parents - {object_id}):
             self._parents.setdefault(object_id, set()).add(parent)
             self._children.setdefault(parent, set()).add(object_id)
-
-    def _places(self, object_id: str) -> set[str]:
-        """Return the objects that a single object lies in, as no search shows them."""
-        try:
-            paths = self.hook.locations(object_id)
-        except (StopError, UnavailableError):
-            raise
-        except VendorError:
-            return set()
-        ids = {_value(step, "system:objectId") for path in paths for step in path}
-        return ids - {"", object_id}
 
     def observe(self, records: Sequence[Record]) -> Set[str]:
         """Look which objects are there, and whether they are what was approved."""
@@ -215,8 +206,8 @@ class EnaioSystem:
         shown = [look.found for look in looks.values() if isinstance(look, Look) and look.found]
         if name := self.checks.not_answered(shown):
             raise StopError(unanswered(name))
-        self._choose_canaries(looks)
-        again = self._looked_for(looks)
+        self.sight.choose_canaries(looks)
+        again = self.sight.look_again(looks)
         here: set[str] = set()
         for record in records:
             look = looks[record.target_id]
@@ -230,45 +221,11 @@ class EnaioSystem:
                     self._unsent.pop(record.key, None)
                 else:
                     self._unsent[record.key] = unsent
-            if isinstance(look, Look) and self._deletable(look.presence):
+            if isinstance(look, Look) and self.sight.deletable(look.presence):
                 here.add(record.key)
                 self._listed_by[record.key] = look.listed_by
         self._observed |= here
         return here
-
-    def _looked_for(self, looks: Mapping[str, Look | VendorError]) -> dict[str, Look | VendorError]:
-        """Look again at what a look did not find alive: it may have seen nothing at all for a moment.
-
-        An object is gone only if another one is seen before this second look and after it: meanwhile the account may
-        have lost its rights, or another archive may answer.
-        """
-        found = {each: look.presence for each, look in looks.items() if isinstance(look, Look)}
-        missing = [
-            each
-            for each, presence in found.items()
-            if presence in (Presence.GONE, Presence.BINNED) and not self._deletable(presence)
-        ]
-        gone = [each for each in missing if found[each] is Presence.GONE]
-        alive = [] if self.canaries else [each for each in found if found[each].live][-1:]
-        again: dict[str, Look | VendorError] = {}
-
-        def sees() -> bool:
-            again.update((each, self._look_at(each)) for each in alive)
-            shown = [look for each in alive if isinstance(look := again[each], Look) and look.presence.live]
-            return bool(shown) or self._sees()
-
-        seen_before = bool(gone) and sees()
-        with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
-            asked = [each for each in missing if seen_before or found[each] is not Presence.GONE]
-            again |= dict(zip(asked, pool.map(self._look_at, asked), strict=True))
-
-        def still_gone() -> list[str]:
-            return [each for each, look in again.items() if isinstance(look, Look) and look.presence is Presence.GONE]
-
-        if not seen_before or (still_gone() and not sees()):
-            unproven = {*still_gone(), *(() if seen_before else gone)}
-            again |= dict.fromkeys(unproven, NotSentError(f"{BLIND}."))
-        return again
 
     def forget(self, records: Sequence[Record]) -> None:
         """Let go of what the looks at these objects showed."""
@@ -293,69 +250,9 @@ class EnaioSystem:
     def _unsendable(self, record: Record, look: Look | VendorError) -> Presence | VendorError | str | None:
         if isinstance(look, VendorError):
             return look
-        if not self._deletable(look.presence):
+        if not self.sight.deletable(look.presence):
             return look.presence
         return self.checks.obstacle(record, look.found) if look.found else None
-
-    def _deletable(self, presence: Presence) -> bool:
-        return presence.live or (presence is Presence.BINNED and self.hard_delete)
-
-    def _look_at(self, object_id: str) -> Look | VendorError:
-        try:
-            presence, found = self._locate(object_id)
-        except (StopError, UnavailableError):
-            raise
-        except VendorError as error:
-            return error
-        return Look(presence, found)
-
-    def _choose_canaries(self, looks: Mapping[str, Look | VendorError]) -> None:
-        """Choose objects that are alive and not on the list: of the same types, else the folders of these objects."""
-        shown: dict[str, list[Look]] = {}
-        for look in looks.values():
-            if isinstance(look, Look) and look.presence.live:
-                shown.setdefault(look.listed_by, []).append(look)
-        with self._choosing:
-            for type_name, alike in shown.items():
-                if type_name in self._type_canaries:
-                    continue
-                alive = [look.found.object_id for look in alike if look.found]
-                canary = self._batch.another(type_name, self._listed, alive) if type_name else None
-                self._type_canaries[type_name] = canary
-                self._keep_canaries(self._folders(alike) if canary is None else [canary])
-
-    def _folders(self, looks: Sequence[Look]) -> list[str]:
-        """Return folders of objects that can be read; only where all are on the list, one that is.
-
-        :raises NoAnswerError: it is not known whether they can be read; without a canary nothing would prove absence.
-        """
-        fields = [look.found.fields for look in looks if look.found]
-        ids = {row.get(name, "") for row in fields for name in (FOLDER, REGISTER)} - {""}
-        for object_id in [look.found.object_id for look in looks if look.found][:_CANARIES]:
-            if all(each in self._listed for each in ids):
-                ids |= self._places(object_id)
-        candidates = sorted(ids, key=lambda object_id: (object_id in self._listed, object_id))
-        raised = (StopError, UnavailableError, NoAnswerError)
-        return [object_id for object_id in candidates[:_CANARIES] if self._reads(object_id, raised)]
-
-    def _keep_canaries(self, ids: Iterable[str]) -> None:
-        self.canaries = list(dict.fromkeys([*self.canaries, *ids]))[:_CANARIES]
-
-    def _reads(self, object_id: str, raised: tuple[type[VendorError], ...] = (StopError, UnavailableError)) -> bool:
-        try:
-            return self._locate(object_id)[0].live
-        except raised:
-            raise
-        except VendorError:
-            return False
-
-    def _sees(self) -> bool:
-        """Tell whether the account can read an object now that was alive before."""
-        return any(self._reads(object_id) for object_id in self.canaries)
-
-    def _is_gone(self, object_id: str) -> bool:
-        """Tell whether an object that was not found is not there: the account sees others before and after it looks."""
-        return self._sees() and self._locate(object_id)[0] is Presence.GONE and self._sees()
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one object."""
@@ -369,10 +266,10 @@ class EnaioSystem:
     def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
         """Probe an object whose call got no response."""
         (record,) = batch
-        presence, found = self._locate(record.target_id)
+        presence, found = self.sight.locate(record.target_id)
         outcome = None
         # What a hard delete left in the recycle bin, or found there, can still be deleted.
-        if not self._deletable(presence):
+        if not self.sight.deletable(presence):
             outcome = self._after_doubt(record, presence)
         elif found and (why := self.checks.obstacle(record, found)):
             reason = f"it is there, and must stay: {why}"
@@ -402,9 +299,9 @@ class EnaioSystem:
 
     def _looked_again(self, type_name: str, ids: Sequence[str]) -> dict[str, Presence] | None:
         """Return where objects are that the same search listed before; None if its answers prove nothing."""
-        canary = self._type_canaries.get(type_name)
+        canary = self.sight.type_canaries.get(type_name)
         live = self._batch.still_listed(type_name, [*ids, *([canary] if canary else [])], LIVE)
-        if live is None or (canary not in live if canary else not self._sees()):
+        if live is None or (canary not in live if canary else not self.sight.sees()):
             return None
         if (binned := self._batch.still_listed(type_name, ids, BINNED)) is None:
             return None
@@ -412,9 +309,9 @@ class EnaioSystem:
 
     def _verify_singly(self, batch: Sequence[tuple[Record, Outcome]]) -> dict[str, Outcome]:
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
-            looks = list(pool.map(lambda each: self._look_at(each[0].target_id), batch))
+            looks = list(pool.map(lambda each: self.sight.look_at(each[0].target_id), batch))
         # After the looks: an account that sees nothing any more finds nothing either.
-        sees = any(isinstance(look, Look) and look.presence is Presence.GONE for look in looks) and self._sees()
+        sees = any(isinstance(look, Look) and look.presence is Presence.GONE for look in looks) and self.sight.sees()
         found: dict[str, Outcome] = {}
         for (record, outcome), look in zip(batch, looks, strict=True):
             found[record.key] = outcome
@@ -486,7 +383,7 @@ class EnaioSystem:
 
     def _not_found(self, record: Record, error: VendorError, presence: Presence) -> Outcome:
         """Return what a "not found" means if no earlier call of ours explains it."""
-        if presence is Presence.GONE and not self._is_gone(record.target_id):
+        if presence is Presence.GONE and not self.sight.is_gone(record.target_id):
             return outcome_from_error(record, OutcomeKind.FAILED, f"{error} It proves nothing: {BLIND}.", error)
         if presence is Presence.GONE:
             return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, _NOWHERE)
@@ -507,7 +404,7 @@ class EnaioSystem:
             if not observed:
                 return self._binned_before(record)
             return self._recycled(record, Proof.INFERRED, "our call went unanswered; it is in the recycle bin since")
-        if presence is Presence.GONE and self._observes and not self._is_gone(record.target_id):
+        if presence is Presence.GONE and self._observes and not self.sight.is_gone(record.target_id):
             reason = f"it is neither live nor in the recycle bin, which proves nothing: {BLIND}"
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
         if presence is Presence.GONE and not observed:
@@ -537,53 +434,18 @@ class EnaioSystem:
         if self.hard_delete and error is not None:
             reason = f"it is in the recycle bin; purging it needs a right, and DMS 5.3.0 or later ({_code(error)})"
             return outcome_from_error(record, OutcomeKind.BLOCKED, reason, error)
-        if self._may_live(record.target_id):
+        if self.sight.may_live(record.target_id):
             reason = "it was in the recycle bin a moment ago, and is there now; the next try looks again"
             return Outcome(record.key, OutcomeKind.FAILED, reason=reason)
         reason = "it was in the recycle bin of this account before our call; another run may have moved it there"
         return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
-
-    def _may_live(self, object_id: str) -> bool:
-        """Tell whether an object that a look into the bin showed may be live: that look shows a live one, too.
-
-        It is not only if it is not found live between two looks into the bin that show it: meanwhile this account may
-        have seen nothing.
-        """
-        try:
-            self.hook.get_object(object_id)
-        except (NotFoundError, RefusedError):
-            return self._locate(object_id)[0] is not Presence.BINNED
-        except (StopError, UnavailableError):
-            raise
-        except VendorError:
-            return True
-        return True
 
     def probe(self, record: Record) -> Presence:
         """Look for the object, live and in the recycle bin; changes nothing.
 
         :raises VendorError: enaio cannot be asked.
         """
-        return self._locate(record.target_id)[0]
-
-    def _locate(self, object_id: str) -> tuple[Presence, EnaioObject | None]:
-        hidden = False
-        for binned in (False, True):
-            try:
-                found = self.hook.get_object(object_id, binned=binned)
-            except NotFoundError:
-                continue
-            except RefusedError:
-                hidden = True
-                continue
-            if not binned:
-                return live(found), found
-            if self.hard_delete:  # whose objects are not expected there; a look into the bin may show what is alive
-                with suppress(NotFoundError, RefusedError):
-                    alive = self.hook.get_object(object_id)
-                    return live(alive), alive
-            return Presence.BINNED, found
-        return (Presence.HIDDEN if hidden else Presence.GONE), None
+        return self.sight.locate(record.target_id)[0]
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """Probe each object by its id: live, or in the recycle bin of the connection's user."""
@@ -655,13 +517,6 @@ class EnaioSystem:
 def _alike(record: Record) -> str:
     """Return what records of one type share, so that a search for them is full: without a type, the classification."""
     return f"{listed_type(record)}\n{record.classification or ''}"
-
-
-def _value(step: Mapping[str, Any], name: str) -> str:
-    """Return a field of a step in a path, whose shape the vendor does not describe."""
-    entry = (step.get("properties") or {}).get(name) if isinstance(step.get("properties"), dict) else step.get(name)
-    value = entry.get("value") if isinstance(entry, dict) else entry
-    return value if isinstance(value, str) and value.isascii() and value.isdigit() else ""
 
 
 def _code(error: VendorError) -> str:
