@@ -63,7 +63,7 @@ def measure(running: Cluster, tasks: int, records: int, latency: float) -> None:
 def main() -> int:
     """Run all; return an exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=800)
+    parser.add_argument("--records", type=int, default=4_000)
     parser.add_argument("--latency", type=float, default=0.05, help="seconds that each deletion takes")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

@@ -326,7 +326,7 @@ class Runner:
                     if not enough():
                         signal.wait(LEASE / 5)
                     if may_verify():
-                        calls = {call: in_flight[call] for call in islice(ended, looked_at_once)}
+                        calls = {call: in_flight[call] for call in list(ended)[:looked_at_once]}  # others append to it
                         answered = [each for call in calls for each in call.result()]
                         outcomes = pool.submit(self._verify, answered, progress)
                         verified.append(_Verified(calls, outcomes))

@@ -162,9 +162,10 @@ class Archive:
             raise BadQueryError(f"there is no object type {statement.object_type!r}")
         if unknown := sorted(statement.names() - SYSTEM_FIELDS - self.types[statement.object_type].fields):
             raise BadQueryError(f"{statement.object_type} has no field {', '.join(unknown)}")
+        ids = next((each.operands for each in statement.conditions if each.names_ids), self.objects)
         rows = [
             item
-            for item in self.objects.values()
+            for item in filter(None, map(self.objects.get, dict.fromkeys(ids)))
             if item.object_type == statement.object_type
             and item.bin == (user if binned else "")
             and user not in item.no_read

@@ -45,6 +45,11 @@ class Condition:
     sign: str
     operands: tuple[str, ...]
 
+    @property
+    def names_ids(self) -> bool:
+        """Whether it holds for named objects only; others need not be looked at."""
+        return self.field == "system:objectId" and self.sign in {"=", "IN"}
+
     def holds(self, value: str) -> bool:
         operand = self.operands[0]
         if self.sign == "IN":
