@@ -32,7 +32,7 @@ ROOMS = {
     "operators": CORE
     | {"__init__", "airflow_version", "client", "hooks", "execution", "systems", "reporting", "task", "operators"},
     "sensors": CORE | {"airflow_version", "client", "hooks", "task", "triggers", "sensors"},
-    "plugin": CORE | {"reporting", "task", "plugin"},
+    "plugin": CORE | {"airflow_version", "reporting", "task", "plugin"},
     "sandbox": {"sandbox"},
 }
 
