@@ -23,6 +23,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_provider_records.airflow_version import AirflowException, conf, dag_bag_class, explained
 from airflow_provider_records.client.hook import Request, VendorHook
+from airflow_provider_records.evidence import names, names_key
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, RecordsError
 from airflow_provider_records.hooks.enaio import EnaioHook
@@ -30,7 +31,13 @@ from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
-from airflow_provider_records.task.context import configured_path, evidence_store, reading_language, signing_key
+from airflow_provider_records.task.context import (
+    configured_naming,
+    configured_path,
+    opened_store,
+    reading_language,
+    signing_key,
+)
 from airflow_provider_records.task.marking import never_after_failure
 
 with explained("airflow-records check"):
@@ -217,7 +224,7 @@ def _evidence(dag_ids: Iterable[str]) -> Iterator[CheckResult]:
     """Write to the evidence store, and look for what tasks wrote."""
     subject = "[records] evidence_path"
     try:
-        store = evidence_store()
+        store = opened_store()
         name = f"check-{uuid4().hex}"
         store.write(name, platform.node().encode())
         store.read(name)
@@ -227,6 +234,7 @@ def _evidence(dag_ids: Iterable[str]) -> Iterator[CheckResult]:
         return
     yield CheckResult(Level.FITS, subject, f"{store.root} can be written, read and tidied up from {platform.node()}.")
     yield _shared(store, dag_ids)
+    yield from _names(store)
 
 
 def _shared(store: Store, dag_ids: Iterable[str]) -> CheckResult:
@@ -298,12 +306,40 @@ def _key() -> Iterator[CheckResult]:
         )
         yield CheckResult(Level.UNKNOWN, subject, text)
         return
-    about = Path(path).stat()
-    if about.st_mode & 0o070 and about.st_uid == os.geteuid():
-        text = f"The group {about.st_gid} may use {path} (mode {about.st_mode & 0o777:03o}); take that away: chmod g= ."
-        yield CheckResult(Level.WRONG, subject, text)
+    if problem := _group_may_use(path):
+        yield CheckResult(Level.WRONG, subject, problem)
     else:
         yield CheckResult(Level.FITS, subject, f"{path} is an Ed25519 key that nobody else on this machine may use.")
+
+
+def _names(store: Store) -> Iterator[CheckResult]:
+    """Read the key of names, and compare it with that of the evidence store."""
+    subject, path = names.OPTION, conf.get("records", "names_key_file", fallback="")
+    try:
+        naming = configured_naming()
+        kept = names_key.kept_naming(store)
+        names_key.refuse_other(store, naming, kept)
+    except RecordsError as error:
+        yield CheckResult(Level.WRONG, subject, str(error))
+        return
+    if naming is names.PLAIN:
+        return
+    if problem := _group_may_use(path):
+        yield CheckResult(Level.WRONG, subject, problem)
+    elif store.root.startswith("file:") and Path(path).resolve().is_relative_to(store.root.removeprefix("file://")):
+        text = f"{path} lies in the evidence store, so that whoever has the evidence has the key; keep it elsewhere."
+        yield CheckResult(Level.WRONG, subject, text)
+    else:
+        fits = "fits the evidence store" if kept else "will be that of the evidence store, which holds no hashes yet"
+        yield CheckResult(Level.FITS, subject, f"{path} {fits}, and nobody else on this machine may use it.")
+
+
+def _group_may_use(path: str) -> str:
+    """Say that the group may use a file of this account; empty if it may not."""
+    about = Path(path).stat()
+    if about.st_mode & 0o070 and about.st_uid == os.geteuid():
+        return f"The group {about.st_gid} may use {path} (mode {about.st_mode & 0o777:03o}); take that away: chmod g= ."
+    return ""
 
 
 def _approvers(tasks: Iterable[Task]) -> Iterator[CheckResult]:

@@ -38,7 +38,7 @@ exit code: 0 written, 2 the certificate does not verify or the file cannot be wr
 """
 _CHECK = """\
 Checks before the first night what a DAG needs, or all DAGs that use this provider: connections (sign-in, smallest read,
-clock), evidence store, signing key, approvers, pools. Says what to change. Run it where tasks run.
+clock), evidence store, keys, approvers, pools. Says what to change. Run it where tasks run.
 
 exit code: 0 nothing has to be changed, 1 something has to, 2 it could not be checked
 """
@@ -72,6 +72,9 @@ def command_line() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Argum
         command.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept as evidence")
     listed = holds.add_parser("list", help="list what is on hold")
     listed.add_argument("--json", action="store_true", help="as JSON instead of a table")
+
+    named = commands.add_parser("name", help="print what a title or a person stands as in the evidence")
+    named.add_argument("text", metavar="TEXT", help="a title, or the id or name of a person (airflow:anna, Anna Berg)")
 
     layout = argparse.RawDescriptionHelpFormatter
     check = commands.add_parser(
@@ -109,6 +112,8 @@ def main(words: list[str] | None = None) -> int:
             return _export(asked.certificate, asked.format, asked.output)
         case "hold":
             return _hold(asked)
+        case "name":
+            return _name(asked.text)
         case "check":
             return _check(asked.dag_id)
         case "sandbox":
@@ -153,10 +158,10 @@ def _store_at(root: str) -> Store:
 
     _use_connections()
     try:
-        from airflow_provider_records.task.context import configured_path, evidence_store
+        from airflow_provider_records.task.context import configured_path, opened_store
     except ModuleNotFoundError:  # without Airflow
         return remote_store(root)
-    return evidence_store() if configured_path().rstrip("/") == root else remote_store(root)
+    return opened_store() if configured_path().rstrip("/") == root else remote_store(root)
 
 
 def _verified(path: str, public_key: Path | None = None) -> Report | None:
@@ -230,7 +235,7 @@ def _hold(asked: argparse.Namespace) -> int:
     """Write or list holds in the evidence store that Airflow's configuration names."""
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")  # the store may need a connection
     try:
-        from airflow_provider_records.task.context import evidence_store, signing_key
+        from airflow_provider_records.task.context import evidence_store, opened_store, signing_key
     except ModuleNotFoundError as error:
         _say(
             f"Nothing was done: {error.name} is not installed, and the evidence store is Airflow's option.", error=True
@@ -240,19 +245,43 @@ def _hold(asked: argparse.Namespace) -> int:
     from airflow_provider_records.exceptions import RecordsError
 
     try:
-        register = HoldRegister(evidence_store(), signing_key())
+        store = opened_store() if asked.action == "list" else evidence_store()
+        register = HoldRegister(store, signing_key())
         if asked.action == "list":
             _show_holds(register.standing(), as_json=asked.json)
         elif asked.action == "add":
-            register.add_all(asked.keys, asked.reason, _user(), asked.until)
+            register.add_all(asked.keys, asked.reason, store.naming.person(_user()), asked.until)
             _say(f"On hold: {', '.join(asked.keys)}")
         else:
-            ended = register.release(asked.keys, asked.reason, _user())
+            ended = register.release(asked.keys, asked.reason, store.naming.person(_user()))
             for hold in ended:
                 _say(f"Released: {hold.key} ({hold.statement})")
     except RecordsError as error:
         _say(str(error), error=True)
         return 2
+    return 0
+
+
+def _name(text: str) -> int:
+    """Print what a title and a person stand as, by the key that Airflow's configuration names."""
+    try:
+        from airflow_provider_records.task.context import configured_naming
+    except ModuleNotFoundError as error:
+        _say(f"Nothing was looked up: {error.name} is not installed, and the key is Airflow's option.", error=True)
+        return 2
+    from airflow_provider_records.evidence.names import PLAIN
+    from airflow_provider_records.exceptions import RecordsError
+
+    try:
+        naming = configured_naming()
+    except RecordsError as error:
+        _say(str(error), error=True)
+        return 2
+    if naming is PLAIN:
+        _say("[records] names_key_file is not set: titles and people stand in the evidence by name.", error=True)
+        return 2
+    _say(f"title   {naming.title(text)}")
+    _say(f"person  {naming.person(text)}")
     return 0
 
 

@@ -128,6 +128,17 @@ def get_provider_info() -> dict[str, object]:
                         "example": "/run/secrets/records_signing_key.pem",
                         "default": "",
                     },
+                    "names_key_file": {
+                        "description": (
+                            "File with a random key of at least 32 bytes (openssl rand -base64 48): titles and people "
+                            "then stand in the evidence as keyed hashes. The same on every worker, and kept apart "
+                            "from the evidence; empty: titles and people stand there by name."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/run/secrets/records_names_key",
+                        "default": "",
+                    },
                     "min_approvals": {
                         "description": "Distinct approvers that a disposal needs, where the DAG does not say.",
                         "version_added": "0.1.0",

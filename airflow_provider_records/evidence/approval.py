@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from airflow_provider_records.evidence import formats, reader, signature
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import rejections_folder
+from airflow_provider_records.evidence.names import folded
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import (
@@ -227,11 +227,6 @@ def person(id_: str, name: str) -> frozenset[str]:
     :param name: what people call the person.
     """
     return frozenset(found for text in (id_, id_.partition(":")[2], name) if (found := folded(text)))
-
-
-def folded(text: str) -> str:
-    """Return a name as it is compared: without regard to case, width and blanks."""
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
 def _members(decision: Approval | Rejection) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.manifest import Manifest, key_of
+from airflow_provider_records.evidence.names import is_hash
 from airflow_provider_records.evidence.order import Order, refuse_spent, spent_by
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.segment import INTENTS, OPEN, Segment
@@ -486,6 +487,11 @@ def _check_enough(claim: Claim) -> None:
         if found < claim.min_approvals:
             unnamed = sum(not approval.person for approval in given)
             note = f" ({unnamed} of its approvals name no person, and from 2 on only persons count)" if unnamed else ""
+            if len({is_hash(approval.approver) for approval in given if approval.person}) > 1:
+                note += (
+                    " (some were given before [records] names_key_file was set, and nobody can tell whether these are "
+                    "by other people than the rest; start a new DAG run)"
+                )
             raise ApprovalError(
                 f"The list {digest} has {found} distinct approvers and needs {claim.min_approvals}{note}. An "
                 "approval sensor or operator before the disposing task asks for one; a DAG that needs none says "
@@ -494,7 +500,17 @@ def _check_enough(claim: Claim) -> None:
 
 
 def _persons(approvals: Iterable[Approval]) -> int:
-    """Count distinct persons: two approvals are of one person if they share the id or the name."""
+    """Count distinct persons: two approvals are of one person if they share the id or the name.
+
+    A person who stands as a keyed hash may be one who stands by name elsewhere, so that only one kind counts.
+    """
+    by_kind: dict[bool, list[Approval]] = {True: [], False: []}
+    for approval in approvals:
+        by_kind[is_hash(approval.approver)].append(approval)
+    return max(_distinct(each) for each in by_kind.values())
+
+
+def _distinct(approvals: Iterable[Approval]) -> int:
     groups: list[frozenset[str]] = []
     for approval in approvals:
         if person := approval.person:

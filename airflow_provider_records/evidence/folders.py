@@ -73,6 +73,11 @@ def slips_folder(dag_id: str, run_id: str) -> str:
     return f"slips/{safe_name(dag_id)}/{safe_name(run_id)}"
 
 
+def titles_folder(dag_id: str, run_id: str = "") -> str:
+    """Return the folder of the titles that reviewers of a DAG run need; without a run, that of a DAG."""
+    return f"titles/{safe_name(dag_id)}" + (f"/{safe_name(run_id)}" if run_id else "")
+
+
 def listings_folder(dag_id: str, task_id: str, map_index: int) -> str:
     """Return the folder that says in which runs a listing task found nothing."""
     return f"listings/{safe_name(dag_id)}/{safe_name(task_id)}/{map_index}"

@@ -16,7 +16,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_records.evidence import formats, signature
 from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.names import ACCOUNTS
 from airflow_provider_records.evidence.outcome import now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
@@ -383,7 +384,10 @@ class HoldRegister:
 
     def _file(self, name: str) -> Hold | Release:
         if name not in self._read:
-            self._read[name] = _parse(name, self._store.uri(name), self._store.read(name))
+            found = _parse(name, self._store.uri(name), self._store.read(name))
+            if found.who.startswith(ACCOUNTS):  # from before the store had a key; it is quoted in what is written now
+                found = replace(found, who=self._store.naming.person(found.who))
+            self._read[name] = found
         return self._read[name]
 
 

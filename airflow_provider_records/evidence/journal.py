@@ -244,6 +244,7 @@ class Journal:
         :raises EvidenceError: the store cannot be written.
         """
         if outcomes:
+            outcomes = [self.store.naming.said_by_vendor(outcome) for outcome in outcomes]
             self._publish(OUTCOMES, [outcome.to_dict() for outcome in outcomes])
             for outcome in outcomes:
                 self.state.apply(outcome.key, outcome.kind, outcome.unanswered, outcome)

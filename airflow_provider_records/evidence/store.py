@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_records.evidence.names import PLAIN, Naming
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, StoreUnavailableError
 
 _LONGEST_NAME = 180
@@ -75,7 +76,11 @@ class Store:
     :param fs: the fsspec file system for a root that is not local.
     :param base: the root's path within ``fs``.
     :param setting: what names this store, such as ``[records] evidence_path``; errors say so, for somebody to check it.
+
+    ``naming`` is how titles and people stand in what is written.
     """
+
+    naming: Naming = PLAIN
 
     def __init__(self, root: str, fs: FileSystem | None = None, base: str = "", *, setting: str = "") -> None:
         if "://" not in root:

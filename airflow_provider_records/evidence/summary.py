@@ -354,7 +354,7 @@ def write_outcomes(
                 raise EvidenceError(
                     f"{len(outcomes)} outcomes for {manifest.count} records: they must add up, in order."
                 )
-            yield canonical(outcome.to_dict()) + b"\n"
+            yield canonical(store.naming.said_by_vendor(outcome).to_dict()) + b"\n"
 
     uri, _, _ = store.write_lines(folder.outcomes, formats.OUTCOMES.line, lines())
     return uri, counts(outcomes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,12 @@ from airflow.sdk import BaseNotifier, Param
 
 from airflow_provider_records.airflow_version import AirflowFailException, ParamsDict, asks_again, own_params
 from airflow_provider_records.evidence import withheld
-from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection, folded, person
+from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection, person
 from airflow_provider_records.evidence.changes import changes
 from airflow_provider_records.evidence.earlier import earlier_rejections
 from airflow_provider_records.evidence.hold import Hold, HoldRegister, reviewers_of
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.names import Naming, folded
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.set_aside import LeftOut
 from airflow_provider_records.evidence.slip import Slip
@@ -130,15 +131,15 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     def execute(self, context: Context) -> Any:  # noqa: ANN401
         """Ask for an answer; an empty list passes without one."""
         with hard_stops():
-            selection = resolve(self.records, evidence_store())
+            origin = provenance(context)
+            selection = resolve(self.records, evidence_store(), shown_by=origin)
             manifest, authorization = selection.manifest, selection.authorize(approval_required=False)
             if not manifest.count:
                 approvals = [approval.uri for approval in authorization.own_approvals]
                 count = len(authorization.withheld)
                 return manifest_reference(manifest, approvals, count, **selection.made_by)
-            self.assigned_users = self._eligible(context, authorization.own_approvals)
+            self.assigned_users = self._eligible(context, manifest.store.naming, authorization.own_approvals)
             order = ask(self, self.scope, context, selection, tries="all")
-            origin = provenance(context)
             language = reading_language()
             self.subject = approval_request.subject(manifest, order, self.task_id, language)
             shown = [approval.shown for approval in authorization.own_originals]
@@ -181,13 +182,13 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             raise AirflowFailException(f"{answer.who} rejected the list.") from None
         return reference
 
-    def _eligible(self, context: Context, given: Sequence[Approval]) -> list[HITLUser]:
+    def _eligible(self, context: Context, naming: Naming, given: Sequence[Approval]) -> list[HITLUser]:
         """Return the assigned users who may still approve; an answer of the others would be refused."""
         requester = self._requester(context)
         users = [
             user
             for user in self.assigned_users or []
-            if not _gave_one(user["id"], user["name"], given)
+            if not _gave_one(naming, user["id"], user["name"], given)
             and requester not in {folded(user["id"]), folded(user["name"])}
         ]
         if not users:
@@ -263,16 +264,17 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 )
         if answer.responded_at >= datetime.fromisoformat(order.valid_until):
             raise ApprovalError(f"{answer.who} answered after the order had expired, at {order.valid_until}.")
-        approver = _approver(answer.user_id)
-        if _gave_one(answer.user_id, answer.user_name, authorization.own_approvals):
+        naming = manifest.store.naming
+        if _gave_one(naming, answer.user_id, answer.user_name, authorization.own_approvals):
             raise ApprovalError(f"{answer.who} has approved this list already; another person must. {_AGAIN}")
+        answer = answer.as_evidence(naming)  # from here on it is only written
         register = HoldRegister(manifest.store, signing_key())
         withhold, back = _typed(answer, manifest, register, order.dag_id)
         _hold(register, withhold, answer, order.dag_id)
         left = withheld.without(manifest, withhold)
         approval = Approval(
             digest=left.digest,
-            approver=approver,
+            approver=_approver(answer.user_id),
             name=answer.user_name,
             approved_at=answer.time,
             comment=answer.comment,
@@ -301,39 +303,41 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
     def _keep_slip(self, context: Context, event: Mapping[str, Any], error: AnswerError) -> None:
         """Write to the store why an answer cannot be followed, for whoever is asked again."""
         origin, user = provenance(context), event["responded_by_user"]
+        who = str(user.get("name") or user["id"])
         digest = (event.get("params_input") or {}).get("manifest")
-        slip = Slip(
-            digest=digest if isinstance(digest, str) and digest.isascii() else "",
-            dag_id=origin.dag_id,
-            run_id=origin.run_id,
-            task_id=origin.task_id,
-            map_index=origin.map_index,
-            iteration=origin.iteration,
-            who=str(user.get("name") or user["id"]),
-            at=_utc(event["responded_at"]),
-            reason=str(error),
-        )
         try:
-            slip.write(evidence_store())
-        except EvidenceError as problem:
+            store = evidence_store()
+            slip = Slip(
+                digest=digest if isinstance(digest, str) and digest.isascii() else "",
+                dag_id=origin.dag_id,
+                run_id=origin.run_id,
+                task_id=origin.task_id,
+                map_index=origin.map_index,
+                iteration=origin.iteration,
+                who=store.naming.person(who),
+                at=_utc(event["responded_at"]),
+                reason=str(error),
+            )
+            slip.write(store)
+        except RecordsError as problem:
             log.warning("Why the answer cannot be followed could not be kept: %s", problem)
 
     def _keep_rejection(self, context: Context, answer: Answer) -> None:
         """Write a rejection to the store; it takes effect even if writing fails."""
-        who, source = _approver(answer.user_id), _source(context)
         try:
-            digest = resolve(self.records, evidence_store()).manifest.digest
+            store = evidence_store()
+            kept = answer.as_evidence(store.naming)
             rejection = Rejection(
-                digest,
-                who,
-                answer.time,
-                source,
-                answer.user_name,
-                answer.comment,
+                resolve(self.records, store).manifest.digest,
+                _approver(kept.user_id),
+                kept.time,
+                _source(context),
+                kept.user_name,
+                kept.comment,
                 dag_id=context["ti"].dag_id,
                 run_id=context["ti"].run_id,
             )
-            uri = rejection.write(evidence_store())
+            uri = rejection.write(store)
             self.log.info("The rejection is kept as %s", uri)
             if answer.withhold or answer.withhold_classes or answer.bring_back:
                 self.log.warning(
@@ -384,6 +388,10 @@ class Answer:
     withhold_classes: str
     bring_back: str
     comment: str
+
+    def as_evidence(self, naming: Naming) -> Answer:
+        """Return the answer with the person as it stands in the evidence; what was typed stays as it was typed."""
+        return replace(self, user_id=naming.person(self.user_id), user_name=naming.person(self.user_name))
 
     @property
     def time(self) -> str:
@@ -538,6 +546,7 @@ def _approver(user_id: str) -> str:
     return f"airflow:{user_id}"
 
 
-def _gave_one(user_id: str, user_name: str, given: Sequence[Approval]) -> bool:
+def _gave_one(naming: Naming, user_id: str, user_name: str, given: Sequence[Approval]) -> bool:
     """Tell whether one of these approvals is by a user, here or under the same id or name in another system."""
-    return any(person(_approver(user_id), user_name) & approval.person for approval in given)
+    mine = set(map(naming.person, person(_approver(user_id), user_name)))
+    return any(not mine.isdisjoint(map(naming.person, approval.person)) for approval in given)

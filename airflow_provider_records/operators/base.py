@@ -23,6 +23,7 @@ from airflow_provider_records.evidence.binding import Place, intended, refuse_le
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.long_list import spooled_records
 from airflow_provider_records.evidence.manifest import key_of
+from airflow_provider_records.evidence.names import PLAIN
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.run import all_disposals
@@ -174,6 +175,7 @@ class DisposeOperator(DisposingOperator):
         self.verify = verify
         self.rehearse_only = dry_run
         self._named = NamedHolds()
+        self._naming = PLAIN
         self._rechecks: Rechecks | None = None
         self._runner: Runner | None = None
         self._done: Disposal | None = None
@@ -245,10 +247,12 @@ class DisposeOperator(DisposingOperator):
         if state is not None and context["ti"].try_number == 1 and not state.get(_JOURNAL):
             state.set(_JOURNAL, _NONE_YET)  # a try that fails before it opens a journal has lost none
         with hard_stops():
+            store = evidence_store()
+            self._naming = store.naming
             limits, min_approvals = self._limits()
             self._named = NamedHolds.read(self.holds, provenance(context))
             marks = not self.system().describe().deletes_content
-            selection = resolve(self.records, evidence_store(), accepted_results(self.accept), marks=marks)
+            selection = resolve(self.records, store, accepted_results(self.accept), marks=marks)
             disposal, stop_state = self._carry_out(context, selection, limits, min_approvals)
         self._done = disposal
         reference = disposal.reference()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_records.evidence import titles
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.run import all_disposals
 from airflow_provider_records.evidence.store import Store
@@ -76,6 +77,7 @@ class DestructionCertificateOperator(BaseOperator):
                 )
             key = signing_key()
             written = issue.write(store, found, origin, key, reading_language())
+            titles.remove(store, origin.dag_id, origin.run_id)
         if key is None:
             self.log.warning("The certificate is not signed: [records] signing_key_file names no key.")
         reference = written.reference() | {"summary": run_message(written, origin)}

@@ -88,7 +88,7 @@ class EnaioDeleteObjectOperator(DisposeOperator):
             cascade_delete=self.cascade_delete,
             location=self.location,
             object_type_id=self.object_type_id,
-            checks=replace(self._checks, changed=changed),
+            checks=replace(self._checks, changed=changed, naming=self._naming),
         )
 
     def options(self) -> dict[str, Any]:

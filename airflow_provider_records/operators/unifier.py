@@ -55,7 +55,7 @@ class UnifierDeleteDocumentOperator(DisposeOperator):
 
     def system(self) -> UnifierSystem:
         """Return Unifier, set up as the DAG says."""
-        return UnifierSystem(self.hook, expect=self._expect)
+        return UnifierSystem(self.hook, expect=self._expect, naming=self._naming)
 
     def options(self) -> dict[str, Any]:
         """Return what the DAG asked for, for the evidence."""
@@ -113,4 +113,5 @@ class UnifierDueDocumentsOperator(ListOperator):
         bound = checked_bound(self.due_before, "Unifier")
         hook = UnifierHook(self.unifier_conn_id)
         due_list = self.due.due_list(hook, bound)
-        return write_list(store, self.due.rows(hook, bound), origin, set_aside=self.set_aside, due_list=due_list)
+        rows = self.due.rows(hook, bound, store.naming)
+        return write_list(store, rows, origin, set_aside=self.set_aside, due_list=due_list)

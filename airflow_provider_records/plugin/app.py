@@ -33,6 +33,7 @@ from airflow_provider_records.evidence.certificate import read as read_certifica
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import safe_name
+from airflow_provider_records.evidence.titles import shown
 from airflow_provider_records.exceptions import ConfigurationError, RecordsError
 from airflow_provider_records.plugin import access, chart
 from airflow_provider_records.plugin.found import find_runs
@@ -45,7 +46,7 @@ from airflow_provider_records.reporting import export
 from airflow_provider_records.reporting.bar import ORDER, bar
 from airflow_provider_records.reporting.certificate_page import environment
 from airflow_provider_records.reporting.language import ENGLISH, Language, marked
-from airflow_provider_records.task.context import evidence_store, reading_language
+from airflow_provider_records.task.context import opened_store, reading_language
 from airflow_provider_records.task.links import PAGE, PREFIX
 
 RUNS_PER_PAGE = 100
@@ -81,12 +82,12 @@ Page = Annotated[int, Query(ge=1, le=1_000_000)]
 
 @cache
 def _readers(root: str, language: Language) -> tuple[RunReader, Lists]:
-    store = PatientStore(evidence_store())
+    store = PatientStore(opened_store())
     return RunReader(store, language), Lists(store)
 
 
 def _evidence() -> tuple[RunReader, Lists]:
-    return _readers(evidence_store().root, reading_language())
+    return _readers(opened_store().root, reading_language())
 
 
 @cache
@@ -328,13 +329,14 @@ def whole_list(
     if suffix == "jsonl":
         return _serve_file(lists.name(digest), "application/x-ndjson", download=f"{digest}.jsonl")
     if suffix:
-        rows = export.list_rows(lists.store, f"sha256:{digest}")
+        rows = export.list_rows(lists.store, f"sha256:{digest}", dag_id, run_id)
         return _serve_rows(suffix, export.LIST_COLUMNS, rows, f"list-{digest[:12]}")
     if not lists.store.exists(lists.name(digest)):
         raise _missing(marked("The list is not in the evidence store."))
     index = lists.index(digest)
     if page > len(index.pages):
         raise _missing(marked("The list has no such page."))
+    records = lists.page(digest, page)
     return _show(
         request,
         "list.html",
@@ -342,7 +344,7 @@ def whole_list(
         digest=digest,
         dag_id=dag_id,
         run_id=run_id,
-        records=list(enumerate(lists.page(digest, page), (page - 1) * LIST_PAGE + 1)),
+        records=list(enumerate(shown(lists.store, dag_id, run_id, records), (page - 1) * LIST_PAGE + 1)),
         page=page,
         pages=len(index.pages),
         total=index.count,

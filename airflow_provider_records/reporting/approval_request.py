@@ -19,6 +19,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.set_aside import LeftOut
+from airflow_provider_records.evidence.titles import shown as with_titles
 from airflow_provider_records.reporting import wording
 from airflow_provider_records.reporting.language import ENGLISH, Language, marked
 from airflow_provider_records.reporting.said import said
@@ -137,7 +138,8 @@ class _Body:
     ) -> str:
         """Return the text; see :func:`body`."""
         gettext, count = self._gettext, self._manifest.count
-        seen = _Summary(self._manifest, self._language)
+        order = self._order
+        seen = _Summary(with_titles(self._manifest.store, order.dag_id, order.run_id, self._manifest), self._language)
         head, *rows = _table(*_filled([self._language.translate(each) for each in _COLUMNS], seen.rows))
         fitting = _fitting(rows, 2 * _ROOM)
         number = len(fitting) - 1
@@ -364,14 +366,14 @@ def _place(target: str) -> str:
 class _Summary:
     """Counts over one pass through a list."""
 
-    def __init__(self, manifest: Manifest, language: Language) -> None:
+    def __init__(self, records: Iterable[Record], language: Language) -> None:
         self._language = language
         self.classes: Counter[str] = Counter()
         self.places: dict[str, Counter[str]] = {place: Counter() for place in _PLACES}
         self.days: dict[str, tuple[str, str, int]] = {}
         self.rows: list[tuple[str, ...]] = []
         self.changed, self.first_changed = 0, ""
-        for record in manifest:
+        for record in records:
             self._add(record)
 
     def facts(self) -> Iterator[str]:

@@ -13,7 +13,7 @@ from openpyxl.cell import Cell
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
-from airflow_provider_records.evidence import formats, reader
+from airflow_provider_records.evidence import formats, reader, titles
 from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
@@ -72,15 +72,18 @@ def certificate_rows(store: Store, certificate: Certificate) -> Iterator[Cells]:
                 yield (*_record(number, record), "", "", "", "withheld", "", why, approval["approved_at"], "")
 
 
-def list_rows(store: Store, digest: str) -> Iterator[Cells]:
+def list_rows(store: Store, digest: str, dag_id: str, run_id: str) -> Iterator[Cells]:
     """Return each record of a list.
 
     :param digest: ``sha256:`` + hex.
+    :param dag_id: the DAG that uses it; titles are those that its run keeps for reviewers.
+    :param run_id: that run.
     :return: rows under :data:`LIST_COLUMNS`.
     :raises EvidenceError: the list is missing or was changed.
     """
-    for number, line in enumerate(reader.lines(store, reader.manifest_name(digest), formats.MANIFEST), 1):
-        yield _record(number, Record.parse(line))
+    records = map(Record.parse, reader.lines(store, reader.manifest_name(digest), formats.MANIFEST))
+    for number, record in enumerate(titles.shown(store, dag_id, run_id, records), 1):
+        yield _record(number, record)
 
 
 def csv_pieces(columns: Sequence[str], rows: Iterable[Cells]) -> Iterator[bytes]:

@@ -75,7 +75,7 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
 
     def trigger(self, common: Mapping[str, Any]) -> VendorTrigger | None:
         """Return what to ask the vendor; None for an empty list."""
-        selection = resolve(self.records, evidence_store())
+        selection = resolve(self.records, evidence_store(), shown_by=self.origin)
         selection.authorize(approval_required=False)
         if not selection.manifest.count:
             return None
@@ -115,13 +115,15 @@ class ApprovalSensor(RecordsOperator, VendorSensor):
         if answer is not None:
             process, source = self.source()
             order = ask(self, self.scope, self.context, selection)
-            named = [(PERSON, f"{source['kind']}:{name}", name) for name in answer.get(APPROVERS, ())]
+            people = [store.naming.person(name) for name in answer.get(APPROVERS, ())]
+            named = [(PERSON, f"{source['kind']}:{name}", name) for name in people]
             if self.approver_field is not None:
                 source["approver_field"] = self.approver_field
                 if not named:
                     self.log.warning("No person approved all of the list; the approval names nobody")
             source |= self.origin.asking
-            at, found = now(), {**source, "found": {name: answer[name] for name in answer if name != REFUSED}}
+            stated = {**answer, APPROVERS: people} if people else answer
+            at, found = now(), {**source, "found": {name: stated[name] for name in stated if name != REFUSED}}
             self._hold(shown, refused, process, at)
             for approver_type, approver, name in named or [(PROCESS, process, "")]:
                 approval = Approval(

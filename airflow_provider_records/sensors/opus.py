@@ -82,6 +82,7 @@ class OpusDueRecordsSensor(VendorSensor):
 
     def trigger(self, common: Mapping[str, Any]) -> OpusDueRecordsTrigger:
         """Return the trigger that waits for the first due record."""
+        evidence_store()  # whatever is wrong with it is said before anything is asked
         return OpusDueRecordsTrigger(
             connector_id=self.hook.due_connector(self.connector_id),
             due_before=due_bound(self.due_before),

@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Self
 
+from airflow_provider_records.evidence.names import PLAIN, Naming
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.enaio_responses import MODIFIED, EnaioObject
 from airflow_provider_records.systems.enaio_batch import LOCKED_BY, RETENTION
-from airflow_provider_records.systems.expectation import is_source, other, said, text_of
+from airflow_provider_records.systems.expectation import differs, is_source, other, text_of
 
 NO_HOLD = frozenset({"", "0", "false"})
 
@@ -30,12 +31,14 @@ class ObjectChecks:
     :param hold_fields: index fields that hold an object with any value but empty, 0 or false.
     :param retention_field: index field with the last day of the retention.
     :param changed: when objects were changed last as their approval found them, by object id.
+    :param naming: how titles and people stand on the list, and in what is said of them.
     """
 
     expect: Mapping[str, str] = field(default_factory=dict)
     hold_fields: tuple[str, ...] = ()
     retention_field: str | None = None
     changed: Mapping[str, str] = field(default_factory=dict)
+    naming: Naming = PLAIN
 
     @classmethod
     def from_dag(cls, expect: object, hold_fields: object, retention_field: object) -> Self:
@@ -84,9 +87,8 @@ class ObjectChecks:
         if type_name and shown.type_name and type_name != shown.type_name:
             return other("object type", type_name, shown.type_name)
         for name, source in self.expect.items():
-            approved, found = said(record, source), shown.fields.get(name, "").strip()
-            if approved != found:
-                return other(name, approved, found)
+            if why := differs(name, record, source, shown.fields.get(name, "").strip(), self.naming):
+                return why
         approved = self.changed.get(record.target_id) or text_of(record.attributes.get("last_modified"))
         found = shown.fields.get(MODIFIED, "")
         if approved and found and _moment(approved) != _moment(found):
@@ -98,7 +100,7 @@ class ObjectChecks:
             if (value := shown.fields.get(name, "").strip()).lower() not in NO_HOLD:
                 return f"held: {name} is {value!r}"
         if (by := shown.fields.get(LOCKED_BY, "").strip()) not in {"", "0"}:
-            return f"locked by {by}"
+            return f"locked by {self.naming.person(by)}"
         return None
 
     def _retained(self, shown: EnaioObject) -> str | None:

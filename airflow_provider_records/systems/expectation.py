@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_records.evidence.names import Naming
 from airflow_provider_records.evidence.record import Record
 
 OTHER = "not the object that was approved"
@@ -15,6 +16,20 @@ def said(record: Record, name: str) -> str:
     """
     value = getattr(record, name) if name in _RECORD_FIELDS else record.attributes.get(name)
     return text_of(value)
+
+
+def differs(what: str, record: Record, source: str, found: str, naming: Naming) -> str | None:
+    """Return why an object is another one than was approved; None if the value that the DAG names is the same.
+
+    :param what: the field of the system.
+    :param source: the field or attribute of the record that it must equal.
+    :param found: its value now, without blanks around it.
+    :param naming: how titles and people stand on the list.
+    """
+    approved = said(record, source)
+    if approved in {found, naming.value(source, found)}:
+        return None
+    return other(what, naming.value(source, approved), naming.value(source, found))
 
 
 def other(what: str, approved: str, found: str) -> str:

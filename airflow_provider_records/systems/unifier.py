@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Self
 
+from airflow_provider_records.evidence.names import PLAIN, Naming
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.spool import sorted_items
@@ -51,6 +52,7 @@ class UnifierSystem:
     :param hook: the client.
     :param expect: label that a listing shows, by the record's field or attribute that it must equal. It needs records
         that name their folder.
+    :param naming: how titles and people stand on the lists, and in what is said of them.
     """
 
     name = "unifier"
@@ -58,9 +60,10 @@ class UnifierSystem:
     look_size = 500
     may_list_removed = True
 
-    def __init__(self, hook: UnifierHook, *, expect: Mapping[str, str] | None = None) -> None:
+    def __init__(self, hook: UnifierHook, *, expect: Mapping[str, str] | None = None, naming: Naming = PLAIN) -> None:
         self.hook = hook
         self.expect = dict(expect or {})
+        self.naming = naming
         self.canaries: list[str] = []  # each folder has its own
         self._missing: set[str] = set()
         self._on_list: Set[str] = frozenset()
@@ -162,7 +165,7 @@ class UnifierSystem:
                     self._missing |= missing if found.readable else frozenset()
                 for record in folders[folder]:
                     try:
-                        why = found.obstacle(record, self.expect) if isinstance(found, Contents) else found
+                        why = found.obstacle(record, self.expect, self.naming) if isinstance(found, Contents) else found
                     except UnreadableAnswerError as error:
                         why = error
                     if why is None:
@@ -290,10 +293,10 @@ class UnifierSystem:
         contents = self._contents(folder)
         if record.key not in self._observed:
             # Only records that were observed are ever sent, so there was no call for this one.
-            why = contents.obstacle(record, self.expect)
+            why = contents.obstacle(record, self.expect, self.naming)
             return None if why is None else _unfit(record, folder, why)
         if record.target_id in contents.by_id:
-            if (why := contents.obstacle(record, self.expect)) is None:
+            if (why := contents.obstacle(record, self.expect, self.naming)) is None:
                 return None
             reason = f"its call went unanswered, and it is not sent again: its {folder} {why}"
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
@@ -357,7 +360,7 @@ class UnifierSystem:
         """Say what a listing for other records has shown since this one was looked at."""
         newest = self._listing(folder).newest
         try:
-            return newest.obstacle(record, self.expect) if newest else None
+            return newest.obstacle(record, self.expect, self.naming) if newest else None
         except UnreadableAnswerError:
             return None
 

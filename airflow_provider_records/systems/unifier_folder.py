@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Self
 
+from airflow_provider_records.evidence.names import PLAIN, Naming
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError, UnreadableAnswerError
 from airflow_provider_records.hooks.unifier_responses import NODE_ID, Node
-from airflow_provider_records.systems.expectation import is_source, other, said
+from airflow_provider_records.systems.expectation import differs, is_source
 
 _CANARIES = 20
 NAME = "Name"
@@ -94,11 +95,12 @@ class Contents:
                 if node.file_id:
                     self.by_file[node.file_id] = node
 
-    def obstacle(self, record: Record, expect: Mapping[str, str]) -> str | None:
+    def obstacle(self, record: Record, expect: Mapping[str, str], naming: Naming = PLAIN) -> str | None:
         """Say why the record's id is not that of its document here; None if it is.
 
         :param record: the record that was approved.
         :param expect: label by the record's field or attribute that it must equal.
+        :param naming: how titles and people stand on the list, and in what is said of them.
         :raises UnreadableAnswerError: it may be in a row that could not be read.
         """
         node, owner = self.by_id.get(record.target_id), self.by_file.get(record.target_id)
@@ -111,12 +113,11 @@ class Contents:
             return f"does not list node {record.target_id}: {hint}, or the id is wrong"
         if node.type != "Document":
             return f"lists node {record.target_id} as {node.type or 'something of no type'}, not as a document"
-        if owner and record.title == owner.name != node.name:
+        if owner and owner.name != node.name and record.title in {owner.name, naming.title(owner.name)}:
             return f"lists node {record.target_id} under another name: it is the file id of node {owner.node_id}"
         for label, source in expect.items():
-            approved, found = said(record, source), _shown(node, label).strip()
-            if approved != found:
-                return f"lists node {record.target_id}, which is {other(label, approved, found)}"
+            if why := differs(label, record, source, _shown(node, label).strip(), naming):
+                return f"lists node {record.target_id}, which is {why}"
         return None
 
     def not_answered(self, labels: Iterable[str]) -> str | None:

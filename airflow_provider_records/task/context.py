@@ -23,7 +23,8 @@ from airflow_provider_records.airflow_version import (
     loop_iteration,
     region_began,
 )
-from airflow_provider_records.evidence import signature
+from airflow_provider_records.evidence import names_key, signature
+from airflow_provider_records.evidence.names import PLAIN, KeyedNaming, Naming
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
@@ -52,7 +53,19 @@ def configured_path() -> str:
 
 
 def evidence_store() -> Store:
-    """Return the evidence store at ``[records] evidence_path``.
+    """Return the evidence store at ``[records] evidence_path``, for those who write to it or compare names.
+
+    :raises ConfigurationError: as for :func:`opened_store` and :func:`configured_naming`; or the store holds the hashes
+        of another ``names_key_file``.
+    :raises EvidenceError: the store cannot be read.
+    """
+    store = opened_store()
+    store.naming = names_key.matched_naming(store, configured_naming())
+    return store
+
+
+def opened_store() -> Store:
+    """Return the evidence store at ``[records] evidence_path`` for those who only read; they need no key of names.
 
     :raises ConfigurationError: the path is neither absolute nor a URL, no installed provider supports its kind of
         storage, or ``evidence_conn_id`` names no connection for it.
@@ -76,29 +89,49 @@ def evidence_store() -> Store:
         ) from None
 
 
+def configured_naming() -> Naming:
+    """Return how titles and people are to stand in the evidence: as they are, if ``names_key_file`` is not set.
+
+    :raises ConfigurationError: the file of ``[records] names_key_file`` cannot be read, everybody may read or change
+        it, or its key is too short.
+    """
+    key = _secret("names_key_file", "hashes would hide no names", "Nothing was written")
+    return PLAIN if key is None else KeyedNaming(key.rstrip(b"\r\n"))
+
+
 def signing_key() -> Ed25519PrivateKey | None:
     """Return the key at ``[records] signing_key_file``, which signs approvals and certificates; None: none is set.
 
     :raises ConfigurationError: it cannot be read, everybody may read or change it, or it is no such key.
     """
-    path = conf.get("records", "signing_key_file", fallback="")
+    pem = _secret("signing_key_file", "a signature would prove nothing", "Nothing was signed")
+    return None if pem is None else signature.signing_key(pem)
+
+
+def _secret(option: str, consequence: str, undone: str) -> bytes | None:
+    """Return the content of a file with a key; None: the option is not set.
+
+    :param option: name of the option in ``[records]``.
+    :param consequence: what follows if everybody may use it, as a clause.
+    :param undone: what was not done without it, as a clause.
+    :raises ConfigurationError: it cannot be read, or everybody may read or change it.
+    """
+    path = conf.get("records", option, fallback="")
     if not path:
         return None
     try:
         with Path(path).open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode  # of the file itself: a mounted secret is a link
-            pem = file.read()
+            content = file.read()
     except OSError as error:
-        raise ConfigurationError(
-            f"[records] signing_key_file {path} cannot be read: {error.strerror}. Nothing was signed."
-        ) from None
+        raise ConfigurationError(f"[records] {option} {path} cannot be read: {error.strerror}. {undone}.") from None
     if mode & 0o007:
         raise ConfigurationError(
-            f"[records] signing_key_file {path} may be used by everybody on the machine (mode {mode & 0o777:03o}), "
-            "so that a signature would prove nothing. Nothing was signed; take the rights of others away (chmod o=), "
-            "and make a new key if any of them may have read this one."
+            f"[records] {option} {path} may be used by everybody on the machine (mode {mode & 0o777:03o}), so that "
+            f"{consequence}. {undone}; take the rights of others away (chmod o=), and make a new key if any of them "
+            "may have read this one."
         )
-    return signature.signing_key(pem)
+    return content
 
 
 def reading_language() -> Language:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import IO, Any
 
 from airflow_provider_records.airflow_version import conf
+from airflow_provider_records.evidence import titles
 from airflow_provider_records.evidence.distinct import Distinct, Seen
 from airflow_provider_records.evidence.due_list import DueList, changed_after_bound
 from airflow_provider_records.evidence.hold import Hold, HoldRegister
@@ -23,6 +24,7 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Provenance
 from airflow_provider_records.exceptions import InvalidRecordsError, TooManyRecordsError
 from airflow_provider_records.task.context import signing_key
+from airflow_provider_records.task.titles import keep_titles
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +107,7 @@ def write_list(
         if len(odd) > max(MOST_ODD, most // 10):
             raise _too_many_odd(odd, count)
 
-    with tempfile.TemporaryFile() as spool:
+    with tempfile.TemporaryFile() as spool, tempfile.TemporaryFile() as plain:
         for count, row in enumerate(rows, 1):
             record = row if isinstance(row, OddRow) else _record(row, count)
             if isinstance(record, OddRow):
@@ -117,7 +119,9 @@ def write_list(
             if found := register.of([record]):
                 held |= found
             elif seen is not Seen.REPEATED:
-                spool.write(record.line())
+                named = store.naming.record(record)
+                spool.write(named.line())
+                plain.write(titles.line(named, record))
                 if at := changed_after_bound(record.attributes):
                     changed, first_changed = changed + 1, first_changed or f"{record.key!r} on {at}"
             if count - len(odd) - len(held) > most:
@@ -126,6 +130,8 @@ def write_list(
                     "no list was made, and none is cut. Choose an earlier bound or a smaller part of the records."
                 )
         manifest = Manifest.cut(store, _consistent(spool, distinct, odd, count))
+        plain.seek(0)
+        keep_titles(store, origin, manifest.digest, plain)
     if changed:
         log.warning("%s records were changed after the bound, such as %s", changed, first_changed)
     if odd or held:

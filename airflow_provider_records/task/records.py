@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
 
+from airflow_provider_records.evidence import titles
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, Execution, StoredFiles
 from airflow_provider_records.evidence.due_list import DueList
@@ -17,9 +18,10 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.reference import DisposalReference, ManifestReference
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.evidence.summary import Disposal, Provenance
 from airflow_provider_records.exceptions import ConfigurationError, EvidenceError, InvalidRecordsError
 from airflow_provider_records.task.context import approval_key
+from airflow_provider_records.task.titles import keep_titles
 
 _EXPECTED = (
     "records= takes a manifest or disposal reference (an upstream task's .output), a list of ids or of record "
@@ -118,7 +120,12 @@ class Selection:
 
 
 def resolve(
-    records: object, store: Store, accept: Iterable[str] = (OutcomeKind.DESTROYED,), *, marks: bool = False
+    records: object,
+    store: Store,
+    accept: Iterable[str] = (OutcomeKind.DESTROYED,),
+    *,
+    marks: bool = False,
+    shown_by: Provenance | None = None,
 ) -> Selection:
     """Turn ``records=`` into a list in the store. Sends no request and checks no approval.
 
@@ -126,6 +133,7 @@ def resolve(
     :param accept: of a disposal reference: the outcomes whose records count.
     :param marks: take in addition what an earlier run destroyed and nobody has marked since; what it recycled, if
         ``accept`` names that.
+    :param shown_by: the task that shows the list to reviewers, who need the titles of records that are given here.
     :raises InvalidRecordsError: the value is not one that ``records=`` takes.
     :raises EvidenceError: a file that a reference points to is missing or was changed.
     """
@@ -144,7 +152,10 @@ def resolve(
     references = [item for item in items if isinstance(item, Mapping) and ("manifest" in item or "disposal" in item)]
     if references and len(references) == len(items):
         return _joined([_referenced(item, store, accepted, earlier) for item in references], store)
-    manifest = Manifest.write(store, items)
+    manifest = Manifest.write(store, (store.naming.record(Record.from_item(item)) for item in items))
+    if shown_by is not None:
+        given = map(Record.from_item, items)
+        keep_titles(store, shown_by, manifest.digest, (titles.line(store.naming.record(each), each) for each in given))
     return Selection(manifest, [manifest.digest])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_records.evidence.dates import latest
 from airflow_provider_records.evidence.due_list import DueList
+from airflow_provider_records.evidence.names import PLAIN, Naming
 from airflow_provider_records.evidence.set_aside import OddRow
 from airflow_provider_records.exceptions import (
     AccessDeniedError,
@@ -82,11 +83,12 @@ class UnifierDue:
         asked = {"project_number": self.project_number, "parent_path": self.parent_path, "recursive": self.recursive}
         return DueList(hook.conn_id, hook.target, "", bound, system="unifier", query={**asked, "date_field": date})
 
-    def rows(self, hook: UnifierHook, bound: str) -> Iterator[Mapping[str, Any] | OddRow]:
+    def rows(self, hook: UnifierHook, bound: str, naming: Naming = PLAIN) -> Iterator[Mapping[str, Any] | OddRow]:
         """Read all documents to the end; yield those that are surely due.
 
         :param hook: the client.
         :param bound: ISO 8601 in UTC, without offset.
+        :param naming: how the path of a document that has no id stands in the evidence.
         :raises InvalidRecordsError: no document shows the date.
         :raises VendorError: a folder could not be read.
         """
@@ -95,7 +97,7 @@ class UnifierDue:
         labels: set[str] = set()
         for folder, node in self._searched(hook, moment) or self._walked(hook):
             if problem := self._problem(node):
-                yield OddRow(node.node_id or node.path or "a node without a path", problem)
+                yield OddRow(node.node_id or naming.title(node.path) or "a node without a path", problem)
                 continue
             number += 1
             labels.update(node.fields)

@@ -30,7 +30,7 @@ def valid_until(approved_at: str, valid_for: timedelta | None) -> str:
     :return: ISO 8601 in UTC.
     :raises ConfigurationError: ``approval_valid_days`` is less than 1.
     """
-    until = (datetime.fromisoformat(approved_at) + _or_configured(valid_for)).astimezone(UTC)
+    until = (datetime.fromisoformat(approved_at) + approval_validity(valid_for)).astimezone(UTC)
     return until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -69,7 +69,7 @@ def check_outlasts(records: object, wait: timedelta, name: str) -> None:
     for step in _steps_before(records) if wait else ():
         scope = getattr(step, "scope", None)
         if scope is not None and getattr(step, "due_means_approved", True):
-            valid_for = _or_configured(scope.valid_for)
+            valid_for = approval_validity(scope.valid_for)
             if valid_for <= wait:
                 raise ConfigurationError(
                     f"An approval by {step.task_id} is valid for {valid_for}, which is not longer than the waiting "
@@ -85,7 +85,12 @@ def _steps_before(records: object) -> Iterator[Any]:
         yield from _steps_before(getattr(operator, "records", None))
 
 
-def _or_configured(valid_for: timedelta | None) -> timedelta:
+def approval_validity(valid_for: timedelta | None) -> timedelta:
+    """Return for how long an approval allows new deletes.
+
+    :param valid_for: None: ``[records] approval_valid_days`` (30).
+    :raises ConfigurationError: ``approval_valid_days`` is less than 1.
+    """
     if valid_for is not None:
         return valid_for
     days = conf.getint("records", "approval_valid_days", fallback=30)

@@ -24,6 +24,8 @@ FORMATS = {
     "set_aside": "set-aside",
     "listings": "listing",
     "slips": "slip",
+    "names_key": "names-key",
+    "titles": "titles",
     "journal": "journal",
     "outcomes": "outcomes",
     "certificates": "certificate",

@@ -278,7 +278,7 @@ def test_an_empty_store_and_one_that_is_not_there(store: Store, sign_in: Client)
 
 def test_evidence_in_object_storage(monkeypatch: pytest.MonkeyPatch, sign_in: Client) -> None:
     store = in_memory()  # Airflow itself knows none in memory
-    monkeypatch.setattr(app, "evidence_store", lambda: store)
+    monkeypatch.setattr(app, "opened_store", lambda: store)
     dispose(store)
     anna = sign_in("anna")
     assert "enaio 9 destroyed" in page_text(anna.get("/records/").text)
