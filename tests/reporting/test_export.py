@@ -72,11 +72,11 @@ def test_each_record_of_a_certificate_has_a_row_with_its_outcome_and_so_has_each
 
 def test_no_text_of_a_record_is_computed_by_a_spreadsheet(store: Store, tmp_path: Path) -> None:
     manifest = Manifest.write(store, [{"key": str(number), "title": title} for number, title in enumerate(HOSTILE)])
-    rows = read_csv(b"".join(export.csv_pieces(LIST_COLUMNS, export.list_rows(store, manifest.digest))))
+    rows = read_csv(b"".join(export.csv_pieces(LIST_COLUMNS, export.list_rows(store, manifest.digest, "", ""))))
     assert not [row["Title"] for row in rows if row["Title"].startswith(("=", "+", "-", "@", "\t"))]
     assert [row["Title"] for row in rows[5:]] == ["name[U+0000][U+202E]gnp.exe", HOSTILE[6]]
 
-    export.write(tmp_path / "list.xlsx", "xlsx", LIST_COLUMNS, export.list_rows(store, manifest.digest))
+    export.write(tmp_path / "list.xlsx", "xlsx", LIST_COLUMNS, export.list_rows(store, manifest.digest, "", ""))
     cells = [row[3] for row in load_workbook(tmp_path / "list.xlsx").worksheets[0].iter_rows(min_row=2)]
     assert [cell.value for cell in cells][:4] == HOSTILE[:4]
     assert {cell.data_type for cell in cells} == {"s"}
@@ -87,7 +87,7 @@ def test_a_long_list_is_continued_on_a_second_sheet(
 ) -> None:
     monkeypatch.setattr(export, "_ROWS_PER_SHEET", 3)
     manifest = Manifest.write(store, [str(number) for number in range(7)])
-    export.write(tmp_path / "list.xlsx", "xlsx", LIST_COLUMNS, export.list_rows(store, manifest.digest))
+    export.write(tmp_path / "list.xlsx", "xlsx", LIST_COLUMNS, export.list_rows(store, manifest.digest, "", ""))
     sheets = load_workbook(tmp_path / "list.xlsx").worksheets
     assert [sheet.max_row - 1 for sheet in sheets] == [3, 3, 1]
     assert [row[1] for row in read_xlsx(tmp_path / "list.xlsx") if row[0] != "No."] == [str(n) for n in range(7)]
@@ -98,4 +98,4 @@ def test_a_changed_list_is_not_exported(store: Store, tmp_path: Path) -> None:
     name = store.name(manifest.uri)
     store.write(name, store.read(name).replace(b'"1"', b'"3"'))
     with pytest.raises(EvidenceError, match="was changed"):
-        export.write(tmp_path / "list.xlsx", "xlsx", LIST_COLUMNS, export.list_rows(store, manifest.digest))
+        export.write(tmp_path / "list.xlsx", "xlsx", LIST_COLUMNS, export.list_rows(store, manifest.digest, "", ""))
