@@ -18,12 +18,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from airflow_provider_records.check import Level, check
 from airflow_provider_records.cli import main
 from airflow_provider_records.client.hook import VendorHook
+from airflow_provider_records.task.context import evidence_store
 from tests.evidence import evidence_factory
 from tests.minors import forget_bundles
 from tests.operators.conftest import ServedSandbox, served
 from tests.plugin.conftest import know_run, run_id, store_task
 
 __all__ = ["served"]
+
+NAMES_KEY = "[records] names_key_file"
 
 DAG = """
 from airflow.sdk import DAG
@@ -339,3 +342,41 @@ def test_mapped_marks_that_would_be_missing_are_told(write: Write, served: Serve
     head, _, _ = dag.read_text().partition("OpusDestroyRecordsOperator(")
     dag.write_text(head + mapped)
     assert "when delete fails" in wrong()["Trigger rule of night.mark"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "level"), [(0o600, Level.FITS), (0o400, Level.FITS), (0o640, Level.WRONG), (0o604, Level.WRONG)]
+)
+def test_a_key_of_names_that_others_may_read_is_told(
+    write: Write, served: ServedSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int, level: Level
+) -> None:
+    write()
+    assert NAMES_KEY not in found()
+    key = tmp_path / "names.key"
+    key.write_bytes(b"k" * 40)
+    key.chmod(mode)
+    monkeypatch.setenv("AIRFLOW__RECORDS__NAMES_KEY_FILE", str(key))
+    assert found()[NAMES_KEY][0] is level
+    assert not served.store.names("names_key"), "to look makes no key that of the store"
+
+
+def test_a_key_of_names_that_is_not_that_of_the_store_is_told(
+    write: Write, served: ServedSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write()
+    key = tmp_path / "names.key"
+    key.touch(mode=0o600)
+    key.write_bytes(b"k" * 40)
+    monkeypatch.setenv("AIRFLOW__RECORDS__NAMES_KEY_FILE", str(key))
+    assert "will be that of the evidence store" in found()[NAMES_KEY][1]
+    evidence_store()
+    assert "fits the evidence store" in found()[NAMES_KEY][1]
+    key.write_bytes(b"x" * 40)
+    assert "is not the key with which" in wrong()[NAMES_KEY]
+    monkeypatch.delenv("AIRFLOW__RECORDS__NAMES_KEY_FILE")
+    assert "is not set here" in wrong()[NAMES_KEY]
+    inside = Path(served.store.root.removeprefix("file://")) / "names.key"
+    inside.touch(mode=0o600)
+    inside.write_bytes(b"k" * 40)
+    monkeypatch.setenv("AIRFLOW__RECORDS__NAMES_KEY_FILE", str(inside))
+    assert "lies in the evidence store" in wrong()[NAMES_KEY]

@@ -22,6 +22,7 @@ from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[impor
 
 from airflow_provider_records import cli
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.names import KeyedNaming
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.signature import VerificationKey
 from airflow_provider_records.evidence.store import Store
@@ -363,3 +364,21 @@ def test_help_can_be_read(
         COMMANDS if not words else ["exit code: 0"] if words[0] in {"verify", "replay", "export"} else ["default: 60"]
     ):
         assert name in said
+
+
+def test_a_name_is_looked_up_with_the_key_and_without_it_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", str(tmp_path / "evidence"))
+    assert cli.main(["name", "Anna Berg"]) == 2
+    assert "names_key_file is not set" in capsys.readouterr().err
+    (tmp_path / "key").touch(mode=0o600)
+    (tmp_path / "key").write_bytes(b"k" * 32 + b"\r\n")
+    monkeypatch.setenv("AIRFLOW__RECORDS__NAMES_KEY_FILE", str(tmp_path / "key"))
+    naming = KeyedNaming(b"k" * 32)
+    assert cli.main(["name", "Anna Berg"]) == 0
+    assert capsys.readouterr().out == f"title   {naming.title('Anna Berg')}\nperson  {naming.person('anna berg')}\n"
+    assert not (tmp_path / "evidence").exists(), "to look makes no key that of the store"
+    (tmp_path / "key").write_bytes(b"k")
+    assert cli.main(["name", "Anna Berg"]) == 2
+    assert "at least 32" in capsys.readouterr().err

@@ -16,7 +16,9 @@ import pytest
 from fastapi.testclient import TestClient
 from openpyxl import load_workbook
 
+from airflow_provider_records.evidence import titles
 from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.names import KeyedNaming
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.slip import Slip
@@ -384,6 +386,30 @@ def test_lists_and_certificates_are_downloaded_as_spreadsheets(store: Store, sig
         for user, refused in (("bert", 404), ("", 303)):
             assert sign_in(user).get(f"/records/{path}.csv", params=where).status_code == refused
     assert sign_in("anna").get("/records/records.pdf", params=where).status_code == 404
+
+
+def test_titles_are_shown_without_a_key_until_the_run_is_certified(store: Store, sign_in: Client) -> None:
+    """The API server has no key; the list has hashes, and titles lie beside the evidence while people decide."""
+    plain = [Record.from_item(each) for each in evidence_factory.records(9)]
+    named = list(map(KeyedNaming(b"k" * 32).record, plain))
+    disposal, _ = dispose(store, records=[each.to_dict() for each in named], certified=False)
+    titles.write(store, DAG, run_id(0), disposal.digest, map(titles.line, named, plain))
+    know_run(0)
+    where, address = {"dag_id": DAG, "run_id": run_id(0)}, f"/records/manifests/{disposal.digest[7:]}"
+
+    def told() -> str:
+        page, table = sign_in("anna").get(address, params=where), sign_in("anna").get(f"{address}.csv", params=where)
+        book = load_workbook(io.BytesIO(sign_in("anna").get(f"{address}.xlsx", params=where).content)).worksheets[0]
+        cells = " ".join(str(cell) for row in book.iter_rows(values_only=True) for cell in row)
+        return f"{unescape(page.text)} {table.text} {cells}"
+
+    before = told()
+    assert all(before.count(each.title or "?") >= 3 for each in plain)
+    assert "hmac" not in before
+    titles.remove(store, DAG, run_id(0))
+    after = told()
+    assert all(after.count(each.title or "?") >= 3 for each in named)
+    assert not [each.title for each in plain if each.title and each.title in after]
 
 
 def test_a_changed_list_is_not_downloaded_as_a_spreadsheet(store: Store, sign_in: Client) -> None:
