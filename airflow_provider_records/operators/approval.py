@@ -19,7 +19,7 @@ from airflow_provider_records.evidence.changes import changes
 from airflow_provider_records.evidence.earlier import earlier_rejections
 from airflow_provider_records.evidence.hold import Hold, HoldRegister, reviewers_of
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.names import Naming, folded
+from airflow_provider_records.evidence.names import PLAIN, Naming, folded
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.set_aside import LeftOut
 from airflow_provider_records.evidence.slip import Slip
@@ -156,7 +156,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 withheld_before=holds,
                 language=language,
             )
-            self.params = _form(manifest.digest, order.id, language)
+            self.params = _form(manifest.digest, order.id, language, manifest.store.naming)
             self.summary = request_message(self.subject, manifest, order, context, language)
         self.notifiers = [_Harmless(notifier) for notifier in self.notifiers]
         return super().execute(context)
@@ -485,7 +485,7 @@ def _bring_back(register: HoldRegister, reasons: Mapping[str, str], answer: Answ
             log.info("Brought back by %s, for the next list: %r (%s)", answer.who, key, hold.statement)
 
 
-def _form(digest: str, order: str, language: Language) -> ParamsDict:
+def _form(digest: str, order: str, language: Language, naming: Naming) -> ParamsDict:
     """Return the form: four fields, and two digests, which Airflow hides because they are constant and sends back."""
     gettext = language.gettext
     fields = {
@@ -513,9 +513,10 @@ def _form(digest: str, order: str, language: Language) -> ParamsDict:
         ),
         "comment": (gettext("Comment"), gettext("Kept with the approval.")),
     }
+    hint = "" if naming is PLAIN else " " + gettext("What is typed here is kept as it is: please name nobody.")
     texts = {
         # Airflow's form for requests shows a plain description only, no Markdown.
-        name: Param("", description, title=title, type=["string", "null"], format="multiline")
+        name: Param("", description + hint, title=title, type=["string", "null"], format="multiline")
         for name, (title, description) in fields.items()
     }
     return ParamsDict(

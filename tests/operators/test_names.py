@@ -133,6 +133,9 @@ def test_a_night_of_opus_names_nobody(
     assert "Fischer" in "".join(named.values())
     assert any(title[:12] in page.shown["body"].replace("\\", "") for title in named.values())
     assert "hmac" not in page.shown["body"]
+    assert page.shown["params"]["comment"]["description"] == (
+        "Kept with the approval. What is typed here is kept as it is: please name nobody."
+    )
     slip = page.slip("Approve", MIRA, withhold="no such key: x")
     assert "no such key" in slip
     once = page.approve(MIRA, withhold=f"{first}: court: 7 O 12/26", comment="the rest may go")
