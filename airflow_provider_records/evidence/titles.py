@@ -24,6 +24,7 @@ from airflow_provider_records.exceptions import EvidenceError
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 10_000
+_MALFORMED = (EvidenceError, ValueError, TypeError, KeyError)
 
 
 def line(named: Record, plain: Record) -> bytes:
@@ -68,15 +69,18 @@ def remove(store: Store, dag_id: str, run_id: str) -> None:
 
 
 def remove_older(store: Store, dag_id: str, before: datetime) -> None:
-    """Remove the titles of a DAG's runs that were written before a moment; what cannot be removed is logged."""
-    try:
-        for name in store.names(titles_folder(dag_id)):
+    """Remove the titles of a DAG's runs that were written before a moment; what cannot be removed is logged.
+
+    :raises EvidenceError: they cannot be listed.
+    """
+    for name in store.names(titles_folder(dag_id)):
+        try:
             with store.open(name) as file:
                 header = formats.TITLES.check_line(file.readline(), store.uri(name))
             if datetime.fromisoformat(header["written_at"]) < before:
                 store.remove(name)
-    except (EvidenceError, ValueError, TypeError, KeyError) as error:
-        log.warning("Titles of runs that are over may be left in %s: %s", store.uri(titles_folder(dag_id)), error)
+        except _MALFORMED as error:
+            log.warning("The titles in %s are left, and may be of a run that is over: %s", store.uri(name), error)
 
 
 def shown(store: Store, dag_id: str, run_id: str, records: Iterable[Record]) -> Iterator[Record]:
@@ -98,10 +102,11 @@ def shown(store: Store, dag_id: str, run_id: str, records: Iterable[Record]) -> 
                 if wanted - found.keys():
                     lines = _lines(store, files)
                     _find(lines, wanted, found)
-        except (EvidenceError, ValueError, TypeError, KeyError) as error:
+        except _MALFORMED as error:
             log.info("Titles are not shown: %s", error)
             files = []
-        yield from (replace(each, title=found.get(each.title or "", each.title)) for each in batch)
+        for each in batch:
+            yield replace(each, title=found[each.title]) if each.title in found else each
 
 
 def _find(lines: Iterator[bytes], wanted: Set[str], found: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ from airflow_provider_records.evidence.changes import changes
 from airflow_provider_records.evidence.earlier import earlier_rejections
 from airflow_provider_records.evidence.hold import Hold, HoldRegister, reviewers_of
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.names import PLAIN, Naming, folded
+from airflow_provider_records.evidence.names import PLAIN, Naming, folded, is_hash
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.set_aside import LeftOut
 from airflow_provider_records.evidence.slip import Slip
@@ -400,7 +400,9 @@ class Answer:
 
     @property
     def who(self) -> str:
-        """The person, for messages."""
+        """The person, for messages; as evidence has it, a message is kept, too, and Airflow knows who it was."""
+        if is_hash(self.user_id):
+            return "the reviewer"
         return self.user_id if self.user_name in {"", self.user_id} else f"{self.user_name} ({self.user_id})"
 
 

@@ -21,15 +21,16 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ConfigurationError
+from tests.evidence.failing_store import in_memory
 
 KEY = bytes(range(40))
 KEYED = KeyedNaming(KEY)
 SOURCES = ("airflow", "enaio", "unifier", "os", "opus")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
+@pytest.fixture(params=["local", "remote"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return Store(str(tmp_path)) if request.param == "local" else in_memory()
 
 
 def hashed(kind: bytes, text: str) -> str:

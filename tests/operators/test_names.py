@@ -137,7 +137,7 @@ def test_a_night_of_opus_names_nobody(
         "Kept with the approval. What is typed here is kept as it is: please name nobody."
     )
     slip = page.slip("Approve", MIRA, withhold="no such key: x")
-    assert "no such key" in slip
+    assert slip.startswith("The answer of the reviewer cannot be followed.")
     once = page.approve(MIRA, withhold=f"{first}: court: 7 O 12/26", comment="the rest may go")
     twice = request_for(once, task_id="second", **BOTH).ask().approve(OLE)
     served.fault(vendor="enaio", call="delete_object", times=2, status=409, body={"message": named[first]})
