@@ -93,7 +93,7 @@ def assert_verifies(served: ServedSandbox, certificate: Any, monkeypatch: pytest
     report = verify(path)
     assert report.problem is None
     assert_store_valid(served.store)
-    assert cli.main(["replay", path]) in {0, 2}, "nothing is back"
+    assert cli.main(["replay", path]) == 0, "nothing is back"
     hashes = "hmac-sha256:"
     assert hashes in Path(path).read_text()
     assert hashes in Path(certificate["html"].removeprefix("file://")).read_text()
