@@ -37,8 +37,7 @@ class Spooled(Sequence[T]):
         self._number = file.fileno()
         self._make = make
         self._ends = array("Q", [0])
-        self._unwritten = bytearray()
-        self._written = 0
+        self._tail = (0, bytearray())  # what is not written yet, and where it begins: they change as one
         self._lock = threading.Lock()
 
     def add(self, value: bytes) -> int:
@@ -48,12 +47,12 @@ class Spooled(Sequence[T]):
         :raises OSError: the temporary folder is full.
         """
         with self._lock:
-            self._unwritten += value
-            self._unwritten += b","
-            while len(self._unwritten) >= _WRITTEN_AT_ONCE:
-                written = os.pwrite(self._number, self._unwritten, self._written)
-                self._written += written
-                del self._unwritten[:written]
+            start, tail = self._tail
+            del tail[self._ends[-1] - start :]  # an add that was interrupted has left it
+            while len(tail) >= _WRITTEN_AT_ONCE:
+                written = os.pwrite(self._number, tail, start)
+                start, tail = self._tail = start + written, tail[written:]
+            tail += value + b","
         self._ends.append(self._ends[-1] + len(value) + 1)
         return len(self) - 1
 
@@ -89,8 +88,8 @@ class Spooled(Sequence[T]):
 
     def _read(self, start: int, end: int) -> bytes:
         with self._lock:
-            written = self._written
-            unwritten = bytes(self._unwritten[max(start - written, 0) : max(end - written, 0)])
+            written, tail = self._tail
+            unwritten = bytes(tail[max(start - written, 0) : max(end - written, 0)])
         return os.pread(self._number, min(end, written) - start, start) + unwritten if start < written else unwritten
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tracemalloc
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -59,6 +61,45 @@ def test_what_the_disk_takes_in_parts_is_written_whole(monkeypatch: pytest.Monke
     for text in ("", "abcdefgh", "xyz"):
         spooled.add(json.dumps(text).encode())
     assert list(spooled) == ["", "abcdefgh", "xyz"]
+
+
+def test_an_item_that_could_not_be_added_moves_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, full = os.pwrite, [False, True, False, True, False]
+
+    def fails_sometimes(file: int, line: bytes, at: int) -> int:
+        if full and full.pop(0):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, line[:3], at)
+
+    monkeypatch.setattr(os, "pwrite", fails_sometimes)
+    monkeypatch.setattr(spool, "_WRITTEN_AT_ONCE", 5)
+    spooled, texts, failed = Spooled(str), ["ab", "cd", "ef", "gh", "ij"], 0
+    for text in texts:
+        while True:
+            try:
+                spooled.add(json.dumps(text).encode())
+            except OSError:
+                failed += 1
+            else:
+                break
+    assert (failed, list(spooled)) == (2, texts)
+
+
+def test_an_add_that_is_interrupted_leaves_nothing() -> None:
+    class Interrupted(array):  # type: ignore[type-arg]
+        def append(self, value: int) -> None:
+            raise KeyboardInterrupt
+
+    spooled = Spooled(str)
+    spooled.add(b'"ab"')
+    kept = spooled._ends
+    spooled._ends = Interrupted("Q", kept)
+    with pytest.raises(KeyboardInterrupt):
+        spooled.add(b'"cd"')
+    spooled._ends = kept
+    spooled.add(b'"cd"')
+    spooled.add(b'"ef"')
+    assert list(spooled) == ["ab", "cd", "ef"]
 
 
 def test_records_and_outcomes_come_back_as_they_were() -> None:
