@@ -35,6 +35,7 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.execution import retries as attempt_module
 from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.progress import Progress
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Chunk, Runner
 from tests.evidence.failing_store import FailingStore, Killed, failing_store, in_memory
@@ -455,6 +456,25 @@ def test_the_calls_of_a_chunk_are_verified_at_once_before_their_outcomes_are_wri
     assert {(outcome.kind, outcome.proof) for outcome in outcomes} == {(OutcomeKind.DESTROYED, Proof.PROBE)}
     assert sorted(key for keys in archive.verified for key in keys) == [record.key for record in records]
     assert len(archive.verified) <= 4, "two threads, eight calls for each: a chunk is 16 calls"
+
+
+def test_a_later_verification_that_ends_first_does_not_keep_the_processor_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    records, order, second, rounds = listed(64), itertools.count(), threading.Event(), itertools.count()
+    monkeypatch.setattr(Progress, "say", lambda _: next(rounds))
+
+    class Slow(ObedientSystem):
+        def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
+            if next(order) == 0:
+                assert second.wait(60)
+                time.sleep(0.2)
+            else:
+                second.set()
+            return super().verify(batch)
+
+    archive = Archive(record.key for record in records)
+    Runner(Slow(archive), opened(in_memory(), 1), NO_LIMITS, concurrency=4).run(records)
+    assert len(archive.verified) == 2
+    assert next(rounds) < 64 + 10, "once for what ends, no more"
 
 
 def test_a_verification_that_corrects_too_many_answers_stops_the_sending() -> None:
