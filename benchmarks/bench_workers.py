@@ -36,6 +36,8 @@ def write_dags(folder: Path, records: int) -> None:
         text = source.replace(f'dag_id="{LARGE.dag}"', f'dag_id="{LARGE.dag}_{tasks}"')
         text = text.replace('= "default_pool", 4', f'= "default_pool", {tasks}')
         text = re.sub(r"^PART = \d+", f"PART = {-(-records // tasks)}", text, flags=re.MULTILINE)
+        for taken in ("records=records,", "records=delete.output,"):
+            text = text.replace(taken, f"{taken} max_records={records},")
         (folder / f"large_{tasks}.py").write_text(text)
 
 
