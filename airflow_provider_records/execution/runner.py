@@ -244,8 +244,8 @@ class Runner:
         The intents of a chunk are published as soon as no more than one other chunk is in flight: that one keeps the
         threads busy while outcomes and intents are written. For the same reason two chunks are looked at ahead of
         that, or as many more as one look takes. Calls that were answered are verified together, as many as fill a
-        look, and their outcomes are published after that; no more than one look and three chunks have intents without
-        outcomes.
+        look, and their outcomes are published after that. No more than one look and four chunks have intents without
+        outcomes: the next chunk is intended only while these are one look and three chunks.
         """
         size, width = self.system.batch_size, self.concurrency * _BATCHES_PER_THREAD
         records = iter(todo)
