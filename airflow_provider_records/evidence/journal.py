@@ -79,7 +79,8 @@ class Journal:
     :param store: the evidence store.
     :param folder: the task instance's folder.
     :param manifest: digest of the approved list that the journal belongs to.
-    :param started: when the DAG run started, ISO 8601; orders runs that were created anew under the same id.
+    :param started: the moment from which tries count from 1, ISO 8601: when the DAG run started, or later its loop. It
+        orders runs that were created anew under the same id.
     :param try_number: number of the try, from 1.
     :param call_seconds: longest time a call can take from its beginning until it has taken effect or never will.
     :param expected: ``uri`` of the newest session that began a call, where that is known from elsewhere; of the

@@ -278,5 +278,5 @@ def segment_name(seq: int, kind: str) -> str:
 
 
 def order(header: Mapping[str, Any]) -> tuple[str, int]:
-    """Return what orders sessions: the start of their run, then the number of their try."""
+    """Return what orders sessions: the moment from which tries count, then the number of their try."""
     return header["started"], header["try"]
