@@ -60,12 +60,12 @@ def write(store: Store, dag_id: str, run_id: str, digest: str, lines: Iterable[b
 
 
 def remove(store: Store, dag_id: str, run_id: str) -> None:
-    """Remove the titles of a run.
-
-    :raises EvidenceError: they cannot be removed.
-    """
-    for name in store.names(titles_folder(dag_id, run_id)):
-        store.remove(name)
+    """Remove the titles of a run; what cannot be removed is logged, and :func:`remove_older` tries again."""
+    try:
+        for name in store.names(titles_folder(dag_id, run_id)):
+            store.remove(name)
+    except EvidenceError as error:
+        log.warning("The titles of run %s are left, though it has its certificate: %s", run_id, error)
 
 
 def remove_older(store: Store, dag_id: str, before: datetime) -> None:

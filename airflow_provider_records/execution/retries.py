@@ -112,9 +112,9 @@ class Attempts:
         self._thread = threading.local()
 
     def note_look(self, records: Sequence[Record], begun: float) -> None:
-        """Take note of when records were looked at last; calls for others rest on no look.
+        """Take note of when records were looked at or rechecked last; calls for others rest on no look.
 
-        :param begun: when the look began, by the monotonic clock.
+        :param begun: when that began, by the monotonic clock.
         """
         self._looked |= dict.fromkeys((record.key for record in records), begun)
 

@@ -66,11 +66,13 @@ class _Ahead:
     :param look: tells which records are there, maybe with those of other chunks; None: the system has observed them at
         the start.
     :param check: tells which of these records must not be sent, by key; None: not asked yet, or nothing is checked.
+    :param checked_at: when that was asked, by the monotonic clock.
     """
 
     batches: Sequence[Sequence[Record]]
     look: Future[Looked] | None
     check: Future[Mapping[str, Outcome]] | None = None
+    checked_at: float = math.inf
 
     @property
     def records(self) -> list[Record]:
@@ -302,6 +304,7 @@ class Runner:
                             look.add_done_callback(note)
                     for each in _first(ahead, far) if self.recheck else ():
                         if each.check is None:
+                            each.checked_at = time.monotonic()
                             each.check = pool.submit(self._last_look.check, each.records)
                             each.check.add_done_callback(note)
                     if may_begin():
@@ -362,12 +365,12 @@ class Runner:
 
     def _publish_intents(self, chunk: _Ahead) -> None:
         """Publish what was observed, then what is about to be called."""
-        if chunk.look:
-            looked = chunk.look.result()
-            self._attempts.note_look(chunk.records, looked.begun)
-            if there := looked.there & {record.key for record in chunk.records}:
-                canaries = self.system.canaries if isinstance(self.system, LooksInBatches) else ()
-                self.journal.record_observed(there, canaries)
+        looked = chunk.look.result() if chunk.look else Looked(math.inf)
+        if chunk.look or not isinstance(self.system, ObservesChunks):  # else its look of the first round counts
+            self._attempts.note_look(chunk.records, min(looked.begun, chunk.checked_at))
+        if there := looked.there & {record.key for record in chunk.records}:
+            canaries = self.system.canaries if isinstance(self.system, LooksInBatches) else ()
+            self.journal.record_observed(there, canaries)
         if chunk.batches:
             self.journal.intend(record.key for record in chunk.records)
 

@@ -13,6 +13,7 @@ from airflow_provider_records.evidence.folders import titles_folder
 from airflow_provider_records.evidence.names import KeyedNaming
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
+from airflow_provider_records.exceptions import EvidenceError
 from tests.evidence.failing_store import in_memory
 from tests.evidence.schemas import assert_store_valid
 
@@ -55,6 +56,20 @@ def test_titles_are_shown_while_they_are_kept(store: Store) -> None:
     titles.remove(store, DAG, RUN)
     assert store.names("") == []
     assert list(titles.shown(store, DAG, RUN, named)) == named
+
+
+def test_titles_that_cannot_be_removed_are_said_and_keep_no_certificate_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: Store, name: str) -> None:
+        raise EvidenceError(f"{name} cannot be removed: access denied.")
+
+    named = keep(store, records(5))
+    monkeypatch.setattr(Store, "remove", refuse)
+    titles.remove(store, DAG, RUN)
+    assert "access denied" in caplog.text
+    assert f"run {RUN} are left" in caplog.text
+    assert shown(store, named)[1] == "Akte 1"
 
 
 def test_titles_of_several_lists_are_found(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import INTENTS, OUTCOMES, load_segments
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ApprovalWithdrawnError, NoAnswerError, VendorError
+from airflow_provider_records.execution import retries
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.recheck import DueListCheck, ReadableDueList
 from airflow_provider_records.execution.runner import Chunk, Runner
@@ -137,6 +139,26 @@ def test_without_the_journal_of_an_earlier_try_all_is_looked_up_before_it_is_bar
 def runner(store: Store, system: ObedientSystem, recheck: Recheck, **more: Any) -> Runner:
     journal = Journal(store, FOLDER, DIGEST, started=STARTED, try_number=1, call_seconds=0)
     return Runner(system, journal, Limits(10**6, 1.0), concurrency=1, recheck=recheck, **more)
+
+
+def test_what_waited_too_long_for_its_call_is_checked_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the system shows nothing ahead of its calls: the approval and the holds were read then."""
+    monkeypatch.setattr(retries, "LOOK_LASTS", 1.0)
+    archive = Archive(record.key for record in listed(3))
+    checked: list[str] = []
+
+    def recheck(batch: Sequence[Record]) -> Mapping[str, Outcome]:
+        checked.extend(record.key for record in batch)
+        return barring("r001")(batch) if checked.count("r001") > 1 else {}
+
+    def slowly(key: str) -> None:
+        if key == "r000":
+            time.sleep(1.1)
+
+    outcomes = runner(store, ObedientSystem(archive, at_call=slowly), recheck).run(listed(3))
+    check_truth(archive, outcomes)
+    assert checked == ["r000", "r001", "r002", "r001", "r002"]
+    assert [each.kind for each in outcomes] == [OutcomeKind.DESTROYED, OutcomeKind.BLOCKED, OutcomeKind.DESTROYED]
 
 
 def test_an_error_of_the_check_stops_what_comes_after_it(store: Store) -> None:
