@@ -44,6 +44,7 @@ OTHER := -$(notdir $(PYTHON))
 minors: $(MINORS:%=minor-%)
 	@for minor in $(MINORS); do .venv-$$minor$(OTHER)/bin/python tests/compatibility.py .venv-$$minor$(OTHER)/*.xml; done
 
+.SECONDARY: # an environment is no intermediate file
 minor-%: .venv-%$(OTHER)/installed
 	$(<D)/bin/pytest -q --numprocesses 2 --dist loadfile -m "not system" --junitxml $(<D)/tests.xml $(OF_AIRFLOW)
 	$(<D)/bin/pytest -q tests/system --junitxml $(<D)/system.xml \
