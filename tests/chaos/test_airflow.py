@@ -29,7 +29,7 @@ class Storm:
         self.vendor, self.call, self.effect, self.prefix = CONTENT[dag]
         self.dag = dag
         self.dice = random.Random(dag)
-        # One call at a time: the first chunk has its outcomes while the second is still being sent.
+        # One call at a time: most of the list is still to be sent when the task is killed.
         self.installation = begin(60, timeout=2, max_concurrency=1)
         # A task whose supervisor is gone too is given up after this time, not after five minutes.
         self.installation.env |= {
@@ -57,9 +57,10 @@ class Storm:
     def sent(self, call: str) -> int:
         return sum(entry.call == call for entry in list(self.installation.sandbox.log))
 
-    def published(self, segment: str) -> bool:
-        """Tell whether the deleting task has published such a segment of its journal."""
-        return any(self.installation.evidence.glob(f"disposals/*/*/delete/-1/journal/{segment}.jsonl"))
+    def published(self, segment: str, number: int = 1) -> bool:
+        """Tell whether the deleting task has published such segments of its journal."""
+        found = self.installation.evidence.glob(f"disposals/*/*/delete/-1/journal/{segment}.jsonl")
+        return len(list(found)) >= number
 
     def wait_for(self, done: Callable[[], bool]) -> None:
         """Wait for an event; fail as soon as the night is over without it."""
@@ -74,8 +75,8 @@ class Storm:
         return task_process(self.child, self.installation.url)
 
     def catch_halfway(self) -> psutil.Process:
-        """Return the process of the deleting task while some outcomes are on storage and more is being sent."""
-        self.wait_for(lambda: self.published("*/*-outcomes"))
+        """Return the process of the deleting task while calls of a second chunk are being sent."""
+        self.wait_for(lambda: self.published("*/*-intents", 2))
         return self.catch(self.call)
 
     def check(self) -> None:
