@@ -26,6 +26,10 @@ from tests.plugin.conftest import know_run, run_id, store_task
 
 __all__ = ["served"]
 
+EVERY_MODE = pytest.mark.parametrize(
+    ("mode", "level"), [(0o600, Level.FITS), (0o400, Level.FITS), (0o640, Level.WRONG), (0o604, Level.WRONG)]
+)
+"""Rights of a file with a key, and what is said of them."""
 NAMES_KEY = "[records] names_key_file"
 
 DAG = """
@@ -225,9 +229,7 @@ def test_a_local_path_with_workers_elsewhere_is_told(
     assert "CeleryExecutor runs tasks elsewhere" in found()["Evidence of the workers"][1]
 
 
-@pytest.mark.parametrize(
-    ("mode", "level"), [(0o600, Level.FITS), (0o400, Level.FITS), (0o640, Level.WRONG), (0o604, Level.WRONG)]
-)
+@EVERY_MODE
 def test_a_signing_key_that_others_may_read_is_told(
     write: Write, served: ServedSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int, level: Level
 ) -> None:
@@ -344,9 +346,7 @@ def test_mapped_marks_that_would_be_missing_are_told(write: Write, served: Serve
     assert "when delete fails" in wrong()["Trigger rule of night.mark"]
 
 
-@pytest.mark.parametrize(
-    ("mode", "level"), [(0o600, Level.FITS), (0o400, Level.FITS), (0o640, Level.WRONG), (0o604, Level.WRONG)]
-)
+@EVERY_MODE
 def test_a_key_of_names_that_others_may_read_is_told(
     write: Write, served: ServedSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int, level: Level
 ) -> None:

@@ -199,14 +199,14 @@ def provenance(context: Context) -> Provenance:
     """Return which task instance does the work, for the evidence: DAG, run, task, map index, try, versions."""
     ti, dag_run, iteration = context["ti"], context["dag_run"], loop_iteration(context)
     made = region_began(ti) if iteration >= 0 else None
-    began = made is not None and dag_run.start_date is not None and made > dag_run.start_date
+    made_later = made and dag_run.start_date and made > dag_run.start_date
     return Provenance(
         dag_id=ti.dag_id,
         run_id=ti.run_id,
         task_id=ti.task_id,
         map_index=ti.map_index if ti.map_index is not None else -1,
         iteration=iteration,
-        loop_began_at=made.isoformat() if made is not None and began else "",
+        loop_began_at=made.isoformat() if made and made_later else "",
         try_number=ti.try_number,
         run_started_at=dag_run.start_date.isoformat() if dag_run.start_date else "",
         dag_version_id=str(getattr(ti, "dag_version_id", "") or ""),

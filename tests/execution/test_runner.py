@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import math
 import sys
@@ -267,6 +268,14 @@ def test_what_is_left_open_is_probed_before_it_is_repeated(lost: str) -> None:
     assert archive.wrong == []
     assert archive.probed or lost == "bug_after"
     assert len(archive.sent) == (2 if lost.endswith("before") else 1)
+
+
+def test_the_modules_of_airflow_are_left_out_of_garbage_collections_while_a_list_is_carried_out() -> None:
+    frozen: list[int] = []
+    system = ObedientSystem(Archive(names(1)), at_call=lambda _: frozen.append(gc.get_freeze_count()))
+    one_try(in_memory(), system, listed(1), 1)
+    assert frozen[0] > 0
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_call_is_repeated_once_and_then_left_to_the_next_try() -> None:

@@ -47,6 +47,22 @@ def test_one_look_and_a_search_show_all_objects_of_a_type(served: ServedEnaio) -
     assert calls(served) == {"get_object": 1, "search": 6}
 
 
+def test_records_of_one_classification_share_their_searches(served: ServedEnaio) -> None:
+    served.part.turn({"version": NAMES_TYPES})
+    kinds = ("Invoice", "Letter") * 60
+    records = [Record(f"{at}", f"{at}", classification=f"{kind}s") for at, kind in enumerate(kinds, 1000)]
+    for record, kind in zip(records, kinds, strict=True):
+        served.archive.add(record.target_id, kind, places=["10"])
+    system = EnaioSystem(EnaioHook(), hard_delete=True)
+    system.prepare(records, frozenset())
+    (listed,) = system.arrange(records)
+    for start in range(0, 120, 40):
+        system.observe(listed[start : start + 40])
+    asked = [entry.request for entry in served.server.sandbox.log if entry.call == "search"]
+    # Invoices, both where one ends and the other begins, letters: the type that was found last is asked for first.
+    assert len([request for request in asked if request.count(", 1") >= 15]) == 4
+
+
 def test_what_a_search_does_not_show_is_looked_at_singly(served: ServedEnaio) -> None:
     served.part.turn({"version": NAMES_TYPES})
     assert look("100", "999999", "10", "101", "20", "11", "102") == {"100", "10", "101", "20", "11", "102"}
