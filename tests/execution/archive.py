@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
@@ -11,7 +12,14 @@ from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import AuthenticationError, NoAnswerError, NotSentError, ServerError
+from airflow_provider_records.exceptions import (
+    AuthenticationError,
+    EvidenceError,
+    JournalError,
+    NoAnswerError,
+    NotSentError,
+    ServerError,
+)
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.runner import Runner
 from tests.evidence.failing_store import Killed
@@ -19,6 +27,15 @@ from tests.evidence.failing_store import Killed
 DIGEST = "sha256:" + "1" * 64
 FOLDER = TaskFolder.of("night", "run", "delete", -1)
 STARTED = "2026-11-22T02:00:00+00:00"
+NO_LIMITS = Limits(10**6, 1.0)
+PLAN = {
+    "r001": ["lost_before"],
+    "r003": ["lost_after"],
+    "r004": ["blocked"],
+    "r006": ["open_after"],
+    "r007": ["failed"],
+}
+"""What becomes of the calls of a try, where a test does not care, but one of each kind should be among them."""
 
 LOST = ("lost_before", "lost_after", "error_before", "error_after", "open_before", "open_after", "bug_after")
 """What leaves open whether the call was carried out."""
@@ -226,6 +243,32 @@ def listed(count: int) -> list[Record]:
     return [Record(f"r{number:03}", f"t{number}") for number in range(count)]
 
 
+def names(count: int) -> list[str]:
+    """Return the keys of such a list."""
+    return [record.key for record in listed(count)]
+
+
+def opened(store: Store, number: int, **options: Any) -> Journal:
+    """Open the journal of a try."""
+    return Journal(store, FOLDER, DIGEST, try_number=number, **{"started": STARTED, "call_seconds": 0.0, **options})
+
+
+def dying_with(archive: Archive) -> Callable[[int, bool], None]:
+    """Return what lets nothing be written any more by a process that died in a call."""
+
+    def on_write(_: int, done: bool) -> None:
+        if archive.dead and not done:
+            raise Killed
+
+    return on_write
+
+
+def survive(work: Callable[[], object]) -> None:
+    """Run a try that may fail or die."""
+    with contextlib.suppress(Killed, EvidenceError, JournalError, RuntimeError):
+        work()
+
+
 class Passing:
     """Seconds that pass while somebody sleeps."""
 
@@ -254,7 +297,7 @@ def one_try(
 ) -> list[Outcome]:
     """Run one try as an operator does."""
     options: dict[str, Any] = {} if steady is None else {"steady": steady}
-    journal = Journal(store, FOLDER, DIGEST, started=started, try_number=number, call_seconds=0, **options)
+    journal = opened(store, number, started=started, **options)
     passing = passing or Passing()
     runner = Runner(
         system,

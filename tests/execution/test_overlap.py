@@ -21,13 +21,19 @@ from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.runner import Chunk, Runner
 from tests.evidence.failing_store import in_memory
-from tests.execution.archive import DIGEST, FOLDER, STARTED, Archive, LookingSystem, ObedientSystem, listed, one_try
+from tests.execution.archive import (
+    DIGEST,
+    FOLDER,
+    STARTED,
+    Archive,
+    LookingSystem,
+    ObedientSystem,
+    listed,
+    names,
+    one_try,
+)
 
 LONG = 20.0
-
-
-def names(count: int) -> list[str]:
-    return [record.key for record in listed(count)]
 
 
 def test_the_slowest_call_of_a_chunk_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

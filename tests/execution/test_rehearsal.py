@@ -17,7 +17,7 @@ from airflow_provider_records.exceptions import (
     VendorError,
 )
 from airflow_provider_records.execution.rehearsal import rehearse
-from tests.execution.archive import Archive, LookingSystem, ObedientSystem, listed
+from tests.execution.archive import Archive, LookingSystem, ObedientSystem, listed, names
 
 
 class Probed(ObedientSystem):
@@ -64,6 +64,18 @@ def test_the_reason_says_what_a_real_run_would_find(found: Outcome | None, reaso
     assert (outcomes[1].reason, outcomes[1].proof) == (reason, None)
     assert {outcome.kind for outcome in outcomes} == {OutcomeKind.NOT_ATTEMPTED}
     assert outcomes[0].reason == outcomes[2].reason == "dry run: is there and would be sent"
+
+
+def test_a_rehearsal_sends_nothing() -> None:
+    archive = Archive(names(2))
+    outcomes = rehearse(ObedientSystem(archive, blind={"r001"}), listed(3), concurrency=2)
+    assert archive.sent == []
+    assert [outcome.reason for outcome in outcomes] == [
+        "dry run: is there and would be sent",
+        "dry run: cannot be looked up: told to be blind",
+        "dry run: is not there any more",
+    ]
+    assert {outcome.kind for outcome in outcomes} == {OutcomeKind.NOT_ATTEMPTED}
 
 
 def test_a_system_that_looks_at_many_at_once_is_asked_as_before_its_calls() -> None:

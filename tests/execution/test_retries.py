@@ -1,6 +1,6 @@
 """One batch, brought to its outcomes: when a delete is sent again, when it is probed, and what is said otherwise.
 
-What whole tries and their journals make of this is tested in test_runner.py.
+What whole tries and their journals make of this is tested in test_runner_unanswered.py and its neighbours.
 """
 
 from __future__ import annotations
