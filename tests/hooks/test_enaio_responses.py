@@ -1,4 +1,4 @@
-"""What enaio's responses are read as; the service itself is asked in test_enaio.py."""
+"""What enaio's responses are read as; the service itself is asked in the other files of enaio."""
 
 from __future__ import annotations
 
