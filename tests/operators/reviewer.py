@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 from airflow.providers.standard.operators import hitl
 
+from airflow_provider_records.airflow_version import AirflowFailException
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.slip import Slip
+from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import AnswerError
 from airflow_provider_records.operators.approval import DisposalApprovalOperator
 from airflow_provider_records.task.context import evidence_store
@@ -24,6 +28,10 @@ BEN: Any = {"id": "ben", "name": "Ben"}
 CARL: Any = {"id": "carl", "name": "Carl"}
 NOWHERE = {"conn_type": "enaio", "host": "https://enaio.example.org", "login": "robot", "password": "9d1f0b6e"}
 WHEN = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+RECORDS = [
+    {"key": f"enaio-{number}", "target_id": str(number), "title": f"Akte {number}", "classification": "Personal"}
+    for number in range(1, 9)
+]
 
 
 @dataclass
@@ -110,7 +118,20 @@ class Page:
         return operator.execute_complete(self.context(operator), event)
 
 
+def refused(page: Page, event: dict[str, Any], words: str) -> None:
+    """Airflow must not retry: the next try would wipe the answer and ask again. No approval is left behind."""
+    before = evidence_store().names("approvals")
+    with pytest.raises(AirflowFailException, match=words):
+        page.complete(event)
+    assert evidence_store().names("approvals") == before
+
+
 Request = Callable[..., Page]
+
+
+@pytest.fixture
+def listed(store: Store) -> dict[str, Any]:
+    return manifest_reference(Manifest.write(store, RECORDS))
 
 
 @pytest.fixture

@@ -27,19 +27,12 @@ from airflow_provider_records.operators.certificate import DestructionCertificat
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator, OpusDueRecordsOperator
 from airflow_provider_records.reporting.verify import verify
-from airflow_provider_records.task.context import evidence_store
 from tests.evidence import evidence_factory
 from tests.operators import factories
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import context
 
 RUN: dict[str, Any] = {"dag_id": evidence_factory.DAG, "run_id": evidence_factory.RUN}
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
-    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", f"file://{tmp_path}/evidence")
-    return evidence_store()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import AnswerError, HoldError
 from airflow_provider_records.operators.manifest import RecordListOperator
-from airflow_provider_records.task.context import evidence_store
 from tests.evidence.schemas import assert_store_valid
 from tests.minors import DownstreamTasksSkipped, since
 from tests.operators.factories import run
@@ -32,12 +30,6 @@ RECORDS = [
     {"key": f"hr-{number}", "target_id": str(number), "classification": "Personnel" if number < 3 else "Finance: tax"}
     for number in range(1, 6)
 ]
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
-    monkeypatch.setenv("AIRFLOW__RECORDS__EVIDENCE_PATH", f"file://{tmp_path}/evidence")
-    return evidence_store()
 
 
 @pytest.fixture
