@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +16,6 @@ from tests.evidence import evidence_factory
 
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 def approval(approver: str = "anna", digest: str = DIGEST, **fields: Any) -> Approval:

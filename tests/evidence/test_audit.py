@@ -26,11 +26,6 @@ from tests.evidence.evidence_factory import ObedientSystem, provenance
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
-
-
-@pytest.fixture
 def listed(store: Store) -> Manifest:
     return Manifest.write(store, evidence_factory.records(40))
 

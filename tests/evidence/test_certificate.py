@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,11 +148,6 @@ def test_ids_of_any_text_stay_one_part_of_the_name(dag_id: str, run_id: str) -> 
     parts = certificate.file_name(dag_id, run_id).split("/")
     assert (len(parts), parts[0]) == (3, "certificates")
     assert {"", ".", "..", ".json"}.isdisjoint(parts)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import pytest
 
@@ -34,11 +33,6 @@ class Opus:
         self.read += 1
         self.now += 1.0
         return self.answers[min(self.read, len(self.answers)) - 1]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 def task(store: Store, opus: Callable[[], Iterable[str]], clock: Callable[[], float] = time.time) -> DueReadings:

@@ -165,11 +165,6 @@ EVERY = [["manifests"], ["approvals"], ["outcomes", "journal"], ["disposal"]]
 each_reader = pytest.mark.parametrize("ask", READERS, ids=lambda ask: ask.__name__)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
-
-
 @each_reader
 @pytest.mark.parametrize("names", EVERY, ids="-".join)
 def test_a_member_that_this_release_does_not_know_is_no_change(

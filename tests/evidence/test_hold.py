@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,11 +18,6 @@ from airflow_provider_records.exceptions import EvidenceError, HoldError, NewerF
 from tests.evidence.schemas import assert_store_valid
 
 ANNA = Origin("reviewer", "night")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 def held(store: Store, *keys: str, key: Ed25519PrivateKey | None = None, targets: Sequence[str] = ()) -> list[str]:

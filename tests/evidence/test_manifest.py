@@ -20,11 +20,6 @@ from airflow_provider_records.exceptions import EvidenceError, InvalidRecordsErr
 from tests.evidence.failing_store import in_memory
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
-
-
 def planted(store: Store, content: bytes) -> str:
     """Put a list into the store by hand; return its digest."""
     content = formats.MANIFEST.line + content

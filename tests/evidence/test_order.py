@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +19,6 @@ TASK = Covered("delete", "enaio", "destroy", "https://enaio.example.org/api/dms"
 TIMES: dict[str, Any] = {"asked_at": "2026-11-22T06:58:00.000Z", "valid_until": "2026-12-22T06:58:00.000Z"}
 ORDER = Order(f"sha256:{'1' * 64}", [TASK], "night", "r1", **TIMES)
 DUE_LIST = DueList("opus_default", "https://opus.example.org", "c1", "2026-11-21T12:00:00")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 def planted(store: Store, members: dict[str, Any]) -> str:

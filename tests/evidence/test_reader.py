@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +23,6 @@ OUTCOMES = [
     Outcome("b", B, Proof.RESPONSE, reason='says "outcome":"destroyed"'),
     Outcome("c", D, Proof.PROBE),
 ]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 @pytest.fixture(params=[1 << 20, 1], ids=["one block", "a line a block"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,11 +189,6 @@ def test_what_is_neither_a_segment_nor_the_beginning_of_one_was_changed(content:
 def test_a_segment_of_a_later_release_is_called_newer(change: dict[str, Any]) -> None:
     with pytest.raises(NewerFormatError, match="newer release"):
         parse_segment("x", sealed({**FIRST, **change}, {"key": "a"}))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 def put(

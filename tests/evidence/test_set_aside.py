@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +12,6 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
 
 DIGEST = "sha256:" + "a" * 64
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 def test_what_is_written_is_read_back_for_its_run_only(store: Store) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +21,6 @@ RSA = rsa.generate_private_key(65537, 2048)
 PKCS8 = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
 SPKI = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 NAME, CONTENT = "certificates/night/run.json", b'{"complete":true}\n'
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 def test_a_signature_is_the_raw_64_bytes_over_exactly_the_file() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,11 +22,6 @@ D, B = OutcomeKind.DESTROYED, OutcomeKind.BLOCKED
 TEXTS = ("system", "manifest", "digest", "outcomes", "started_at", "ended_at")
 WRONG_COUNTS: list[Any] = [None, [], {"failed": "1"}, {"failed": -1}, {"failed": True}]
 NOTHING = dict.fromkeys(map(str, OutcomeKind), 0)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
 
 
 def disposal(**change: Any) -> Disposal:
