@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -160,9 +159,3 @@ class Outcome:
         if self.earlier:
             pairs["earlier"] = str(self.earlier)
         return {**self.unrecognized, **pairs} if self.unrecognized else pairs
-
-
-def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """Count outcomes by kind; every kind has a number."""
-    found = Counter(outcome.kind for outcome in outcomes)
-    return {str(kind): found[kind] for kind in OutcomeKind}

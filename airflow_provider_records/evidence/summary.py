@@ -19,7 +19,7 @@ from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.manifest import Manifest, key_of
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, counts, known_kind
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, known_kind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
 
@@ -348,13 +348,16 @@ def write_outcomes(
     :raises EvidenceError: they are not exactly one for each record, in the list's order.
     """
 
+    found = Counter[OutcomeKind]()
+
     def lines() -> Iterator[bytes]:
         for outcome, line in zip_longest(outcomes, manifest.lines()):
             if outcome is None or line is None or outcome.key != key_of(line):
                 raise EvidenceError(
                     f"{len(outcomes)} outcomes for {manifest.count} records: they must add up, in order."
                 )
+            found[outcome.kind] += 1
             yield canonical(store.naming.said_by_vendor(outcome).to_dict()) + b"\n"
 
     uri, _, _ = store.write_lines(folder.outcomes, formats.OUTCOMES.line, lines())
-    return uri, counts(outcomes)
+    return uri, {str(kind): found[kind] for kind in OutcomeKind}

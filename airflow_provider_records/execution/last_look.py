@@ -97,9 +97,9 @@ class LastLook:
 
     def _gone_earlier(self, records: Sequence[Record], absent: Set[str]) -> dict[str, Outcome]:
         """Return the outcomes of records that are not there because an earlier run of the DAG disposed of them."""
-        missing = [record for record in records if record.key in absent - self._ours()]
-        if not missing:
+        if not (strange := absent and absent - self._ours()):
             return {}
+        missing = [record for record in records if record.key in strange]
         with self._lock:
             if self._known_earlier is None:
                 self._known_earlier = self._earlier()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 import threading
@@ -11,7 +10,6 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
@@ -160,10 +158,6 @@ class Runner:
         :raises JournalError: a newer try has taken over.
         :raises EvidenceError: the list names a record twice, or the store cannot be written.
         """
-        with _imports_left_alone():
-            return self._run(records)
-
-    def _run(self, records: Sequence[Record]) -> Sequence[Outcome]:
         state = self.journal.state
         todo, doubtful = self._left(records), state.doubtful
         if todo:
@@ -432,19 +426,6 @@ def _first(chunks: Iterable[_Ahead], calls: int) -> Iterator[_Ahead]:
             return
         calls -= len(chunk.batches)
         yield chunk
-
-
-@contextmanager
-def _imports_left_alone() -> Iterator[None]:
-    """Let the garbage collector leave out what was there before.
-
-    Airflow's modules are a large heap; each full collection of it would hold up all threads for a fifth of a second.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _evenly(items: Sequence[T], most: int) -> list[Sequence[T]]:

@@ -46,7 +46,13 @@ from airflow_provider_records.operators.assets import DISPOSALS, events
 from airflow_provider_records.reporting import wording
 from airflow_provider_records.reporting.verdict import RunStatus
 from airflow_provider_records.task.arguments import check_concurrency, check_min_approvals, check_switches
-from airflow_provider_records.task.context import approval_key, evidence_store, hard_stops, provenance
+from airflow_provider_records.task.context import (
+    approval_key,
+    evidence_store,
+    hard_stops,
+    imports_left_alone,
+    provenance,
+)
 from airflow_provider_records.task.disposing import DisposingOperator
 from airflow_provider_records.task.holds import NamedHolds, check_holds
 from airflow_provider_records.task.lineage import lineage
@@ -246,7 +252,7 @@ class DisposeOperator(DisposingOperator):
         state = task_state(context)
         if state is not None and context["ti"].try_number == 1 and not state.get(_JOURNAL):
             state.set(_JOURNAL, _NONE_YET)  # a try that fails before it opens a journal has lost none
-        with hard_stops():
+        with hard_stops(), imports_left_alone():
             store = evidence_store()
             self._naming = store.naming
             limits, min_approvals = self._limits()

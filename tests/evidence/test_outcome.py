@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, counts, known_kind, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, known_kind
 from airflow_provider_records.exceptions import NewerFormatError
 
 some_text = st.none() | st.text(min_size=1)
@@ -89,17 +88,3 @@ def test_an_outcome_without_key_or_kind_is_none(missing: str) -> None:
 def test_an_unknown_proof_is_newer_and_one_that_is_no_text_malformed(proof: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"proof"):
         Outcome.from_dict({"key": "a", "outcome": "destroyed", "proof": proof})
-
-
-def test_every_kind_has_a_number_also_the_ones_that_did_not_occur() -> None:
-    found = [Outcome(key, kind) for key, kind in (("a", OutcomeKind.BLOCKED), ("b", OutcomeKind.BLOCKED))]
-    assert counts(found) == {**dict.fromkeys(map(str, OutcomeKind), 0), "blocked": 2}
-    assert counts([]) == dict.fromkeys(map(str, OutcomeKind), 0)
-
-
-def test_the_time_is_utc_in_milliseconds() -> None:
-    before = datetime.now(UTC)
-    text = now()
-    assert len(text) == len("2026-11-22T02:00:07.120Z")
-    assert text.endswith("Z")
-    assert abs((datetime.fromisoformat(text) - before).total_seconds()) < 60

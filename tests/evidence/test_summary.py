@@ -51,6 +51,16 @@ def carried_out(store: Store, *kinds: OutcomeKind) -> Disposal:
     return disposal(manifest=manifest.uri, digest=manifest.digest, outcomes=uri, counts=counts).write(store)
 
 
+def test_every_kind_has_a_number_also_the_ones_that_did_not_occur(store: Store) -> None:
+    nothing = dict.fromkeys(map(str, OutcomeKind), 0)
+    assert carried_out(store).to_dict()["counts"] == nothing
+    assert carried_out(store, OutcomeKind.BLOCKED, D, OutcomeKind.BLOCKED).to_dict()["counts"] == {
+        **nothing,
+        "blocked": 2,
+        "destroyed": 1,
+    }
+
+
 def test_a_summary_lies_under_its_try_and_the_hash_of_its_bytes(store: Store) -> None:
     written = disposal().write(store)
     content = store.read(store.name(written.uri))

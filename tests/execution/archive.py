@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
@@ -328,6 +329,12 @@ def check_truth(archive: Archive, outcomes: Sequence[Outcome]) -> None:
             }, outcome
         if kind is OutcomeKind.NOT_ATTEMPTED:
             assert key not in archive.sent, outcome
+
+
+def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Count outcomes by kind; every kind has a number."""
+    found = Counter(outcome.kind for outcome in outcomes)
+    return {str(kind): found[kind] for kind in OutcomeKind}
 
 
 def check(archive: Archive, records: Sequence[Record], outcomes: Sequence[Outcome], first: Set[str]) -> None:

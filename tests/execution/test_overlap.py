@@ -12,7 +12,7 @@ from collections.abc import Sequence, Set
 import pytest
 
 from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, counts
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import load_segments
 from airflow_provider_records.evidence.store import FileSystem, Store
@@ -28,6 +28,7 @@ from tests.execution.archive import (
     Archive,
     LookingSystem,
     ObedientSystem,
+    counts,
     listed,
     names,
     one_try,

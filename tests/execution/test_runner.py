@@ -1,8 +1,6 @@
-"""One try: which list it refuses, what it writes before it sends, and what it spares the process meanwhile."""
+"""One try: which list it refuses, and what it writes before it sends."""
 
 from __future__ import annotations
-
-import gc
 
 import pytest
 
@@ -31,11 +29,3 @@ def test_no_call_leaves_before_its_intent_is_on_storage(monkeypatch: pytest.Monk
         assert {"key": key} in [line for each in segments for line in each.lines]
 
     check(archive, listed(12), one_try(store, ObedientSystem(archive, at_call=intended), listed(12), 1), set(names(12)))
-
-
-def test_the_modules_of_airflow_are_left_out_of_garbage_collections_while_a_list_is_carried_out() -> None:
-    frozen: list[int] = []
-    system = ObedientSystem(Archive(names(1)), at_call=lambda _: frozen.append(gc.get_freeze_count()))
-    one_try(in_memory(), system, listed(1), 1)
-    assert frozen[0] > 0
-    assert gc.get_freeze_count() == 0

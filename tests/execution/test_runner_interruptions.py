@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.evidence import journal as journal_module
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, counts
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.execution import retries as attempt_module
 from airflow_provider_records.execution import runner as runner_module
 from airflow_provider_records.execution.runner import Chunk, Runner
 from tests.evidence.failing_store import failing_store, in_memory
-from tests.execution.archive import NO_LIMITS, Archive, ObedientSystem, check, listed, names, one_try, opened
+from tests.execution.archive import NO_LIMITS, Archive, ObedientSystem, check, counts, listed, names, one_try, opened
 
 
 class _Timeout(BaseException):

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_records.evidence.outcome import counts
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
 from airflow_provider_records.execution import runner as runner_module
@@ -27,6 +26,7 @@ from tests.execution.archive import (
     ObedientSystem,
     check,
     check_truth,
+    counts,
     dying_with,
     listed,
     names,

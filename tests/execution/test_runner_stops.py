@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 
 import pytest
 
-from airflow_provider_records.evidence.outcome import OutcomeKind, counts
+from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import AuthenticationError
 from airflow_provider_records.execution import runner as runner_module
@@ -19,6 +19,7 @@ from tests.execution.archive import (
     LookingSystem,
     ObedientSystem,
     check,
+    counts,
     listed,
     names,
     one_try,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from airflow_provider_records.evidence import journal as journal_module
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, counts
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import load_segments
 from airflow_provider_records.exceptions import NoAnswerError
@@ -24,6 +24,7 @@ from tests.execution.archive import (
     ObedientSystem,
     check,
     check_truth,
+    counts,
     listed,
     names,
     one_try,

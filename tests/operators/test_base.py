@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import DisposalIncompleteError
+from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.operators.assets import DISPOSALS, disposed
 from airflow_provider_records.operators.base import DisposeOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
@@ -369,3 +371,27 @@ def test_the_log_of_a_rehearsal_says_what_would_happen(
     outcomes = summary(served, reference).each_outcome(served.store)
     assert [each.key for each in outcomes] == [*held, "9999999"]
     assert served.calls("enaio", "delete_object") == 0
+
+
+# What it spares the process
+
+
+def test_the_modules_of_airflow_are_left_out_of_garbage_collections_from_the_list_to_the_summary(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen: list[int] = []
+
+    def counting(function: Any) -> Any:
+        def counted(*given: Any, **named: Any) -> Any:
+            frozen.append(gc.get_freeze_count())
+            return function(*given, **named)
+
+        return counted
+
+    records = documents(served, 1)
+    monkeypatch.setattr(EnaioHook, "delete_object", counting(EnaioHook.delete_object))
+    monkeypatch.setattr(Disposal, "write", counting(Disposal.write))
+    run(deleting(served, records))
+    assert len(frozen) == 2
+    assert min(frozen) > 0
+    assert gc.get_freeze_count() == 0
