@@ -18,6 +18,7 @@ _SORTED_AT_ONCE = 20_000
 _READ_AT_ONCE = 500
 _WRITTEN_AT_ONCE = 64 * 1024
 _LONGEST_SPAN = 1024 * 1024
+_WORTH_SKIPPING = 4 * 1024
 
 T = TypeVar("T")
 
@@ -76,15 +77,17 @@ class Spooled(Sequence[T]):
         """Return the items at some places, in their order; what lies close together is read at once."""
         if not places:
             return []
-        ends, first, last = self._ends, min(places), max(places)
-        start, end = ends[first], ends[last + 1]
-        if end - start > _LONGEST_SPAN and first < last:
-            half = len(places) // 2
-            return [*self.at(places[:half]), *self.at(places[half:])]
-        block = self._read(start, end)
-        if list(places) != list(range(first, last + 1)):
-            block = b"".join(block[ends[place] - start : ends[place + 1] - start] for place in places)
-        return [self._make(value) for value in json.loads(f"[{block[:-1].decode()}]")]  # at once: half the time
+        ends, texts = self._ends, dict[int, bytes]()
+        for group in _close(sorted(places), ends):
+            first, last = group[0], group[-1]
+            start, block = ends[first], self._read(ends[first], ends[last + 1])
+            if list(places) == list(range(first, last + 1)):
+                return self._made(block)
+            texts |= {place: block[ends[place] - start : ends[place + 1] - start] for place in group}
+        return self._made(b"".join(map(texts.__getitem__, places)))
+
+    def _made(self, texts: bytes) -> list[T]:
+        return [self._make(value) for value in json.loads(f"[{texts[:-1].decode()}]")]  # at once: half the time
 
     def _read(self, start: int, end: int) -> bytes:
         with self._lock:
@@ -124,6 +127,21 @@ class Chosen(Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         for start in range(0, len(self), _READ_AT_ONCE):
             yield from self[start : start + _READ_AT_ONCE]
+
+
+def _close(places: Sequence[int], ends: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Return the places in groups, each worth one reading.
+
+    :param places: in ascending order.
+    :param ends: where the items end; the first is 0.
+    """
+    first = 0
+    for at in range(1, len(places)):
+        skipped, span = ends[places[at]] - ends[places[at - 1]], ends[places[at] + 1] - ends[places[first]]
+        if skipped > _WORTH_SKIPPING or span > _LONGEST_SPAN:
+            yield places[first:at]
+            first = at
+    yield places[first:]
 
 
 def sorted_items(items: Sequence[T], key: Callable[[T], str]) -> Chosen[T]:

@@ -32,7 +32,7 @@ KINDS = [
 @settings(max_examples=100)
 def test_a_spooled_sequence_is_read_as_a_list(texts: list[str], places: list[int], part: slice, at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        for limit in ("_READ_AT_ONCE", "_WRITTEN_AT_ONCE", "_LONGEST_SPAN"):
+        for limit in ("_READ_AT_ONCE", "_WRITTEN_AT_ONCE", "_LONGEST_SPAN", "_WORTH_SKIPPING"):
             patch.setattr(spool, limit, at_once)
         check_as_a_list(texts, places, part)
 
@@ -51,6 +51,22 @@ def check_as_a_list(texts: list[str], places: list[int], part: slice) -> None:
     with pytest.raises(IndexError):
         spooled[len(texts)]
     assert list(sorted_items(spooled, lambda text: text[:1])) == sorted(texts, key=lambda text: text[:1])
+
+
+def test_items_of_a_few_regions_are_read_region_by_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, reads = os.pread, list[int]()
+
+    def counted(file: int, length: int, at: int) -> bytes:
+        reads.append(length)
+        return read(file, length, at)
+
+    spooled: Spooled[int] = Spooled(int)
+    for number in range(50_000):
+        spooled.add(str(number).rjust(99).encode())
+    places = [at + region for at in range(100) for region in (7, 10_007, 20_007, 30_007, 40_007)]
+    monkeypatch.setattr(os, "pread", counted)
+    assert spooled.at(places) == places
+    assert reads == [100 * 100] * 5
 
 
 def test_what_the_disk_takes_in_parts_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
