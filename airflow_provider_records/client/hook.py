@@ -241,32 +241,48 @@ class VendorHook(BaseHook):
 
         def attempt() -> T:
             nonlocal renewals
-            request = self._authorized(call, Request(method, url, dict(all_headers), body, begin), sign)
-            generation = self._wait_for_turn()
-            begin()
-            response = None
-            try:
-                with ExitStack() as turn:
-                    response = self._receive(call, request, most, turn, gather)
-                    status = self.effective_status(response)
-                    try:
-                        raise_for_status(response, status, self._where(call))
-                    except VendorError as error:
-                        renews = renewals > 0 and decide(error, repeatable=repeatable) is Decision.RENEW
-                        if not renews or not self.renew_credentials(request, error):
-                            raise
-                    else:
-                        result = self._read(response, read)
-                        self._report_status(generation, status, response)
-                        return result
-            except VendorError as error:
-                if response is not None and error.retry_after is None:
-                    error.retry_after = response.retry_after()
-                self._report_error(generation, error, repeatable=repeatable)
-                raise
-            self.throttle.succeeded(generation)
-            renewals -= 1
-            return attempt()
+            while True:
+                request = self._authorized(call, Request(method, url, dict(all_headers), body, begin), sign)
+                generation = self._wait_for_turn()
+                begin()
+                response = None
+                try:
+                    with ExitStack() as turn:
+                        response = self._receive(call, request, most, turn, gather)
+                        status = self.effective_status(response)
+                        try:
+                            raise_for_status(response, status, self._where(call))
+                        except VendorError as error:
+                            renews = renewals > 0 and decide(error, repeatable=repeatable) is Decision.RENEW
+                            if not renews or not self.renew_credentials(request, error):
+                                raise
+                        else:
+                            result = self._read(response, read)
+                            self._report_status(generation, status, response)
+                            return result
+                except VendorError as error:
+                    if response is not None and error.retry_after is None:
+                        error.retry_after = response.retry_after()
+                    self._report_error(generation, error, repeatable=repeatable)
+                    raise
+                self.throttle.succeeded(generation)
+                renewals -= 1
+
+        retrying = self._retrying_reads if repeatable else self._retrying_changes
+        return retrying(attempt)
+
+    @cached_property
+    def _retrying_reads(self) -> tenacity.Retrying:
+        return self._retrying(repeatable=True)
+
+    @cached_property
+    def _retrying_changes(self) -> tenacity.Retrying:
+        return self._retrying(repeatable=False)
+
+    def _retrying(self, *, repeatable: bool) -> tenacity.Retrying:
+        """Return what repeats requests of one kind: made once, since it holds itself, so that only the collector of
+        garbage would free it; each thread has a state of its own in it.
+        """
 
         def again(error: BaseException) -> bool:
             if self.stopping or not isinstance(error, VendorError):
@@ -274,12 +290,12 @@ class VendorHook(BaseHook):
             return decide(error, repeatable=repeatable) is Decision.WAIT
 
         return tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.attempts),
+            stop=lambda state: state.attempt_number >= self.attempts,
             wait=self._wait,
             retry=tenacity.retry_if_exception(again),
             sleep=self._sleep,
             reraise=True,
-        )(attempt)
+        )
 
     def _written(self, call: str, body: object) -> bytes:
         try:

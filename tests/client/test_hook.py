@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -172,6 +173,19 @@ def test_it_is_asked_again_before_a_repeat(thing: ServedThing) -> None:
         thing.hook.delete()
     assert thing.count("delete") == 1
     assert thing.destroyed == []
+
+
+def test_requests_leave_nothing_that_only_the_garbage_collector_frees(thing: ServedThing) -> None:
+    thing.hook.get()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(50):
+            thing.hook.get()
+            thing.hook.delete()
+        assert gc.collect() < 50
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("part", ["", ".", "..", "\ud800"])
