@@ -98,7 +98,7 @@ class EnaioSystem:
         self.checks = checks or ObjectChecks()
         self._batch = BatchProbe(hook, self.checks.named)
         self.sight = Sight(hook, self._batch, hard_delete=hard_delete)
-        self._looks = Looks(self._batch, self.sight.look_at)
+        self._looks = Looks(self._batch, self.sight.look_if_alive)
         self._observes = False
         self._observed: set[str] = set()
         self._unsent: dict[str, Presence | VendorError | str] = {}
@@ -170,13 +170,13 @@ class EnaioSystem:
         """Return the records in groups that go one after the other: what a folder holds before the folder."""
         if not self.cascade_delete:
             return [sorted_items(records, _alike)]
-        records = sorted(records, key=_alike)
+        records, looks = sorted(records, key=_alike), Looks(self._batch, self.sight.look_at)
         types = {record.target_id: listed_type(record) for record in records}
         for record in records:
             if location := self._location(record):
                 self._note_parents(record.target_id, {location})
         for ids in parts(list(types), self.look_size):
-            for object_id, look in self._looks.at(ids, types).items():
+            for object_id, look in looks.at(ids, types).items():
                 if isinstance(look, Look) and look.found:
                     fields = look.found.fields
                     shown = {fields.get(name, "") for name in (FOLDER, REGISTER)} - {""}

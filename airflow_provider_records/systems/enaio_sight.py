@@ -64,6 +64,23 @@ class Sight:
             return error
         return Look(presence, found)
 
+    def look_if_alive(self, object_id: str) -> Look | VendorError:
+        """Look at one object as :meth:`look_at` does, but not into the recycle bin where it is not found alive.
+
+        What this does not find has to be looked at again (:meth:`look_again`), there as well.
+        """
+        try:
+            found = self.hook.get_object(object_id)
+        except NotFoundError:
+            return Look(Presence.GONE)
+        except RefusedError:
+            return self.look_at(object_id)
+        except (StopError, UnavailableError):
+            raise
+        except VendorError as error:
+            return error
+        return Look(live(found), found)
+
     def locate(self, object_id: str) -> tuple[Presence, EnaioObject | None]:
         """Look for an object, live and in the recycle bin; changes nothing.
 
@@ -174,15 +191,10 @@ class Sight:
 
         seen_before = bool(gone) and sees()
         with ThreadPoolExecutor(self.hook.settings.max_concurrency, thread_name_prefix="enaio") as pool:
-            asked = [each for each in missing if seen_before or found[each] is not Presence.GONE]
-            again |= dict(zip(asked, pool.map(self.look_at, asked), strict=True))
-
-        def still_gone() -> list[str]:
-            return [each for each, look in again.items() if isinstance(look, Look) and look.presence is Presence.GONE]
-
-        if not seen_before or (still_gone() and not sees()):
-            unproven = {*still_gone(), *(() if seen_before else gone)}
-            again |= dict.fromkeys(unproven, NotSentError(f"{BLIND}."))
+            again |= dict(zip(missing, pool.map(self.look_at, missing), strict=True))
+        still_gone = [each for each, look in again.items() if isinstance(look, Look) and look.presence is Presence.GONE]
+        if still_gone and not (seen_before and sees()):
+            again |= dict.fromkeys(still_gone, NotSentError(f"{BLIND}."))
         return again
 
     def places(self, object_id: str) -> set[str]:
