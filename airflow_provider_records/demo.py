@@ -314,9 +314,11 @@ def _watch(dag_test: subprocess.Popen[bytes], made: Sandbox, url: str, home: Pat
             _approve(url, manifest.digest, manifest.count)
         if manifest is not None:
             show("Unifier: the list is approved by its digest", int(calls["get_bp_record"] > 0))
-        if manifest is not None and calls["delete_object"]:
-            show("enaio: content is destroyed", min(calls["delete_object"], manifest.count), manifest.count)
-        if marked := len(made.effects("opus", "marked")):
+        marked = len(made.effects("opus", "marked"))
+        if manifest is not None and (deletes := min(calls["delete_object"], manifest.count)):
+            # What is absent needs no call: how many are sent is known when the marks begin.
+            show("enaio: content is destroyed", deletes, deletes if marked else manifest.count)
+        if marked:
             show("Opus: records are marked", marked, max(marked, len(made.effects("enaio", "destroyed"))))
         time.sleep(0.05)
     show("The run has ended", 1)
