@@ -21,6 +21,8 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import ApprovalWithdrawnError, VendorError
 from airflow_provider_records.systems.base import ApprovalSource
 
+_UNREAD = "whether it is still approved could not be found out"
+
 
 class Check(Protocol):
     """One check of a chunk."""
@@ -119,10 +121,14 @@ class SourceCheck:
         try:
             why = self._source.withdrawn(records)
         except VendorError as error:
-            return _failed(records, error, "whether it is still approved could not be found out")
+            return _failed(records, error, _UNREAD)
         if isinstance(why, Mapping):
-            reasons = {key: f"not approved any more: {text}" for key, text in why.items()}
-            return {key: Outcome(key, OutcomeKind.BLOCKED, reason=reason) for key, reason in reasons.items()}
+            return {
+                key: Outcome(key, OutcomeKind.FAILED, reason=f"{_UNREAD}: {each}")
+                if isinstance(each, VendorError)
+                else Outcome(key, OutcomeKind.BLOCKED, reason=f"not approved any more: {each}")
+                for key, each in why.items()
+            }
         if why:
             raise ApprovalWithdrawnError(f"The approval was withdrawn: {why} Nothing more is deleted in this run.")
         return {}

@@ -137,10 +137,11 @@ class MayListRemoved(Protocol):
 class ApprovalSource(Protocol):
     """Where an approval was given: it can be read again, since an approval is withdrawn there too."""
 
-    def withdrawn(self, records: Sequence[Record]) -> str | Mapping[str, str]:
+    def withdrawn(self, records: Sequence[Record]) -> str | Mapping[str, str | VendorError]:
         """Return in a sentence why the source does not approve the list any more; empty: it does.
 
-        Where the rest may go on without single records: why it does not approve these any more, by key.
+        Where the rest may go on without single records: by key, why it does not approve these any more, or why it
+        cannot be read for these.
 
         :param records: some records of the approved list.
         :raises VendorError: the source cannot be read, which says nothing about the approval.

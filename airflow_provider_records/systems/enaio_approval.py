@@ -32,11 +32,11 @@ class EnaioFieldSource:
         """End all sending and waiting."""
         self._hook.stopping = True
 
-    def withdrawn(self, records: Sequence[Record]) -> str | Mapping[str, str]:
+    def withdrawn(self, records: Sequence[Record]) -> str | Mapping[str, str | VendorError]:
         """Return which object does not approve any more, all of them by key where the sensor withholds single ones.
 
         One search shows many that still approve; only a look at a single object says that it does not. One that is not
-        there says nothing.
+        there says nothing, and one that cannot be read concerns no other.
 
         :raises VendorError: enaio cannot be read.
         """
@@ -48,16 +48,17 @@ class EnaioFieldSource:
             for object_id in types:
                 self._object_types.pop(object_id, None)
         changed: list[tuple[Record, str]] = []
+        unread: dict[str, VendorError] = {}
         for record in records:
             look = looks[record.target_id]
             if isinstance(look, VendorError):
-                raise look
-            if look.found and not self._approves(look.found):
+                unread[record.key] = look
+            elif look.found and not self._approves(look.found):
                 changed.append((record, self._value(look.found)))
         if self._withholds:
-            return {record.key: f"{self._field} = {text!r} now" for record, text in changed}
+            return unread | {record.key: f"{self._field} = {text!r} now" for record, text in changed}
         if not changed:
-            return ""
+            return unread
         record, text = changed[0]
         found = f"{self._field} = {text!r}"
         return f"enaio object {record.target_id} has {found} now ({len(changed)} of {len(records)} objects)."

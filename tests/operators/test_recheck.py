@@ -268,7 +268,7 @@ def test_the_field_of_many_objects_is_read_by_one_search(served: ServedSandbox, 
     withdrawn = source.withdrawn([Record.from_item(record) for record in records])
     calls = Counter({call: served.calls("enaio", call) for call in ("search", "get_object")}) - before
     if answers == "search":
-        assert (withdrawn, calls) == ("", {"search": 1})
+        assert (withdrawn, calls) == ({}, {"search": 1})
     else:
         assert bool(withdrawn) == (answers == "no value")
         assert calls["get_object"] == COUNT
@@ -286,7 +286,7 @@ def test_only_a_look_at_the_object_itself_says_that_it_does_not_approve(
 
     monkeypatch.setattr(BatchProbe, "listed", older)
     source = EnaioFieldSource("sha256:any", enaio_source())
-    assert source.withdrawn([Record(id_, id_) for id_ in ids[:3]]) == ""
+    assert source.withdrawn([Record(id_, id_) for id_ in ids[:3]]) == {}
 
 
 def test_an_outage_of_the_source_is_no_withdrawal(served: ServedSandbox, ids: list[str]) -> None:
@@ -299,6 +299,19 @@ def test_an_outage_of_the_source_is_no_withdrawal(served: ServedSandbox, ids: li
     assert destroyed(served) == []
     served.sandbox.faults.clear()
     assert delete(reference, try_number=2)["counts"]["destroyed"] == 3
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_an_approval_that_cannot_be_read_fails_its_object_only(
+    served: ServedSandbox, ids: list[str], status: int
+) -> None:
+    served.fault(vendor="enaio", call="get_object", match=f"/{ids[1]}", times=None, status=status)
+    reference = approved(served, ids[:3], enaio_source())
+    with pytest.raises(DisposalIncompleteError, match="1 failed of 3 records"):
+        delete(reference)
+    assert destroyed(served) == [ids[0], ids[2]]
+    served.sandbox.faults.clear()
+    assert delete(reference, 2)["counts"]["destroyed"] == 3
 
 
 def test_without_recheck_the_source_is_not_asked_again(served: ServedSandbox, ids: list[str]) -> None:
