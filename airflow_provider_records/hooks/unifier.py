@@ -82,27 +82,24 @@ class _Listing(Generic[T]):
         self, gather: Callable[[Iterator[Node]], T], elsewhere: Callable[[Node], bool], rows: Iterator[Any]
     ) -> None:
         self._is_elsewhere = elsewhere
-        self._readable, self._elsewhere = True, False
+        self._elsewhere = False
         self._gathered = gather(self._nodes(rows))
 
     def _nodes(self, rows: Iterator[Any]) -> Iterator[Node]:
         for row in rows:
-            if isinstance(row, dict):
-                node = Node.from_json(row)
-                self._elsewhere = self._elsewhere or self._is_elsewhere(node)
-                yield node
-            else:
-                self._readable = False
+            node = Node.from_json(row if isinstance(row, dict) else {})
+            self._elsewhere = self._elsewhere or self._is_elsewhere(node)
+            yield node
 
     @classmethod
     def gathered(cls, response: Response, about: str) -> T:
         """Return what was made of the nodes of a response.
 
-        :raises UnreadableAnswerError: it holds no list of objects, or one lies elsewhere.
+        :raises UnreadableAnswerError: it holds no list, or one of its nodes lies elsewhere.
         """
         listing = response.rows
-        if not isinstance(listing, cls) or not listing._readable:
-            raise UnreadableAnswerError("Unifier's data is no list of objects.")
+        if not isinstance(listing, cls):
+            raise UnreadableAnswerError("Unifier's data is no list.")
         if listing._elsewhere:
             raise UnreadableAnswerError(f"{response.call}: {about}: what is listed lies in another folder.")
         return listing._gathered

@@ -429,16 +429,16 @@ def test_a_missing_folder_is_an_error_and_no_empty_list(served: ServedUnifier, c
         served.hook.list_nodes(parent_path="/", project_number="P-0009")
 
 
-@pytest.mark.parametrize("data", [None, {}, "x", 1, [1], [None]])
+@pytest.mark.parametrize("data", [None, {}, "x", 1])
 def test_a_listing_that_cannot_be_read_is_no_empty_list(served: ServedUnifier, data: object) -> None:
     served.fault("list_nodes", times=None, body={"data": data, "message": [], "status": 200})
     with pytest.raises(UnreadableAnswerError):
         served.hook.list_nodes(540)
 
 
-@pytest.mark.parametrize("row", [{}, {"node_id": "x"}, {"node_id": True}, {"node_id": 1.5}])
+@pytest.mark.parametrize("row", [{}, {"node_id": "x"}, {"node_id": True}, {"node_id": 1.5}, 1, None])
 def test_a_row_that_cannot_be_read_has_no_id_and_leaves_the_others_as_they_are(
-    served: ServedUnifier, row: dict[str, Any]
+    served: ServedUnifier, row: object
 ) -> None:
     served.fault("list_nodes", body={"data": [row, {"node_id": 5}], "message": [], "status": 200})
     assert [node.node_id for node in served.hook.list_nodes(540)] == ["", "5"]

@@ -332,8 +332,11 @@ def test_a_listing_that_shows_nothing_any_more_proves_nothing(office: Office) ->
     assert told([unanswered]) == [("unknown", None)]
 
 
-def test_a_row_that_cannot_be_read_takes_the_proof_and_leaves_the_other_documents_as_they_are(office: Office) -> None:
-    rows = [*({"node_id": node, "type": "Document"} for node in (556, 557)), {"node_id": "?"}]
+@pytest.mark.parametrize("row", [{"node_id": "?"}, None, "557"], ids=str)
+def test_a_row_that_cannot_be_read_takes_the_proof_and_leaves_the_other_documents_as_they_are(
+    office: Office, row: object
+) -> None:
+    rows = [*({"node_id": node, "type": "Document"} for node in (556, 557)), row]
     system = office.looked(record(555, BY_ID), record(556, BY_ID))
     (outcome,) = system.dispose([record(555, BY_ID)], frozenset())
     assert outcome is not None
