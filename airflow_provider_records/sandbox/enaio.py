@@ -70,6 +70,7 @@ class FakeEnaio(FakeVendor):
         "system_fields": Switch(("known", "refused"), "whether a search knows system fields that no page names"),
         "reads": Switch(("allowed", "nothing"), "whether the user still has the right to read anything"),
         "tenant": Switch(("first", "second"), "which of two archives, with ids of their own, is behind the address"),
+        "search_lag": Switch((0.0,), "seconds for which a search goes on showing objects as they were"),
         "page_shift": Switch((0,), "rows that vanished (negative: appeared) before the second page of a search"),
     }
 
@@ -86,6 +87,8 @@ class FakeEnaio(FakeVendor):
     def turn(self, values: Mapping[str, Any]) -> None:
         super().turn(values)
         self.archive = self.archives[self.set["tenant"]]
+        for archive in self.archives.values():
+            archive.lag = self.set["search_lag"]
 
     def calls(self) -> list[tuple[str, str, str, Handler]]:
         listed: list[tuple[str, str, str, Callable[[Call], Reply]]] = [
@@ -128,6 +131,7 @@ class FakeEnaio(FakeVendor):
         if object_id not in self.archive.objects:
             raise ValueError(f"enaio has no object {object_id}")
         found = self.archive.objects[object_id]
+        self.archive.keep_past(found)
         found.fields[name] = value
         found.modified = datetime.now(UTC).isoformat(timespec="seconds")
         self.archive.types[found.object_type].fields.add(name)

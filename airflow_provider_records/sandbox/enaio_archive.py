@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_records.sandbox.enaio_search import BadQueryError, Statement, Values
@@ -63,7 +64,10 @@ class ObjectType:
 
 
 class Archive:
-    """All objects, live or in a recycle bin, and the ids of the destroyed ones."""
+    """All objects, live or in a recycle bin, and the ids of the destroyed ones.
+
+    ``lag`` is the number of seconds for which a search goes on showing an object as it was before a change.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, StoredObject] = {}
@@ -71,6 +75,8 @@ class Archive:
         self.destroyed: list[str] = []
         self._children: dict[str, dict[str, None]] = {}
         self._selects = 0
+        self.lag = 0.0
+        self._past: dict[str, list[tuple[float, StoredObject]]] = {}
 
     def add(
         self,
@@ -115,15 +121,28 @@ class Archive:
 
     def recycle(self, item: StoredObject, user: str) -> dict[str, Any]:
         """Move the object to a user's recycle bin; return the effect."""
+        self.keep_past(item)
         item.bin = user
         return {"effect": "recycled", "id": item.id}
 
     def destroy(self, item: StoredObject) -> dict[str, Any]:
         """Remove the object for good; return the effect."""
+        self.keep_past(item)
         self.leave(item, list(item.places))
         del self.objects[item.id]
         self.destroyed.append(item.id)
         return {"effect": "destroyed", "id": item.id}
+
+    def keep_past(self, item: StoredObject) -> None:
+        """Remember what an object is like, right before it changes, for searches that lag behind."""
+        if self.lag:
+            past = replace(item, fields=dict(item.fields), places=list(item.places))
+            self._past.setdefault(item.id, []).append((time.monotonic(), past))
+
+    def _as_of(self, object_id: str, moment: float) -> StoredObject | None:
+        """Return what an object was like at a moment; None: it was not there."""
+        past = (item for until, item in self._past.get(object_id, ()) if until > moment)
+        return next(past, self.objects.get(object_id))
 
     def children(self, object_id: str) -> list[StoredObject]:
         """Return its direct children, live or in a recycle bin."""
@@ -162,10 +181,12 @@ class Archive:
             raise BadQueryError(f"there is no object type {statement.object_type!r}")
         if unknown := sorted(statement.names() - SYSTEM_FIELDS - self.types[statement.object_type].fields):
             raise BadQueryError(f"{statement.object_type} has no field {', '.join(unknown)}")
-        ids = next((each.operands for each in statement.conditions if each.names_ids), self.objects)
+        known: Iterable[str] = {**self.objects, **self._past} if self._past else self.objects
+        ids = next((each.operands for each in statement.conditions if each.names_ids), known)
+        moment = time.monotonic() - self.lag
         rows = [
             item
-            for item in filter(None, map(self.objects.get, dict.fromkeys(ids)))
+            for item in filter(None, (self._as_of(each, moment) for each in dict.fromkeys(ids)))
             if item.object_type == statement.object_type
             and item.bin == (user if binned else "")
             and user not in item.no_read

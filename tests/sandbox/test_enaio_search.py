@@ -139,3 +139,15 @@ def test_bad_queries(served: ServedEnaio) -> None:
 )
 def test_a_search_is_one_query(served: ServedEnaio, body: dict[str, Any]) -> None:
     assert served.call("POST", "/api/dms/objects/search", json=body).status_code == 400
+
+
+def test_a_search_may_lag_behind_what_is_changed(served: ServedEnaio) -> None:
+    invoices(served)
+    served.fake.turn({"search_lag": 60})
+    served.fake.set_field("900", "State", "rejected")
+    served.archive.destroy(served.archive.objects["1000"])
+    asked = "SELECT State FROM Bill WHERE State = 'approved' ORDER BY system:objectId"
+    assert served.ids(asked) == ["900", "1000", "1100"]
+    assert served.ids("SELECT State FROM Bill WHERE system:objectId IN (900)") == ["900"]
+    served.fake.turn({"search_lag": 0})
+    assert served.ids(asked) == ["1100"]
