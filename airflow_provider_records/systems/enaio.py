@@ -25,6 +25,7 @@ from airflow_provider_records.exceptions import (
     VendorError,
 )
 from airflow_provider_records.hooks.enaio import EnaioHook, check_object_id
+from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.systems.base import outcome_from_error
 from airflow_provider_records.systems.enaio_batch import (
     BINNED,
@@ -168,10 +169,12 @@ class EnaioSystem:
 
     def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
         """Return the records in groups that go one after the other: what a folder holds before the folder."""
+        self._check_fields(records)
         if not self.cascade_delete:
             return [sorted_items(records, _alike)]
         records, looks = sorted(records, key=_alike), Looks(self._batch, self.sight.look_at)
         types = {record.target_id: listed_type(record) for record in records}
+        containers: set[str] = set()
         for record in records:
             if location := self._location(record):
                 self._note_parents(record.target_id, {location})
@@ -181,6 +184,8 @@ class EnaioSystem:
                     fields = look.found.fields
                     shown = {fields.get(name, "") for name in (FOLDER, REGISTER)} - {""}
                     self._note_parents(object_id, shown or self.sight.places(object_id))
+                    if look.presence is Presence.CONTAINER:
+                        containers.add(object_id)
         levels: dict[str, int] = {}
         for level in range(len(records)):
             ripe = [each for each in types.keys() - levels.keys() if self._children.get(each, set()) <= levels.keys()]
@@ -188,10 +193,27 @@ class EnaioSystem:
             if not ripe:
                 break
         last = max(levels.values(), default=0) + 1
-        groups: dict[int, list[Record]] = {}
+        groups: dict[tuple[bool, int], list[Record]] = {}
         for record in records:
-            groups.setdefault(levels.get(record.target_id, last), []).append(record)
+            id_ = record.target_id  # a search shows one place of a document; it may lie in any container
+            groups.setdefault((id_ in containers, levels.get(id_, last)), []).append(record)
         return [groups[level] for level in sorted(groups)]
+
+    def _check_fields(self, records: Sequence[Record]) -> None:
+        """Look at objects of each type: one that is looked at late may not have a field that the DAG names.
+
+        :raises StopError: a type has not.
+        """
+        alike: dict[str, list[str]] = {}
+        for record in records if self.checks.named else ():
+            if (name := listed_type(record)) and len(ids := alike.setdefault(name, [])) < self.look_size:
+                ids.append(record.target_id)
+        for name, ids in alike.items() if len(alike) > 1 else ():
+            self._refuse_unanswered(self._batch.listed(name, ids).values())
+
+    def _refuse_unanswered(self, shown: Iterable[EnaioObject]) -> None:
+        if name := self.checks.not_answered(shown):
+            raise StopError(unanswered(name))
 
     def _note_parents(self, object_id: str, parents: Set[str]) -> None:
         for parent in filter(self.sight.listed.__contains__, parents - {object_id}):
@@ -203,9 +225,7 @@ class EnaioSystem:
         self._observes = True
         types = {record.target_id: listed_type(record) for record in records}
         looks = self._looks.at(list(types), types)
-        shown = [look.found for look in looks.values() if isinstance(look, Look) and look.found]
-        if name := self.checks.not_answered(shown):
-            raise StopError(unanswered(name))
+        self._refuse_unanswered(look.found for look in looks.values() if isinstance(look, Look) and look.found)
         self.sight.choose_canaries(looks)
         again = self.sight.look_again(looks)
         here: set[str] = set()
@@ -291,8 +311,12 @@ class EnaioSystem:
                     singly |= {object_id: answered[object_id] for object_id in ids}
                     continue
                 for object_id in ids:
+                    presence = now.get(object_id, Presence.GONE)
+                    if presence.live:  # or the search lags behind
+                        singly[object_id] = answered[object_id]
+                        continue
                     for record, outcome in answered[object_id]:
-                        found[record.key] = self._confirmed(record, outcome, now.get(object_id, Presence.GONE))
+                        found[record.key] = self._confirmed(record, outcome, presence)
         if singly:
             found |= self._verify_singly([each for alike in singly.values() for each in alike])
         return [found[record.key] for record, _ in batch]

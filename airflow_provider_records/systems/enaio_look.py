@@ -69,7 +69,7 @@ class Looks:
         """Return what is known of each object: by the search of its type, else by a look at it alone.
 
         :param object_ids: ids, each once.
-        :param types: the internal name of the type by id, where it is known.
+        :param types: the internal name of the type by id, see :func:`listed_type`; empty where it is not known.
         :raises VendorError: no other request can succeed either.
         """
         looks: dict[str, Look | VendorError] = {}
@@ -86,9 +86,8 @@ class Looks:
         def left() -> list[str]:
             return [object_id for object_id in object_ids if object_id not in looks]
 
-        for name in sorted(set(types.values())):
-            if _TYPE_NAME.fullmatch(name):
-                search(name, [object_id for object_id in object_ids if types.get(object_id) == name])
+        for name in sorted(set(types.values()) - {""}):
+            search(name, [object_id for object_id in object_ids if types.get(object_id) == name])
         for name in sorted(self._batch.types, key=lambda name: name != self._newest):  # alike go one after the other
             search(name, [object_id for object_id in left() if types.get(object_id) != name])
         size, most = 1, self._batch.hook.settings.max_concurrency  # the type of one may show the others
@@ -117,9 +116,9 @@ def live(found: EnaioObject) -> Presence:
 
 
 def listed_type(record: Record) -> str:
-    """Return the internal name of a record's type, where the list names it."""
+    """Return the internal name of a record's type, where the list names one that can stand in a statement."""
     name = record.attributes.get("object_type")
-    return name if isinstance(name, str) else ""
+    return name if isinstance(name, str) and _TYPE_NAME.fullmatch(name) else ""
 
 
 def _named(look: Look | VendorError) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_records.evidence.outcome import Outcome
 from airflow_provider_records.execution import retries
+from airflow_provider_records.systems.enaio import EnaioSystem
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from tests.conftest import Connect, Serve
 from tests.systems.enaio_factory import HARD_AND_SOFT, ServedEnaio
@@ -164,6 +165,18 @@ def test_the_only_object_that_the_account_sees_is_proven_by_the_answer(served: S
     assert told(served.run("77", hard_delete=True)) == {("destroyed", "response"): 1}
 
 
+@HARD_AND_SOFT
+def test_what_a_search_that_lags_behind_still_lists_is_looked_at_singly(served: ServedEnaio, hard: bool) -> None:
+    ids = bills(served, 11)[:-1]
+    served.part.turn({"search_lag": 600})
+    served.archive.destroy(served.archive.objects[ids[0]])
+    assert told(served.run(*ids, hard_delete=hard)) == {
+        ("destroyed" if hard else "recycled", "probe"): 9,
+        ("absent", "probe"): 1,
+    }
+    assert served.tries == 1
+
+
 def test_what_the_service_only_says_it_deleted_has_failed(served: ServedEnaio) -> None:
     ids = bills(served, 4)[:-1]
     served.fault(act=False, status=204, match=f"/{ids[1]}")
@@ -180,10 +193,10 @@ def test_what_an_old_service_recycles_is_told_by_the_batch(served: ServedEnaio) 
     assert told(served.run(*ids, hard_delete=True)) == {("recycled", "probe"): 3}
 
 
-def test_what_was_filed_in_two_places_is_blocked_by_the_batch(served: ServedEnaio) -> None:
+def test_what_was_filed_in_two_places_is_blocked_once_a_single_look_shows_it_too(served: ServedEnaio) -> None:
     record = {"key": "102", "location": "20", "attributes": {"object_type": "Invoice"}}
     assert told(served.run(record, hard_delete=True)) == {("blocked", "probe"): 1}
-    assert calls(served)["get_object"] == 0
+    assert calls(served)["get_object"] == 1
 
 
 # The wrong archive
@@ -300,6 +313,20 @@ def test_a_field_that_is_not_answered_stops_everything_before_the_first_call(
     assert served.deletes() == []
 
 
+def test_a_field_that_one_type_does_not_have_stops_before_the_objects_of_another(
+    served: ServedEnaio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EnaioSystem, "look_size", 3)
+    records = [
+        {"key": each, "attributes": {"object_type": kind}}
+        for kind, fields in (("Bill", {"Held": ""}), ("Note", {}))
+        for each in bills(served, 20, kind, **fields)[:-1]
+    ]
+    found = served.run(*records, checks=checks(hold_fields=["Held"]))
+    assert told(found) == {("not_attempted", None): 38}
+    assert served.deletes() == []
+
+
 # The age of a look
 
 
@@ -359,3 +386,13 @@ def test_a_deep_folder_and_what_it_holds_go_in_one_try_without_their_places(
     found = served.run(*(ids if upside_down else ids[::-1]), hard_delete=True, cascade_delete=True)
     assert {each.kind.value for each in found.values()} == {"destroyed"}
     assert served.tries == 1
+
+
+@pytest.mark.parametrize("version", ["6.5.0", "6.2.1"])
+def test_folders_that_hold_the_same_document_go_after_it(served: ServedEnaio, version: str) -> None:
+    served.part.turn({"version": version})
+    for folder in ("510", "511"):
+        served.archive.add(folder, "File", base="FOLDER")
+    served.archive.add("599", "Invoice", places=["510", "511"])
+    found = served.run("511", "510", "599", hard_delete=True, cascade_delete=True)
+    assert {each.kind.value for each in found.values()} == {"destroyed"}
