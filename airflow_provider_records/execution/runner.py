@@ -26,7 +26,7 @@ from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.outcome_writer import OutcomeWriter
 from airflow_provider_records.execution.progress import Progress
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
-from airflow_provider_records.systems.base import LooksInBatches, ObservesChunks, System
+from airflow_provider_records.systems.base import KnowsMarked, LooksInBatches, ObservesChunks, System
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ _BATCHES_PER_THREAD = 8
 _CHUNKS_AHEAD = 2
 _CHUNKS_UNPUBLISHED = 3
 _LOOKS = 5
+_MARKED_BEFORE = 20
 
 
 @dataclass
@@ -195,8 +196,15 @@ class Runner:
         state, system = self.journal.state, self.system
         if isinstance(system, LooksInBatches):
             system.canaries = list(state.canaries)
+        if isinstance(system, KnowsMarked):
+            system.marked_before = frozenset(islice(filter(self._is_marked, state.observed_before), _MARKED_BEFORE))
         self.journal.record_observed(system.prepare(todo, state.observed_before & doubtful))
         return system.arrange(todo) if isinstance(system, LooksInBatches) else [todo]
+
+    def _is_marked(self, key: str) -> bool:
+        """Tell whether an earlier try marked a record."""
+        known = self.journal.state.outcomes.get(key)
+        return known is not None and known.kind is OutcomeKind.DESTROYED
 
     def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress) -> None:
         """Carry out a group; where a look was too old when its call was to leave, look again."""

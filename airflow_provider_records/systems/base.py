@@ -134,6 +134,16 @@ class MayListRemoved(Protocol):
     may_list_removed: bool
 
 
+@runtime_checkable
+class KnowsMarked(Protocol):
+    """A system that asks which records are marked, to tell whether its list goes on showing such ones.
+
+    ``marked_before`` are the keys of a few records that an earlier try observed, and then marked.
+    """
+
+    marked_before: Set[str]
+
+
 class ApprovalSource(Protocol):
     """Where an approval was given: it can be read again, since an approval is withdrawn there too."""
 

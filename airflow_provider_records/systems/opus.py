@@ -18,6 +18,7 @@ from airflow_provider_records.exceptions import UnreadableAnswerError, VendorErr
 from airflow_provider_records.hooks.opus import OpusHook
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
+_MARKED = 20
 ListKey = tuple[str, str]
 """The due list that a record was on: the connector id, and the date that the list was read with."""
 
@@ -28,6 +29,9 @@ class OpusSystem:
     Opus shows nothing but its due list. So after a lost response a record is known to be marked only if it was listed
     before and is not listed any more (Opus API: connector records). Reading the list takes one request for each hundred
     records of the connector, so one reading serves all records whose last mark had ended when the reading began.
+
+    Opus may go on listing what is marked. So that a refused record is still listed shows that no earlier call marked it
+    only if other records that were listed, and that calls of ours marked, are not listed any more.
 
     :param hook: the client.
     """
@@ -41,6 +45,8 @@ class OpusSystem:
         self._observed_before: Set[str] = frozenset()
         self._lists: set[ListKey] = set()
         self._keys: Set[str] = frozenset()
+        self.marked_before: Set[str] = frozenset()
+        self._marked: dict[str, float] = {}
         self._readings: tuple[tuple[float, Set[str]], ...] = ()
         self._ended: dict[str, float] = {}
         self._condition = threading.Condition()
@@ -85,8 +91,10 @@ class OpusSystem:
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Read the due list before the first mark: a record that leaves it later was marked."""
         self._lists = {due_list for record in records if (due_list := self.due_list(record))}
-        self._keys = {record.key for record in records}
-        here = self._read() if self._lists else frozenset()
+        keys = {record.key for record in records}
+        self._keys = keys | self.marked_before
+        self._marked = dict.fromkeys(self.marked_before, -math.inf)
+        here = (self._read() if self._lists else frozenset()) & keys
         self._observed_before = here | observed_before
         return here
 
@@ -95,12 +103,17 @@ class OpusSystem:
         keys = [record.key for record in batch]
         with self._mark(keys):
             answer = self.hook.destroy_records(keys)
-        listed = self._still_listed(answer.refused.keys() & unanswered)
+        self._note_marked(answer.destroyed, time.monotonic())
+        refused_again = answer.refused.keys() & unanswered
+        listed = self._still_listed(refused_again)
+        unmarked = listed if listed and self._leaves_when_marked() else frozenset[str]()
         outcomes: list[Outcome | None] = []
         for record in batch:
             key = record.key
-            if key in answer.refused and key in unanswered and key not in listed:
+            if key in refused_again and key not in unmarked:
                 reason = "Opus refuses it after an unanswered call of ours, which may have marked it"
+                if key in listed:
+                    reason += "; it is still listed, but nothing shows that what is marked leaves the due list"
                 outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=answer.refused[key]))
             elif key in answer.refused:
                 reason = "refused by Opus: not approved, on hold, or not to be destroyed; look at it in Opus"
@@ -133,6 +146,7 @@ class OpusSystem:
                 reason = "the mark went unanswered, and without a connector id Opus cannot be asked about it"
                 outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, time=now()))
             elif key in self._observed_before:
+                self._note_marked([key], -math.inf)
                 reason = "the mark went unanswered; the record has left the due list since"
                 outcomes.append(Outcome(key, OutcomeKind.DESTROYED, Proof.INFERRED, reason, time=now()))
             else:
@@ -190,11 +204,28 @@ class OpusSystem:
         return found
 
     def _still_listed(self, refused: Set[str]) -> Set[str]:
-        """Return the refused records that an earlier call of ours did not mark: they are still on the due list."""
+        """Return the refused records that are still on the due list; none where it cannot be read."""
         try:
             return self._probe(refused) if refused and self._lists else frozenset()
         except VendorError:
             return frozenset()
+
+    def _note_marked(self, keys: Iterable[str], at: float) -> None:
+        """Remember a few records that were listed before, and that a call of ours marked.
+
+        :param at: when they were, by the monotonic clock.
+        """
+        with self._condition:
+            for key in keys:
+                if len(self._marked) < _MARKED and key in self._observed_before:
+                    self._marked[key] = at
+
+    def _leaves_when_marked(self) -> bool:
+        """Tell whether the newest reading shows that what is marked leaves the due list."""
+        begun, listed = self._readings[-1]
+        with self._condition:
+            marked = {key for key, at in self._marked.items() if at <= begun}
+        return bool(marked) and marked.isdisjoint(listed)
 
     def _probe(self, keys: Set[str]) -> Set[str]:
         """Return which records are on the due list, read while no mark of ours is in flight.

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import DisposalIncompleteError, VendorError
@@ -160,13 +161,27 @@ def test_a_refusal_after_an_unanswered_call_is_unknown_unless_the_record_is_stil
     assert told(system.dispose(records(A, B), frozenset({A, B}))) == [("unknown", None), ("blocked", "response")]
 
 
-def test_a_refused_second_mark_of_what_left_the_due_list_is_unknown(opus: ServedOpus) -> None:
-    opus.part.turn({"second_delete": "refused"})
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_refused_second_mark_of_what_may_be_marked_is_unknown(opus: ServedOpus, kept: bool) -> None:
+    opus.part.turn({"second_delete": "refused", "list_destroyed": kept})
     system = OpusSystem(opus.hook)
     system.prepare(records(A, B, C), frozenset())
     system.dispose(records(C), frozenset())
     leave(opus, A)  # our call marked it, and its response was lost
     assert told(system.dispose(records(A), frozenset({A}))) == [("unknown", None)]
+
+
+@pytest.mark.parametrize(("kept", "result"), [(True, ("unknown", None)), (False, ("blocked", "response"))])
+def test_what_an_earlier_try_marked_shows_what_the_due_list_tells(
+    opus: ServedOpus, kept: bool, result: tuple[str, str | None]
+) -> None:
+    opus.part.turn({"second_delete": "refused", "list_destroyed": kept})
+    leave(opus, A)
+    opus.part.decide(B, "hold")
+    system = OpusSystem(opus.hook)
+    system.marked_before = {A}
+    assert system.prepare(records(B), frozenset({B})) == {B}
+    assert told(system.dispose(records(B), frozenset({B}))) == [result]
 
 
 def test_a_refusal_after_an_unanswered_call_is_unknown_while_the_due_list_cannot_be_read(opus: ServedOpus) -> None:
@@ -265,6 +280,33 @@ def test_a_lost_answer_is_settled_by_the_due_list(served: ServedSandbox, act: bo
     assert proofs.count("inferred") == (15 if act else 0)
     assert len(served.sandbox.effects("opus", "marked")) == 60
     assert not served.sandbox.effects("opus", "marked_again")
+
+
+def test_a_due_list_that_keeps_what_is_marked_makes_a_lost_mark_unknown_never_blocked(served: ServedSandbox) -> None:
+    reference = approved(served, due())
+    free(served, reference)
+    served.sandbox.vendors["opus"].turn({"list_destroyed": True, "second_delete": "refused"})
+    served.fault(vendor="opus", call="destroy_records", skip=1, drop=True)
+    for try_number in (1, 2):
+        with pytest.raises(DisposalIncompleteError, match="15 unknown of 60 records"):
+            run(OpusDestroyRecordsOperator(task_id="mark", records=reference, concurrency=1), try_number)
+    assert len(served.sandbox.effects("opus", "marked")) == 60
+
+
+def test_what_is_held_after_a_lost_mark_is_blocked_once_an_earlier_try_shows_what_the_due_list_tells(
+    served: ServedSandbox,
+) -> None:
+    reference = approved(served, due())
+    first = [record.key for record in free(served, reference)][:15]
+    pages = served.calls("opus", "due_records")
+    served.fault(vendor="opus", call="destroy_records", drop=True, act=False, match=first[0])
+    served.fault(vendor="opus", call="due_records", skip=2 * pages, times=None, status=403)
+    with pytest.raises(AirflowFailException, match="15 unknown of 60 records"):
+        mark(reference, concurrency=1)
+    served.sandbox.faults.clear()
+    served.sandbox.decisions["opus"]({"keys": first, "decision": "hold"})
+    result = run(OpusDestroyRecordsOperator(task_id="mark", records=reference), 2)
+    assert (result["counts"]["destroyed"], result["counts"]["blocked"]) == (45, 15)
 
 
 def test_a_lost_answer_without_a_due_list_is_unknown(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
