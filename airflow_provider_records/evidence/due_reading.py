@@ -27,8 +27,11 @@ from airflow_provider_records.exceptions import EvidenceError, NewerFormatError,
 
 SERVES = 900.0
 """Seconds for which a reading tells what is due, from its beginning."""
-_LONGEST_READING = 300.0
+_SILENT = 300.0
+"""Seconds without a sign of life after which a task that reads, or waits, is taken for dead."""
+_SIGN = 60.0
 _NAP = 0.5
+_CLAIMED, _READS, _ENDED = "begun", "reads", "ended"
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _DIGITS = 16
 
@@ -39,12 +42,12 @@ class _Reading:
 
     :param name: the file's name in the store; names of one list sort by the time at which they began.
     :param begun: seconds since the epoch.
-    :param ended: whether it has.
+    :param state: claimed; a sign of life of the task that reads; or ended.
     """
 
     name: str
     begun: float
-    ended: bool
+    state: str
 
 
 class DueReadings:
@@ -94,15 +97,14 @@ class DueReadings:
         return keys - missing
 
     def _fresh(self, after: str = "") -> list[_Reading]:
-        return [each for each in self._all() if each.ended and each.name > after and self._age(each) < SERVES]
+        return [each for each in self._all() if each.state == _ENDED and each.name > after and self._age(each) < SERVES]
 
     def _next(self, after: str) -> _Reading:
         """Read the list, or take the reading of another task that reads it right now.
 
         :param after: name of the newest reading that is known.
         """
-        begun = self._clock()
-        claim = self._write(begun, None)
+        claim = self._write(self._clock(), _CLAIMED)
         try:
             while self._is_another_reading(claim):
                 if self._stopped.wait(_NAP):
@@ -112,15 +114,35 @@ class DueReadings:
             if found := self._fresh(after):
                 return found[-1]
             begun = self._clock()
-            keys = frozenset(self._read())
-            name = self._write(begun, keys)
+            keys = self._read_through()
+            name = self._write(begun, _ENDED, keys)
             self._keep(name, keys)
-            return _Reading(name, begun, ended=True)
+            return _Reading(name, begun, _ENDED)
         finally:
             self._store.remove(claim)
 
+    def _read_through(self) -> Set[str]:
+        """Read the list to its end; a long one may take longer than others would wait without a sign of life."""
+        keys: set[str] = set()
+        at = self._clock()
+        sign = self._write(at, _READS)
+        try:
+            for key in self._read():
+                keys.add(key)
+                if self._clock() - at >= _SIGN:
+                    at, before = self._clock(), sign
+                    sign = self._write(at, _READS)
+                    self._store.remove(before)
+        finally:
+            self._store.remove(sign)
+        return keys
+
     def _is_another_reading(self, claim: str) -> bool:
-        return any(each.name < claim for each in self._all() if not each.ended and self._age(each) < _LONGEST_READING)
+        return any(
+            each.state == _READS or (each.state == _CLAIMED and each.name < claim)
+            for each in self._all()
+            if self._age(each) < _SILENT
+        )
 
     def _age(self, reading: _Reading) -> float:
         return self._clock() - reading.begun
@@ -131,20 +153,19 @@ class DueReadings:
             with suppress(ValueError):
                 begun, state, _ = file.split("-")
                 at = datetime.strptime(begun, _TIME).replace(tzinfo=UTC).timestamp()
-                found.append(_Reading(f"{self._folder}/{file}", at, state == "ended"))
+                found.append(_Reading(f"{self._folder}/{file}", at, state))
         return found
 
-    def _write(self, begun: float, keys: Set[str] | None) -> str:
+    def _write(self, begun: float, state: str, keys: Set[str] = frozenset()) -> str:
         at = datetime.fromtimestamp(begun, UTC)
         members: dict[str, Any] = {**formats.DUE_READING.members, "due_list": self._due_list.to_dict()}
         members["begun"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        if keys is None:
+        if state != _ENDED:
             members["nonce"] = secrets.token_hex(8)
         else:
             members["ended"] = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
             members["keys"] = sorted(keys)
         content = canonical(members) + b"\n"
-        state = "begun" if keys is None else "ended"
         name = f"{self._folder}/{at.strftime(_TIME)}-{state}-{hashlib.sha256(content).hexdigest()}.json"
         self._store.write(name, content)
         return name

@@ -104,11 +104,37 @@ def test_tasks_that_ask_at_once_share_one_reading(store: Store, monkeypatch: pyt
     assert len(store.names(FOLDER)) == 1, "nothing is left of those that waited"
 
 
+def test_a_reading_that_takes_long_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(due_reading, "_NAP", 0.01)
+    now, asked, others = 1_800_000_000.0, threading.Event(), Opus("a")
+
+    def slowly() -> Iterable[str]:
+        nonlocal now
+        for number in range(6):
+            now += due_reading._SILENT / 3
+            yield str(number)
+            if number == 5:
+                other.start()
+                assert not asked.wait(0.3), "the other one waits"
+
+    def ask() -> None:
+        task(store, others, lambda: now).listed({"5"})
+        asked.set()
+
+    other = threading.Thread(target=ask)
+    assert task(store, slowly, lambda: now).listed({"5"}) == {"5"}
+    other.join(20)
+    assert asked.is_set()
+    assert others.read == 0
+    assert [name for name in store.names(FOLDER) if "ended" not in name] == []
+
+
 def test_a_task_that_died_while_it_read_is_not_waited_for_long(store: Store) -> None:
     opus = Opus("a")
     dead = task(store, opus, lambda: opus.now)
-    dead._write(opus.now, None)
-    opus.now += due_reading._LONGEST_READING
+    dead._write(opus.now, "begun")
+    dead._write(opus.now, "reads")
+    opus.now += due_reading._SILENT
     assert task(store, opus, lambda: opus.now).listed({"a"}) == {"a"}
 
 
