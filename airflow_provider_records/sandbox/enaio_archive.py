@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_records.sandbox.enaio_search import BadQueryError, Statement, Values
 
-UNNAMED_FIELDS = {"system:OBJECT_RETENTION", "system:OBJECT_LOCKUSER"}
+UNNAMED_FIELDS = {"system:OBJECT_RETENTION", "system:OBJECT_RETENTION_PLANNED", "system:OBJECT_LOCKUSER"}
 """System fields that no page of the vendor names for this service."""
 SYSTEM_FIELDS = {
     "system:objectId",
@@ -34,6 +34,7 @@ class StoredObject:
     :param no_read: users who cannot see it.
     :param no_delete: users who may not delete it.
     :param retention: last day of the retention, ``YYYY-MM-DD``; empty: none.
+    :param planned_retention: last day of the retention that begins when it is archived; empty: none.
     :param archived: on a storage medium; the technical user lacks the role to delete it.
     :param in_workflow: whether a workflow process uses it.
     :param locked_by: the user who checked it out; empty: it is not checked out.
@@ -49,6 +50,7 @@ class StoredObject:
     no_read: set[str] = field(default_factory=set)
     no_delete: set[str] = field(default_factory=set)
     retention: str = ""
+    planned_retention: str = ""
     archived: bool = False
     in_workflow: bool = False
     locked_by: str = ""
@@ -214,6 +216,7 @@ class Archive:
                 "system:objectTypeId": self.types[item.object_type].id,
                 "system:lastModificationDate": item.modified,
                 "system:OBJECT_RETENTION": item.retention,
+                "system:OBJECT_RETENTION_PLANNED": item.planned_retention,
                 "system:OBJECT_LOCKUSER": item.locked_by,
             }
             return [known[name]] if name in known else []

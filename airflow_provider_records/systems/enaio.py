@@ -155,10 +155,19 @@ class EnaioSystem:
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
         """Refuse malformed ids, and a hard delete by a service that is known to be too old for it."""
         self.sight.listed = DigestSet()
+        undated = 0
         for record in records:
             for value in (record.target_id, self._location(record), self._object_type(record)):
                 check_object_id(value or "0")
             self.sight.listed.add(record.target_id)
+            undated += not self.checks.last_change(record)
+        if undated:
+            log.info(
+                "Neither list nor approval says when %s of %s objects were changed last; whether they were changed since "
+                "is not compared",
+                undated,
+                len(records),
+            )
         if self.hard_delete:
             self.hook.check_hard_delete()
         else:

@@ -13,7 +13,7 @@ from airflow_provider_records.evidence.names import PLAIN, Naming
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError
 from airflow_provider_records.hooks.enaio_responses import MODIFIED, EnaioObject
-from airflow_provider_records.systems.enaio_batch import LOCKED_BY, RETENTION
+from airflow_provider_records.systems.enaio_batch import LOCKED_BY, PLANNED_RETENTION, RETENTION
 from airflow_provider_records.systems.expectation import differs, is_source, other, text_of
 
 NO_HOLD = frozenset({"", "0", "false"})
@@ -89,11 +89,18 @@ class ObjectChecks:
         for name, source in self.expect.items():
             if why := differs(name, record, source, shown.fields.get(name, "").strip(), self.naming):
                 return why
-        approved = self.changed.get(record.target_id) or text_of(record.attributes.get("last_modified"))
+        approved = self.last_change(record)
         found = shown.fields.get(MODIFIED, "")
         if approved and found and _moment(approved) != _moment(found):
             return other("last change", approved, found)
         return None
+
+    def last_change(self, record: Record) -> str:
+        """Return when an object was changed last as its approval, else the list, found it; empty: neither says so.
+
+        :param record: the record that was approved.
+        """
+        return self.changed.get(record.target_id) or text_of(record.attributes.get("last_modified"))
 
     def _held(self, shown: EnaioObject) -> str | None:
         for name in self.hold_fields:
@@ -113,9 +120,10 @@ class ObjectChecks:
                 return f"its retention is not known to have ended: {self.retention_field} {said_so}"
             if last >= today:
                 return f"its retention has not ended: {self.retention_field} is {value}"
-        value = shown.fields.get(RETENTION, "").strip()
-        if (last := _day(value)) is not None and last >= today:
-            return f"its retention has not ended: enaio keeps it until {value}"
+        for name in (RETENTION, PLANNED_RETENTION):
+            value = shown.fields.get(name, "").strip()
+            if (last := _day(value)) is not None and last >= today:
+                return f"its retention has not ended: enaio keeps it until {value}"
         return None
 
 

@@ -269,6 +269,17 @@ def test_an_object_that_is_not_what_was_approved_is_blocked_with_both_values(
     assert f"on the list '{invoice}'" in reasons[3]
 
 
+def test_what_says_nothing_of_its_last_change_is_not_compared_and_the_log_says_so(
+    served: ServedEnaio, caplog: pytest.LogCaptureFixture
+) -> None:
+    *ids, _ = bills(served, 4)
+    dated = {"last_modified": served.archive.objects[ids[0]].modified}
+    with caplog.at_level("INFO"):
+        found = served.run({"key": ids[0], "attributes": dated}, *ids[1:], checks=checks())
+    assert {each.kind.value for each in found.values()} == {"recycled"}
+    assert "says when 2 of 3 objects were changed last" in caplog.text
+
+
 def test_the_same_moment_in_another_zone_is_no_change(served: ServedEnaio) -> None:
     *ids, _ = bills(served, 2)
     served.archive.objects[ids[0]].modified = "2026-11-01T10:00:00+01:00"
@@ -294,11 +305,12 @@ def test_what_is_held_or_retained_is_blocked(served: ServedEnaio, field: str, va
 @pytest.mark.parametrize("system_fields", ["known", "refused"])
 def test_lock_and_retention_are_seen_where_the_system_tells_them(served: ServedEnaio, system_fields: str) -> None:
     served.part.turn({"system_fields": system_fields, "lock": "allowed"})
-    ids = bills(served, 4)[:-1]
+    ids = bills(served, 5)[:-1]
     served.archive.objects[ids[0]].locked_by = "clerk"
     served.archive.objects[ids[1]].retention = "2999-12-31"
+    served.archive.objects[ids[2]].planned_retention = "2999-12-31"
     kinds = [each.kind.value for each in served.run(*ids).values()]
-    assert kinds == (["blocked", "blocked", "recycled"] if system_fields == "known" else ["recycled"] * 3)
+    assert kinds == (["blocked"] * 3 + ["recycled"] if system_fields == "known" else ["recycled"] * 4)
 
 
 @pytest.mark.parametrize("searched", [True, False], ids=["searched", "singly"])
