@@ -18,6 +18,7 @@ from airflow_provider_records.sandbox.unifier import FakeUnifier
 
 ROWS = 15
 BPNAME = "Disposal Request"
+APPROVAL = "Disposal"
 VALUES = ("approved", "rejected", "")
 
 PAGES = Environment(
@@ -31,7 +32,7 @@ Row = dict[str, str]
 
 
 class ApprovalConsole:
-    """Opens and decides disposal requests of Unifier, sets the field ``Disposal`` of enaio, reviews and holds in Opus.
+    """Opens and decides disposal requests of Unifier, sets fields of enaio (``Disposal``), reviews and holds in Opus.
 
     :param opus: the fake of Opus.
     :param enaio: the fake of enaio.
@@ -113,16 +114,16 @@ class ApprovalConsole:
         return f"Unifier: {bpname} {record_no} in {project} is now {status}"
 
     def _decide_enaio(self, asked: Mapping[str, Any]) -> str:
-        _only(asked, "object_ids", "value")
-        ids, value = _texts(asked, "object_ids"), asked.get("value")
-        if value not in VALUES:
-            raise ValueError("'value' is 'approved', 'rejected' or empty")
+        _only(asked, "object_ids", "field", "value")
+        ids, field, value = _texts(asked, "object_ids"), _text(asked, "field", APPROVAL), asked.get("value")
+        if not isinstance(value, str) or (field == APPROVAL and value not in VALUES):
+            raise ValueError("'value' is 'approved', 'rejected' or empty; of another field than Disposal any text")
         known = {row["id"] for row in self._objects()}
         if missing := [object_id for object_id in ids if object_id not in known]:
             raise ValueError(f"enaio has no object {missing[0]!r}")
         for object_id in ids:
-            self.enaio.set_field(object_id, "Disposal", value)
-        return f"enaio: Disposal is now {value or 'empty'} for {_count(ids, 'object')}"
+            self.enaio.set_field(object_id, field, value)
+        return f"enaio: {field} is now {value or 'empty'} for {_count(ids, 'object')}"
 
     def _decide_opus(self, asked: Mapping[str, Any]) -> str:
         _only(asked, "keys", "decision")

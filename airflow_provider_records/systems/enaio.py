@@ -163,8 +163,8 @@ class EnaioSystem:
             undated += not self.checks.last_change(record)
         if undated:
             log.info(
-                "Neither list nor approval says when %s of %s objects were changed last; whether they were changed since "
-                "is not compared",
+                "Neither list nor approval says when %s of %s objects were changed last; whether they were changed "
+                "since is not compared",
                 undated,
                 len(records),
             )

@@ -86,6 +86,13 @@ class TestDeskJson:
         }
         assert enaio(server).archive.objects["109491"].fields["Disposal"] == ""
 
+    def test_another_field_of_enaio(self, server: Server) -> None:
+        before = enaio(server).archive.objects["109491"].modified
+        answer = post(server, "enaio", object_ids=["109491"], field="Title", value="Another")
+        assert answer.json() == {"done": "enaio: Title is now Another for object 109491"}
+        assert enaio(server).archive.objects["109491"].fields["Title"] == "Another"
+        assert enaio(server).archive.objects["109491"].modified > before
+
     def test_opus(self, server: Server) -> None:
         assert post(server, "opus", keys=["enaio-109491", "enaio-109497"], decision="reject").status_code == 200
         assert post(server, "opus", keys=["enaio-109497"], decision="hold").status_code == 200
@@ -108,6 +115,8 @@ class TestDeskJson:
             ("unifier", {"action": "open", "project_number": "P-0001", "record_no": "DR-1", "digest": "x"}, "digest"),
             ("enaio", {"object_ids": ["109491", "7"], "value": "approved"}, "'7'"),
             ("enaio", {"object_ids": ["109491"], "value": "yes"}, "value"),
+            ("enaio", {"object_ids": ["109491"], "field": "Title", "value": 5}, "value"),
+            ("enaio", {"object_ids": ["109491"], "field": 5, "value": "x"}, "field"),
             ("enaio", {"object_ids": "109491", "value": "approved"}, "object_ids"),
             ("enaio", {"object_ids": [], "value": "approved"}, "object_ids"),
             ("opus", {"keys": ["enaio-109491", "nobody"], "decision": "hold"}, "nobody"),
