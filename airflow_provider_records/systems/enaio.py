@@ -281,7 +281,13 @@ class EnaioSystem:
             return look
         if not self.sight.deletable(look.presence):
             return look.presence
-        return self.checks.obstacle(record, look.found) if look.found else None
+        return self._obstacle(record, look.found, look.listed_by) if look.found else None
+
+    def _obstacle(self, record: Record, found: EnaioObject, listed_by: str = "") -> str | None:
+        """Return why an object must not be deleted; older services show only the id of its type, not the name."""
+        name = listed_type(record)
+        shows_type = not name or found.type_name or listed_by == name
+        return self.checks.obstacle(record, found, "" if shows_type else self._batch.type_id(name))
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Delete one object."""
@@ -300,7 +306,7 @@ class EnaioSystem:
         # What a hard delete left in the recycle bin, or found there, can still be deleted.
         if not self.sight.deletable(presence):
             outcome = self._after_doubt(record, presence)
-        elif found and (why := self.checks.obstacle(record, found)):
+        elif found and (why := self._obstacle(record, found)):
             reason = f"it is there, and must stay: {why}"
             outcome = Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
         self._release_parent(record, outcome)

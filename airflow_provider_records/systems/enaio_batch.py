@@ -50,6 +50,7 @@ class BatchProbe:
         self._wished = tuple(wished)
         self._wished_known = False
         self._answers: dict[str, bool] = {}
+        self._type_ids: dict[str, str] = {}
         self._lock = threading.Lock()
 
     @property
@@ -100,6 +101,25 @@ class BatchProbe:
         listed = [row.object_id for row in page.objects]
         counts_fit = page.more is False and page.total in {None, len(listed)} and len(set(listed)) == len(listed)
         return set(listed) if counts_fit and set(listed) <= set(object_ids) else None
+
+    def type_id(self, type_name: str) -> str:
+        """Return the id of an object type, as an object of it shows it; empty where no search shows one.
+
+        :param type_name: the internal name of the type.
+        :raises VendorError: no other request can succeed either.
+        """
+        with self._lock:
+            if type_name not in self._type_ids:
+                statement = f"SELECT system:objectId FROM {type_name} ORDER BY system:objectId"  # noqa: S608 - a plain word
+                try:
+                    shown = next(self.hook.search(statement, page_size=1), None)
+                except (AuthenticationError, UnavailableError):
+                    raise
+                except VendorError as error:
+                    log.info("%s; the object type %s is not compared where only its id is shown", error, type_name)
+                    shown = None
+                self._type_ids[type_name] = shown.object_type_id if shown else ""
+            return self._type_ids[type_name]
 
     def another(self, type_name: str, besides: DigestSet, alive: Sequence[str]) -> str | None:
         """Return a live object of a type that is none of ``besides``; None if no page of the newest ones shows one.

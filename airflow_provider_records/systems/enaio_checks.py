@@ -72,20 +72,23 @@ class ObjectChecks:
             answered.setdefault(each.object_type_id, set()).update(each.fields)
         return next((name for names in answered.values() for name in self.named if name not in names), None)
 
-    def obstacle(self, record: Record, shown: EnaioObject) -> str | None:
+    def obstacle(self, record: Record, shown: EnaioObject, type_id: str = "") -> str | None:
         """Return why an object must not be deleted; None if nothing speaks against it.
 
         :param record: the record that was approved.
         :param shown: the object, as a look shows it.
+        :param type_id: id of the type that the list names, where the look does not show the name of a type.
         """
-        return self._other_object(record, shown) or self._held(shown) or self._retained(shown)
+        return self._other_object(record, shown, type_id) or self._held(shown) or self._retained(shown)
 
-    def _other_object(self, record: Record, shown: EnaioObject) -> str | None:
+    def _other_object(self, record: Record, shown: EnaioObject, type_id: str) -> str | None:
         if record.object_type_id and shown.object_type_id and record.object_type_id != shown.object_type_id:
             return other("object type", record.object_type_id, shown.object_type_id)
         type_name = text_of(record.attributes.get("object_type"))
         if type_name and shown.type_name and type_name != shown.type_name:
             return other("object type", type_name, shown.type_name)
+        if type_id and shown.object_type_id not in {"", type_id}:
+            return other("object type", type_name, shown.object_type_id)
         for name, source in self.expect.items():
             if why := differs(name, record, source, shown.fields.get(name, "").strip(), self.naming):
                 return why

@@ -269,6 +269,20 @@ def test_an_object_that_is_not_what_was_approved_is_blocked_with_both_values(
     assert f"on the list '{invoice}'" in reasons[3]
 
 
+@pytest.mark.parametrize("mixed", [True, False])
+@pytest.mark.parametrize("version", ["6.5.0", "6.2.1"])
+def test_an_object_of_another_type_than_the_list_names_is_blocked(
+    served: ServedEnaio, version: str, mixed: bool
+) -> None:
+    served.part.turn({"version": version})
+    right, wrong = bills(served, 4)[:-1], bills(served, 4, "Letter")[:-1]
+    ids = [*right, *wrong] if mixed else wrong
+    found = served.run(*({"key": each, "attributes": {"object_type": "Bill"}} for each in ids), hard_delete=True)
+    assert {key for key, each in found.items() if each.kind == "blocked"} == set(wrong)
+    assert served.destroyed == ids[: -len(wrong)]
+    assert "on the list 'Bill'" in (found[wrong[0]].reason or "")
+
+
 def test_what_says_nothing_of_its_last_change_is_not_compared_and_the_log_says_so(
     served: ServedEnaio, caplog: pytest.LogCaptureFixture
 ) -> None:
