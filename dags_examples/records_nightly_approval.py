@@ -67,7 +67,7 @@ with DAG(
     mark = OpusDestroyRecordsOperator(
         task_id="mark",
         records=delete.output,
-        # absent: otherwise content that an abandoned run deleted would stay due in Opus forever.
+        # absent: otherwise content that others deleted, or a run that died, would stay due in Opus forever.
         accept=("destroyed", "absent"),
         min_approvals=2,
         # Runs even if some records could not be deleted: the others are marked in the same run.

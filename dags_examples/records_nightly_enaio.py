@@ -69,7 +69,7 @@ with DAG(
     mark = OpusDestroyRecordsOperator(
         task_id="mark",
         records=delete.output,
-        # absent: otherwise content that an abandoned run deleted would stay due in Opus forever.
+        # absent: otherwise content that others deleted, or a run that died, would stay due in Opus forever.
         accept=("destroyed", "absent"),
         # Runs even if some records could not be deleted: the others are marked in the same run.
         trigger_rule="one_done",

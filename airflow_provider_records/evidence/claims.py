@@ -104,6 +104,21 @@ def _written_since(store: Store, sessions: Mapping[str, str], since: datetime) -
 
 def _claims(store: Store, folder: TaskFolder, place: Place) -> Iterator[tuple[str, Claimed]]:
     """Return what this task instance says of the records that it disposed of, or may have, by identity."""
+    for _, identity, kind in called_for(store, folder, place):
+        if kind is None:
+            yield identity, Claimed.IN_DOUBT
+        else:
+            binned = kind is OutcomeKind.RECYCLED and place.method == "destroy"
+            yield identity, Claimed.BINNED if binned else Claimed.DISPOSED
+
+
+def called_for(store: Store, folder: TaskFolder, place: Place) -> Iterator[tuple[str, str, OutcomeKind | None]]:
+    """Return what the journal of a task instance says of the records that it disposed of at a place, or may have.
+
+    :return: the key, what tells the record from others in its system, and what became of it; None: its call is in
+        doubt.
+    :raises JournalError: the journal was changed.
+    """
     segments = load_segments(store, folder.journal)
     sessions = intended(segments)
     if not any((each.place.system, each.place.target) == (place.system, place.target) for each in sessions.values()):
@@ -114,10 +129,9 @@ def _claims(store: Store, folder: TaskFolder, place: Place) -> Iterator[tuple[st
     state = _fold(segments)
     for key, outcome in state.outcomes.items():
         if outcome.kind in {OutcomeKind.DESTROYED, OutcomeKind.RECYCLED} and key not in state.doubtful:
-            binned = outcome.kind is OutcomeKind.RECYCLED and place.method == "destroy"
-            yield identities.get(key, key), Claimed.BINNED if binned else Claimed.DISPOSED
+            yield key, identities.get(key, key), outcome.kind
     for key in state.doubtful:
-        yield identities.get(key, key), Claimed.IN_DOUBT
+        yield key, identities.get(key, key), None
 
 
 def _identities(store: Store, digest: str, place: Place) -> dict[str, str]:

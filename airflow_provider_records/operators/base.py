@@ -376,6 +376,7 @@ class DisposeOperator(DisposingOperator):
                     earlier=partial(unmarked.read, store, origin.dag_id, origin.run_id, place),
                     interrupt=self._stop_client,
                 )
+                unmarked.begin(store, origin, place)
                 self._runner = runner
                 self.hook.may_send = runner.may_send
                 if refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,20 @@ import pytest
 
 from airflow_provider_records.airflow_version import AirflowFailException
 from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.folders import unmarked_folder
+from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.outcome import Outcome, now
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal
+from airflow_provider_records.exceptions import DisposalIncompleteError
+from airflow_provider_records.execution import runner
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
 from airflow_provider_records.reporting.verify import verify
+from airflow_provider_records.systems.enaio import EnaioSystem
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import given, run
 from tests.operators.opus_night import outcomes
@@ -44,7 +50,9 @@ def records(served: ServedSandbox) -> list[dict[str, Any]]:
     return [{"key": key, "target_id": str(820000 + number)} for number, key in enumerate(keys[:COUNT])]
 
 
-def delete(served: ServedSandbox, records: list[dict[str, Any]], run_id: str, *, hard_delete: bool = True) -> Any:
+def delete(
+    served: ServedSandbox, records: list[dict[str, Any]], run_id: str, *, hard_delete: bool = True, try_number: int = 1
+) -> Any:
     manifest = Manifest.write(served.store, records)
     by = Approval(
         manifest.digest, "anna", now(), {"kind": "test"}, **given(served.store, manifest.digest, run_id=run_id)
@@ -52,7 +60,7 @@ def delete(served: ServedSandbox, records: list[dict[str, Any]], run_id: str, *,
     operator = EnaioDeleteObjectOperator(
         task_id="delete", records=manifest_reference(manifest, [by.write(served.store)]), hard_delete=hard_delete
     )
-    return run(operator, run_id=run_id)
+    return run(operator, try_number, run_id=run_id)
 
 
 def mark(deleted: Any, run_id: str, *accept: str) -> Any:
@@ -83,6 +91,49 @@ def test_what_an_earlier_run_destroyed_is_marked_by_the_next_one(
     strangers = [*records, {"key": "alive", "target_id": "830000"}]
     with pytest.raises(AirflowFailException, match=f"{COUNT} of {COUNT + 1} are not there"):
         delete(served, strangers, "r3")  # it is marked since
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_night_that_died_while_it_deleted_does_not_stop_the_nights_after_it(
+    served: ServedSandbox, records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    monkeypatch.setattr(runner, "_BATCHES_PER_THREAD", 1 if known else 8)
+    monkeypatch.setattr(EnaioSystem, "look_size", 8 if known else 199)
+    record, written = Journal.record, iter(range(known))
+
+    def die(journal: Journal, found: Sequence[Outcome]) -> None:
+        if next(written, None) is None:
+            raise KeyboardInterrupt
+        record(journal, found)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Journal, "record", die)
+        with pytest.raises(KeyboardInterrupt):
+            delete(served, records, "r1")
+    gone = served.sandbox.effects("enaio", "destroyed")
+    assert len(gone) > 2
+    again = delete(served, records, "r2")
+    assert (again["counts"]["absent"], again["counts"]["destroyed"]) == (len(gone), COUNT - len(gone))
+    found = outcomes(served, again)
+    reasons = {key: str(each.get("reason")) for key, each in found.items()}
+    told = {key for key, reason in reasons.items() if reason == "destroyed in run r1, and not marked since"}
+    doubtful = {key for key, reason in reasons.items() if "a call of run r1 may have deleted it" in reason}
+    assert len(told | doubtful) == len(told) + len(doubtful) == len(gone)
+    assert bool(told) == bool(known)
+    accept, marked = (ACCEPT, COUNT - len(doubtful)) if known else (("destroyed", "absent"), COUNT)
+    assert mark(again, "r2", *accept)["counts"]["destroyed"] == marked
+
+
+def test_a_run_that_its_own_next_try_ends_leaves_no_journal_to_read(
+    served: ServedSandbox, records: list[dict[str, Any]]
+) -> None:
+    served.fault(vendor="enaio", call="delete_object", act=False, status=500, times=2, match=records[0]["target_id"])
+    folder = unmarked_folder("night")
+    with pytest.raises(DisposalIncompleteError):
+        delete(served, records, "r1")
+    assert sum(b'"journal"' in served.store.read(f"{folder}/{name}") for name in served.store.children(folder)) == 1
+    delete(served, records, "r1", try_number=2)
+    assert not any(b'"journal"' in served.store.read(f"{folder}/{name}") for name in served.store.children(folder))
 
 
 def test_what_was_recycled_is_marked_only_where_the_dag_accepts_that(
