@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Self
 
+from airflow_provider_records.evidence.dates import latest
 from airflow_provider_records.evidence.names import PLAIN, Naming
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError
@@ -115,18 +116,17 @@ class ObjectChecks:
 
     def _retained(self, shown: EnaioObject) -> str | None:
         today = datetime.now(UTC).date()
-        if self.retention_field:
-            value = shown.fields.get(self.retention_field, "").strip()
+        for name in (*([self.retention_field] if self.retention_field else []), RETENTION, PLANNED_RETENTION):
+            value = shown.fields.get(name, "").strip()
+            if name != self.retention_field and value in NO_HOLD:
+                continue
             last = _day(value)
             if last is None:
                 said_so = f"is {value!r}, which is no date" if value else "is empty"
-                return f"its retention is not known to have ended: {self.retention_field} {said_so}"
+                return f"its retention is not known to have ended: {name} {said_so}"
             if last >= today:
-                return f"its retention has not ended: {self.retention_field} is {value}"
-        for name in (RETENTION, PLANNED_RETENTION):
-            value = shown.fields.get(name, "").strip()
-            if (last := _day(value)) is not None and last >= today:
-                return f"its retention has not ended: enaio keeps it until {value}"
+                until = f"{name} is" if name == self.retention_field else "enaio keeps it until"
+                return f"its retention has not ended: {until} {value}"
         return None
 
 
@@ -150,4 +150,5 @@ def _day(text: str) -> date | None:
             return datetime.strptime(text[:10], form).date()  # noqa: DTZ007 - a day has no zone
         except ValueError:
             continue
-    return None
+    moment = latest(text)
+    return moment.date() if moment else None

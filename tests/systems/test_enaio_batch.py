@@ -327,6 +327,16 @@ def test_lock_and_retention_are_seen_where_the_system_tells_them(served: ServedE
     assert kinds == (["blocked"] * 3 + ["recycled"] if system_fields == "known" else ["recycled"] * 4)
 
 
+@pytest.mark.parametrize("name", ["retention", "planned_retention"])
+def test_a_retention_of_the_system_that_cannot_be_read_has_not_ended(served: ServedEnaio, name: str) -> None:
+    kept, free = ("12/31/2999", "31.12.2999", "2999-12-31T00:00:00+01:00", "for ever"), ("", "0", "01/31/2019")
+    *ids, _ = bills(served, len(kept) + len(free) + 1)
+    for each, value in zip(ids, (*kept, *free), strict=True):
+        setattr(served.archive.objects[each], name, value)
+    kinds = [each.kind.value for each in served.run(*ids).values()]
+    assert kinds == ["blocked"] * len(kept) + ["recycled"] * len(free)
+
+
 @pytest.mark.parametrize("searched", [True, False], ids=["searched", "singly"])
 @pytest.mark.parametrize("asked", [{"expect": {"Nothing": "title"}}, {"hold_fields": ["Nothing"]}])
 def test_a_field_that_is_not_answered_stops_everything_before_the_first_call(
