@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_records.evidence.journal import Journal
-from airflow_provider_records.evidence.outcome import Outcome
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.unmarked import Earlier
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
@@ -58,6 +58,8 @@ class LastLook:
         self._lock = threading.Lock()
         self._looked_at = 0
         self._absent = 0
+        self._called = 0
+        self._unknown = 0
 
     def look(self, system: ObservesChunks, batches: Sequence[Sequence[Record]]) -> Looked:
         """Look which records are there; runs in a thread of the pool."""
@@ -68,7 +70,9 @@ class LastLook:
         try:
             looked = replace(looked, there=system.observe(records))
             if isinstance(system, LooksInBatches):
-                looked = replace(looked, earlier=self._gone_earlier(records, system.unseen(records)))
+                unseen = system.unseen(records)
+                unseen = unseen and unseen - self._ours()
+                looked = replace(looked, earlier=self._gone_earlier([each for each in records if each.key in unseen]))
                 self._judge_absent(records, system.not_there(records), looked.earlier.keys())
         except VendorError as error:
             self.stop_state.stop(error)
@@ -91,15 +95,47 @@ class LastLook:
                 self.stop_state.stop_on_defect(error)
         return {}
 
+    def judge_answers(self, found: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
+        """Return outcomes as they stand where nothing but the answer to a call says that a record is not there.
+
+        No look could tell the wrong archive before the calls, so the answers do, before they are published.
+
+        :param found: records with their outcomes.
+        """
+        missing = [record for record, outcome in found if _says_absent(outcome)]
+        told = [outcome for _, outcome in found]
+        if not missing:
+            with self._lock:
+                self._called += len(told)
+            return told
+        try:
+            earlier = self._gone_earlier(missing)
+        except EvidenceError as error:
+            self.stop_state.stop_after(error)
+            return [_unproven(each, str(error)) if _says_absent(each) else each for each in told]
+        told = [earlier.get(outcome.key, outcome) for outcome in told]
+        with self._lock:
+            self._called += len(told) - len(earlier)
+            self._unknown += len(missing) - len(earlier)
+            too_many = self.limits.too_many_absent(self._called, self._unknown)
+            problem = _wrong_archive(self._unknown, self._called)
+        if too_many:
+            self._stop_for_good(problem)
+            return [_unproven(each, problem) if _says_absent(each) else each for each in told]
+        return told
+
+    def _stop_for_good(self, problem: str) -> None:
+        self.stop_state.no_retry = True
+        self.stop_state.stop_because(problem)
+
     def _ours(self) -> Set[str]:
         """Return the keys of records that a call of this task instance may have removed."""
         return self.journal.state.doubtful | self.journal.state.unanswered | self.journal.state.abandoned
 
-    def _gone_earlier(self, records: Sequence[Record], absent: Set[str]) -> dict[str, Outcome]:
+    def _gone_earlier(self, missing: Sequence[Record]) -> dict[str, Outcome]:
         """Return the outcomes of records that are not there because an earlier run of the DAG disposed of them."""
-        if not (strange := absent and absent - self._ours()):
+        if not missing:
             return {}
-        missing = [record for record in records if record.key in strange]
         with self._lock:
             if self._known_earlier is None:
                 self._known_earlier = self._earlier()
@@ -117,8 +153,16 @@ class LastLook:
             self._looked_at += sum(record.key not in ours for record in records)
             self._absent += len(absent - ours)
             if self.limits.too_many_absent(self._looked_at, self._absent):
-                self.stop_state.no_retry = True
-                self.stop_state.stop_because(
-                    f"{self._absent} of {self._looked_at} are not there: is this the right archive, may this account "
-                    "see them? (max_absent_rate)"
-                )
+                self._stop_for_good(_wrong_archive(self._absent, self._looked_at))
+
+
+def _says_absent(outcome: Outcome) -> bool:
+    return outcome.kind is OutcomeKind.ABSENT and outcome.proof is Proof.RESPONSE
+
+
+def _unproven(outcome: Outcome, why: str) -> Outcome:
+    return replace(outcome, kind=OutcomeKind.FAILED, proof=None, reason=f"{outcome.reason}; not believed: {why}")
+
+
+def _wrong_archive(absent: int, of: int) -> str:
+    return f"{absent} of {of} are not there: is this the right archive, may this account see them? (max_absent_rate)"

@@ -412,7 +412,8 @@ class Runner:
         """Return the outcomes as a probe of their records confirms or corrects them; runs in a thread of the pool."""
         before = _unprobed(answered)
         try:
-            after = list(_timed(self._attempts.verify(answered)).values())
+            verified = zip((record for record, _ in answered), self._attempts.verify(answered), strict=True)
+            after = list(_timed(self._last_look.judge_answers(list(verified))).values())
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of these calls
             self.stop_state.stop_on_defect(error)
             return before

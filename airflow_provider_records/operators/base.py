@@ -119,6 +119,7 @@ class DisposeOperator(DisposingOperator):
     :param max_failure_rate: share of failed calls, 0 to 1, above which the sending stops (after 20 calls).
     :param max_absent_rate: share of records that a look before the calls does not find, 0 to 1, above which nothing is
         sent, and nothing is called absent (after 20 records): the wrong archive, or an account that may not see them.
+        Where no look finds a record (a document of Unifier that names no folder), the answers to the calls count.
     :param concurrency: calls in flight; None: the connection's ``max_concurrency``, which also bounds it.
     :param verify: probe each record after its call, to raise the proof to ``probe`` where the system allows it.
     :param dry_run: probe every record, send nothing that changes anything.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from airflow_provider_records.execution import runner
 from airflow_provider_records.operators.certificate import DestructionCertificateOperator
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
+from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOperator
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
 from airflow_provider_records.reporting.verify import verify
 from airflow_provider_records.systems.enaio import EnaioSystem
@@ -147,6 +149,30 @@ def test_what_was_recycled_is_marked_only_where_the_dag_accepts_that(
     assert again["counts"]["absent"] == COUNT
     assert mark(again, "r2")["counts"]["destroyed"] == 0
     assert mark(again, "r2", "recycled")["counts"]["destroyed"] == COUNT
+
+
+def test_documents_that_name_no_folder_are_known_by_the_answer_to_their_call(
+    served: ServedSandbox, records: list[dict[str, Any]]
+) -> None:
+    unifier: Any = served.sandbox.vendors["unifier"]
+    known = next(each for each in unifier.documents.values() if not each.locked)
+    for record in records:
+        node = int(record["target_id"])
+        unifier.documents[node] = replace(known, node_id=node, file_id=node + 5000)
+    manifest = Manifest.write(served.store, records)
+
+    def recycle(run_id: str) -> Any:
+        facts = given(served.store, manifest.digest, run_id=run_id)
+        by = Approval(manifest.digest, "anna", now(), {"kind": "test"}, **facts).write(served.store)
+        operator = UnifierDeleteDocumentOperator(task_id="delete", records=manifest_reference(manifest, [by]))
+        return run(operator, run_id=run_id)
+
+    assert recycle("r1")["counts"]["recycled"] == COUNT
+    again = recycle("r2")
+    assert {each["reason"] for each in outcomes(served, again).values()} == {"recycled in run r1, and not marked since"}
+    assert mark(again, "r2", "recycled")["counts"]["destroyed"] == COUNT
+    with pytest.raises(AirflowFailException, match=f"{COUNT} of {COUNT} are not there"):
+        recycle("r3")
 
 
 def test_a_stranger_is_no_earlier_deed(served: ServedSandbox, records: list[dict[str, Any]]) -> None:

@@ -370,6 +370,20 @@ def test_a_list_that_is_mostly_not_there_stops(office: Office) -> None:
     assert office.calls() == 0
 
 
+def test_a_list_without_folders_of_which_unifier_knows_hardly_any_stops_and_nothing_is_absent(office: Office) -> None:
+    outcomes = office.try_(*(record(node) for node in (555, *range(2000, 2030))))
+    assert {str(outcome.kind) for outcome in outcomes[1:]} <= {"failed", "not_attempted"}
+    assert told(outcomes[:1]) == [("recycled", "response")]
+    assert "30 of 31 are not there: is this the right archive" in str(outcomes[1].reason)
+
+
+def test_few_that_unifier_does_not_know_are_absent(office: Office) -> None:
+    for node in range(1000, 1027):
+        office.part.documents[node] = replace(office.part.documents[555], node_id=node, file_id=node + 5000)
+    outcomes = office.try_(*(record(node) for node in (*range(1000, 1027), 2000)))
+    assert told(outcomes[-1:]) == [("absent", "response")]
+
+
 def test_a_path_may_end_with_a_slash(office: Office) -> None:
     place = {"location": "/Closed/2014/", "attributes": {"project_number": "P-0001"}}
     assert told(office.try_(record(555, place))) == [("recycled", "probe")]
