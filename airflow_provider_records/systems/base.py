@@ -100,7 +100,7 @@ class LooksInBatches(ObservesChunks, Protocol):
         """
 
     def unseen(self, records: Sequence[Record]) -> Set[str]:
-        """Return which of these records the last ``observe`` did not find, whatever else it saw.
+        """Return which of these records the last ``observe`` did not find where they were, whatever else it saw.
 
         :param records: records that were observed.
         """

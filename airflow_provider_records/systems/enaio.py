@@ -243,9 +243,10 @@ class EnaioSystem:
             look = again.get(record.target_id, look)
             unsent = self._unsendable(record, look)
             shown_before = looks[record.target_id]
-            gone = isinstance(shown_before, Look) and shown_before.presence is Presence.GONE
+            gone = isinstance(shown_before, Look) and shown_before.presence in (Presence.GONE, Presence.BINNED)
+            is_unseen = gone and unsent is not None and not isinstance(unsent, str)
             with self._lock:
-                (self._unseen.add if gone and unsent is not None else self._unseen.discard)(record.key)
+                (self._unseen.add if is_unseen else self._unseen.discard)(record.key)
                 if unsent is None:
                     self._unsent.pop(record.key, None)
                 else:
@@ -269,7 +270,7 @@ class EnaioSystem:
         return {record.key for record in records if self._unsent.get(record.key) is Presence.GONE}
 
     def unseen(self, records: Sequence[Record]) -> Set[str]:
-        """Return which records the last look did not show, be it that this account sees nothing."""
+        """Return which records the last look did not show alive, be it that this account sees nothing."""
         return {record.key for record in records if record.key in self._unseen}
 
     def foresee(self, records: Sequence[Record]) -> list[Outcome | None]:

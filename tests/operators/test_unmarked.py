@@ -138,15 +138,17 @@ def test_a_run_that_its_own_next_try_ends_leaves_no_journal_to_read(
     assert not any(b'"journal"' in served.store.read(f"{folder}/{name}") for name in served.store.children(folder))
 
 
+@pytest.mark.parametrize("emptied", [True, False], ids=["bin emptied", "still in the bin"])
 def test_what_was_recycled_is_marked_only_where_the_dag_accepts_that(
-    served: ServedSandbox, records: list[dict[str, Any]]
+    served: ServedSandbox, records: list[dict[str, Any]], emptied: bool
 ) -> None:
     delete(served, records, "r1", hard_delete=False)
     enaio: Any = served.sandbox.vendors["enaio"]
-    for record in records:
-        enaio.archive.destroy(enaio.archive.objects[record["target_id"]])  # somebody empties the bin
-    again = delete(served, records, "r2")
+    for record in records if emptied else ():
+        enaio.archive.destroy(enaio.archive.objects[record["target_id"]])
+    again = delete(served, records, "r2", hard_delete=False)
     assert again["counts"]["absent"] == COUNT
+    assert {each["reason"] for each in outcomes(served, again).values()} == {"recycled in run r1, and not marked since"}
     assert mark(again, "r2")["counts"]["destroyed"] == 0
     assert mark(again, "r2", "recycled")["counts"]["destroyed"] == COUNT
 
