@@ -113,7 +113,7 @@ class LastLook:
         except EvidenceError as error:
             self.stop_state.stop_after(error)
             return [_unproven(each, str(error)) if _says_absent(each) else each for each in told]
-        told = [earlier.get(outcome.key, outcome) for outcome in told]
+        told = [replace(earlier.get(each.key, each), proof=each.proof) for each in told]
         with self._lock:
             self._called += len(told) - len(earlier)
             self._unknown += len(missing) - len(earlier)

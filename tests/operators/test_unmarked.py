@@ -171,7 +171,8 @@ def test_documents_that_name_no_folder_are_known_by_the_answer_to_their_call(
 
     assert recycle("r1")["counts"]["recycled"] == COUNT
     again = recycle("r2")
-    assert {each["reason"] for each in outcomes(served, again).values()} == {"recycled in run r1, and not marked since"}
+    found = {(each["reason"], each["proof"]) for each in outcomes(served, again).values()}
+    assert found == {("recycled in run r1, and not marked since", "response")}
     assert mark(again, "r2", "recycled")["counts"]["destroyed"] == COUNT
     with pytest.raises(AirflowFailException, match=f"{COUNT} of {COUNT} are not there"):
         recycle("r3")
