@@ -69,7 +69,7 @@ class FakeEnaio(FakeVendor):
         "search_more": Switch(("truth", "always", "never"), "what a search says in hasMoreItems"),
         "system_fields": Switch(("known", "refused"), "whether a search knows system fields that no page names"),
         "reads": Switch(("allowed", "nothing"), "whether the user still has the right to read anything"),
-        "tenant": Switch(("first", "second"), "which of two archives, with ids of their own, is behind the address"),
+        "tenant": Switch(("first", "second"), "which of two archives, with the same ids, is behind the address"),
         "search_lag": Switch((0.0,), "seconds for which a search goes on showing objects as they were"),
         "page_shift": Switch((0,), "rows that vanished (negative: appeared) before the second page of a search"),
     }
@@ -80,6 +80,7 @@ class FakeEnaio(FakeVendor):
         self.password = "v3Rz-enaio-demo-8wKd"  # noqa: S105 - valid in this sandbox only
         self.archives = {"first": Archive(), "second": Archive()}
         self.archive = self.archives["first"]
+        self._items: list[Item] = []
         self.history: dict[str, list[dict[str, Any]]] = {}
         self.sessions: dict[str, int] = {}
         self.logins = 0
@@ -87,6 +88,8 @@ class FakeEnaio(FakeVendor):
     def turn(self, values: Mapping[str, Any]) -> None:
         super().turn(values)
         self.archive = self.archives[self.set["tenant"]]
+        if self.set["tenant"] == "second" and not self.archive.objects:
+            self._fill(self._items, "Not ours: ")
         for archive in self.archives.values():
             archive.lag = self.set["search_lag"]
 
@@ -108,14 +111,17 @@ class FakeEnaio(FakeVendor):
 
     def load(self, items: Iterable[Item]) -> None:
         """Add seeded records, with their folders and troubles."""
+        self._items = [item for item in items if item.system == "enaio"]
+        self._fill(self._items)
+
+    def _fill(self, items: Iterable[Item], before_title: str = "") -> None:
         for item in items:
-            if item.system != "enaio":
-                continue
             if item.folder_id not in self.archive.objects:
                 self.archive.add(item.folder_id, "Folder", base="FOLDER", fields={"Title": item.folder_path})
             if item.trouble == "gone":
                 continue
-            texts = {"Title": item.title, "Author": item.author, "Disposal": "", "RetentionEnd": item.due[:10]}
+            title = before_title + item.title
+            texts = {"Title": title, "Author": item.author, "Disposal": "", "RetentionEnd": item.due[:10]}
             made = self.archive.add(item.target_id, item.object_type, fields=texts, places=[item.folder_id])
             made.retention = item.due[:10]
             made.modified = item.modified.replace(" ", "T") + "+00:00"

@@ -278,6 +278,18 @@ def test_load_and_its_troubles(served: ServedEnaio) -> None:
     assert served.effects("destroyed") == ["600"]
 
 
+def test_another_archive_behind_the_address_has_other_objects_under_the_same_ids(served: ServedEnaio) -> None:
+    served.fake.load([item("600"), item("604", "gone")])
+    served.fake.turn({"tenant": "second"})
+    assert served.get("600").json()["objects"][0]["properties"]["Title"] == {"value": "Not ours: Bill 600"}
+    assert served.get("604").status_code == 404
+    assert served.delete("600", hardDelete="true").status_code == 204
+    served.fake.turn({"tenant": "first"})
+    assert served.get("600").json()["objects"][0]["properties"]["Title"] == {"value": "Bill 600"}
+    served.fake.turn({"tenant": "second"})
+    assert served.get("600").status_code == 404, "what was deleted there stays so"
+
+
 def test_set_field(served: ServedEnaio) -> None:
     served.fake.set_field("101", "Disposal", "approved")
     served.fake.set_field("101", "Remark", "new")
