@@ -101,8 +101,18 @@ class Sight:
                 with suppress(NotFoundError, RefusedError):
                     alive = self.hook.get_object(object_id)
                     return live(alive), alive
+                return self._binned_still(object_id)
             return Presence.BINNED, found
         return (Presence.HIDDEN if hidden else Presence.GONE), None
+
+    def _binned_still(self, object_id: str) -> tuple[Presence, EnaioObject | None]:
+        """Look into the bin again: a look there shows what is alive, too, and the account may see nothing since."""
+        try:
+            return Presence.BINNED, self.hook.get_object(object_id, binned=True)
+        except NotFoundError:
+            return Presence.GONE, None
+        except RefusedError:
+            return Presence.HIDDEN, None
 
     def choose_canaries(self, looks: Mapping[str, Look | VendorError]) -> None:
         """Choose objects that are alive and not on the list: of the same types, else the folders of these objects."""

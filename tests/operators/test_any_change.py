@@ -60,6 +60,16 @@ FOUND_BY_CHANCE = {
         fresh=True,
         fault={"act": False, "skip": 0, "drop": True},
     ),
+    # It shows an object once, in a look into the bin, before and after which the account sees nothing.
+    "what a look into the bin showed is not deleted while the account sees nothing": replace(
+        PLAIN,
+        changes=(
+            Change(at=1, what="register", id_="1001"),
+            Change(at=2, what="blind", lasts=5),
+            Change(at=8, what="blind"),
+        ),
+        chunk=2,
+    ),
     # A look into the bin shows what is alive, too; the look at what is alive came while the account saw nothing.
     "what a look into the bin showed is not absent while the account sees nothing": replace(
         PLAIN,
