@@ -96,6 +96,15 @@ class DueReadings:
                 missing = self._missing(missing, self._next(last.name))
         return keys - missing
 
+    def left(self, keys: Set[str]) -> Set[str]:
+        """Return which of these keys the two newest readings here do not show; reads nothing, and waits for nobody.
+
+        :param keys: keys of records.
+        """
+        newest = self._keys.copy()
+        readings = [newest[name] for name in sorted(newest)[-2:]]
+        return {key for key in keys if len(readings) == 2 and not any(key in each for each in readings)}
+
     def _fresh(self, after: str = "") -> list[_Reading]:
         return [each for each in self._all() if each.state == _ENDED and each.name > after and self._age(each) < SERVES]
 

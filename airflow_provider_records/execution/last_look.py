@@ -13,6 +13,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.unmarked import Earlier
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
 from airflow_provider_records.execution.limits import Limits
+from airflow_provider_records.execution.recheck import KnowsNewest
 from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.systems.base import LooksInBatches, ObservesChunks
 
@@ -53,6 +54,7 @@ class LastLook:
         self.limits = limits
         self.stop_state = stop_state
         self._recheck = recheck
+        self._newest = recheck if isinstance(recheck, KnowsNewest) else None
         self._earlier = earlier
         self._known_earlier: Mapping[str, Earlier] | None = None
         self._lock = threading.Lock()
@@ -94,6 +96,10 @@ class LastLook:
             except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
                 self.stop_state.stop_on_defect(error)
         return {}
+
+    def newest(self, records: Sequence[Record]) -> Mapping[str, Outcome]:
+        """Return the outcomes of records that must not be sent by what checks of others have shown since."""
+        return self._newest.newest(records) if self._newest else {}
 
     def judge_answers(self, found: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
         """Return outcomes as they stand where nothing but the answer to a call says that a record is not there.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.due_reading import DueReadings
@@ -34,6 +34,17 @@ class Check(Protocol):
         """
 
 
+@runtime_checkable
+class KnowsNewest(Protocol):
+    """A check that may learn something of records while it checks others."""
+
+    def newest(self, records: Sequence[Record], /) -> Mapping[str, Outcome]:
+        """Return the outcomes of records that must not be sent after all, by key; asks nobody.
+
+        :param records: records that were checked before.
+        """
+
+
 class Recheck:
     """All checks of a task, in their order; the first that bars a record gives its outcome.
 
@@ -42,6 +53,7 @@ class Recheck:
 
     def __init__(self, checks: Iterable[Check]) -> None:
         self._checks = list(checks)
+        self._newest = [check for check in self._checks if isinstance(check, KnowsNewest)]
 
     def __call__(self, records: Sequence[Record]) -> dict[str, Outcome]:
         """Return the outcomes of the records that must not be sent, by key.
@@ -53,6 +65,10 @@ class Recheck:
             if left := [record for record in records if record.key not in barred]:
                 barred |= check(left)
         return barred
+
+    def newest(self, records: Sequence[Record]) -> dict[str, Outcome]:
+        """Return the outcomes of records that must not be sent by what checks of others have shown, by key."""
+        return {key: outcome for check in self._newest for key, outcome in check.newest(records).items()}
 
 
 class HoldCheck:
@@ -173,15 +189,29 @@ class DueListCheck:
             except VendorError as error:
                 barred |= _failed(mine, error, "whether it is still due could not be found out")
                 continue
-            reason = f"not due in {each.title} any more"
             for record in mine:
-                barred.setdefault(record.key, Outcome(record.key, OutcomeKind.BLOCKED, reason=reason))
+                barred.setdefault(record.key, _not_due(record.key, each))
+        return {key: outcome for key, outcome in barred.items() if key not in due}
+
+    def newest(self, records: Sequence[Record]) -> dict[str, Outcome]:
+        """Bar what has left every list that it may have come from, as readings for other records showed."""
+        barred: dict[str, Outcome] = {}
+        due: set[str] = set()
+        for each in self._lists:
+            mine = {record.key for record in records if self._may_be_of(each.due_list, record)}
+            left = each.readings.left(mine)
+            due |= mine - left
+            barred |= {key: _not_due(key, each) for key in left}
         return {key: outcome for key, outcome in barred.items() if key not in due}
 
     def _may_be_of(self, due_list: DueList, record: Record) -> bool:
         if len(self._lists) == 1 and "due_before" not in record.attributes:
             return True
         return due_list.may_list(record.attributes)
+
+
+def _not_due(key: str, of: ReadableDueList) -> Outcome:
+    return Outcome(key, OutcomeKind.BLOCKED, reason=f"not due in {of.title} any more")
 
 
 def _failed(records: Sequence[Record], error: VendorError, problem: str) -> dict[str, Outcome]:

@@ -88,6 +88,7 @@ class Attempts:
     :param journal: the opened journal, which holds the intents of all records that are sent here.
     :param stop_state: read before each call; errors that end the sending are noted there.
     :param recheck: called with records that are to be sent again; returns the outcomes of those that must not be.
+    :param newest: called right before a call; returns the outcomes of those records that checks of others have barred.
     :param verify: probe the records after their calls, to raise the proof to ``probe`` where the system allows it.
     """
 
@@ -97,6 +98,7 @@ class Attempts:
         journal: Journal,
         stop_state: StopState,
         recheck: Callable[[Sequence[Record]], Mapping[str, Outcome]],
+        newest: Callable[[Sequence[Record]], Mapping[str, Outcome]] = lambda _: {},
         *,
         verify: bool,
     ) -> None:
@@ -104,6 +106,7 @@ class Attempts:
         self.journal = journal
         self.stop_state = stop_state
         self.recheck = recheck
+        self.newest = newest
         self.verify_calls = verify
         self._causes: dict[str, str] = {}
         self._calls = Counter[str]()
@@ -190,6 +193,7 @@ class Attempts:
         while send:
             if again := [record for record in send if record.key in unanswered and record.key not in barred]:
                 barred = {**barred, **self.recheck(again)}  # the probe has just shown what was not known before
+            barred = {**self.newest(send), **barred}
             if kept := [record for record in send if record.key in barred]:
                 found |= {record.key: self._kept(barred[record.key], record.key in unanswered) for record in kept}
                 send = [record for record in send if record.key not in barred]

@@ -139,7 +139,8 @@ class Runner:
         self.interrupt = interrupt
         self.stop_state = StopState()
         self._last_look = LastLook(journal, limits, self.stop_state, recheck, earlier)
-        self._attempts = Attempts(system, journal, self.stop_state, self._last_look.check, verify=verify)
+        checks = (self._last_look.check, self._last_look.newest)
+        self._attempts = Attempts(system, journal, self.stop_state, *checks, verify=verify)
         self._writer = OutcomeWriter(journal, self._attempts.forget, clock=clock, sleep=sleep)
 
     def stop(self, reason: str) -> None:

@@ -60,6 +60,14 @@ FOUND_BY_CHANCE = {
         fresh=True,
         fault={"act": False, "skip": 0, "drop": True},
     ),
+    # The readings of the due list for the next records show that these are not due any more either.
+    "what a reading for other records shows as not due any more is not deleted": replace(
+        PLAIN,
+        changes=(Change(at=15, what="due", id_="1001"),),
+        chunk=2,
+        fresh=True,
+        switches={"search_ids": "any", "version": "6.5.0", "search_more": "always"},
+    ),
     # It shows an object once, in a look into the bin, before and after which the account sees nothing.
     "what a look into the bin showed is not deleted while the account sees nothing": replace(
         PLAIN,
