@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import string
 import threading
 import time
 from collections.abc import Callable, Iterable, Set
@@ -26,7 +27,7 @@ from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, NewerFormatError, StoreUnavailableError
 
 SERVES = 900.0
-"""Seconds for which a reading tells what is due, from its beginning."""
+"""Seconds for which a reading tells what is due, from its end: to read a list of a million records takes longer."""
 _SILENT = 300.0
 """Seconds without a sign of life after which a task that reads, or waits, is taken for dead."""
 _SIGN = 60.0
@@ -41,12 +42,12 @@ class _Reading:
     """One reading, known by its file; of one that has not ended, the keys are not known yet.
 
     :param name: the file's name in the store; names of one list sort by the time at which they began.
-    :param begun: seconds since the epoch.
+    :param at: when it ended, else when its file was written; seconds since the epoch.
     :param state: claimed; a sign of life of the task that reads; or ended.
     """
 
     name: str
-    begun: float
+    at: float
     state: str
 
 
@@ -126,7 +127,7 @@ class DueReadings:
             keys = self._read_through()
             name = self._write(begun, _ENDED, keys)
             self._keep(name, keys)
-            return _Reading(name, begun, _ENDED)
+            return _Reading(name, self._clock(), _ENDED)
         finally:
             self._store.remove(claim)
 
@@ -154,15 +155,16 @@ class DueReadings:
         )
 
     def _age(self, reading: _Reading) -> float:
-        return self._clock() - reading.begun
+        return self._clock() - reading.at
 
     def _all(self) -> list[_Reading]:
         found = []
         for file in sorted(self._store.children(self._folder)):
             with suppress(ValueError):
-                begun, state, _ = file.split("-")
+                begun, word, _ = file.split("-")
                 at = datetime.strptime(begun, _TIME).replace(tzinfo=UTC).timestamp()
-                found.append(_Reading(f"{self._folder}/{file}", at, state))
+                state = word.rstrip(string.digits)
+                found.append(_Reading(f"{self._folder}/{file}", at + int(word[len(state) :] or 0), state))
         return found
 
     def _write(self, begun: float, state: str, keys: Set[str] = frozenset()) -> str:
@@ -172,8 +174,10 @@ class DueReadings:
         if state != _ENDED:
             members["nonce"] = secrets.token_hex(8)
         else:
-            members["ended"] = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+            ended = self._clock()
+            members["ended"] = datetime.fromtimestamp(ended, UTC).isoformat(timespec="milliseconds")
             members["keys"] = sorted(keys)
+            state += str(int(ended - begun))  # how long it took is read without its content
         content = canonical(members) + b"\n"
         name = f"{self._folder}/{at.strftime(_TIME)}-{state}-{hashlib.sha256(content).hexdigest()}.json"
         self._store.write(name, content)

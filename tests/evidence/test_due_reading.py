@@ -51,6 +51,22 @@ def test_one_reading_serves_all_tasks_for_a_while(store: Store) -> None:
     assert assert_store_valid(store) == 2
 
 
+def test_a_list_that_takes_longer_to_read_than_a_reading_serves_is_not_read_for_each_chunk(store: Store) -> None:
+    opus = Opus("abc")
+
+    def slowly() -> Iterable[str]:
+        for key in opus():
+            opus.now += SERVES / 2
+            yield key
+
+    readings = task(store, slowly, lambda: opus.now)
+    assert [readings.listed({key}) for key in "ac"] == [{"a"}, {"c"}]
+    assert opus.read == 1
+    opus.now += SERVES
+    assert readings.listed({"b"}) == {"b"}
+    assert opus.read == 2
+
+
 def test_a_long_task_keeps_no_more_than_two_readings(store: Store) -> None:
     opus = Opus("abc")
     readings = task(store, opus, lambda: opus.now)
