@@ -40,6 +40,7 @@ from airflow_provider_records.systems.enaio_batch import (
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type
 from airflow_provider_records.systems.enaio_sight import BLIND, Sight
+from airflow_provider_records.systems.expectation import OTHER
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ class EnaioSystem:
         self._observed: set[str] = set()
         self._unsent: dict[str, Presence | VendorError | str] = {}
         self._unseen: set[str] = set()
+        self._recognized = False
         self._listed_by: dict[str, str] = {}
         self._parents: dict[str, set[str]] = {}
         self._children: dict[str, set[str]] = {}
@@ -254,8 +256,25 @@ class EnaioSystem:
             if isinstance(look, Look) and self.sight.deletable(look.presence):
                 here.add(record.key)
                 self._listed_by[record.key] = look.listed_by
+                self._recognized = self._recognized or not self._is_other(record)
+        self._refuse_other_archive(records)
         self._observed |= here
         return here
+
+    def _is_other(self, record: Record) -> bool:
+        return str(self._unsent.get(record.key, "")).startswith(OTHER)
+
+    def _refuse_other_archive(self, records: Sequence[Record]) -> None:
+        """Refuse to call anything absent where all that is found under the ids of the list are other objects.
+
+        :raises StopError: some are not there, and none that is there is the one that was approved.
+        """
+        absent, others = self.not_there(records), sum(map(self._is_other, records))
+        if absent and others and not self._recognized:
+            raise StopError(
+                f"{len(absent)} of {len(records)} are not there, and {others} are not the objects that were approved: "
+                "is this the right archive?"
+            )
 
     def forget(self, records: Sequence[Record]) -> None:
         """Let go of what the looks at these objects showed."""

@@ -376,6 +376,15 @@ class World:
         found = self.enaio.archives["first"].objects.get(id_)
         return found is not None and not found.bin
 
+    def _only_elsewhere(self, id_: str) -> bool:
+        """Tell whether all answers came from the other archive, each about one object, and it has no such object.
+
+        A look at two of them shows that the other one is not the object that was approved.
+        """
+        whole = any((each.what, each.at, each.lasts) == ("other_archive", 1, 0) for each in self.night.changes)
+        alone = self.night.system == "enaio" and self.night.look == 1
+        return whole and alone and id_ not in self.enaio.archives["second"].objects
+
     # The disposal
 
     def run(self) -> tuple[Manifest, Disposal | None]:
@@ -495,7 +504,7 @@ class World:
                 assert own or not self.lives(record.target_id), f"it lives: {said}"
             if outcome.kind is OutcomeKind.ABSENT:
                 assert not own, f"an own delete is hidden: {said}"
-                assert not self.lives(record.target_id), f"it lives: {said}"
+                assert not self.lives(record.target_id) or self._only_elsewhere(record.target_id), f"it lives: {said}"
             elsewhere = any(each.what == "other_archive" for each in self.night.changes)  # where it is another object
             if own and not (elsewhere and outcome.kind is OutcomeKind.BLOCKED):
                 assert outcome.kind in DONE | {OutcomeKind.FAILED, OutcomeKind.UNKNOWN}, f"hidden: {said}"
