@@ -106,7 +106,7 @@ class EnaioSystem:
         self._unsent: dict[str, Presence | VendorError | str] = {}
         self._unseen: set[str] = set()
         self._recognized = False
-        self._listed_by: dict[str, str] = {}
+        self._shown: dict[str, Look] = {}
         self._parents: dict[str, set[str]] = {}
         self._children: dict[str, set[str]] = {}
         self._lock = threading.Lock()
@@ -255,7 +255,7 @@ class EnaioSystem:
                     self._unsent[record.key] = unsent
             if isinstance(look, Look) and self.sight.deletable(look.presence):
                 here.add(record.key)
-                self._listed_by[record.key] = look.listed_by
+                self._shown[record.key] = look
                 self._recognized = self._recognized or not self._is_other(record)
         self._refuse_other_archive(records)
         self._observed |= here
@@ -282,7 +282,7 @@ class EnaioSystem:
             self._observed.discard(record.key)
             self._unseen.discard(record.key)
             self._unsent.pop(record.key, None)
-            self._listed_by.pop(record.key, None)
+            self._shown.pop(record.key, None)
 
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         """Return which records the last look did not show at all."""
@@ -337,7 +337,8 @@ class EnaioSystem:
         found: dict[str, Outcome] = {}
         by_type: dict[str, dict[str, list[tuple[Record, Outcome]]]] = {}
         for record, outcome in batch:
-            alike = by_type.setdefault(self._listed_by.get(record.key, ""), {})
+            shown = self._shown.get(record.key)
+            alike = by_type.setdefault(shown.listed_by if shown else "", {})
             alike.setdefault(record.target_id, []).append((record, outcome))
         singly = by_type.pop("", {})
         for type_name, answered in by_type.items():
@@ -410,8 +411,11 @@ class EnaioSystem:
     def _refused(self, record: Record, error: VendorError, in_doubt: bool) -> Outcome | None:
         if isinstance(error, ServerError) and not in_doubt:
             return None
+        shown = self._shown.get(record.key)
+        # What may not be deleted for good stays, wherever it is: the last look tells why well enough.
+        stays = self.hard_delete and not in_doubt and isinstance(error, RefusedError)
         try:
-            presence = self.probe(record)
+            presence = shown.presence if shown and stays else self.probe(record)
         except StopError:
             raise
         except VendorError as failure:

@@ -52,7 +52,7 @@ class ServedEnaio:
         listed = [Record.from_item(record) for record in records]
         outcomes = {outcome.key: outcome for outcome in runner.run(listed)}
         assert list(outcomes) == [record.key for record in listed]
-        remembered = {*system._observed, *system._unseen, *system._unsent, *system._listed_by}
+        remembered = {*system._observed, *system._unseen, *system._unsent, *system._shown}
         assert not any(outcomes[key].kind.final for key in remembered)
         return outcomes
 

@@ -130,6 +130,17 @@ def test_nothing_is_absent_where_all_that_is_found_are_other_objects(served: Ser
     assert system.not_there(listed) == {"999999"}
 
 
+@HARD_AND_SOFT
+def test_what_is_refused_is_looked_at_again_where_it_may_lie_in_the_bin_only(served: ServedEnaio, hard: bool) -> None:
+    served.fault("delete_object", act=False, status=400, match="/100")
+    outcome = served.run("100", "101", hard_delete=hard)["100"]
+    assert outcome.kind == "blocked"
+    assert "lacks the right to delete it, or it is locked" in (outcome.reason or "")
+    log = served.server.sandbox.log
+    asked = [entry.method for entry in log if entry.path.partition("?")[0].endswith("/100")]
+    assert asked[asked.index("DELETE") :] == ["DELETE", *([] if hard else ["GET"])]
+
+
 def test_what_the_account_cannot_see_is_not_sent(served: ServedEnaio) -> None:
     served.part.turn({"unreadable": "400"})
     served.archive.objects["101"].no_read = {"disposal"}
