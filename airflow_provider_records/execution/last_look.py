@@ -75,7 +75,8 @@ class LastLook:
                 unseen = system.unseen(records)
                 unseen = unseen and unseen - self._ours()
                 looked = replace(looked, earlier=self._gone_earlier([each for each in records if each.key in unseen]))
-                self._judge_absent(records, system.not_there(records), looked.earlier.keys())
+                strange = self._judge_absent(records, system.not_there(records), looked.earlier.keys())
+                self._judge_others(strange, system.other_objects(records), looked.there)
         except VendorError as error:
             self.stop_state.stop(error)
         except EvidenceError as error:
@@ -152,14 +153,24 @@ class LastLook:
             if found is not None and found.target_id == record.target_id
         }
 
-    def _judge_absent(self, records: Sequence[Record], absent: Set[str], earlier: Set[str]) -> None:
-        """Stop if too many records are not there that no earlier call of ours can have removed."""
+    def _judge_absent(self, records: Sequence[Record], absent: Set[str], earlier: Set[str]) -> Set[str]:
+        """Stop if too many records are not there that no earlier call of ours can have removed; return these."""
         ours = self._ours() | earlier
+        strange = absent - ours
         with self._lock:
             self._looked_at += sum(record.key not in ours for record in records)
-            self._absent += len(absent - ours)
+            self._absent += len(strange)
             if self.limits.too_many_absent(self._looked_at, self._absent):
                 self._stop_for_good(_wrong_archive(self._absent, self._looked_at))
+        return strange
+
+    def _judge_others(self, absent: Set[str], others: Set[str], there: Set[str]) -> None:
+        """Stop where a look does not find some records, and under the ids of the rest nothing but other objects."""
+        if absent and others and there <= others:
+            self._stop_for_good(
+                f"{len(absent)} are not there, and the other {len(others)} are not the objects that were approved: is "
+                "this the right archive?"
+            )
 
 
 def _says_absent(outcome: Outcome) -> bool:

@@ -99,6 +99,12 @@ class LooksInBatches(ObservesChunks, Protocol):
         :param records: records that were observed.
         """
 
+    def other_objects(self, records: Sequence[Record]) -> Set[str]:
+        """Return of which of these records the last ``observe`` found another object than the one that was approved.
+
+        :param records: records that were observed.
+        """
+
     def unseen(self, records: Sequence[Record]) -> Set[str]:
         """Return which of these records the last ``observe`` did not find where they were, whatever else it saw.
 

@@ -105,7 +105,6 @@ class EnaioSystem:
         self._observed: set[str] = set()
         self._unsent: dict[str, Presence | VendorError | str] = {}
         self._unseen: set[str] = set()
-        self._recognized = False
         self._shown: dict[str, Look] = {}
         self._parents: dict[str, set[str]] = {}
         self._children: dict[str, set[str]] = {}
@@ -256,25 +255,8 @@ class EnaioSystem:
             if isinstance(look, Look) and self.sight.deletable(look.presence):
                 here.add(record.key)
                 self._shown[record.key] = look
-                self._recognized = self._recognized or not self._is_other(record)
-        self._refuse_other_archive(records)
         self._observed |= here
         return here
-
-    def _is_other(self, record: Record) -> bool:
-        return str(self._unsent.get(record.key, "")).startswith(OTHER)
-
-    def _refuse_other_archive(self, records: Sequence[Record]) -> None:
-        """Refuse to call anything absent where all that is found under the ids of the list are other objects.
-
-        :raises StopError: some are not there, and none that is there is the one that was approved.
-        """
-        absent, others = self.not_there(records), sum(map(self._is_other, records))
-        if absent and others and not self._recognized:
-            raise StopError(
-                f"{len(absent)} of {len(records)} are not there, and {others} are not the objects that were approved: "
-                "is this the right archive?"
-            )
 
     def forget(self, records: Sequence[Record]) -> None:
         """Let go of what the looks at these objects showed."""
@@ -287,6 +269,10 @@ class EnaioSystem:
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         """Return which records the last look did not show at all."""
         return {record.key for record in records if self._unsent.get(record.key) is Presence.GONE}
+
+    def other_objects(self, records: Sequence[Record]) -> Set[str]:
+        """Return of which records the last look found another object."""
+        return {record.key for record in records if str(self._unsent.get(record.key, "")).startswith(OTHER)}
 
     def unseen(self, records: Sequence[Record]) -> Set[str]:
         """Return which records the last look did not show alive, be it that this account sees nothing."""

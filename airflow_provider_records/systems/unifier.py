@@ -30,6 +30,7 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_responses import NODE_ID
 from airflow_provider_records.systems.base import outcome_from_error
+from airflow_provider_records.systems.expectation import OTHER
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 from airflow_provider_records.systems.unifier_folder import Canaries, Contents, FolderAddress, Listing
 
@@ -126,6 +127,10 @@ class UnifierSystem:
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         """Return which records their folders did not list, under any type or name."""
         return {record.key for record in records} & self._missing
+
+    def other_objects(self, records: Sequence[Record]) -> Set[str]:
+        """Return of which records their folders list another document under the id."""
+        return {record.key for record in records if str(self._not_shown.get(record.key, "")).startswith(OTHER)}
 
     def unseen(self, records: Sequence[Record]) -> Set[str]:
         """Return the same: the evidence of an earlier run says why they are not there."""

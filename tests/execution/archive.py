@@ -223,6 +223,9 @@ class LookingSystem(ObedientSystem):
     def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
         return [records]
 
+    def other_objects(self, records: Sequence[Record]) -> Set[str]:
+        return frozenset()
+
     def unseen(self, records: Sequence[Record]) -> Set[str]:
         return self.not_there(records)
 

@@ -46,6 +46,9 @@ class Forgetful:
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         return frozenset()
 
+    def other_objects(self, records: Sequence[Record]) -> Set[str]:
+        return frozenset()
+
     def unseen(self, records: Sequence[Record]) -> Set[str]:
         return frozenset()
 

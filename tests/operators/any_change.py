@@ -223,6 +223,7 @@ class World:
         self.events: list[Event] = []
         self.in_force: set[tuple[str, str]] = set()
         self.withdrawn = False
+        self.gone_elsewhere: set[str] = set()
         self.digest = ""
         self.store: Store = evidence_store()
         sandbox.log.clear()
@@ -292,12 +293,19 @@ class World:
             found.no_read = {self.enaio.user} if begins else set()
 
     def _delete(self, id_: str, begins: bool) -> None:
+        self._note_elsewhere(id_)
         if begins and (found := self.enaio.archive.objects.get(id_)):
             self.enaio.archive.destroy(found)
         if document := self.unifier.documents.get(int(id_)) if begins else None:
             document.binned = True
 
+    def _note_elsewhere(self, id_: str) -> None:
+        """Remember what people removed from another archive: it is not there, which is all that an answer can say."""
+        if self.enaio.set["tenant"] == "second":
+            self.gone_elsewhere.add(id_)
+
     def _bin(self, id_: str, begins: bool) -> None:
+        self._note_elsewhere(id_)
         if (found := self.enaio.archive.objects.get(id_)) and found.bin in {"", "anna"}:
             found.bin = "anna" if begins else ""
 
@@ -375,15 +383,6 @@ class World:
             return not self.first[int(id_)].binned
         found = self.enaio.archives["first"].objects.get(id_)
         return found is not None and not found.bin
-
-    def _only_elsewhere(self, id_: str) -> bool:
-        """Tell whether all answers came from the other archive, each about one object, and it has no such object.
-
-        A look at two of them shows that the other one is not the object that was approved.
-        """
-        whole = any((each.what, each.at, each.lasts) == ("other_archive", 1, 0) for each in self.night.changes)
-        alone = self.night.system == "enaio" and self.night.look == 1
-        return whole and alone and id_ not in self.enaio.archives["second"].objects
 
     # The disposal
 
@@ -504,7 +503,7 @@ class World:
                 assert own or not self.lives(record.target_id), f"it lives: {said}"
             if outcome.kind is OutcomeKind.ABSENT:
                 assert not own, f"an own delete is hidden: {said}"
-                assert not self.lives(record.target_id) or self._only_elsewhere(record.target_id), f"it lives: {said}"
+                assert not self.lives(record.target_id) or record.target_id in self.gone_elsewhere, f"it lives: {said}"
             elsewhere = any(each.what == "other_archive" for each in self.night.changes)  # where it is another object
             if own and not (elsewhere and outcome.kind is OutcomeKind.BLOCKED):
                 assert outcome.kind in DONE | {OutcomeKind.FAILED, OutcomeKind.UNKNOWN}, f"hidden: {said}"

@@ -68,12 +68,6 @@ FOUND_BY_CHANCE = {
         fresh=True,
         switches={"search_ids": "any", "version": "6.5.0", "search_more": "always"},
     ),
-    # Another archive has other objects under the ids of the list, and none under one of them.
-    "what another archive lacks is not absent": replace(
-        PLAIN,
-        changes=(Change(at=1, what="other_archive"), Change(at=2, what="delete", id_="1001")),
-        look=2,
-    ),
     # It shows an object once, in a look into the bin, before and after which the account sees nothing.
     "what a look into the bin showed is not deleted while the account sees nothing": replace(
         PLAIN,

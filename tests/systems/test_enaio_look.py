@@ -11,7 +11,6 @@ from airflow_provider_records.evidence.folders import TaskFolder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.outcome import PROCESS_DIED
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.exceptions import StopError
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.systems.enaio import EnaioSystem
@@ -120,14 +119,14 @@ def test_what_was_not_there_is_absent_without_a_call(served: ServedEnaio) -> Non
 def test_nothing_is_absent_where_all_that_is_found_are_other_objects(served: ServedEnaio) -> None:
     for object_id in ("101", "102"):
         served.archive.objects[object_id].fields["Title"] = "Another"
-    system = EnaioSystem(EnaioHook(), checks=ObjectChecks({"Title": "title"}))
-    listed = [Record(each, each, title=f"Invoice {each}") for each in ("100", "101", "102", "999999")]
-    system.prepare(listed, set())
-    with pytest.raises(StopError, match="1 of 3 are not there, and 2 are not the objects that were approved"):
-        system.observe(listed[1:])
-    served.archive.objects["100"].fields["Title"] = "Invoice 100"
-    assert system.observe(listed) == {"100", "101", "102"}
-    assert system.not_there(listed) == {"999999"}
+    listed = [{"key": each, "target_id": each, "title": "Mine"} for each in ("101", "102", "999999")]
+    checks = ObjectChecks({"Title": "title"})
+    outcomes = served.run(*listed, hard_delete=True, checks=checks)
+    assert [each.kind.value for each in outcomes.values()] == ["not_attempted"] * 3
+    assert "1 are not there, and the other 2 are not the objects that were" in (outcomes["999999"].reason or "")
+    served.archive.objects["101"].fields["Title"] = "Mine"
+    outcomes = served.run(*listed, hard_delete=True, checks=checks)
+    assert [each.kind.value for each in outcomes.values()] == ["destroyed", "blocked", "absent"]
 
 
 @HARD_AND_SOFT
