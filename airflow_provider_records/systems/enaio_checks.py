@@ -125,8 +125,9 @@ class ObjectChecks:
                 said_so = f"is {value!r}, which is no date" if value else "is empty"
                 return f"its retention is not known to have ended: {name} {said_so}"
             if last >= today:
-                until = f"{name} is" if name == self.retention_field else "enaio keeps it until"
-                return f"its retention has not ended: {until} {value}"
+                if name == self.retention_field:
+                    return f"its retention has not ended: {name} is {value}"
+                return f"its retention has not ended: enaio keeps it until {value}"
         return None
 
 

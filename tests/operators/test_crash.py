@@ -10,6 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,8 @@ def test_of_what_a_lost_journal_held_nothing_is_claimed_and_nothing_sent_again(
     :param again: where the second try is killed; None: it is not.
     """
     evidence = tmp_path / "evidence"
+    if again and again.after and VENDORS[vendor].system == "enaio":
+        again = replace(again, number=4)  # the third is refused
     with crash_run(vendor, evidence) as made:
         assert made.die(MIDST[vendor])
         done = set(made.effects)
