@@ -280,8 +280,9 @@ class VendorHook(BaseHook):
         return self._retrying(repeatable=False)
 
     def _retrying(self, *, repeatable: bool) -> tenacity.Retrying:
-        """Return what repeats requests of one kind: made once, since it holds itself, so that only the collector of
-        garbage would free it; each thread has a state of its own in it.
+        """Return what repeats requests of one kind, in any thread.
+
+        It is made once: it holds itself, so that only the garbage collector would free one made for each request.
         """
 
         def again(error: BaseException) -> bool:

@@ -78,7 +78,7 @@ class Spooled(Sequence[T]):
         if not places:
             return []
         ends, texts = self._ends, dict[int, bytes]()
-        for group in _close(sorted(places), ends):
+        for group in _neighbours(sorted(places), ends):
             first, last = group[0], group[-1]
             start, block = ends[first], self._read(ends[first], ends[last + 1])
             if list(places) == list(range(first, last + 1)):
@@ -129,7 +129,7 @@ class Chosen(Sequence[T]):
             yield from self[start : start + _READ_AT_ONCE]
 
 
-def _close(places: Sequence[int], ends: Sequence[int]) -> Iterator[Sequence[int]]:
+def _neighbours(places: Sequence[int], ends: Sequence[int]) -> Iterator[Sequence[int]]:
     """Return the places in groups, each worth one reading.
 
     :param places: in ascending order.

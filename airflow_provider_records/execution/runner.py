@@ -26,7 +26,7 @@ from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.outcome_writer import OutcomeWriter
 from airflow_provider_records.execution.progress import Progress
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
-from airflow_provider_records.systems.base import KnowsMarked, LooksInBatches, ObservesChunks, System
+from airflow_provider_records.systems.base import A_FEW_MARKED, KnowsMarked, LooksInBatches, ObservesChunks, System
 
 T = TypeVar("T")
 
@@ -36,7 +36,6 @@ _BATCHES_PER_THREAD = 8
 _CHUNKS_AHEAD = 2
 _CHUNKS_UNPUBLISHED = 3
 _LOOKS = 5
-_MARKED_BEFORE = 20
 
 
 @dataclass
@@ -138,9 +137,8 @@ class Runner:
         self.recheck = recheck
         self.interrupt = interrupt
         self.stop_state = StopState()
-        self._last_look = LastLook(journal, limits, self.stop_state, recheck, earlier)
-        checks = (self._last_look.check, self._last_look.newest)
-        self._attempts = Attempts(system, journal, self.stop_state, *checks, verify=verify)
+        look = self._last_look = LastLook(journal, limits, self.stop_state, recheck, earlier)
+        self._attempts = Attempts(system, journal, self.stop_state, look.check, look.newest, verify=verify)
         self._writer = OutcomeWriter(journal, self._attempts.forget, clock=clock, sleep=sleep)
 
     def stop(self, reason: str) -> None:
@@ -198,7 +196,7 @@ class Runner:
         if isinstance(system, LooksInBatches):
             system.canaries = list(state.canaries)
         if isinstance(system, KnowsMarked):
-            system.marked_before = frozenset(islice(filter(self._is_marked, state.observed_before), _MARKED_BEFORE))
+            system.marked_before = frozenset(islice(filter(self._is_marked, state.observed_before), A_FEW_MARKED))
         self.journal.record_observed(system.prepare(todo, state.observed_before & doubtful))
         return system.arrange(todo) if isinstance(system, LooksInBatches) else [todo]
 

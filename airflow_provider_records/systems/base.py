@@ -140,6 +140,10 @@ class MayListRemoved(Protocol):
     may_list_removed: bool
 
 
+A_FEW_MARKED = 20
+"""Number of marked records that tell whether a list goes on showing such ones."""
+
+
 @runtime_checkable
 class KnowsMarked(Protocol):
     """A system that asks which records are marked, to tell whether its list goes on showing such ones.

@@ -40,7 +40,7 @@ from airflow_provider_records.systems.enaio_batch import (
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type
 from airflow_provider_records.systems.enaio_sight import BLIND, Sight
-from airflow_provider_records.systems.expectation import OTHER
+from airflow_provider_records.systems.expectation import is_other
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts
 
 log = logging.getLogger(__name__)
@@ -272,7 +272,7 @@ class EnaioSystem:
 
     def other_objects(self, records: Sequence[Record]) -> Set[str]:
         """Return of which records the last look found another object."""
-        return {record.key for record in records if str(self._unsent.get(record.key, "")).startswith(OTHER)}
+        return {record.key for record in records if is_other(self._unsent.get(record.key))}
 
     def unseen(self, records: Sequence[Record]) -> Set[str]:
         """Return which records the last look did not show alive, be it that this account sees nothing."""

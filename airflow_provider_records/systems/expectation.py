@@ -42,6 +42,14 @@ def other(what: str, approved: str, found: str) -> str:
     return f"{OTHER}: {what} is {found!r}, on the list {approved!r}"
 
 
+def is_other(why: object) -> bool:
+    """Tell whether this is why an object is another one.
+
+    :param why: what keeps an object from being deleted, if anything does.
+    """
+    return isinstance(why, str) and why.startswith(OTHER)
+
+
 def is_source(name: object) -> bool:
     """Tell whether a DAG names a field or attribute of records."""
     return isinstance(name, str) and bool(name)

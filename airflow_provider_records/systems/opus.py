@@ -16,9 +16,9 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import UnreadableAnswerError, VendorError
 from airflow_provider_records.hooks.opus import OpusHook
+from airflow_provider_records.systems.base import A_FEW_MARKED
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
-_MARKED = 20
 ListKey = tuple[str, str]
 """The due list that a record was on: the connector id, and the date that the list was read with."""
 
@@ -217,7 +217,7 @@ class OpusSystem:
         """
         with self._condition:
             for key in keys:
-                if len(self._marked) < _MARKED and key in self._observed_before:
+                if len(self._marked) < A_FEW_MARKED and key in self._observed_before:
                     self._marked[key] = at
 
     def _leaves_when_marked(self) -> bool:

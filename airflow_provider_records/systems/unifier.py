@@ -30,7 +30,7 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_responses import NODE_ID
 from airflow_provider_records.systems.base import outcome_from_error
-from airflow_provider_records.systems.expectation import OTHER
+from airflow_provider_records.systems.expectation import is_other
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 from airflow_provider_records.systems.unifier_folder import Canaries, Contents, FolderAddress, Listing
 
@@ -130,7 +130,7 @@ class UnifierSystem:
 
     def other_objects(self, records: Sequence[Record]) -> Set[str]:
         """Return of which records their folders list another document under the id."""
-        return {record.key for record in records if str(self._not_shown.get(record.key, "")).startswith(OTHER)}
+        return {record.key for record in records if is_other(self._not_shown.get(record.key))}
 
     def unseen(self, records: Sequence[Record]) -> Set[str]:
         """Return the same: the evidence of an earlier run says why they are not there."""
