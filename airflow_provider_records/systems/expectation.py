@@ -47,7 +47,7 @@ def is_other(why: object) -> bool:
 
     :param why: what keeps an object from being deleted, if anything does.
     """
-    return isinstance(why, str) and why.startswith(OTHER)
+    return isinstance(why, str) and OTHER in why
 
 
 def is_source(name: object) -> bool:

@@ -402,3 +402,13 @@ def test_a_rehearsal_sends_nothing(office: Office) -> None:
     assert {outcome.kind for outcome in outcomes} == {OutcomeKind.NOT_ATTEMPTED}
     assert ["is there" in str(outcome.reason) for outcome in outcomes] == [True, False, False]
     assert office.calls() == 0
+
+
+def test_nothing_is_absent_where_all_that_the_folder_lists_are_other_documents(office: Office) -> None:
+    listed = [record(node, BY_ID, title=title) for node, title in ((555, "Mine"), (999, "Gone"))]
+    system = office.system()
+    system.expect = {"Name": "title"}
+    outcomes = office.try_(*listed, system=system)
+    assert told(outcomes) == [("not_attempted", None)] * 2
+    assert "is this the right archive?" in str(outcomes[1].reason)
+    assert office.calls() == 0
