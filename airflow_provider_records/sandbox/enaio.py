@@ -346,7 +346,7 @@ class FakeEnaio(FakeVendor):
         shift = int(self.set["page_shift"]) if query.skip else 0
         start = max(0, query.skip + shift)
         fields = set(query.statement.fields)
-        page = [self._row(item, fields, query.permissions) for item in rows[start : start + query.most]]
+        page = self._rows(rows[start : start + query.most], fields, query.permissions)
         more = {"always": True, "never": False}.get(self.set["search_more"], start + len(page) < len(rows))
         return Reply(body=_envelope(page, len(rows) - shift, more=more))
 
@@ -364,16 +364,23 @@ class FakeEnaio(FakeVendor):
 
     # Shared by the calls
 
+    def _rows(self, items: Iterable[StoredObject], fields: set[str], permissions: bool) -> list[dict[str, Any]]:
+        names = sorted({"system:objectId", "system:objectTypeId", "system:baseTypeId"} | fields)
+        names_types = self._since(6, 3, 1)
+        rows = []
+        for item in items:
+            values = self.archive.values(item)
+            properties = {name: {"value": found[0]} for name in names if (found := values(name))}
+            if names_types:
+                properties["system:objectTypeId"]["localName"] = item.object_type
+            row: dict[str, Any] = {"properties": properties}
+            if permissions:
+                row["permissions"] = {"delete": [] if self.user in item.no_delete else ["metadata", "object"]}
+            rows.append(row)
+        return rows
+
     def _row(self, item: StoredObject, fields: set[str], permissions: bool) -> dict[str, Any]:
-        always = {"system:objectId", "system:objectTypeId", "system:baseTypeId"}
-        values = self.archive.values(item)
-        properties = {name: {"value": found[0]} for name in sorted(always | fields) if (found := values(name))}
-        if self._since(6, 3, 1):
-            properties["system:objectTypeId"]["localName"] = item.object_type
-        row: dict[str, Any] = {"properties": properties}
-        if permissions:
-            row["permissions"] = {"delete": [] if self.user in item.no_delete else ["metadata", "object"]}
-        return row
+        return self._rows([item], fields, permissions)[0]
 
     def _find(self, call: Call) -> StoredObject:
         object_id, object_type = call.params["id"], call.query.get("objectTypeId")

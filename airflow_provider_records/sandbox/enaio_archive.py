@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -78,6 +78,15 @@ class Archive:
         self._children: dict[str, dict[str, None]] = {}
         self._selects = 0
         self.lag = 0.0
+        self._system_fields: dict[str, Callable[[StoredObject], str]] = {
+            "system:objectId": lambda item: item.id,
+            "system:baseTypeId": lambda item: item.base,
+            "system:objectTypeId": lambda item: self.types[item.object_type].id,
+            "system:lastModificationDate": lambda item: item.modified,
+            "system:OBJECT_RETENTION": lambda item: item.retention,
+            "system:OBJECT_RETENTION_PLANNED": lambda item: item.planned_retention,
+            "system:OBJECT_LOCKUSER": lambda item: item.locked_by,
+        }
         self._past: dict[str, list[tuple[float, StoredObject]]] = {}
 
     def add(
@@ -204,22 +213,16 @@ class Archive:
     def values(self, item: StoredObject) -> Values:
         """Return a function that looks up a field's values; fields about the parents have one value for each place."""
 
+        system = self._system_fields
+
         def lookup(name: str) -> list[str]:
             if name == "system:SDSTA_ID":
                 return [self._folder_of(place) for place in item.places]
             if name == "system:SDREG_ID":
                 return [place for place in item.places if self._base_of(place) == "REGISTER"]
-            known = {
-                **item.fields,
-                "system:objectId": item.id,
-                "system:baseTypeId": item.base,
-                "system:objectTypeId": self.types[item.object_type].id,
-                "system:lastModificationDate": item.modified,
-                "system:OBJECT_RETENTION": item.retention,
-                "system:OBJECT_RETENTION_PLANNED": item.planned_retention,
-                "system:OBJECT_LOCKUSER": item.locked_by,
-            }
-            return [known[name]] if name in known else []
+            if name in item.fields:
+                return [item.fields[name]]
+            return [system[name](item)] if name in system else []
 
         return lookup
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 TOKEN = re.compile(
@@ -50,10 +51,14 @@ class Condition:
         """Whether it holds for named objects only; others need not be looked at."""
         return self.field == "system:objectId" and self.sign in {"=", "IN"}
 
+    @cached_property
+    def _among(self) -> frozenset[str]:
+        return frozenset(self.operands)
+
     def holds(self, value: str) -> bool:
         operand = self.operands[0]
         if self.sign == "IN":
-            return value in self.operands
+            return value in self._among
         if self.sign == "LIKE":
             pattern = re.escape(operand).replace("%", ".*").replace("_", ".")
             return re.fullmatch(pattern, value, re.DOTALL) is not None
