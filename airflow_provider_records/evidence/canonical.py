@@ -5,15 +5,16 @@ Whoever checks the evidence in many years can compute the same bytes with any im
 
 from __future__ import annotations
 
-import json
 import math
 from decimal import Decimal
+
+import msgspec
 
 LARGEST_NUMBER = 2**53 - 1
 """The largest whole number that JSON readers agree about."""
 
-# Where a value holds only what Python and RFC 8785 write alike, the encoder in C is ten times as fast.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+# Where a value holds only what msgspec and RFC 8785 write alike; else each text alone.
+_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 def canonical(value: object) -> bytes:
@@ -24,11 +25,11 @@ def canonical(value: object) -> bytes:
         Unicode.
     :raises TypeError: it is no JSON value.
     """
-    return (_ENCODER.encode(value) if _is_plain(value) else _text(value)).encode()
+    return _ENCODER.encode(value) if _is_plain(value) else _text(value).encode()
 
 
 def _is_plain(value: object) -> bool:
-    """Tell whether Python's own encoder writes a value as RFC 8785 wants it."""
+    """Tell whether the encoder writes a value as RFC 8785 wants it."""
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
@@ -46,7 +47,7 @@ def _is_plain(value: object) -> bool:
         return all(_is_plain(item) for item in value if type(item) is not str)  # type: ignore[attr-defined]
     if kind is int:
         return -LARGEST_NUMBER <= value <= LARGEST_NUMBER  # type: ignore[operator]
-    return isinstance(value, str)
+    return False
 
 
 def _text(value: object) -> str:
@@ -54,12 +55,16 @@ def _text(value: object) -> str:
         if not all(isinstance(name, str) for name in value):
             raise TypeError("names must be text")
         names = sorted(value, key=lambda name: name.encode("utf-16-be"))
-        return "{" + ",".join(f"{_ENCODER.encode(name)}:{_text(value[name])}" for name in names) + "}"
+        return "{" + ",".join(f"{_text(name)}:{_text(value[name])}" for name in names) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_text, value)) + "]"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _number(value)
-    return _ENCODER.encode(value)
+    if isinstance(value, str):
+        return _ENCODER.encode(str.__str__(value)).decode()  # msgspec does not know classes derived from it
+    if value is None or isinstance(value, bool):
+        return _ENCODER.encode(value).decode()
+    raise TypeError(f"{type(value).__name__} is no type of JSON")
 
 
 def _number(value: float) -> str:

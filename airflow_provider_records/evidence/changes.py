@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from airflow_provider_records.evidence.hold import Hold, HoldRegister
-from airflow_provider_records.evidence.manifest import Manifest, key_of
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Order
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import Provenance
@@ -53,7 +53,7 @@ def changes(manifest: Manifest, order: Order, step: Provenance, register: HoldRe
         if before is None:
             return None
         last = Manifest.open(manifest.store, before.digest)
-        then, now = ({key_of(line) for line in each.lines()} for each in (last, manifest))
+        then, now = set(last.keys()), set(manifest.keys())
         gone, held = len(then - now), 0
         for batch in _batches(last, then - now):
             held += len(register.of(batch))

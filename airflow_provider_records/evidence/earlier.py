@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_provider_records.evidence.approval import Rejection
 from airflow_provider_records.evidence.folders import rejections_folder
-from airflow_provider_records.evidence.manifest import Manifest, key_of
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.exceptions import EvidenceError, StoreUnavailableError
 
 _RUNS = 20
@@ -53,13 +53,13 @@ def earlier_rejections(manifest: Manifest, dag_id: str, run_id: str) -> EarlierR
         by_run.setdefault(name.rpartition("/")[0], []).append(name)
     by_run.pop(own, None)
     newest = sorted(by_run, key=lambda run: run.rpartition("__")[2], reverse=True)[:_RUNS]
-    keys = {key_of(line) for line in manifest.lines()} if newest else set()
+    keys = set(manifest.keys()) if newest else set()
     found, unreadable = [], 0
     for name in (name for run in newest for name in by_run[run]):
         try:
             rejection = Rejection.read(store, name)
             rejected = Manifest.open(store, rejection.digest)
-            shared = sum(key_of(line) in keys for line in rejected.lines())
+            shared = sum(key in keys for key in rejected.keys())  # noqa: SIM118 - it is no mapping
         except StoreUnavailableError:
             raise
         except EvidenceError:

@@ -12,6 +12,8 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, InvalidRecordsError
 
+_NO_RECORD = "A list holds a line that is no record."
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -71,18 +73,22 @@ class Manifest:
         """
         return reader.lines(self.store, self.store.name(self.uri), formats.MANIFEST)
 
+    def keys(self) -> Iterator[str]:
+        """Read the records' keys, without checking the rest of them; as :meth:`lines`.
+
+        :raises EvidenceError: the list was changed since it was opened, or a line has no key.
+        """
+        for _, block in reader.parsed(self.store, self.store.name(self.uri), formats.MANIFEST):
+            yield from map(_key_in, block)
+
     def __iter__(self) -> Iterator[Record]:
         """Read the records; whoever uses them before the end has to expect an error there.
 
         :raises EvidenceError: the list was changed since it was opened, or is none.
         """
-        return (record for _, record in self.checked())
-
-    def checked(self) -> Iterator[tuple[bytes, Record]]:
-        """Read the records with their lines; see :meth:`__iter__`."""
         for line in self.lines():
             try:
-                yield line, Record.parse(line)
+                yield Record.parse(line)
             except InvalidRecordsError:
                 problem = "was changed, or is no list of records in canonical form"
                 raise EvidenceError(f"The manifest at {self.uri} {problem}.") from None
@@ -97,12 +103,15 @@ def key_of(line: bytes) -> str:
     :raises EvidenceError: it has none.
     """
     try:
-        key = json.loads(line.decode())["key"]
-        if isinstance(key, str):
-            return key
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass
-    raise EvidenceError("A list holds a line that is no record.")
+        return _key_in(json.loads(line.decode()))
+    except (ValueError, RecursionError):
+        raise EvidenceError(_NO_RECORD) from None
+
+
+def _key_in(value: object) -> str:
+    if isinstance(value, dict) and isinstance(key := value.get("key"), str):
+        return key
+    raise EvidenceError(_NO_RECORD)
 
 
 def _distinct(items: Iterable[object]) -> Iterator[bytes]:

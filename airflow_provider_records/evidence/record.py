@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.exceptions import InvalidRecordsError
 
@@ -65,7 +67,7 @@ class Record:
         :raises InvalidRecordsError: it is not what :meth:`line` writes.
         """
         try:
-            fields = json.loads(line.decode())
+            fields = msgspec.json.decode(line)
             unrecognized = (
                 {} if fields.keys() <= _FIELDS else {name: fields.pop(name) for name in fields.keys() - _FIELDS}
             )

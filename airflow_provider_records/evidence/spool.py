@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import IO, Any, TypeVar, overload
 
+_KEPT = 20_000
 _SORTED_AT_ONCE = 20_000
 _READ_AT_ONCE = 500
 _WRITTEN_AT_ONCE = 64 * 1024
@@ -24,29 +25,34 @@ T = TypeVar("T")
 
 
 class Spooled(Sequence[T]):
-    """A sequence in a temporary file; memory holds eight bytes an item. It may be read in any thread.
+    """A sequence whose first items stay in memory, as they are; of those in a temporary file memory holds eight bytes.
 
-    It is written and read many items at a time: where many threads run, each call of the system costs a wait for the
-    interpreter.
+    It may be read in any thread. It is written and read many items at a time: where many threads run, each call of the
+    system costs a wait for the interpreter.
 
     :param make: makes an item of its JSON value.
+    :param write: returns the JSON text of an item.
     """
 
-    def __init__(self, make: Callable[[Any], T]) -> None:
+    def __init__(self, make: Callable[[Any], T], write: Callable[[T], bytes]) -> None:
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it is closed when nobody reads any more
         weakref.finalize(self, file.close)
         self._number = file.fileno()
-        self._make = make
+        self._make, self._write = make, write
+        self._kept: list[T] = []
         self._ends = array("Q", [0])
         self._tail = (0, bytearray())  # what is not written yet, and where it begins: they change as one
         self._lock = threading.Lock()
 
-    def add(self, value: bytes) -> int:
+    def add(self, item: T) -> int:
         """Append an item; return its place, from 0. Not for several threads at once.
 
-        :param value: its JSON text.
         :raises OSError: the temporary folder is full.
         """
+        if len(self._kept) < _KEPT:
+            self._kept.append(item)
+            return len(self) - 1
+        value = self._write(item)
         with self._lock:
             start, tail = self._tail
             del tail[self._ends[-1] - start :]  # an add that was interrupted has left it
@@ -58,7 +64,7 @@ class Spooled(Sequence[T]):
         return len(self) - 1
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return len(self._kept) + len(self._ends) - 1
 
     @overload
     def __getitem__(self, at: int) -> T: ...
@@ -74,14 +80,22 @@ class Spooled(Sequence[T]):
             yield from self[start : start + _READ_AT_ONCE]
 
     def at(self, places: Sequence[int]) -> list[T]:
-        """Return the items at some places, in their order; what lies close together is read at once."""
-        if not places:
-            return []
+        """Return the items at some places, in their order."""
+        kept = self._kept
+        try:
+            return [kept[place] for place in places]
+        except IndexError:
+            first = len(kept)
+        spooled = iter(self._spooled([place - first for place in places if place >= first]))
+        return [kept[place] if place < first else next(spooled) for place in places]
+
+    def _spooled(self, places: Sequence[int]) -> list[T]:
+        """Return items of the file, in their order; what lies close together is read at once."""
         ends, texts = self._ends, dict[int, bytes]()
         for group in _neighbours(sorted(places), ends):
             first, last = group[0], group[-1]
             start, block = ends[first], self._read(ends[first], ends[last + 1])
-            if list(places) == list(range(first, last + 1)):
+            if places == list(range(first, last + 1)):
                 return self._made(block)
             texts |= {place: block[ends[place] - start : ends[place + 1] - start] for place in group}
         return self._made(b"".join(map(texts.__getitem__, places)))

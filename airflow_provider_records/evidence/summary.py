@@ -18,7 +18,7 @@ from airflow_provider_records.evidence import formats, reader
 from airflow_provider_records.evidence.binding import Place
 from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.folders import TaskFolder
-from airflow_provider_records.evidence.manifest import Manifest, key_of
+from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, known_kind
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.exceptions import EvidenceError, NewerFormatError
@@ -351,8 +351,8 @@ def write_outcomes(
     found = Counter[OutcomeKind]()
 
     def lines() -> Iterator[bytes]:
-        for outcome, line in zip_longest(outcomes, manifest.lines()):
-            if outcome is None or line is None or outcome.key != key_of(line):
+        for outcome, key in zip_longest(outcomes, manifest.keys()):
+            if outcome is None or outcome.key != key:
                 raise EvidenceError(
                     f"{len(outcomes)} outcomes for {manifest.count} records: they must add up, in order."
                 )

@@ -116,8 +116,11 @@ def _member(name: str, value: object) -> bytes:
 
 def _canonical_order(member: bytes) -> bytes:
     """Return what the canonical form sorts a member by."""
-    (name,) = json.loads(f"{{{member.decode()}}}")
-    return str(name).encode("utf-16-be")
+    name = member.partition(b'":')[0].decode()
+    if "\\" in name:
+        (name,) = json.loads(f"{{{member.decode()}}}")
+        return str(name).encode("utf-16-be")
+    return name[1:].encode("utf-16-be")  # what is written without escapes is the name itself: a third of the time
 
 
 def read(store: Store, dag_id: str, run_id: str, place: Place) -> dict[str, Earlier]:

@@ -78,9 +78,12 @@ class EnaioObject:
         :raises ValueError: it is not what the vendor describes.
         """
         properties = typed(typed(item, dict).get("properties"), dict)
-        fields = {name: _value(entry) for name, entry in properties.items()}
+        fields = {
+            name: value if type(value := typed(entry, dict).get("value")) is str else _text(value)
+            for name, entry in properties.items()
+        }
         object_id = fields.get("system:objectId", "")
-        if not re.fullmatch(r"[0-9]+", object_id):
+        if not (object_id.isascii() and object_id.isdigit()):
             raise ValueError("no object id")
         return cls(
             object_id=object_id,
@@ -131,11 +134,6 @@ def typed(value: Any, kind: type) -> Any:  # noqa: ANN401
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ValueError(f"not of type {kind.__name__}")
     return value
-
-
-def _value(entry: object) -> str:
-    value = typed(entry, dict).get("value")
-    return value if type(value) is str else _text(value)
 
 
 def _text(value: object) -> str:

@@ -22,7 +22,6 @@ from airflow_provider_records.evidence.authorization import (
 from airflow_provider_records.evidence.binding import Place, intended, refuse_less, refuse_other
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.long_list import spooled_records
-from airflow_provider_records.evidence.manifest import key_of
 from airflow_provider_records.evidence.names import PLAIN
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
 from airflow_provider_records.evidence.record import Record
@@ -424,7 +423,7 @@ class DisposeOperator(DisposingOperator):
         :raises JournalError: it has.
         """
         begun = intended(each_segment(selection.manifest.store, origin.folder.journal))
-        refuse_less(begun, map(key_of, selection.manifest.lines()), dry_run=self.rehearse_only)
+        refuse_less(begun, selection.manifest.keys(), dry_run=self.rehearse_only)
         refuse_other(begun, journal_key(selection.approved), place)
 
     def _authorize(

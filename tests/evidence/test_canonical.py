@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_records.evidence.canonical import LARGEST_NUMBER, canonical
+from airflow_provider_records.evidence.outcome import OutcomeKind
 
 LARGE = float(2**53)
 numbers = st.integers(-LARGEST_NUMBER, LARGEST_NUMBER) | st.floats(allow_nan=False, allow_infinity=False).filter(
@@ -35,6 +37,25 @@ def test_the_bytes_are_those_of_rfc_8785(value: Any) -> None:
     assert canonical(json.loads(canonical(value))) == canonical(value)
 
 
+def test_every_character_is_written_as_rfc_8785_has_it() -> None:
+    text = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF)
+    assert canonical(text) == rfc8785.dumps(text)
+
+
+class Named(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "another text"
+
+
+@pytest.mark.parametrize(
+    "value", [Named("a"), [Named("a")], {"b": Named("a")}, {Named("a"): {"b": OutcomeKind.FAILED}}]
+)
+def test_a_class_of_text_is_written_as_its_text(value: Any) -> None:
+    assert canonical(value) == json.dumps(value, separators=(",", ":")).encode()
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, -(2**53), 10**400, LARGE, 1e300])
 def test_a_number_that_json_does_not_carry_exactly_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match=r"must be finite|write a larger one as text"):
@@ -47,7 +68,7 @@ def test_a_text_that_is_no_unicode_is_refused(value: object) -> None:
         canonical(value)
 
 
-@pytest.mark.parametrize("value", [{1: "a"}, {None: 1}, b"a", object(), {"a": {1, 2}}])
+@pytest.mark.parametrize("value", [{1: "a"}, {None: 1}, b"a", object(), {"a": {1, 2}}, datetime.now(UTC), OutcomeKind])
 def test_what_is_no_json_is_refused(value: object) -> None:
     with pytest.raises(TypeError):
         canonical(value)

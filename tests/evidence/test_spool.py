@@ -28,18 +28,36 @@ KINDS = [
 ]
 
 
-@given(st.lists(st.text()), st.lists(st.integers(-9, 9)), st.slices(9), st.sampled_from([1, 50, 10**6]))
-@settings(max_examples=100)
-def test_a_spooled_sequence_is_read_as_a_list(texts: list[str], places: list[int], part: slice, at_once: int) -> None:
+def written(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+@pytest.fixture
+def all_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "_KEPT", 0)
+
+
+@given(
+    st.lists(st.text()),
+    st.lists(st.integers(-9, 9)),
+    st.slices(9),
+    st.sampled_from([1, 50, 10**6]),
+    st.sampled_from([0, 3, 10**6]),
+)
+@settings(max_examples=150)
+def test_a_spooled_sequence_is_read_as_a_list(
+    texts: list[str], places: list[int], part: slice, at_once: int, limit: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        for limit in ("_READ_AT_ONCE", "_WRITTEN_AT_ONCE", "_LONGEST_SPAN", "_WORTH_SKIPPING"):
-            patch.setattr(spool, limit, at_once)
+        patch.setattr(spool, "_KEPT", limit)
+        for size in ("_READ_AT_ONCE", "_WRITTEN_AT_ONCE", "_LONGEST_SPAN", "_WORTH_SKIPPING"):
+            patch.setattr(spool, size, at_once)
         check_as_a_list(texts, places, part)
 
 
 def check_as_a_list(texts: list[str], places: list[int], part: slice) -> None:
-    spooled: Spooled[str] = Spooled(lambda value: str(value["text"]))
-    numbers = [spooled.add(json.dumps({"text": text}).encode()) for text in texts]
+    spooled: Spooled[str] = Spooled(lambda value: str(value["text"]), lambda text: written({"text": text}))
+    numbers = [spooled.add(text) for text in texts]
     assert numbers == list(range(len(texts)))
     assert (list(spooled), len(spooled), spooled[part]) == (texts, len(texts), texts[part])
     known = [place % len(texts) for place in places] if texts else []
@@ -53,6 +71,7 @@ def check_as_a_list(texts: list[str], places: list[int], part: slice) -> None:
     assert list(sorted_items(spooled, lambda text: text[:1])) == sorted(texts, key=lambda text: text[:1])
 
 
+@pytest.mark.usefixtures("all_on_disk")
 def test_items_of_a_few_regions_are_read_region_by_region(monkeypatch: pytest.MonkeyPatch) -> None:
     read, reads = os.pread, list[int]()
 
@@ -60,25 +79,27 @@ def test_items_of_a_few_regions_are_read_region_by_region(monkeypatch: pytest.Mo
         reads.append(length)
         return read(file, length, at)
 
-    spooled: Spooled[int] = Spooled(int)
+    spooled: Spooled[int] = Spooled(int, lambda number: str(number).rjust(99).encode())
     for number in range(50_000):
-        spooled.add(str(number).rjust(99).encode())
+        spooled.add(number)
     places = [at + region for at in range(100) for region in (7, 10_007, 20_007, 30_007, 40_007)]
     monkeypatch.setattr(os, "pread", counted)
     assert spooled.at(places) == places
     assert reads == [100 * 100] * 5
 
 
+@pytest.mark.usefixtures("all_on_disk")
 def test_what_the_disk_takes_in_parts_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, line, at: write(file, line[:3], at))
     monkeypatch.setattr(spool, "_WRITTEN_AT_ONCE", 5)
-    spooled = Spooled(str)
+    spooled = Spooled(str, written)
     for text in ("", "abcdefgh", "xyz"):
-        spooled.add(json.dumps(text).encode())
+        spooled.add(text)
     assert list(spooled) == ["", "abcdefgh", "xyz"]
 
 
+@pytest.mark.usefixtures("all_on_disk")
 def test_an_item_that_could_not_be_added_moves_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
     write, full = os.pwrite, [False, True, False, True, False]
 
@@ -89,11 +110,11 @@ def test_an_item_that_could_not_be_added_moves_no_other_one(monkeypatch: pytest.
 
     monkeypatch.setattr(os, "pwrite", fails_sometimes)
     monkeypatch.setattr(spool, "_WRITTEN_AT_ONCE", 5)
-    spooled, texts, failed = Spooled(str), ["ab", "cd", "ef", "gh", "ij"], 0
+    spooled, texts, failed = Spooled(str, written), ["ab", "cd", "ef", "gh", "ij"], 0
     for text in texts:
         while True:
             try:
-                spooled.add(json.dumps(text).encode())
+                spooled.add(text)
             except OSError:
                 failed += 1
             else:
@@ -101,24 +122,27 @@ def test_an_item_that_could_not_be_added_moves_no_other_one(monkeypatch: pytest.
     assert (failed, list(spooled)) == (2, texts)
 
 
+@pytest.mark.usefixtures("all_on_disk")
 def test_an_add_that_is_interrupted_leaves_nothing() -> None:
     class Interrupted(array):  # type: ignore[type-arg]
         def append(self, value: int) -> None:
             raise KeyboardInterrupt
 
-    spooled = Spooled(str)
-    spooled.add(b'"ab"')
+    spooled = Spooled(str, written)
+    spooled.add("ab")
     kept = spooled._ends
     spooled._ends = Interrupted("Q", kept)
     with pytest.raises(KeyboardInterrupt):
-        spooled.add(b'"cd"')
+        spooled.add("cd")
     spooled._ends = kept
-    spooled.add(b'"cd"')
-    spooled.add(b'"ef"')
+    spooled.add("cd")
+    spooled.add("ef")
     assert list(spooled) == ["ab", "cd", "ef"]
 
 
-def test_records_and_outcomes_come_back_as_they_were() -> None:
+@pytest.mark.parametrize("limit", [0, 1, 10**6])
+def test_records_and_outcomes_come_back_as_they_were(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "_KEPT", limit)
     records = [
         Record("a", "1", "Größe", "Personnel", "/x", "7", "8", {"list": [1, {"a": None}]}, {"n": 1}),
         Record("b", "b"),
@@ -132,8 +156,15 @@ def test_records_and_outcomes_come_back_as_they_were() -> None:
     assert "c" not in kept
 
 
+@pytest.mark.parametrize("limit", [0, 2, 10**6])
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["put", "drop"]), st.sampled_from(KINDS))))
-def test_outcomes_are_kept_as_in_a_dict(steps: Sequence[tuple[str, str, Outcome]]) -> None:
+def test_outcomes_are_kept_as_in_a_dict(limit: int, steps: Sequence[tuple[str, str, Outcome]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "_KEPT", limit)
+        check_as_a_dict(steps)
+
+
+def check_as_a_dict(steps: Sequence[tuple[str, str, Outcome]]) -> None:
     kept, expected = SpooledOutcomes(), dict[str, Outcome]()
     for key, step, kind in steps:
         outcome = Outcome(key, kind.kind, kind.proof, kind.reason)
@@ -148,6 +179,7 @@ def test_outcomes_are_kept_as_in_a_dict(steps: Sequence[tuple[str, str, Outcome]
         kept["f"]
 
 
+@pytest.mark.usefixtures("all_on_disk")
 def test_memory_hardly_grows_with_a_list(tmp_path: Path) -> None:
     count = 20_000
 
