@@ -223,6 +223,7 @@ class _Connection(HTTPConnection):
 
     response_class = _DeadlineResponse
     _end = math.inf
+    _is_first = False
 
     def _new_conn(self) -> socket.socket:
         """Look the host up and connect; each address has its share of the time that is left."""
@@ -271,12 +272,13 @@ class _Connection(HTTPConnection):
         if request := _current.request:
             request.begin()
             request.begun = True
-        self._end = time.monotonic() + float(self.timeout or math.inf)
+        self._end, self._is_first = time.monotonic() + float(self.timeout or math.inf), True
         super().request(*args, **options)
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - bytes, or what yields them
-        if self.sock is not None:
+        if self.sock is not None and not self._is_first:  # the first piece has the whole timeout, see _DeadlineReader
             self.sock.settimeout(self._left())
+        self._is_first = False
         super().send(data)
 
 
