@@ -29,16 +29,15 @@ from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.systems.base import outcome_from_error
 from airflow_provider_records.systems.enaio_batch import (
     BINNED,
-    FOLDER,
     IDS_PER_SEARCH,
     LIVE,
-    REGISTER,
     BatchProbe,
     parts,
     unanswered,
 )
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
-from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type
+from airflow_provider_records.systems.enaio_folders import FolderOrder
+from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type, search_key
 from airflow_provider_records.systems.enaio_sight import BLIND, Sight
 from airflow_provider_records.systems.expectation import is_other
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts
@@ -100,14 +99,13 @@ class EnaioSystem:
         self.checks = checks or ObjectChecks()
         self._batch = BatchProbe(hook, self.checks.named)
         self.sight = Sight(hook, self._batch, hard_delete=hard_delete)
+        self._folders = FolderOrder(self._batch, self.sight)
         self._looks = Looks(self._batch, self.sight.look_if_alive)
         self._observes = False
         self._observed: set[str] = set()
         self._unsent: dict[str, Presence | VendorError | str] = {}
         self._unseen: set[str] = set()
         self._shown: dict[str, Look] = {}
-        self._parents: dict[str, set[str]] = {}
-        self._children: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -181,33 +179,9 @@ class EnaioSystem:
         """Return the records in groups that go one after the other: what a folder holds before the folder."""
         self._check_fields(records)
         if not self.cascade_delete:
-            return [sorted_items(records, _alike)]
-        records, looks = sorted(records, key=_alike), Looks(self._batch, self.sight.look_at)
-        types = {record.target_id: listed_type(record) for record in records}
-        containers: set[str] = set()
-        for record in records:
-            if location := self._location(record):
-                self._note_parents(record.target_id, {location})
-        for ids in parts(list(types), self.look_size):
-            for object_id, look in looks.at(ids, types).items():
-                if isinstance(look, Look) and look.found:
-                    fields = look.found.fields
-                    shown = {fields.get(name, "") for name in (FOLDER, REGISTER)} - {""}
-                    self._note_parents(object_id, shown or self.sight.places(object_id))
-                    if look.presence is Presence.CONTAINER:
-                        containers.add(object_id)
-        levels: dict[str, int] = {}
-        for level in range(len(records)):
-            ripe = [each for each in types.keys() - levels.keys() if self._children.get(each, set()) <= levels.keys()]
-            levels |= dict.fromkeys(ripe, level)
-            if not ripe:
-                break
-        last = max(levels.values(), default=0) + 1
-        groups: dict[tuple[bool, int], list[Record]] = {}
-        for record in records:
-            id_ = record.target_id  # a search shows one place of a document; it may lie in any container
-            groups.setdefault((id_ in containers, levels.get(id_, last)), []).append(record)
-        return [groups[level] for level in sorted(groups)]
+            return [sorted_items(records, search_key)]
+        records = sorted(records, key=search_key)
+        return self._folders.groups(records, [self._location(record) for record in records])
 
     def _check_fields(self, records: Sequence[Record]) -> None:
         """Look at objects of each type: one that is looked at late may not have a field that the DAG names.
@@ -224,11 +198,6 @@ class EnaioSystem:
     def _refuse_unanswered(self, shown: Iterable[EnaioObject]) -> None:
         if name := self.checks.not_answered(shown):
             raise StopError(unanswered(name))
-
-    def _note_parents(self, object_id: str, parents: Set[str]) -> None:
-        for parent in filter(self.sight.listed.__contains__, parents - {object_id}):
-            self._parents.setdefault(object_id, set()).add(parent)
-            self._children.setdefault(parent, set()).add(object_id)
 
     def observe(self, records: Sequence[Record]) -> Set[str]:
         """Look which objects are there, and whether they are what was approved."""
@@ -299,9 +268,9 @@ class EnaioSystem:
         """Delete one object."""
         (record,) = batch
         in_doubt = record.key in unanswered
-        outcome = self._wait_for_children(record) or self._not_sent(record, in_doubt)
+        outcome = self._folders.wait_for_children(record) or self._not_sent(record, in_doubt)
         outcome = outcome or self._delete(record, in_doubt)
-        self._release_parent(record, outcome)
+        self._folders.release_parents(record.target_id, outcome)
         return [outcome]
 
     def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
@@ -315,7 +284,7 @@ class EnaioSystem:
         elif found and (why := self._obstacle(record, found)):
             reason = f"it is there, and must stay: {why}"
             outcome = Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
-        self._release_parent(record, outcome)
+        self._folders.release_parents(record.target_id, outcome)
         return [outcome]
 
     def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
@@ -510,15 +479,6 @@ class EnaioSystem:
             return [Finding(claim, Whereabouts.BACK, presence.value)]
         return [Finding(claim, Whereabouts.GONE)]
 
-    def _wait_for_children(self, record: Record) -> Outcome | None:
-        """Leave a folder to the next try while records of the list that it contains are still to be deleted."""
-        with self._lock:
-            children = len(self._children.get(record.target_id, ()))
-        if not children:
-            return None
-        reason = f"not sent: {children} records of the list lie in it and go first; the next try carries on"
-        return Outcome(record.key, OutcomeKind.NOT_ATTEMPTED, reason=reason)
-
     def _not_sent(self, record: Record, in_doubt: bool) -> Outcome | None:
         """Return the outcome of an object that no look showed; None if one did."""
         shown = self._unsent.get(record.key)
@@ -550,22 +510,11 @@ class EnaioSystem:
             return Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
         return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, _NOWHERE)
 
-    def _release_parent(self, record: Record, outcome: Outcome | None) -> None:
-        if outcome is not None and outcome.kind.final:
-            with self._lock:
-                for parent in self._parents.get(record.target_id, ()):
-                    self._children[parent].discard(record.target_id)
-
     def _location(self, record: Record) -> str | None:
         return record.location or self.location
 
     def _object_type(self, record: Record) -> str | None:
         return record.object_type_id or self.object_type_id
-
-
-def _alike(record: Record) -> str:
-    """Return what records of one type share, so that a search for them is full: without a type, the classification."""
-    return f"{listed_type(record)}\n{record.classification or ''}"
 
 
 def _code(error: VendorError) -> str:

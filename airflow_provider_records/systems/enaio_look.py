@@ -121,5 +121,10 @@ def listed_type(record: Record) -> str:
     return name if isinstance(name, str) and _TYPE_NAME.fullmatch(name) else ""
 
 
+def search_key(record: Record) -> str:
+    """Return what records of one type share, so that a search for them is full: without a type, the classification."""
+    return f"{listed_type(record)}\n{record.classification or ''}"
+
+
 def _named(look: Look | VendorError) -> str:
     return look.found.type_name if isinstance(look, Look) and look.found else ""
