@@ -15,7 +15,7 @@ from airflow_provider_records.exceptions import EvidenceError, RecordsError, Ven
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.recheck import KnowsNewest
 from airflow_provider_records.execution.retries import StopState
-from airflow_provider_records.systems.base import LooksInBatches, ObservesChunks
+from airflow_provider_records.systems.base import KnowsByAnswer, LooksInBatches, ObservesChunks, System
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class LastLook:
         self._absent = 0
         self._called = 0
         self._unknown = 0
+        self._removed = False
 
     def look(self, system: ObservesChunks, batches: Sequence[Sequence[Record]]) -> Looked:
         """Look which records are there; runs in a thread of the pool."""
@@ -102,34 +103,50 @@ class LastLook:
         """Return the outcomes of records that must not be sent by what checks of others have shown since."""
         return self._newest.newest(records) if self._newest else {}
 
-    def judge_answers(self, found: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
+    def judge_answers(self, system: System, found: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:
         """Return outcomes as they stand where nothing but the answer to a call says that a record is not there.
 
-        No look could tell the wrong archive before the calls, so the answers do, before they are published.
+        No look could tell the wrong archive or a blind account before the calls, so the answers do, before they are
+        published.
 
+        :param system: the system that gave the answers.
         :param found: records with their outcomes.
         """
-        missing = [record for record, outcome in found if _says_absent(outcome)]
         told = [outcome for _, outcome in found]
+        missing = [record for record, outcome in found if _says_absent(outcome)]
+        with self._lock:
+            self._called += len(told)
+            self._removed = self._removed or any(_says_removed(each) for each in told)
         if not missing:
-            with self._lock:
-                self._called += len(told)
             return told
+        earlier: Mapping[str, Outcome] = {}
         try:
             earlier = self._gone_earlier(missing)
+            doubts = self._doubts(system, missing, earlier.keys())
         except EvidenceError as error:
             self.stop_state.stop_after(error)
-            return [_unproven(each, str(error)) if _says_absent(each) else each for each in told]
+            doubts = {record.key: str(error) for record in missing}
         told = [replace(earlier.get(each.key, each), proof=each.proof) for each in told]
+        return [_unproven(each, doubts[each.key]) if each.key in doubts else each for each in told]
+
+    def _doubts(self, system: System, missing: Sequence[Record], earlier: Set[str]) -> Mapping[str, str]:
+        """Return why the answers that say that records are not there prove nothing, by key."""
+        strange = [record for record in missing if record.key not in earlier]
         with self._lock:
-            self._called += len(told) - len(earlier)
-            self._unknown += len(missing) - len(earlier)
+            self._called -= len(earlier)
+            self._unknown += len(strange)
             too_many = self.limits.too_many_absent(self._called, self._unknown)
             problem = _wrong_archive(self._unknown, self._called)
         if too_many:
             self._stop_for_good(problem)
-            return [_unproven(each, problem) if _says_absent(each) else each for each in told]
-        return told
+            return {record.key: problem for record in missing}
+        if not strange or not isinstance(system, KnowsByAnswer):
+            return {}
+        try:
+            return system.disbelieved(strange, removed=self._removed)
+        except VendorError as error:
+            self.stop_state.stop_on(error)
+            return {record.key: str(error) for record in strange}
 
     def _stop_for_good(self, problem: str) -> None:
         self.stop_state.no_retry = True
@@ -175,6 +192,11 @@ class LastLook:
 
 def _says_absent(outcome: Outcome) -> bool:
     return outcome.kind is OutcomeKind.ABSENT and outcome.proof is Proof.RESPONSE
+
+
+def _says_removed(outcome: Outcome) -> bool:
+    removed = outcome.kind is OutcomeKind.DESTROYED or outcome.kind is OutcomeKind.RECYCLED
+    return removed and outcome.proof is not Proof.INFERRED
 
 
 def _unproven(outcome: Outcome, why: str) -> Outcome:

@@ -412,7 +412,7 @@ class Runner:
         before = _unprobed(answered)
         try:
             verified = zip((record for record, _ in answered), self._attempts.verify(answered), strict=True)
-            after = list(_timed(self._last_look.judge_answers(list(verified))).values())
+            after = list(_timed(self._last_look.judge_answers(self.system, list(verified))).values())
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of these calls
             self.stop_state.stop_on_defect(error)
             return before

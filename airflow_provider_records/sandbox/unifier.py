@@ -28,6 +28,7 @@ SWITCHES = {
     "second_delete": Switch((12764,), "status of deleting a binned document again, 12764 or 200"),
     "folder_id_accepted": Switch((False, True), "the delete takes a folder's id, and all inside along"),
     "binned_listed": Switch((False, True), "listings still show what is in the recycle bin"),
+    "reads": Switch(("allowed", "nothing"), "an account without rights: no id is known to it, each folder seems empty"),
     "labels": Switch(("by_form", "Name", "file_name", "neither"), "under which key listings give the name"),
     "node_ids": Switch(("number", "text"), "type of the ids in listings"),
     "missing_folder": Switch((1074,), "status of listing an unknown folder, perhaps 1074 or 12764"),
@@ -221,6 +222,8 @@ class FakeUnifier(FakeVendor):
             return wire.page(int(self.set["delete_call"]))
         node_id = wire.deletable(call)
         document, folder = self.documents.get(node_id), self.folders.get(node_id)
+        if self.set["reads"] == "nothing":
+            return self._outcome(12764)
         if document is None:
             if folder is None or folder.binned or not self.set["folder_id_accepted"]:
                 return self._outcome(12764)
@@ -310,6 +313,7 @@ class FakeUnifier(FakeVendor):
             [
                 self._node(node, label)
                 for node in nodes
+                if self.set["reads"] == "allowed"
                 if (node.parent_id, node.project) == (folder.node_id, folder.project)
                 if not node.binned or self.set["binned_listed"]
             ]
@@ -326,6 +330,7 @@ class FakeUnifier(FakeVendor):
         found = [
             document
             for document in self.documents.values()
+            if self.set["reads"] == "allowed"
             if document.project == project and not document.binned and self._lies_below(document, path)
             if all(wire.matches(term, _searchable(document)) for term in terms)
         ]

@@ -140,6 +140,22 @@ class MayListRemoved(Protocol):
     may_list_removed: bool
 
 
+@runtime_checkable
+class KnowsByAnswer(Protocol):
+    """A system where the answer to a call may be all that says that a record is not there.
+
+    An account that sees nothing gets the same answer for every record, and so does one at another archive.
+    """
+
+    def disbelieved(self, records: Sequence[Record], *, removed: bool) -> Mapping[str, str]:
+        """Return why such answers prove nothing, by key; a record of which one does prove it is left out.
+
+        :param records: records that were called not there, and that no look showed before.
+        :param removed: another record was removed by a call of this try.
+        :raises VendorError: no other request can succeed either.
+        """
+
+
 A_FEW_MARKED = 20
 """Number of marked records that tell whether a list goes on showing such ones."""
 

@@ -36,6 +36,11 @@ from airflow_provider_records.systems.unifier_folder import Canaries, Contents, 
 
 log = logging.getLogger(__name__)
 
+_CHECK = "Check the address of the connection, and the rights of its account to read and delete documents."
+_NO_PROJECT = (
+    f"no other document was deleted by this try, and it names neither folder nor project_number to look at. {_CHECK}"
+)
+
 
 class UnifierSystem:
     """How Unifier recycles a document, and how far it can be asked afterwards.
@@ -49,6 +54,10 @@ class UnifierSystem:
     "Not listed any more" proves something only while the account still sees the folder: a node that is not on the
     list has to be listed as before, or the folder itself in the one above it. A document that was never listed may
     have been moved: nothing is sent for it, and nothing is claimed.
+
+    A document whose record names no folder is known by the answer to its call only, and "unknown id" is also what an
+    account without rights may be told. The answer counts if the top folder of the record's ``project_number`` shows
+    anything afterwards; where the record names no project, if the same try deleted another document.
 
     :param hook: the client.
     :param expect: label that a listing shows, by the record's field or attribute that it must equal. It needs records
@@ -231,6 +240,32 @@ class UnifierSystem:
             else:
                 outcomes.append(replace(outcome, proof=Proof.PROBE))
         return outcomes
+
+    def disbelieved(self, records: Sequence[Record], *, removed: bool) -> Mapping[str, str]:
+        """List the top folder of each project: what an account that sees nothing there is told proves nothing."""
+        projects: dict[str | None, list[Record]] = {}
+        for record in records:
+            number = record.attributes.get("project_number")
+            projects.setdefault(number if isinstance(number, str) else None, []).append(record)
+        why = {number: self._sees_nothing(number, removed) for number in projects}
+        return {each.key: why[number] for number, alike in projects.items() if why[number] for each in alike}
+
+    def _sees_nothing(self, project_number: str | None, removed: bool) -> str:
+        """Say why nothing shows that the account sees documents of a project; empty: it does.
+
+        :raises StopError: no other request can succeed either.
+        :raises UnavailableError: as above.
+        """
+        if project_number is None:
+            return "" if removed else _NO_PROJECT
+        top = FolderAddress(None, project_number, "/")
+        try:
+            listed = self._contents(top)
+        except (StopError, UnavailableError):
+            raise
+        except VendorError as error:
+            return f"its {top} cannot be listed: {error} {_CHECK}"
+        return "" if listed.by_id else f"this account sees nothing in its {top}. {_CHECK}"
 
     def _proves_absence(self, folder: FolderAddress, contents: Contents) -> bool:
         """Tell whether a listing shows that a document is not there any more.

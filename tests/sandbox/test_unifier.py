@@ -139,6 +139,13 @@ def test_binned_listed(client: Client, listed: bool) -> None:
     assert (555 in client.ids("/540")) is listed
 
 
+def test_an_account_without_rights_sees_nothing_and_deletes_nothing(client: Client) -> None:
+    client.fake.turn({"reads": "nothing"})
+    assert client.delete(555).json()["status"] == 12764
+    assert client.ids("/540") == client.ids(parentpath="/", projectnumber=P1) == []
+    assert client.effects() == []
+
+
 @pytest.mark.parametrize("status", [404, 405])
 def test_edition_without_the_delete_call(client: Client, status: int) -> None:
     client.fake.turn({"delete_call": str(status)})
@@ -416,6 +423,9 @@ def test_search_finds_documents_below_a_folder_by_date(client: Client) -> None:
     assert [row["node_id"] for row in named["data"]] == [570]
     client.fake.turn({"search_depth": "direct"})
     assert 570 not in {row["node_id"] for row in search(client, DAY).json()["data"]}
+    client.fake.turn({"reads": "nothing"})
+    assert search(client, DAY).json()["data"] == []
+    client.fake.turn({"reads": "allowed"})
     client.delete(555)
     assert 555 not in {row["node_id"] for row in search(client, DAY).json()["data"]}
 

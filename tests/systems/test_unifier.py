@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_records.evidence.outcome import OutcomeKind
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import InvalidRecordsError
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Runner
 from tests.conftest import Connect, Serve
-from tests.systems.unifier_factory import BY_ID, BY_PATH, NOWHERE, PLACES, Office, record, told
+from tests.systems.unifier_factory import BY_ID, BY_PATH, IN_PROJECT, NOWHERE, PLACES, Office, record, told
 
 
 @pytest.fixture
@@ -53,10 +53,67 @@ def test_a_bin_that_is_still_listed_leaves_it_recycled(office: Office) -> None:
 # 12764
 
 
-def test_an_unknown_id_is_absent(office: Office) -> None:
-    outcomes = office.try_(record(999))
-    assert told(outcomes) == [("absent", "response")]
+def test_an_unknown_id_is_absent_while_the_account_sees_its_project(office: Office) -> None:
+    outcomes = office.try_(record(998, IN_PROJECT), record(999, IN_PROJECT))
+    assert told(outcomes) == [("absent", "response")] * 2
     assert "wrong" in str(outcomes[0].reason)
+    assert (office.calls(), office.calls("list_nodes")) == (2, 1)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_an_account_that_sees_nothing_proves_no_absence(office: Office, verify: bool) -> None:
+    records = [record(node, IN_PROJECT) for node in (555, 998, 999)]
+    office.part.turn({"reads": "nothing"})
+    outcomes = office.try_(*records, verify=verify)
+    assert told(outcomes) == [("failed", None)] * 3
+    assert {"sees nothing in its folder / of P-0001. Check the address" in str(each.reason) for each in outcomes} == {
+        True
+    }
+    office.part.turn({"reads": "allowed"})
+    assert [kind for kind, _ in told(office.try_(*records))] == ["recycled", "absent", "absent"]
+
+
+def test_another_unifier_that_does_not_know_the_project_proves_no_absence(office: Office) -> None:
+    office.part.shells, office.part.documents = {"P-9": "Active"}, {}
+    (outcome,) = office.try_(record(555, IN_PROJECT))
+    assert told([outcome]) == [("failed", None)]
+    assert "cannot be listed" in str(outcome.reason)
+
+
+def test_without_a_project_a_document_that_the_try_deleted_shows_that_the_account_sees_any(office: Office) -> None:
+    (outcome,) = office.try_(record(999))
+    assert told([outcome]) == [("failed", None)]
+    assert "no other document was deleted by this try" in str(outcome.reason)
+    assert told(office.try_(record(555), record(999))) == [("recycled", "response"), ("absent", "response")]
+    assert office.calls("list_nodes") == 0
+
+
+def test_an_account_that_loses_its_rights_meanwhile_proves_no_absence(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = office.system()
+    dispose = system.dispose
+
+    def lose_rights(batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+        found = dispose(batch, unanswered)
+        office.part.turn({"reads": "nothing"})
+        return found
+
+    monkeypatch.setattr(system, "dispose", lose_rights)
+    nodes = range(1000, 1015)
+    for node in nodes:
+        office.part.documents[node] = replace(office.part.documents[555], node_id=node, file_id=node + 5000)
+    outcomes = office.try_(*(record(node, IN_PROJECT) for node in nodes), system=system)
+    assert {str(outcome.kind) for outcome in outcomes} == {"recycled", "failed"}
+
+
+def test_a_list_whose_documents_are_all_known_costs_no_listing(office: Office) -> None:
+    for node in range(1000, 1005):
+        office.part.documents[node] = replace(office.part.documents[555], node_id=node, file_id=node + 5000)
+    assert (
+        told(office.try_(*(record(node, IN_PROJECT) for node in range(1000, 1005)))) == [("recycled", "response")] * 5
+    )
+    assert (office.calls(), office.calls("list_nodes")) == (5, 0)
 
 
 @pytest.mark.parametrize(

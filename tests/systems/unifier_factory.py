@@ -25,6 +25,7 @@ from tests.conftest import Connect, Serve
 DIGEST = "sha256:" + "0" * 64
 BY_ID = {"parent_id": "540"}
 BY_PATH = {"location": "/Closed/2014", "attributes": {"project_number": "P-0001"}}
+IN_PROJECT = {"attributes": {"project_number": "P-0001"}}
 NOWHERE: dict[str, Any] = {}
 PLACES = pytest.mark.parametrize("place", [BY_ID, BY_PATH], ids=["by id", "by path"])
 
