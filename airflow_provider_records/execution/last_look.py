@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_records.evidence.journal import Journal
@@ -16,6 +16,8 @@ from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.recheck import KnowsNewest
 from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.systems.base import KnowsByAnswer, LooksInBatches, ObservesChunks, System
+
+_ENDED_EARLY = "the try ended too early to tell whether this account sees anything"
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,8 @@ class LastLook:
         if too_many:
             self._stop_for_good(problem)
             return {record.key: problem for record in missing}
+        if self.stop_state.skip_probes:
+            return {record.key: _ENDED_EARLY for record in strange}
         if not strange or not isinstance(system, KnowsByAnswer):
             return {}
         try:
@@ -188,6 +192,11 @@ class LastLook:
                 f"{len(absent)} are not there, and the other {len(others)} are not the objects that were approved: is "
                 "this the right archive?"
             )
+
+
+def unjudged(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return outcomes as they are if nothing judges the answers that say that records are not there."""
+    return [_unproven(each, _ENDED_EARLY) if _says_absent(each) else each for each in outcomes]
 
 
 def _says_absent(outcome: Outcome) -> bool:

@@ -374,14 +374,16 @@ class Attempts:
 
 
 def without_probe(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Return outcomes as they are if nothing was probed after the calls: what no answer proves is unknown."""
+    """Return outcomes as they are if nothing was probed after the calls: what no answer proves is not gone."""
+    return [_unconfirmed(each) if each.kind.gone and each.proof is None else each for each in outcomes]
+
+
+def _unconfirmed(outcome: Outcome) -> Outcome:
+    if outcome.kind is OutcomeKind.ABSENT:  # the call found nothing: it did nothing, and takes no effect later
+        reason = f"{outcome.reason}; it was not looked up afterwards"
+        return replace(outcome, kind=OutcomeKind.FAILED, reason=reason)
     reason = "its answer does not tell whether it is gone, and it was not looked up afterwards"
-    return [
-        replace(outcome, kind=OutcomeKind.UNKNOWN, reason=reason, unanswered=True)
-        if outcome.kind.gone and outcome.proof is None
-        else outcome
-        for outcome in outcomes
-    ]
+    return replace(outcome, kind=OutcomeKind.UNKNOWN, reason=reason, unanswered=True)
 
 
 def _unclaimed(outcome: Outcome) -> Outcome:

@@ -21,7 +21,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.spool import Chosen
 from airflow_provider_records.evidence.unmarked import Earlier
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
-from airflow_provider_records.execution.last_look import LastLook, Looked
+from airflow_provider_records.execution.last_look import LastLook, Looked, unjudged
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.outcome_writer import OutcomeWriter
 from airflow_provider_records.execution.progress import Progress
@@ -409,14 +409,13 @@ class Runner:
 
     def _verify(self, answered: _Found, progress: Progress) -> _Found:
         """Return the outcomes as a probe of their records confirms or corrects them; runs in a thread of the pool."""
-        before = _unprobed(answered)
         try:
             verified = zip((record for record, _ in answered), self._attempts.verify(answered), strict=True)
             after = list(_timed(self._last_look.judge_answers(self.system, list(verified))).values())
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of these calls
             self.stop_state.stop_on_defect(error)
-            return before
-        self._judge(progress.correct([outcome for _, outcome in before], after))
+            return _unprobed(answered)
+        self._judge(progress.correct([outcome for _, outcome in answered], after))
         return [(record, outcome) for (record, _), outcome in zip(answered, after, strict=True)]
 
     def _judge(self, too_many_failures: bool) -> None:
@@ -451,7 +450,7 @@ def _timed(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
 
 
 def _unprobed(found: _Found) -> _Found:
-    outcomes = without_probe(outcome for _, outcome in found)
+    outcomes = unjudged(without_probe(outcome for _, outcome in found))
     return [(record, outcome) for (record, _), outcome in zip(found, outcomes, strict=True)]
 
 

@@ -40,7 +40,8 @@ class System(Protocol):
         :param unanswered: keys for which an earlier call of ours got no response.
         :return: outcomes; None where the response does not tell whether the call took effect. A VendorError says
             that of the whole batch; one that says that nothing was done makes the whole batch ``failed``. One that is
-            gone without a proof waits for ``verify``, and is ``unknown`` if that does not prove it.
+            gone without a proof waits for ``verify``, and is ``unknown`` if that does not prove it; one that
+            is absent is ``failed`` then.
         """
 
     def resolve_unanswered(self, batch: Sequence[Record]) -> Sequence[Outcome | None]:

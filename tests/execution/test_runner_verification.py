@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.execution.archive import (
     STARTED,
     Archive,
     ObedientSystem,
+    counts,
     listed,
     names,
     one_try,
@@ -94,6 +96,21 @@ def test_a_verification_that_corrects_too_many_answers_stops_the_sending() -> No
     outcomes = one_try(in_memory(), Lying(archive), records, 1, limits=Limits(10**6, 0.1))
     assert len(archive.sent) <= 100
     assert {outcome.kind for outcome in outcomes} == {OutcomeKind.FAILED, OutcomeKind.NOT_ATTEMPTED}
+
+
+def test_a_verification_that_proves_what_no_answer_proved_hides_no_failure() -> None:
+    records = listed(200)
+    archive = Archive(record.key for record in records)
+
+    class Unproven(ObedientSystem):
+        def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
+            answers = super().dispose(batch, unanswered)
+            return [each and (replace(each, proof=None) if each.kind.gone else each) for each in answers]
+
+    system = Unproven(archive, {record.key: ["failed"] for record in records[100::2]})
+    outcomes = one_try(in_memory(), system, records, 1, limits=Limits(10**6, 0.1))
+    assert len(archive.sent) < 160
+    assert counts(outcomes)["not_attempted"] == 200 - len(archive.sent)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("bug"), ServerError("broken")], ids=["defect", "broken"])
