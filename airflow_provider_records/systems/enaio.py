@@ -203,9 +203,12 @@ class EnaioSystem:
         """Look which objects are there, and whether they are what was approved."""
         self._observes = True
         types = {record.target_id: listed_type(record) for record in records}
-        looks = self._looks.at(list(types), types)
+        besides = {object_id: name for name, object_id in self.sight.candidates(set(types.values())).items()}
+        looks = self._looks.at([*types, *besides], types | besides)
         self._refuse_unanswered(look.found for look in looks.values() if isinstance(look, Look) and look.found)
         self.sight.choose_canaries(looks)
+        for object_id in besides:
+            del looks[object_id]
         again = self.sight.look_again(looks)
         here: set[str] = set()
         for record in records:

@@ -121,13 +121,9 @@ class BatchProbe:
                 self._type_ids[type_name] = shown.object_type_id if shown else ""
             return self._type_ids[type_name]
 
-    def another(self, type_name: str, besides: DigestSet, alive: Sequence[str]) -> str | None:
+    def another(self, type_name: str, besides: DigestSet) -> str | None:
         """Return a live object of a type that is none of ``besides``; None if no page of the newest ones shows one.
 
-        One answer must show it together with an object that was alive before: another archive may be behind the
-        address since.
-
-        :param alive: objects of the type that were alive.
         :raises VendorError: no other request can succeed either.
         """
         statement = f"SELECT system:objectId FROM {type_name} ORDER BY system:objectId DESC"  # noqa: S608 - a plain word
@@ -136,17 +132,19 @@ class BatchProbe:
             newest = list(islice(pages, IDS_PER_SEARCH))
             if all(row.object_id in besides for row in newest):
                 newest += islice(pages, (_CANARY_PAGES - 1) * IDS_PER_SEARCH)
-            ids = [row.object_id for row in newest]
         except (AuthenticationError, UnavailableError):
             raise
         except VendorError:
             return None
-        canary = next((object_id for object_id in ids if object_id not in besides), None)
-        if canary is None or not set(alive).isdisjoint(ids):
-            return canary
-        pair = [canary, *alive[-1:]]
-        together = self._rows(type_name, pair, self._forms[0], ()) or []
-        return canary if {row.object_id for row in together}.issuperset(pair) and len(pair) > 1 else None
+        return next((row.object_id for row in newest if row.object_id not in besides), None)
+
+    def together(self, type_name: str, object_ids: Sequence[str]) -> bool:
+        """Tell whether one answer shows all of these objects, which are live.
+
+        :raises VendorError: no other request can succeed either.
+        """
+        rows = self._rows(type_name, object_ids, self._forms[0], ()) or []
+        return {row.object_id for row in rows}.issuperset(object_ids)
 
     @property
     def _fields(self) -> tuple[str, ...]:

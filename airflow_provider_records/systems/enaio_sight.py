@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -43,6 +43,7 @@ class Sight:
         self.listed = DigestSet()
         self.canaries: list[str] = []
         self.type_canaries: dict[str, str | None] = {}
+        self._candidates: dict[str, str | None] = {}
         self._batch = batch
         self._choosing = threading.Lock()
 
@@ -114,20 +115,46 @@ class Sight:
         except RefusedError:
             return Presence.HIDDEN, None
 
+    def candidates(self, type_names: Set[str]) -> dict[str, str]:
+        """Return an object of each type that may be its canary, if the same answer shows it and objects of the list.
+
+        :param type_names: types that the list names; those that have their canary are left out.
+        :raises VendorError: no other request can succeed either.
+        """
+        with self._choosing:
+            new = type_names - self.type_canaries.keys() - {""}
+            for name in sorted(new - self._candidates.keys()):
+                self._candidates[name] = self._batch.another(name, self.listed)
+            return {name: candidate for name in new if (candidate := self._candidates[name])}
+
     def choose_canaries(self, looks: Mapping[str, Look | VendorError]) -> None:
-        """Choose objects that are alive and not on the list: of the same types, else the folders of these objects."""
+        """Choose objects that are alive and not on the list: of the same types, else the folders of these objects.
+
+        One answer must show a canary together with an object of the list: another archive may be behind the address
+        since.
+
+        :param looks: what was looked at, candidates too.
+        """
         shown: dict[str, list[Look]] = {}
-        for look in looks.values():
-            if isinstance(look, Look) and look.presence.live:
+        for object_id, look in looks.items():
+            if isinstance(look, Look) and look.presence.live and object_id in self.listed:
                 shown.setdefault(look.listed_by, []).append(look)
         with self._choosing:
-            for type_name, alike in shown.items():
-                if type_name in self.type_canaries:
-                    continue
-                alive = [look.found.object_id for look in alike if look.found]
-                canary = self._batch.another(type_name, self.listed, alive) if type_name else None
-                self.type_canaries[type_name] = canary
-                self._keep_canaries(self._folders(alike) if canary is None else [canary])
+            for name, alike in shown.items():
+                if name not in self.type_canaries:
+                    canary = self.type_canaries[name] = self._canary(name, alike, looks)
+                    self._keep_canaries([canary] if canary else self._folders(alike))
+
+    def _canary(self, type_name: str, alike: Sequence[Look], looks: Mapping[str, Look | VendorError]) -> str | None:
+        """Return an object of a type that one answer shows together with objects of the list, if there is one."""
+        if type_name in self._candidates:
+            candidate = self._candidates[type_name]
+            look = looks.get(candidate or "")
+            return candidate if isinstance(look, Look) and look.listed_by == type_name else None
+        candidate = self._batch.another(type_name, self.listed) if type_name else None
+        alive = [look.found.object_id for look in alike if look.found]
+        together = candidate and self._batch.together(type_name, [candidate, *alive[-1:]])
+        return candidate if together else None
 
     def _folders(self, looks: Sequence[Look]) -> list[str]:
         """Return folders of objects that can be read; only where all are on the list, one that is.
