@@ -89,7 +89,11 @@ class OpusSystem:
         )
 
     def prepare(self, records: Sequence[Record], observed_before: Set[str]) -> Set[str]:
-        """Read the due list before the first mark: a record that leaves it later was marked."""
+        """Read the due list before the first mark: a record that leaves it later was marked.
+
+        The reading of the deleting task is too old for that. Others may have marked a record since, and after an
+        unanswered mark of ours nothing tells their mark from it: the record would have to be ``unknown`` for good.
+        """
         self._lists = {due_list for record in records if (due_list := self.due_list(record))}
         keys = {record.key for record in records}
         self._keys = keys | self.marked_before

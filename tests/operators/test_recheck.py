@@ -394,6 +394,26 @@ def test_a_miss_is_confirmed_by_a_second_reading(served: ServedSandbox, due: dic
     assert served.calls("opus", "due_records") == before + 2
 
 
+@pytest.mark.parametrize("others", [0, 2], ids=["nobody else", "others mark two"])
+def test_what_others_mark_after_the_reading_of_the_deleting_task_is_not_claimed(
+    served: ServedSandbox, due: dict[str, Any], others: int
+) -> None:
+    deleted = delete(due)
+    keys = list(due_keys(served, due).values())
+    opus: Any = served.sandbox.vendors["opus"]
+    for key in keys[:others]:
+        (record,) = opus.records(key)
+        record.status = "Destroyed"
+    served.fault(vendor="opus", call="destroy_records", drop=True, match=f'"{keys[0]}"')
+    operator = OpusDestroyRecordsOperator(task_id="mark", records=deleted, concurrency=1)
+    if others:
+        with pytest.raises(DisposalIncompleteError, match=f"{others} unknown of {COUNT} records"):
+            run(operator)
+        return
+    found = outcomes(served, run(operator))
+    assert {key for key, item in found.items() if item["proof"] == "inferred"} == set(keys[:15])
+
+
 def test_a_due_list_that_cannot_be_read_fails_the_records(served: ServedSandbox, due: dict[str, Any]) -> None:
     served.fault(vendor="opus", call="due_records", times=None, status=503, body="")
     with pytest.raises(DisposalIncompleteError, match="failed"):
