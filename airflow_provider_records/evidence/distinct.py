@@ -84,16 +84,16 @@ class Digests:
         self._buckets[_bucket(digest)] = bucket + digest + value
         return None
 
-    def replace(self, digest: bytes, value: bytes) -> None:
-        """Keep a value in place of the one that there is for this digest, if there is one."""
-        self._exchange(digest, len(value), digest + value)
+    def replace(self, digest: bytes, value: bytes) -> bool:
+        """Keep a value in place of the one that there is for this digest; tell whether there was one."""
+        return self._exchange(digest, len(value), digest + value)
 
-    def remove(self, digest: bytes, length: int) -> None:
-        """Drop a digest with its value, if there is one.
+    def remove(self, digest: bytes, length: int) -> bool:
+        """Drop a digest with its value; tell whether there was one.
 
         :param length: the length of all values.
         """
-        self._exchange(digest, length, b"")
+        return self._exchange(digest, length, b"")
 
     def get(self, digest: bytes, length: int) -> bytes | None:
         """Return the value of a digest.
@@ -103,10 +103,11 @@ class Digests:
         bucket, at = self._find(digest, length)
         return bucket[at + len(digest) : at + len(digest) + length] if at >= 0 else None
 
-    def _exchange(self, digest: bytes, length: int, entry: bytes) -> None:
+    def _exchange(self, digest: bytes, length: int, entry: bytes) -> bool:
         bucket, at = self._find(digest, length)
         rest = bucket[:at] + bucket[at + len(digest) + length :] if at >= 0 else bucket
         self._buckets[_bucket(digest)] = rest + entry
+        return at >= 0
 
     def _find(self, digest: bytes, length: int) -> tuple[bytes, int]:
         bucket, step = self._buckets[_bucket(digest)], len(digest) + length

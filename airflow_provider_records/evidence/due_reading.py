@@ -3,12 +3,16 @@
 A due list has no lookup by key: to find out what is still due, the whole list is read, a hundred records a page. So
 one reading serves every task of the run for a quarter of an hour. A list that shrinks while it is read may skip
 records; so a record has left it only if two readings, one after the other, do not show it.
+
+A long list may take as long to read as a reading serves. So a long task begins the next reading in a thread before
+the last one has ended to serve, and goes on meanwhile.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import secrets
 import string
 import threading
@@ -24,7 +28,9 @@ from airflow_provider_records.evidence.canonical import canonical
 from airflow_provider_records.evidence.distinct import DigestSet
 from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.exceptions import EvidenceError, NewerFormatError, StoreUnavailableError
+from airflow_provider_records.exceptions import EvidenceError, NewerFormatError, RecordsError, StoreUnavailableError
+
+log = logging.getLogger(__name__)
 
 SERVES = 900.0
 """Seconds for which a reading tells what is due, from its end: to read a list of a million records takes longer."""
@@ -32,6 +38,8 @@ _SILENT = 300.0
 """Seconds without a sign of life after which a task that reads, or waits, is taken for dead."""
 _SIGN = 60.0
 _NAP = 0.5
+_SLOWER = 1.25
+"""How much longer than the last reading the next one may take, since calls are sent meanwhile."""
 _CLAIMED, _READS, _ENDED = "begun", "reads", "ended"
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _DIGITS = 16
@@ -44,11 +52,13 @@ class _Reading:
     :param name: the file's name in the store; names of one list sort by the time at which they began.
     :param at: when it ended, else when its file was written; seconds since the epoch.
     :param state: claimed; a sign of life of the task that reads; or ended.
+    :param took: seconds that it took, whole ones, if it has ended.
     """
 
     name: str
     at: float
     state: str
+    took: int = 0
 
 
 class DueReadings:
@@ -59,6 +69,7 @@ class DueReadings:
     :param due_list: the due list.
     :param read: reads it to its end and returns the keys on it.
     :param stopped: set when the try ends: no more waiting for the reading of another task then.
+    :param records: number of records that the task will ask for, to read ahead; 0: never read ahead.
     :param clock: seconds since the epoch.
     """
 
@@ -70,6 +81,7 @@ class DueReadings:
         read: Callable[[], Iterable[str]],
         *,
         stopped: threading.Event,
+        records: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -78,8 +90,12 @@ class DueReadings:
         self._folder = f"{folder}/{digits}"
         self._read = read
         self._stopped = stopped
+        self._records_left = records
         self._clock = clock
         self._keys: dict[str, DigestSet] = {}
+        self._first: tuple[float, int] | None = None
+        self._ahead_of = ""
+        self._ahead: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def listed(self, keys: Set[str]) -> Set[str]:
@@ -94,8 +110,19 @@ class DueReadings:
             last = known[-1] if known else self._next("")
             missing = self._missing(keys, last)
             if missing and (len(known) < 2 or self._missing(missing, known[-2]) != missing):
-                missing = self._missing(missing, self._next(last.name))
+                last = self._next(last.name)
+                missing = self._missing(missing, last)
+            self._records_left -= len(keys)
+            if self._is_time_to_read(last):
+                self._ahead_of = last.name
+                self._ahead = threading.Thread(target=self._read_ahead, args=(last.name,), daemon=True)
+                self._ahead.start()
         return keys - missing
+
+    def join(self) -> None:
+        """Wait until nothing is read ahead any more; to be called when the client that reads was stopped."""
+        if self._ahead is not None:
+            self._ahead.join()
 
     def left(self, keys: Set[str]) -> Set[str]:
         """Return which of these keys the two newest readings here do not show; reads nothing, and waits for nobody.
@@ -123,13 +150,45 @@ class DueReadings:
                     return found[-1]
             if found := self._fresh(after):
                 return found[-1]
-            begun = self._clock()
-            keys = self._read_through()
-            name = self._write(begun, _ENDED, keys)
-            self._keep(name, keys)
-            return _Reading(name, self._clock(), _ENDED)
+            reading, keys = self._read_now()
+            self._keep(reading.name, keys)
+            return reading
         finally:
             self._store.remove(claim)
+
+    def _is_time_to_read(self, last: _Reading) -> bool:
+        """Tell whether the next reading would come too late if it did not begin now, and whether it will be asked for.
+
+        It will be if some records are left, at the pace so far, when the last reading ends to serve.
+        """
+        now, left, serves = self._clock(), self._records_left, SERVES - self._age(last)
+        first, of = self._first = self._first or (now, left)
+        reads = self._ahead is not None and self._ahead.is_alive()
+        if reads or last.name == self._ahead_of or serves > _SLOWER * last.took or left == of:
+            return False
+        return left * (now - first) / (of - left) > serves
+
+    def _read_ahead(self, after: str) -> None:
+        """Read the list unless another task does; if it cannot be read, the task finds out when it needs it.
+
+        :param after: name of the newest reading that is known.
+        """
+        try:
+            claim = self._write(self._clock(), _CLAIMED)
+            try:
+                if not self._is_another_reading(claim) and not self._fresh(after):
+                    self._read_now()
+            finally:
+                self._store.remove(claim)
+        except RecordsError as error:
+            log.info("The due list was not read ahead: %s", error)
+
+    def _read_now(self) -> tuple[_Reading, Set[str]]:
+        begun = self._clock()
+        keys = self._read_through()
+        name = self._write(begun, _ENDED, keys)
+        ended = self._clock()
+        return _Reading(name, ended, _ENDED, int(ended - begun)), keys
 
     def _read_through(self) -> Set[str]:
         """Read the list to its end; a long one may take longer than others would wait without a sign of life."""
@@ -164,7 +223,8 @@ class DueReadings:
                 begun, word, _ = file.split("-")
                 at = datetime.strptime(begun, _TIME).replace(tzinfo=UTC).timestamp()
                 state = word.rstrip(string.digits)
-                found.append(_Reading(f"{self._folder}/{file}", at + int(word[len(state) :] or 0), state))
+                took = int(word[len(state) :] or 0)
+                found.append(_Reading(f"{self._folder}/{file}", at + took, state, took))
         return found
 
     def _write(self, begun: float, state: str, keys: Set[str] = frozenset()) -> str:

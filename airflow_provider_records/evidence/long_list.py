@@ -31,6 +31,7 @@ class SpooledOutcomes(MutableMapping[str, Outcome]):
     def __init__(self) -> None:
         self._all = Spooled(Outcome.from_dict, lambda outcome: json.dumps(outcome.to_dict()).encode())
         self._places = Digests()
+        self._count = 0
 
     def __getitem__(self, key: str) -> Outcome:
         if (place := self._place(key)) is None:
@@ -41,16 +42,16 @@ class SpooledOutcomes(MutableMapping[str, Outcome]):
         return isinstance(key, str) and self._place(key) is not None
 
     def __setitem__(self, key: str, outcome: Outcome) -> None:
-        self._places.replace(digest_of(key), self._all.add(outcome).to_bytes(_PLACE, "big"))
+        self._count += not self._places.replace(digest_of(key), self._all.add(outcome).to_bytes(_PLACE, "big"))
 
     def __delitem__(self, key: str) -> None:
-        self._places.remove(digest_of(key), _PLACE)
+        self._count -= self._places.remove(digest_of(key), _PLACE)
 
     def __iter__(self) -> Iterator[str]:
         return (each.key for place, each in enumerate(self._all) if self._place(each.key) == place)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return self._count
 
     def in_order(self, records: Iterable[Record], otherwise: Callable[[Record], Outcome]) -> Sequence[Outcome]:
         """Return the outcomes of records in their order.

@@ -249,6 +249,13 @@ class DisposeOperator(DisposingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Carry out the list; see the class."""
+        try:
+            return self._execute(context)
+        finally:
+            if self._rechecks is not None:
+                self._rechecks.end()
+
+    def _execute(self, context: Context) -> dict[str, Any]:
         state = task_state(context)
         if state is not None and context["ti"].try_number == 1 and not state.get(_JOURNAL):
             state.set(_JOURNAL, _NONE_YET)  # a try that fails before it opens a journal has lost none
@@ -371,7 +378,7 @@ class DisposeOperator(DisposingOperator):
                     limits,
                     concurrency=self._threads(),
                     verify=self.verify,
-                    recheck=None if refusal else self._recheck(selection, origin),
+                    recheck=None if refusal else self._recheck(selection, origin, journal),
                     report=telemetry.chunk,
                     earlier=partial(unmarked.read, store, origin.dag_id, origin.run_id, place),
                     interrupt=self._stop_client,
@@ -473,7 +480,7 @@ class DisposeOperator(DisposingOperator):
                 raise
             raise ApprovalError(f"{error} This try sent nothing. Have the list approved in a new DAG run.") from error
 
-    def _recheck(self, selection: Selection, origin: Provenance) -> Recheck | None:
+    def _recheck(self, selection: Selection, origin: Provenance, journal: Journal) -> Recheck | None:
         """Return what is checked before each few calls; None: what our calls destroyed is marked in any case."""
         if self._marks or self._allowed is None:
             return None
@@ -481,7 +488,13 @@ class DisposeOperator(DisposingOperator):
         checks = self._rechecks.always(self._named, self._allowed, self._gate)
         if self.recheck:
             sources = self._rechecks.sources(self._allowed)
-            checks = [*sources, *checks, *self._rechecks.due_lists(self._allowed, selection.due_lists)]
+            due_lists = self._rechecks.due_lists(
+                self._allowed,
+                selection.due_lists,
+                system=self.system_name,
+                records=selection.manifest.count - len(journal.outcomes),
+            )
+            checks = [*sources, *checks, *due_lists]
         return Recheck(checks)
 
     def _threads(self) -> int:

@@ -51,6 +51,13 @@ class Rechecks:
         self._origin = origin
         self._stopped = threading.Event()
         self._clients: list[Callable[[], object]] = []
+        self._readings: list[DueReadings] = []
+
+    def end(self) -> None:
+        """End all that the checks still do, and return when it has ended; nothing is checked any more."""
+        self.stop()
+        for readings in self._readings:
+            readings.join()
 
     def stop(self) -> None:
         """End all waiting of the checks; may be called from a signal handler."""
@@ -88,18 +95,29 @@ class Rechecks:
                 self._clients.append(source.stop)
                 yield SourceCheck(source)
 
-    def due_lists(self, authorization: Authorization, referenced: Sequence[DueList | None]) -> Iterator[Check]:
+    def due_lists(
+        self,
+        authorization: Authorization,
+        referenced: Sequence[DueList | None],
+        *,
+        system: str,
+        records: int,
+    ) -> Iterator[Check]:
         """Return the check of the due lists that the records came from; none if they came from none.
 
         :param authorization: what the gate allowed; its orders name the due list.
         :param referenced: what the reference of the records names, where nobody approved them.
+        :param system: short name of the system that the task calls. Its calls change a list of the same system, and a
+            list that shrinks while it is read skips records; so such a list is not read ahead.
+        :param records: number of records that have no outcome yet.
         :raises ConfigurationError: a connection is wrong, or leads elsewhere than when the list was read.
         """
         named = [*(order.due_list for order in self._orders(authorization)), *referenced]
-        if found := [self._readable(each) for each in dict.fromkeys(named) if each is not None]:
+        known = [each for each in dict.fromkeys(named) if each is not None]
+        if found := [self._readable(each, 0 if each.system == system else records) for each in known]:
             yield DueListCheck(found)
 
-    def _readable(self, due_list: DueList) -> ReadableDueList:
+    def _readable(self, due_list: DueList, records: int) -> ReadableDueList:
         if (lister := LISTERS.get(due_list.system)) is None:
             raise ConfigurationError(f"This release cannot read a due list of {due_list.system!r} again.")
         hook = lister.hook(due_list.conn_id)
@@ -115,7 +133,8 @@ class Rechecks:
             return lister.keys(hook, due_list)
 
         folder = due_lists_folder(self._origin.dag_id, self._origin.run_id)
-        readings = DueReadings(self._store, folder, due_list, read, stopped=self._stopped)
+        readings = DueReadings(self._store, folder, due_list, read, stopped=self._stopped, records=records)
+        self._readings.append(readings)
         return ReadableDueList(due_list, lister.title, readings)
 
     def _orders(self, authorization: Authorization) -> list[Order]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -171,3 +172,99 @@ def test_a_changed_reading_is_not_believed(store: Store) -> None:
     store.write(name, store.read(name).replace(b'"b"', b'"c"'))
     with pytest.raises(EvidenceError, match="was changed"):
         task(store, opus, lambda: opus.now).listed({"c"})
+
+
+class LongDisposal:
+    """A task that asks for a thousand records, one a second, while the list is read in a hundred seconds.
+
+    :param broken: readings after the first one fail.
+    :param takes: seconds that a reading takes.
+    :param records: number of records that the task says it asks for.
+    """
+
+    def __init__(self, store: Store, *, broken: bool = False, takes: float = 100.0, records: int = 1000) -> None:
+        self.now, self.read = 1_800_000_000.0, 0
+        self.goes_on = threading.Event()
+        self.begun = threading.Event()
+        self.broken, self.takes = broken, takes
+        self.readings = DueReadings(
+            store,
+            FOLDER,
+            DUE_LIST,
+            self.keys,
+            stopped=threading.Event(),
+            records=records,
+            clock=lambda: self.now,
+        )
+
+    def keys(self) -> Iterable[str]:
+        self.read += 1
+        if self.read > 1:
+            self.begun.set()
+            assert self.goes_on.wait(10)
+            if self.broken:
+                raise ServerError("down")
+        self.now += self.takes
+        return map(str, range(1000))
+
+    def asks(self, after: float, records: int = 1) -> None:
+        """Ask for some records some time later."""
+        self.now += after
+        keys = set(map(str, range(records)))
+        assert self.readings.listed(keys) == keys
+
+
+def test_a_long_task_goes_on_while_the_next_reading_is_made(store: Store) -> None:
+    task = LongDisposal(store)
+    task.asks(0)
+    task.asks(SERVES - 126, 774)
+    assert not task.begun.wait(0.2), "too early"
+    task.asks(1)
+    assert task.begun.wait(10)
+    for _ in range(3):
+        task.asks(1)
+    assert task.read == 2, "one at a time"
+    task.goes_on.set()
+    task.readings.join()
+    task.asks(SERVES - 150, 200)  # the first reading has ended to serve
+    assert task.read == 2, "few are left now"
+    assert len([name for name in store.names(FOLDER) if "ended" in name]) == len(store.names(FOLDER)) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "more"),
+    [(900, {}), (0, {}), (775, {"takes": 0.9}), (775, {"records": 0})],
+    ids=["few are left", "nothing is known of its pace", "a short list", "its calls change the list"],
+)
+def test_nothing_is_read_ahead_that_need_not_be(store: Store, asked: int, more: dict[str, Any]) -> None:
+    task = LongDisposal(store, **more)
+    task.asks(0)
+    task.asks(SERVES - 110, asked)
+    assert not task.begun.wait(0.2)
+    assert task.read == 1
+
+
+def test_nothing_is_read_ahead_while_another_task_reads(store: Store) -> None:
+    task = LongDisposal(store)
+    task.asks(0)
+    task.now += SERVES - 110
+    sign = task.readings._write(task.now, "reads")
+    task.asks(0, 775)
+    task.readings.join()
+    assert task.read == 1
+    assert [name for name in store.names(FOLDER) if "ended" not in name] == [sign]
+
+
+def test_a_reading_ahead_that_fails_is_made_again_when_it_is_needed(store: Store) -> None:
+    task = LongDisposal(store, broken=True)
+    task.goes_on.set()
+    task.asks(0)
+    for _ in range(2):
+        task.asks(SERVES / 2 - 50, 387)
+        task.readings.join()
+    task.asks(1)
+    assert task.read == 2, "once"
+    task.broken = False
+    task.asks(100, 100)
+    assert task.read == 3
+    assert len(store.names(FOLDER)) == 2

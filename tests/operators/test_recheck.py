@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from airflow_provider_records.client.hook import VendorHook
 from airflow_provider_records.evidence import due_reading
 from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.due_list import DueList
+from airflow_provider_records.evidence.due_reading import DueReadings
 from airflow_provider_records.evidence.hold import HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Covered, Order
@@ -385,6 +387,43 @@ def test_one_reading_serves_all_chunks(served: ServedSandbox, due: dict[str, Any
     assert served.calls("opus", "due_records") == before + 1
 
 
+def long_reading(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a reading serve for two seconds, take a bit more than one, and be asked for during six."""
+    monkeypatch.setattr(due_reading, "SERVES", 2.0)
+    served.fault(vendor="opus", call="due_records", times=None, latency_ms=1100)
+    served.fault(vendor="enaio", call="delete_object", times=None, latency_ms=100)
+
+
+def test_the_next_reading_begins_before_the_last_one_has_ended_to_serve(
+    served: ServedSandbox, due: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_reading(served, monkeypatch)
+    before = served.calls("opus", "due_records")
+    reference = delete(due)
+    assert reference["counts"]["destroyed"] == COUNT
+    first, second, *_ = [entry.time for entry in served.sandbox.log if entry.call == "due_records"][before:]
+    assert 1.1 < second - first < 1.1 + 2
+
+
+def test_a_stopped_task_stops_the_reading_ahead(
+    served: ServedSandbox, due: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_reading(served, monkeypatch)
+    operator = EnaioDeleteObjectOperator(task_id="delete", records=due, hard_delete=True, concurrency=1)
+    before, read_ahead = served.calls("opus", "due_records"), DueReadings._read_ahead
+
+    def killed(readings: DueReadings, after: str) -> None:
+        threading.Timer(0.5, operator.on_kill).start()
+        served.fault(vendor="opus", call="due_records", put={"/startIndex": "more"})
+        read_ahead(readings, after)
+
+    monkeypatch.setattr(DueReadings, "_read_ahead", killed)
+    with pytest.raises(DisposalIncompleteError, match="the task was stopped"):
+        run(operator)
+    assert served.calls("opus", "due_records") == before + 2, "one page of the second reading"
+    assert len(served.store.names("due_lists")) == 1, "nothing of it is left"
+
+
 def test_a_miss_is_confirmed_by_a_second_reading(served: ServedSandbox, due: dict[str, Any]) -> None:
     # The first page hides a record that is due, as a page does that shifts while others mark.
     served.fault(vendor="opus", call="due_records", lose=["/queriedItems/0"])
@@ -456,6 +495,40 @@ def test_an_object_whose_retention_is_extended_in_enaio_meanwhile_is_not_deleted
     assert destroyed(served) == [id_ for id_ in ids if id_ not in left]
     found = outcomes(served, deleted)
     assert {found[f"F-{id_}"]["reason"] for id_ in left} == {"not due in enaio any more"}
+
+
+def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the numbers of records that tasks say they will ask for, as they say it."""
+    found: list[int] = []
+
+    class Readings(DueReadings):
+        def __init__(self, *args: Any, records: int, **more: Any) -> None:
+            found.append(records)
+            super().__init__(*args, records=records, **more)
+
+    monkeypatch.setattr("airflow_provider_records.task.recheck.DueReadings", Readings)
+    return found
+
+
+def test_a_later_try_reads_no_list_ahead_for_records_that_have_an_outcome(
+    served: ServedSandbox, due: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asked_for(monkeypatch)
+    for try_number in (1, 2):
+        delete(due, try_number)
+    assert asked == [COUNT, 0]
+
+
+def test_a_list_of_the_system_that_is_deleted_from_is_not_read_ahead(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shrinks while it is read, so that a reading would skip records."""
+    enaio: Any = served.sandbox.vendors["enaio"]
+    enaio.archive.add("810000", "Letter", fields={"Ends": "2014-01-01"})
+    reference = run(EnaioDueRecordsOperator(task_id="due", object_type="Letter", due_field="Ends", due_before=DUE))
+    asked = asked_for(monkeypatch)
+    delete(reference, require_approval=False)
+    assert asked == [0]
 
 
 @pytest.mark.parametrize("date_field", ["Upload Date", ("upload_date", "Upload Date")], ids=["listed", "searched"])
