@@ -38,7 +38,9 @@ class EnaioDeleteObjectOperator(DisposeOperator):
         ``{"Title": "title"}``; an object with another value is ``blocked``.
     :param hold_fields: index fields that hold an object with any value but empty, 0 or false: it is ``blocked``.
     :param retention_field: index field with the last day of the retention; an object is ``blocked`` until that day is
-        over, and if it is empty or no date.
+        over, and if it is empty or no date. A type that has not one of these fields, or one of ``expect``, stops the
+        task before its first call; only where neither list nor service names the types (before DMS 6.3.1), or where
+        objects that are not there hide one, it may be found in mid-run.
     :param enaio_conn_id: connection of type ``enaio``.
     """
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Self
 
 from airflow_provider_records.evidence.distinct import DigestSet
@@ -37,7 +38,7 @@ from airflow_provider_records.systems.enaio_batch import (
 )
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from airflow_provider_records.systems.enaio_folders import FolderOrder
-from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type, search_key
+from airflow_provider_records.systems.enaio_look import Look, Looks, Presence, listed_type, objects, search_key
 from airflow_provider_records.systems.enaio_sight import BLIND, Sight
 from airflow_provider_records.systems.expectation import is_other
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts
@@ -177,23 +178,34 @@ class EnaioSystem:
 
     def arrange(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
         """Return the records in groups that go one after the other: what a folder holds before the folder."""
+        records = sorted_items(records, search_key)
         self._check_fields(records)
         if not self.cascade_delete:
-            return [sorted_items(records, search_key)]
-        records = sorted(records, key=search_key)
+            return [records]
         return self._folders.groups(records, [self._location(record) for record in records])
 
     def _check_fields(self, records: Sequence[Record]) -> None:
         """Look at objects of each type: one that is looked at late may not have a field that the DAG names.
 
+        Where the list names no types, all objects are searched for. Then a type stops the try in mid-run only if it
+        was hidden behind a few objects of its look that no search lists, or if the service names no types.
+
         :raises StopError: a type has not.
         """
+        if not self.checks.named or (len(records) <= self.look_size and not self.cascade_delete):
+            return  # the first look shows them all
         alike: dict[str, list[str]] = {}
-        for record in records if self.checks.named else ():
-            if (name := listed_type(record)) and len(ids := alike.setdefault(name, [])) < self.look_size:
+        for record in records:
+            if len(ids := alike.setdefault(listed_type(record), [])) < self.look_size:
                 ids.append(record.target_id)
-        for name, ids in alike.items() if len(alike) > 1 else ():
+        unnamed = alike.pop("", [])
+        for name, ids in alike.items() if unnamed or len(alike) > 1 else ():
             self._refuse_unanswered(self._batch.listed(name, ids).values())
+        rest = (record.target_id for record in records if unnamed and not listed_type(record))
+        while ids := list(dict.fromkeys(islice(rest, self.look_size))):
+            self._refuse_unanswered(objects(self._looks.at(ids, {}, thorough=False).values()))
+            if not self._batch.types:
+                return
 
     def _refuse_unanswered(self, shown: Iterable[EnaioObject]) -> None:
         if name := self.checks.not_answered(shown):
@@ -205,7 +217,7 @@ class EnaioSystem:
         types = {record.target_id: listed_type(record) for record in records}
         besides = {object_id: name for name, object_id in self.sight.candidates(set(types.values())).items()}
         looks = self._looks.at([*types, *besides], types | besides)
-        self._refuse_unanswered(look.found for look in looks.values() if isinstance(look, Look) and look.found)
+        self._refuse_unanswered(objects(looks.values()))
         self.sight.choose_canaries(looks)
         for object_id in besides:
             del looks[object_id]

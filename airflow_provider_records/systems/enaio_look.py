@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -65,11 +65,14 @@ class Looks:
         self._counts = counts
         self._newest = ""
 
-    def at(self, object_ids: Sequence[str], types: Mapping[str, str]) -> dict[str, Look | VendorError]:
+    def at(
+        self, object_ids: Sequence[str], types: Mapping[str, str], *, thorough: bool = True
+    ) -> dict[str, Look | VendorError]:
         """Return what is known of each object: by the search of its type, else by a look at it alone.
 
         :param object_ids: ids, each once.
         :param types: the internal name of the type by id, see :func:`listed_type`; empty where it is not known.
+        :param thorough: False: look singly at a few objects only, to find their types; the rest may be left out.
         :raises VendorError: no other request can succeed either.
         """
         looks: dict[str, Look | VendorError] = {}
@@ -106,8 +109,15 @@ class Looks:
                             look = looks[object_id]
                             if isinstance(look, Look) and look.presence.live and look.listed_by != name:
                                 del looks[object_id]
+                if not (thorough or new or size < most):
+                    break
                 size = 1 if new else most
         return looks
+
+
+def objects(looks: Iterable[Look | VendorError]) -> Iterator[EnaioObject]:
+    """Return the objects that looks have found."""
+    return (look.found for look in looks if isinstance(look, Look) and look.found)
 
 
 def live(found: EnaioObject) -> Presence:

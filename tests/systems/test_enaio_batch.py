@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.evidence.outcome import Outcome
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.execution import retries
+from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.systems.enaio import EnaioSystem
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from tests.conftest import Connect, Serve
@@ -69,6 +71,34 @@ def test_a_verified_record_costs_hardly_more_than_its_call(
     assert told(found) == {("destroyed" if hard else "recycled", "probe"): 400}
     assert calls(served)["delete_object"] == 400
     assert sum(calls(served).values()) <= most * 400
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["types known", "types unknown"])
+@pytest.mark.parametrize(("count", "most"), [(120, 1.1), (600, 1.05)])
+def test_what_the_dag_names_is_checked_for_every_type_at_hardly_any_cost(
+    served: ServedEnaio, known: bool, count: int, most: float
+) -> None:
+    records = [
+        {"key": each, "attributes": {"object_type": kind}} if known else each
+        for kind in ("Bill", "Note")
+        for each in bills(served, count // 2 + 1, kind, Held="")[:-1]
+    ]
+    found = served.run(*records, checks=checks(hold_fields=["Held"]))
+    assert told(found) == {("recycled", "probe"): count}
+    assert sum(calls(served).values()) <= most * count
+
+
+@pytest.mark.parametrize("trouble", ["no names of types", "half of them not there"])
+def test_that_check_looks_singly_at_a_few_objects_only(served: ServedEnaio, trouble: str) -> None:
+    served.part.turn({"version": "6.2.1" if trouble == "no names of types" else "6.5.0"})
+    ids = bills(served, 398, Held="")
+    for each in ids[::2] if trouble == "half of them not there" else ():
+        served.archive.destroy(served.archive.objects[each])
+    system = EnaioSystem(EnaioHook(), checks=checks(hold_fields=["Held"]))
+    records = [Record(each, each) for each in ids]
+    system.prepare(records, frozenset())
+    system.arrange(records)
+    assert 0 < calls(served)["get_object"] <= 3 * (1 + system.max_concurrency)
 
 
 def test_objects_of_several_types_are_looked_at_type_by_type(served: ServedEnaio) -> None:
@@ -349,12 +379,13 @@ def test_a_field_that_is_not_answered_stops_everything_before_the_first_call(
     assert served.deletes() == []
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["types known", "types unknown"])
 def test_a_field_that_one_type_does_not_have_stops_before_the_objects_of_another(
-    served: ServedEnaio, monkeypatch: pytest.MonkeyPatch
+    served: ServedEnaio, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     monkeypatch.setattr(EnaioSystem, "look_size", 3)
     records = [
-        {"key": each, "attributes": {"object_type": kind}}
+        {"key": each, "attributes": {"object_type": kind}} if known else each
         for kind, fields in (("Bill", {"Held": ""}), ("Note", {}))
         for each in bills(served, 20, kind, **fields)[:-1]
     ]
