@@ -121,8 +121,8 @@ class BatchProbe:
                 self._type_ids[type_name] = shown.object_type_id if shown else ""
             return self._type_ids[type_name]
 
-    def another(self, type_name: str, besides: DigestSet) -> str | None:
-        """Return a live object of a type that is none of ``besides``; None if no page of the newest ones shows one.
+    def newest(self, type_name: str, besides: DigestSet) -> list[str]:
+        """Return the newest live objects of a type: one page, and more if it shows none but ``besides``.
 
         :raises VendorError: no other request can succeed either.
         """
@@ -135,8 +135,8 @@ class BatchProbe:
         except (AuthenticationError, UnavailableError):
             raise
         except VendorError:
-            return None
-        return next((row.object_id for row in newest if row.object_id not in besides), None)
+            return []
+        return [row.object_id for row in newest]
 
     def together(self, type_name: str, object_ids: Sequence[str]) -> bool:
         """Tell whether one answer shows all of these objects, which are live.

@@ -124,7 +124,7 @@ class Sight:
         with self._choosing:
             new = type_names - self.type_canaries.keys() - {""}
             for name in sorted(new - self._candidates.keys()):
-                self._candidates[name] = self._batch.another(name, self.listed)
+                self._candidates[name] = self._not_listed(self._batch.newest(name, self.listed))
             return {name: candidate for name in new if (candidate := self._candidates[name])}
 
     def choose_canaries(self, looks: Mapping[str, Look | VendorError]) -> None:
@@ -151,10 +151,15 @@ class Sight:
             candidate = self._candidates[type_name]
             look = looks.get(candidate or "")
             return candidate if isinstance(look, Look) and look.listed_by == type_name else None
-        candidate = self._batch.another(type_name, self.listed) if type_name else None
+        newest = self._batch.newest(type_name, self.listed) if type_name else []
+        if (candidate := self._not_listed(newest)) is None:
+            return None
         alive = [look.found.object_id for look in alike if look.found]
-        together = candidate and self._batch.together(type_name, [candidate, *alive[-1:]])
+        together = not set(alive).isdisjoint(newest) or self._batch.together(type_name, [candidate, *alive[-1:]])
         return candidate if together else None
+
+    def _not_listed(self, object_ids: Sequence[str]) -> str | None:
+        return next((object_id for object_id in object_ids if object_id not in self.listed), None)
 
     def _folders(self, looks: Sequence[Look]) -> list[str]:
         """Return folders of objects that can be read; only where all are on the list, one that is.

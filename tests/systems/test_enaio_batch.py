@@ -186,6 +186,23 @@ def test_a_canary_that_others_delete_leaves_the_proof_to_single_looks(served: Se
     assert told(served.run(*ids, hard_delete=True)) == {("destroyed", "response"): 10}
 
 
+def test_a_canary_that_no_look_shows_beside_the_objects_is_none(served: ServedEnaio) -> None:
+    *ids, candidate = bills(served, 11)
+    records = [{"key": each, "attributes": {"object_type": "Bill"}} for each in ids]
+    select = served.archive.select
+
+    def without_candidate(*args: Any, **options: Any) -> Any:
+        found = select(*args, **options)
+        if candidate in served.archive.objects:
+            served.archive.destroy(served.archive.objects[candidate])
+        return found
+
+    served.archive.select = without_candidate  # type: ignore[method-assign]
+    assert told(served.run(*records, hard_delete=True)) == {("destroyed", "probe"): 10}
+    singly = Counter(entry.path for entry in served.server.sandbox.log if entry.call == "get_object")
+    assert sum(count for path, count in singly.items() if "/objects/10?" in path) == 2  # its folder, before and after
+
+
 def test_the_last_object_of_its_type_is_proven_by_its_folder(served: ServedEnaio) -> None:
     assert told(served.run(*bills(served, 3), hard_delete=True)) == {("destroyed", "probe"): 3}
 
