@@ -19,9 +19,9 @@ def spooled_records(manifest: Manifest) -> Spooled[Record]:
 
     :raises EvidenceError: it was changed since it was opened, or is none.
     """
-    spooled = Spooled(Record.from_dict, Record.line)
-    for record in manifest:
-        spooled.add(record)
+    spooled = Spooled(Record.from_dict)
+    for line, record in manifest.checked():
+        spooled.add(record, line)
     return spooled
 
 
@@ -29,7 +29,7 @@ class SpooledOutcomes(MutableMapping[str, Outcome]):
     """Outcomes by key; memory holds a digest of the key and the place of the outcome."""
 
     def __init__(self) -> None:
-        self._all = Spooled(Outcome.from_dict, lambda outcome: json.dumps(outcome.to_dict()).encode())
+        self._all = Spooled(Outcome.from_dict)
         self._places = Digests()
         self._count = 0
 
@@ -42,7 +42,7 @@ class SpooledOutcomes(MutableMapping[str, Outcome]):
         return isinstance(key, str) and self._place(key) is not None
 
     def __setitem__(self, key: str, outcome: Outcome) -> None:
-        self._count += not self._places.replace(digest_of(key), self._all.add(outcome).to_bytes(_PLACE, "big"))
+        self._count += not self._places.replace(digest_of(key), self._add(outcome).to_bytes(_PLACE, "big"))
 
     def __delitem__(self, key: str) -> None:
         self._count -= self._places.remove(digest_of(key), _PLACE)
@@ -59,7 +59,10 @@ class SpooledOutcomes(MutableMapping[str, Outcome]):
         :param otherwise: returns that of a record which has none here.
         """
         places = ((self._place(record.key), record) for record in records)
-        return Chosen(self._all, (self._all.add(otherwise(record)) if at is None else at for at, record in places))
+        return Chosen(self._all, (self._add(otherwise(record)) if at is None else at for at, record in places))
+
+    def _add(self, outcome: Outcome) -> int:
+        return self._all.add(outcome, json.dumps(outcome.to_dict()).encode())
 
     def _place(self, key: str) -> int | None:
         place = self._places.get(digest_of(key), _PLACE)

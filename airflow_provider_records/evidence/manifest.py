@@ -86,9 +86,13 @@ class Manifest:
 
         :raises EvidenceError: the list was changed since it was opened, or is none.
         """
+        return (record for _, record in self.checked())
+
+    def checked(self) -> Iterator[tuple[bytes, Record]]:
+        """Read the records with their lines; see :meth:`__iter__`."""
         for line in self.lines():
             try:
-                yield Record.parse(line)
+                yield line, Record.parse(line)
             except InvalidRecordsError:
                 problem = "was changed, or is no list of records in canonical form"
                 raise EvidenceError(f"The manifest at {self.uri} {problem}.") from None

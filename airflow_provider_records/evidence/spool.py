@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import IO, Any, TypeVar, overload
 
-_KEPT = 20_000
+_KEPT = 4 * 1024 * 1024
 _SORTED_AT_ONCE = 20_000
 _READ_AT_ONCE = 500
 _WRITTEN_AT_ONCE = 64 * 1024
@@ -31,36 +31,37 @@ class Spooled(Sequence[T]):
     system costs a wait for the interpreter.
 
     :param make: makes an item of its JSON value.
-    :param write: returns the JSON text of an item.
     """
 
-    def __init__(self, make: Callable[[Any], T], write: Callable[[T], bytes]) -> None:
+    def __init__(self, make: Callable[[Any], T]) -> None:
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it is closed when nobody reads any more
         weakref.finalize(self, file.close)
         self._number = file.fileno()
-        self._make, self._write = make, write
+        self._make = make
         self._kept: list[T] = []
+        self._room = _KEPT
         self._ends = array("Q", [0])
         self._tail = (0, bytearray())  # what is not written yet, and where it begins: they change as one
         self._lock = threading.Lock()
 
-    def add(self, item: T) -> int:
+    def add(self, item: T, text: bytes) -> int:
         """Append an item; return its place, from 0. Not for several threads at once.
 
+        :param text: its JSON text.
         :raises OSError: the temporary folder is full.
         """
-        if len(self._kept) < _KEPT:
+        self._room -= len(text)
+        if self._room >= 0:
             self._kept.append(item)
             return len(self) - 1
-        value = self._write(item)
         with self._lock:
             start, tail = self._tail
             del tail[self._ends[-1] - start :]  # an add that was interrupted has left it
             while len(tail) >= _WRITTEN_AT_ONCE:
                 written = os.pwrite(self._number, tail, start)
                 start, tail = self._tail = start + written, tail[written:]
-            tail += value + b","
-        self._ends.append(self._ends[-1] + len(value) + 1)
+            tail += text + b","
+        self._ends.append(self._ends[-1] + len(text) + 1)
         return len(self) - 1
 
     def __len__(self) -> int:
