@@ -322,10 +322,14 @@ class World:
             self.withdrawn = True
             Rejection(self.digest, "ben", now(), {"kind": "test"}, dag_id=DAG_ID, run_id=RUN_ID).write(self.store)
 
-    def _blind(self, _: str, begins: bool) -> None:
+    def _blind(self, id_: str, begins: bool) -> None:
+        """Let the account see nothing; what Unifier tells it then, an error or an empty folder, is not documented."""
         self.enaio.turn({"reads": "nothing" if begins else "allowed"})
-        for folder in self.unifier.folders.values():
-            folder.binned = begins
+        if int(id_) % 2:
+            self.unifier.turn({"reads": "nothing" if begins else "allowed"})
+        else:
+            for folder in self.unifier.folders.values():
+                folder.binned = begins
 
     def _other_archive(self, _: str, begins: bool) -> None:
         """Put another archive behind the address, with the same ids."""
@@ -349,7 +353,8 @@ class World:
     def note_request(self, number: int) -> None:
         """Remember what everything is like when a request arrives."""
         due = {row.leafName for row in self.opus.connections[ENAIO_CONNECTOR] if not row.held}
-        no_folder = self.night.system == "unifier" and self.unifier.folders[1].binned
+        blind = self.unifier.folders[1].binned or self.unifier.set["reads"] == "nothing"
+        no_folder = self.night.system == "unifier" and blind
         shown = {} if no_folder else {id_: self._shown(id_) for id_ in IDS}
         approves = frozenset(id_ for id_ in IDS if self._approves(id_))
         self.events.append(Event("request", number, shown, approves, frozenset(due)))
