@@ -10,8 +10,9 @@ from typing import Any
 
 from airflow_provider_records.evidence import titles
 from airflow_provider_records.evidence.approval import Approval
-from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, Execution, StoredFiles
+from airflow_provider_records.evidence.authorization import Authorization, Authorizer, Claim, Execution
 from airflow_provider_records.evidence.due_list import DueList
+from airflow_provider_records.evidence.files import StoredFiles
 from airflow_provider_records.evidence.manifest import Manifest, key_of
 from airflow_provider_records.evidence.order import Order, spend
 from airflow_provider_records.evidence.outcome import OutcomeKind

@@ -15,8 +15,9 @@ import pytest
 from airflow_provider_records.evidence import certificate, formats, reader
 from airflow_provider_records.evidence.approval import Approval
 from airflow_provider_records.evidence.audit import audit
-from airflow_provider_records.evidence.authorization import Authorizer, Claim, StoredFiles
+from airflow_provider_records.evidence.authorization import Authorizer, Claim
 from airflow_provider_records.evidence.canonical import canonical
+from airflow_provider_records.evidence.files import StoredFiles
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.segment import parse_segment, render_segment
