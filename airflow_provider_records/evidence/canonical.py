@@ -78,7 +78,7 @@ def _number(value: float) -> str:
         if abs(whole) > LARGEST_NUMBER:
             raise ValueError(f"whole numbers go up to {LARGEST_NUMBER}; write a larger one as text")
         return str(whole)
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    sign, digits, exponent = Decimal(float.__repr__(value)).as_tuple()  # classes derived from it show themselves
     shown = "".join(map(str, digits))
     point = len(digits) + int(exponent)  # place of the decimal point, counted from the first digit
     if point > 0:

@@ -56,6 +56,17 @@ def test_a_class_of_text_is_written_as_its_text(value: Any) -> None:
     assert canonical(value) == json.dumps(value, separators=(",", ":")).encode()
 
 
+class Shown(float):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"float64({float(self)})"
+
+
+def test_a_class_of_numbers_is_written_as_its_number() -> None:
+    assert canonical({"a": Shown(0.5), "b": Shown(2.0)}) == b'{"a":0.5,"b":2}'
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, -(2**53), 10**400, LARGE, 1e300])
 def test_a_number_that_json_does_not_carry_exactly_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match=r"must be finite|write a larger one as text"):
