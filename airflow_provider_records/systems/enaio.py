@@ -217,7 +217,7 @@ class EnaioSystem:
         types = {record.target_id: listed_type(record) for record in records}
         besides = {object_id: name for name, object_id in self.sight.candidates(set(types.values())).items()}
         looks = self._looks.at([*types, *besides], types | besides)
-        self._refuse_unanswered(objects(looks.values()))
+        self._refuse_unanswered(objects(looks[each] for each in types))
         self.sight.choose_canaries(looks)
         for object_id in besides:
             del looks[object_id]

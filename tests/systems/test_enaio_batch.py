@@ -396,6 +396,18 @@ def test_a_field_that_is_not_answered_stops_everything_before_the_first_call(
     assert served.deletes() == []
 
 
+def test_an_object_that_is_not_on_the_list_does_not_stop_for_want_of_a_field(served: ServedEnaio) -> None:
+    (gone,) = bills(served, 1, Held="")
+    served.archive.destroy(served.archive.objects[gone])
+    served.archive.add("9999", "Bill", places=["10"])
+    record = {"key": gone, "attributes": {"object_type": "Bill"}}
+    alive = {"key": bills(served, 1, "Plan", Held="")[0], "attributes": {"object_type": "Plan"}}
+    assert told(served.run(record, alive, checks=checks(hold_fields=["Held"]))) == {
+        ("absent", "probe"): 1,
+        ("recycled", "probe"): 1,
+    }
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["types known", "types unknown"])
 def test_a_field_that_one_type_does_not_have_stops_before_the_objects_of_another(
     served: ServedEnaio, monkeypatch: pytest.MonkeyPatch, known: bool
