@@ -265,7 +265,10 @@ class UnifierSystem:
             raise
         except VendorError as error:
             return f"its {top} cannot be listed: {error} {_CHECK}"
-        return "" if listed.by_id else f"this account sees nothing in its {top}. {_CHECK}"
+        if listed.by_id:
+            return ""
+        way_out = "If it is empty, put a document there, and clear this task."
+        return f"this account sees nothing in its {top}. {_CHECK} {way_out}"
 
     def _proves_absence(self, folder: FolderAddress, contents: Contents) -> bool:
         """Tell whether a listing shows that a document is not there any more.

@@ -16,7 +16,7 @@ from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Runner
 from tests.conftest import Connect, Serve
-from tests.systems.unifier_factory import BY_ID, BY_PATH, IN_PROJECT, NOWHERE, PLACES, Office, record, told
+from tests.systems.unifier_factory import BY_ID, BY_PATH, IN_PROJECT, NOWHERE, PLACES, Office, item, record, told
 
 
 @pytest.fixture
@@ -71,6 +71,16 @@ def test_an_account_that_sees_nothing_proves_no_absence(office: Office, verify: 
     }
     office.part.turn({"reads": "allowed"})
     assert [kind for kind, _ in told(office.try_(*records))] == ["recycled", "absent", "absent"]
+
+
+def test_of_an_empty_project_the_reason_says_the_way_out(office: Office) -> None:
+    office.part.shells["P-7"] = "Active"
+    lost = record(998, {"attributes": {"project_number": "P-7"}})
+    (outcome,) = office.try_(lost)
+    assert told([outcome]) == [("failed", None)]
+    assert "If it is empty, put a document there, and clear this task." in str(outcome.reason)
+    office.part.load([replace(item(700, "Note.pdf"), project="P-7", folder_id="700000", folder_path="/Open")])
+    assert told(office.try_(lost)) == [("absent", "response")]
 
 
 def test_another_unifier_that_does_not_know_the_project_proves_no_absence(office: Office) -> None:
