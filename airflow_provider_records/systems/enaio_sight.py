@@ -147,9 +147,9 @@ class Sight:
 
     def _canary(self, type_name: str, alike: Sequence[Look], looks: Mapping[str, Look | VendorError]) -> str | None:
         """Return an object of a type that one answer shows together with objects of the list, if there is one."""
-        if type_name in self._candidates:
-            candidate = self._candidates[type_name]
-            look = looks.get(candidate or "")
+        candidate = self._candidates.get(type_name)
+        if candidate and candidate in looks:
+            look = looks[candidate]
             return candidate if isinstance(look, Look) and look.listed_by == type_name else None
         newest = self._batch.newest(type_name, self.listed) if type_name else []
         if (candidate := self._not_listed(newest)) is None:
