@@ -75,7 +75,7 @@ class Record:
             record = cls._from_mapping(fields, lambda _, value: value or {}, unrecognized)
             if record.line() == line:
                 return record
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, TypeError, AttributeError, RecursionError):  # 0.19: no ValueError
             pass
         raise InvalidRecordsError("This is no record in canonical form.")
 
