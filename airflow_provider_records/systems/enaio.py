@@ -203,9 +203,10 @@ class EnaioSystem:
             self._refuse_unanswered(self._batch.listed(name, ids).values())
         rest = (record.target_id for record in records if unnamed and not listed_type(record))
         while ids := list(dict.fromkeys(islice(rest, self.look_size))):
-            self._refuse_unanswered(objects(self._looks.at(ids, {}, thorough=False).values()))
-            if not self._batch.types:
-                return
+            shown = list(objects(self._looks.at(ids, {}, thorough=False).values()))
+            self._refuse_unanswered(shown)
+            if shown and not self._batch.types:
+                return  # no search finds the objects of a type
 
     def _refuse_unanswered(self, shown: Iterable[EnaioObject]) -> None:
         if name := self.checks.not_answered(shown):

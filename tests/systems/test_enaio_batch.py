@@ -423,6 +423,19 @@ def test_a_field_that_one_type_does_not_have_stops_before_the_objects_of_another
     assert served.deletes() == []
 
 
+def test_objects_that_are_not_there_hide_no_other_types_than_those_beside_them(
+    served: ServedEnaio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EnaioSystem, "look_size", 30)
+    gone = bills(served, 30, "Memo", Held="")
+    for each in gone:
+        served.archive.destroy(served.archive.objects[each])
+    ids = [*gone, *bills(served, 60, "Bill", Held=""), *bills(served, 30, "Note")]
+    found = served.run(*ids, checks=checks(hold_fields=["Held"]))
+    assert told(found) == {("not_attempted", None): 120}
+    assert served.deletes() == []
+
+
 # The age of a look
 
 
