@@ -30,7 +30,7 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.hooks.unifier import UnifierHook
 from airflow_provider_records.hooks.unifier_responses import NODE_ID
 from airflow_provider_records.systems.base import outcome_from_error
-from airflow_provider_records.systems.expectation import is_other
+from airflow_provider_records.systems.expectation import is_other, text_of
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 from airflow_provider_records.systems.unifier_folder import Canaries, Contents, FolderAddress, Listing
 
@@ -246,7 +246,7 @@ class UnifierSystem:
         projects: dict[str | None, list[Record]] = {}
         for record in records:
             number = record.attributes.get("project_number")
-            projects.setdefault(number if isinstance(number, str) else None, []).append(record)
+            projects.setdefault(None if number is None else text_of(number), []).append(record)
         why = {number: self._sees_nothing(number, removed) for number in projects}
         return {each.key: why[number] for number, alike in projects.items() if why[number] for each in alike}
 

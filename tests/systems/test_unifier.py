@@ -83,6 +83,13 @@ def test_of_an_empty_project_the_reason_says_the_way_out(office: Office) -> None
     assert told(office.try_(lost)) == [("absent", "response")]
 
 
+def test_a_project_number_that_is_no_text_is_looked_at_all_the_same(office: Office) -> None:
+    office.part.shells["4711"] = "Active"
+    outcomes = office.try_(record(555), record(999, {"attributes": {"project_number": 4711}}))
+    assert told(outcomes) == [("recycled", "response"), ("failed", None)]
+    assert "sees nothing in its folder / of 4711" in str(outcomes[1].reason)
+
+
 def test_another_unifier_that_does_not_know_the_project_proves_no_absence(office: Office) -> None:
     office.part.shells, office.part.documents = {"P-9": "Active"}, {}
     (outcome,) = office.try_(record(555, IN_PROJECT))
