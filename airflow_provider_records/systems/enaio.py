@@ -202,11 +202,21 @@ class EnaioSystem:
         for name, ids in alike.items() if unnamed or len(alike) > 1 else ():
             self._refuse_unanswered(self._batch.listed(name, ids).values())
         rest = (record.target_id for record in records if unnamed and not listed_type(record))
-        while ids := list(dict.fromkeys(islice(rest, self.look_size))):
-            shown = list(objects(self._looks.at(ids, {}, thorough=False).values()))
-            self._refuse_unanswered(shown)
-            if shown and not self._batch.types:
-                return  # no search finds the objects of a type
+        looks = iter(lambda: list(dict.fromkeys(islice(rest, self.look_size))), [])
+
+        def shown(ids: Sequence[str]) -> list[EnaioObject]:
+            return list(objects(self._looks.at(ids, {}, thorough=False).values()))
+
+        at_once, known = 1, 0
+        with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
+            while parts_ := list(islice(looks, at_once)):
+                for found in pool.map(shown, parts_):
+                    self._refuse_unanswered(found)
+                    if found and not self._batch.types:
+                        return  # no search finds the objects of a type
+                # Where one shows a new type, the next one knows it already, and looks at no object singly.
+                at_once = 1 if len(self._batch.types) > known else min(2 * at_once, self.max_concurrency)
+                known = len(self._batch.types)
 
     def _refuse_unanswered(self, shown: Iterable[EnaioObject]) -> None:
         if name := self.checks.not_answered(shown):

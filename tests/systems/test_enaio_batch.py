@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,18 @@ def test_that_check_looks_singly_at_a_few_objects_only(served: ServedEnaio, trou
     system.prepare(records, frozenset())
     system.arrange(records)
     assert 0 < calls(served)["get_object"] <= 3 * (1 + system.max_concurrency)
+
+
+def test_that_check_waits_for_many_answers_at_once(served: ServedEnaio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EnaioSystem, "look_size", 5)
+    served.fault("search", times=None, latency_ms=100)
+    system = EnaioSystem(EnaioHook(), checks=checks(hold_fields=["Held"]))
+    records = [Record(each, each) for each in bills(served, 150, Held="")]
+    system.prepare(records, frozenset())
+    begun = time.monotonic()
+    system.arrange(records)
+    assert calls(served)["search"] >= 30
+    assert time.monotonic() - begun < 30 * 0.1, "one after the other they take as long at least"
 
 
 def test_objects_of_several_types_are_looked_at_type_by_type(served: ServedEnaio) -> None:
