@@ -207,16 +207,14 @@ class EnaioSystem:
         def shown(ids: Sequence[str]) -> list[EnaioObject]:
             return list(objects(self._looks.at(ids, {}, thorough=False).values()))
 
-        at_once, known = 1, 0
+        at_once = 1  # the first one shows the types to the others, which look at no object singly then
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
             while parts_ := list(islice(looks, at_once)):
                 for found in pool.map(shown, parts_):
                     self._refuse_unanswered(found)
                     if found and not self._batch.types:
                         return  # no search finds the objects of a type
-                # Where one shows a new type, the next one knows it already, and looks at no object singly.
-                at_once = 1 if len(self._batch.types) > known else min(2 * at_once, self.max_concurrency)
-                known = len(self._batch.types)
+                at_once = self.max_concurrency
 
     def _refuse_unanswered(self, shown: Iterable[EnaioObject]) -> None:
         if name := self.checks.not_answered(shown):

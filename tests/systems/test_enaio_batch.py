@@ -75,9 +75,9 @@ def test_a_verified_record_costs_hardly_more_than_its_call(
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["types known", "types unknown"])
-@pytest.mark.parametrize(("count", "most"), [(120, 1.1), (600, 1.05)])
+@pytest.mark.parametrize("count", [120, 600])
 def test_what_the_dag_names_is_checked_for_every_type_at_hardly_any_cost(
-    served: ServedEnaio, known: bool, count: int, most: float
+    served: ServedEnaio, known: bool, count: int
 ) -> None:
     records = [
         {"key": each, "attributes": {"object_type": kind}} if known else each
@@ -86,7 +86,7 @@ def test_what_the_dag_names_is_checked_for_every_type_at_hardly_any_cost(
     ]
     found = served.run(*records, checks=checks(hold_fields=["Held"]))
     assert told(found) == {("recycled", "probe"): count}
-    assert sum(calls(served).values()) <= most * count
+    assert sum(calls(served).values()) <= 1.1 * count
 
 
 @pytest.mark.parametrize("trouble", ["no names of types", "half of them not there"])
