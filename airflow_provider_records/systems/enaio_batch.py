@@ -122,21 +122,23 @@ class BatchProbe:
             return self._type_ids[type_name]
 
     def newest(self, type_name: str, besides: DigestSet) -> list[str]:
-        """Return the newest live objects of a type: one page, and more if it shows none but ``besides``.
+        """Return live objects of a type that one answer shows: the newest page that shows others than ``besides``.
 
         :raises VendorError: no other request can succeed either.
         """
         statement = f"SELECT system:objectId FROM {type_name} ORDER BY system:objectId DESC"  # noqa: S608 - a plain word
+        page: list[str] = []
         try:
-            pages = self.hook.search(statement, page_size=IDS_PER_SEARCH)
-            newest = list(islice(pages, IDS_PER_SEARCH))
-            if all(row.object_id in besides for row in newest):
-                newest += islice(pages, (_CANARY_PAGES - 1) * IDS_PER_SEARCH)
+            rows = self.hook.search(statement, page_size=IDS_PER_SEARCH)
+            for _ in range(_CANARY_PAGES):
+                page = [row.object_id for row in islice(rows, IDS_PER_SEARCH)]
+                if not all(object_id in besides for object_id in page):
+                    break
         except (AuthenticationError, UnavailableError):
             raise
         except VendorError:
             return []
-        return [row.object_id for row in newest]
+        return page
 
     def together(self, type_name: str, object_ids: Sequence[str]) -> bool:
         """Tell whether one answer shows all of these objects, which are live.

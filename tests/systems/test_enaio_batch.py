@@ -15,6 +15,7 @@ from airflow_provider_records.evidence.outcome import Outcome
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.execution import retries
 from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.sandbox.enaio_archive import Archive
 from airflow_provider_records.systems.enaio import EnaioSystem
 from airflow_provider_records.systems.enaio_checks import ObjectChecks
 from tests.conftest import Connect, Serve
@@ -214,6 +215,24 @@ def test_a_canary_that_no_look_shows_beside_the_objects_is_none(served: ServedEn
     assert told(served.run(*records, hard_delete=True)) == {("destroyed", "probe"): 10}
     singly = Counter(entry.path for entry in served.server.sandbox.log if entry.call == "get_object")
     assert sum(count for path, count in singly.items() if "/objects/10?" in path) == 2  # its folder, before and after
+
+
+def test_an_object_that_only_a_later_page_shows_is_no_canary_of_another_archive(served: ServedEnaio) -> None:
+    _, *ids = bills(served, 201)
+    other = served.part.archives["second"] = Archive()
+    for number in range(401):
+        other.add(str(70_000 + number), "Bill", fields={"Title": ""})
+    rows, pages = served.part._rows, iter(range(10_000))
+
+    def switching(items: Any, fields: set[str], permissions: bool) -> Any:
+        if fields == {"system:objectId"} and next(pages) == 0:  # the newest of the type, a page at a time
+            served.part.turn({"tenant": "second"})
+        return rows(items, fields, permissions)
+
+    served.part._rows = switching  # type: ignore[method-assign]
+    found = served.run(*ids)
+    assert "absent" not in {kind for kind, _ in told(found)}
+    assert all(each in served.part.archives["first"].objects for each in ids)
 
 
 def test_the_last_object_of_its_type_is_proven_by_its_folder(served: ServedEnaio) -> None:
