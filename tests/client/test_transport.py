@@ -6,13 +6,14 @@ import ssl
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import urllib3
 
 from airflow_provider_records import __version__
 from airflow_provider_records.client import hook as hook_module
+from airflow_provider_records.client import transport
 from airflow_provider_records.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -122,6 +123,26 @@ def test_a_slow_answer_ends(thing: ServedThing, slow: dict[str, Any]) -> None:
     with pytest.raises(NoAnswerError, match="the response was lost"):
         thing.another(timeout=0.4).delete()
     assert time.monotonic() - begin < 10
+
+
+def test_all_pieces_of_a_request_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Socket:
+        timeouts: ClassVar[list[float]] = []
+
+        def settimeout(self, seconds: float) -> None:
+            self.timeouts.append(seconds)
+
+        def sendall(self, data: bytes) -> None:
+            pass
+
+    clock = iter(range(0, 100, 4))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    connection = transport._Connection("localhost", timeout=10)
+    connection.sock = Socket()
+    connection.request("POST", "/", [b"a"])  # head, body, and the end of the body
+    assert Socket.timeouts == [10, 6, 2]
+    with pytest.raises(urllib3.exceptions.ConnectTimeoutError):
+        connection.send(b"c")
 
 
 def test_a_byte_order_mark_is_no_harm() -> None:

@@ -21,12 +21,13 @@ numbers = st.integers(-LARGEST_NUMBER, LARGEST_NUMBER) | st.floats(allow_nan=Fal
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 values = st.recursive(
     st.none() | st.booleans() | numbers | texts,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts | st.sampled_from("bac"), inner, max_size=4),
     max_leaves=20,
 )
 
 
 @given(values)
+@example({"b": "1", "a": {"d": [1], "c": None}, "B": True, "a b": "2", "": "3"})
 @example({"\U0001f600": 1, "\ufb33": 2, "z": 3})  # by UTF-16 code units, the surrogates of the first come first
 @example({"\U0001f600": {"\U00010000": 1, "\uffff": 2}, "ö": "ö\u20ac"})
 @example("".join(map(chr, range(0x20))) + '"\\/\x7f\x80\u2028\u2029')
