@@ -20,8 +20,8 @@ from airflow_provider_records.evidence.store import Store
 from tests.evidence.evidence_factory import carry_out
 from tests.evidence.failing_store import in_memory
 
-KEYS = ["b", "a", "a!", 'a"', "ä", "\U0001f5d1", "\ufb01", "records", '"records":{}']
-"""``\\ufb01`` sorts behind the rubbish bin in UTF-16, and before it in UTF-8."""
+KEYS = ["b", "a", "a!", 'a"', "a#", "ä", "\U0001f5d1", "\ufb01", "records", '"records":{}']
+"""``\\ufb01`` sorts behind the rubbish bin in UTF-16, and before it in UTF-8; a quote behind ``#`` as JSON writes it."""
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 100])
@@ -36,7 +36,7 @@ def test_what_is_gone_stands_in_one_canonical_document(
         Outcome("stays", OutcomeKind.BLOCKED),
     ]
     made = carry_out(store, Manifest.write(store, listed))
-    disposal = replace(made, counts={**made.counts, "destroyed": 8, "recycled": 1, "blocked": 1})
+    disposal = replace(made, counts={**made.counts, "destroyed": 9, "recycled": 1, "blocked": 1})
     unmarked.note(store, disposal, listed, outcomes)
     folder = unmarked_folder(disposal.provenance.dag_id)
     (name,) = store.children(folder)
