@@ -21,7 +21,7 @@ from tests.evidence.evidence_factory import carry_out
 from tests.evidence.failing_store import in_memory
 
 KEYS = ["b", "a", "a!", 'a"', "a#", "ä", "\U0001f5d1", "\ufb01", "records", '"records":{}']
-"""``\\ufb01`` sorts behind the rubbish bin in UTF-16, and before it in UTF-8; a quote behind ``#`` as JSON writes it."""
+"""``\\ufb01`` sorts behind the rubbish bin in UTF-16, before it in UTF-8; a quote behind ``#`` as JSON has it."""
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 100])
