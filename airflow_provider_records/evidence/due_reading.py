@@ -150,9 +150,7 @@ class DueReadings:
                     return found[-1]
             if found := self._fresh(after):
                 return found[-1]
-            reading, keys = self._read_now()
-            self._keep(reading.name, keys)
-            return reading
+            return self._read_now()
         finally:
             self._store.remove(claim)
 
@@ -183,12 +181,14 @@ class DueReadings:
         except RecordsError as error:
             log.info("The due list was not read ahead: %s", error)
 
-    def _read_now(self) -> tuple[_Reading, Set[str]]:
+    def _read_now(self) -> _Reading:
+        """Read the list, and keep what it shows: that bars calls which have not left yet."""
         begun = self._clock()
         keys = self._read_through()
         name = self._write(begun, _ENDED, keys)
         ended = self._clock()
-        return _Reading(name, ended, _ENDED, int(ended - begun)), keys
+        self._keep(name, keys)
+        return _Reading(name, ended, _ENDED, int(ended - begun))
 
     def _read_through(self) -> Set[str]:
         """Read the list to its end; a long one may take longer than others would wait without a sign of life."""
@@ -252,7 +252,7 @@ class DueReadings:
         """Keep what a reading shows, and no more than two: a disposal may last for hours, and a list be long."""
         found = self._keys[name] = DigestSet(keys)
         for old in sorted(self._keys)[:-2]:
-            del self._keys[old]
+            self._keys.pop(old, None)  # reading ahead may drop it at the same moment
         return found
 
 

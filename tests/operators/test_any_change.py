@@ -68,6 +68,18 @@ FOUND_BY_CHANCE = {
         fresh=True,
         switches={"search_ids": "any", "version": "6.5.0", "search_more": "always"},
     ),
+    # One of these readings was made ahead, in a thread.
+    "what a reading ahead shows as not due any more is not deleted": replace(
+        PLAIN,
+        changes=(Change(at=30, what="due", id_="1001"),),
+        source="enaio",
+        chunk=8,
+        look=2,
+        switches={"version": "6.2.1", "search_ids": "any", "search_more": "truth"},
+        fresh=True,
+        verify=False,
+        hard_delete=True,
+    ),
     # It shows an object once, in a look into the bin, before and after which the account sees nothing.
     "what a look into the bin showed is not deleted while the account sees nothing": replace(
         PLAIN,
