@@ -231,12 +231,15 @@ class Sight:
             shown = [look for each in alive if isinstance(look := again[each], Look) and look.presence.live]
             return bool(shown) or self.sees()
 
+        def still_gone() -> list[str]:
+            """Return what is gone now, the object that was to be seen included."""
+            return [id_ for id_, look in again.items() if isinstance(look, Look) and look.presence is Presence.GONE]
+
         seen_before = bool(gone) and sees()
         with ThreadPoolExecutor(self.hook.settings.max_concurrency, thread_name_prefix="enaio") as pool:
             again |= dict(zip(missing, pool.map(self.look_at, missing), strict=True))
-        still_gone = [each for each, look in again.items() if isinstance(look, Look) and look.presence is Presence.GONE]
-        if still_gone and not (seen_before and sees()):
-            again |= dict.fromkeys(still_gone, NotSentError(f"{BLIND}."))
+        if still_gone() and not (seen_before and sees()):
+            again |= dict.fromkeys(still_gone(), NotSentError(f"{BLIND}."))
         return again
 
     def places(self, object_id: str) -> set[str]:

@@ -68,6 +68,16 @@ FOUND_BY_CHANCE = {
         fresh=True,
         switches={"search_ids": "any", "version": "6.5.0", "search_more": "always"},
     ),
+    # Nothing besides the list can be seen; so an object of it has to be seen before and after the others, and is not.
+    "an object that was to show whether the account sees anything is not absent when it does not": replace(
+        PLAIN,
+        changes=(
+            Change(at=1, what="register", id_="1001"),
+            Change(at=3, what="empty_archive", lasts=5),
+            Change(at=15, what="empty_archive"),
+        ),
+        look=8,
+    ),
     # One of these readings was made ahead, in a thread.
     "what a reading ahead shows as not due any more is not deleted": replace(
         PLAIN,
