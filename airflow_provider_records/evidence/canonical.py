@@ -13,7 +13,7 @@ import msgspec
 LARGEST_NUMBER = 2**53 - 1
 """The largest whole number that JSON readers agree about."""
 
-# Where a value holds only what msgspec and RFC 8785 write alike; else each text alone.
+# It writes whole values that hold only what it and RFC 8785 write alike, and the texts of all others.
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 

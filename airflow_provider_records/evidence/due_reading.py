@@ -5,7 +5,7 @@ one reading serves every task of the run for a quarter of an hour. A list that s
 records; so a record has left it only if two readings, one after the other, do not show it.
 
 A long list may take as long to read as a reading serves. So a long task begins the next reading in a thread before
-the last one has ended to serve, and goes on meanwhile.
+the last one expires, and goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class DueReadings:
         self._records_left = records
         self._clock = clock
         self._keys: dict[str, DigestSet] = {}
-        self._first: tuple[float, int] | None = None
+        self._pace_since: tuple[float, int] | None = None
         self._ahead_of = ""
         self._ahead: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -113,7 +113,8 @@ class DueReadings:
                 last = self._next(last.name)
                 missing = self._missing(missing, last)
             self._records_left -= len(keys)
-            if self._is_time_to_read(last):
+            self._pace_since = self._pace_since or (self._clock(), self._records_left)
+            if self._is_time_to_read(last, *self._pace_since):
                 self._ahead_of = last.name
                 self._ahead = threading.Thread(target=self._read_ahead, args=(last.name,), daemon=True)
                 self._ahead.start()
@@ -154,17 +155,20 @@ class DueReadings:
         finally:
             self._store.remove(claim)
 
-    def _is_time_to_read(self, last: _Reading) -> bool:
+    def _is_time_to_read(self, last: _Reading, since: float, of: int) -> bool:
         """Tell whether the next reading would come too late if it did not begin now, and whether it will be asked for.
 
-        It will be if some records are left, at the pace so far, when the last reading ends to serve.
+        It will be if some records are left, at the pace so far, when the last reading expires.
+
+        :param last: the newest reading.
+        :param since: from when on the pace is measured, seconds since the epoch.
+        :param of: number of records that were left then.
         """
-        now, left, serves = self._clock(), self._records_left, SERVES - self._age(last)
-        first, of = self._first = self._first or (now, left)
+        left, serves = self._records_left, SERVES - self._age(last)
         reads = self._ahead is not None and self._ahead.is_alive()
         if reads or last.name == self._ahead_of or serves > _SLOWER * last.took or left == of:
             return False
-        return left * (now - first) / (of - left) > serves
+        return left * (self._clock() - since) / (of - left) > serves
 
     def _read_ahead(self, after: str) -> None:
         """Read the list unless another task does; if it cannot be read, the task finds out when it needs it.

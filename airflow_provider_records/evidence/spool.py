@@ -87,10 +87,10 @@ class Spooled(Sequence[T]):
             return [kept[place] for place in places]
         except IndexError:
             first = len(kept)
-        spooled = iter(self._spooled([place - first for place in places if place >= first]))
+        spooled = iter(self._from_file([place - first for place in places if place >= first]))
         return [kept[place] if place < first else next(spooled) for place in places]
 
-    def _spooled(self, places: Sequence[int]) -> list[T]:
+    def _from_file(self, places: Sequence[int]) -> list[T]:
         """Return items of the file, in their order; what lies close together is read at once."""
         ends, texts = self._ends, dict[int, bytes]()
         for group in _neighbours(sorted(places), ends):

@@ -209,8 +209,8 @@ class EnaioSystem:
 
         at_once = 1  # the first one shows the types to the others, which look at no object singly then
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
-            while parts_ := list(islice(looks, at_once)):
-                for found in pool.map(shown, parts_):
+            while some := list(islice(looks, at_once)):
+                for found in pool.map(shown, some):
                     self._refuse_unanswered(found)
                     if found and not self._batch.types:
                         return  # no search finds the objects of a type

@@ -394,7 +394,7 @@ def long_reading(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None
     served.fault(vendor="enaio", call="delete_object", times=None, latency_ms=100)
 
 
-def test_the_next_reading_begins_before_the_last_one_has_ended_to_serve(
+def test_the_next_reading_begins_before_the_last_one_expires(
     served: ServedSandbox, due: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long_reading(served, monkeypatch)
