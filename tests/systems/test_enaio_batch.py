@@ -455,6 +455,16 @@ def test_a_field_that_one_type_does_not_have_stops_before_the_objects_of_another
     assert served.deletes() == []
 
 
+def test_a_type_that_no_statement_can_name_stops_before_the_first_call_too(
+    served: ServedEnaio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EnaioSystem, "look_size", 3)
+    ids = [*bills(served, 20, "Bill", Held=""), *bills(served, 4, "Credit note")]
+    found = served.run(*ids, checks=checks(hold_fields=["Held"]))
+    assert told(found) == {("not_attempted", None): 24}
+    assert served.deletes() == []
+
+
 def test_objects_that_are_not_there_hide_no_other_types_than_those_beside_them(
     served: ServedEnaio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
