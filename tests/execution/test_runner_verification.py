@@ -15,8 +15,10 @@ from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proo
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.segment import OUTCOMES, load_segments
 from airflow_provider_records.exceptions import ServerError
+from airflow_provider_records.execution.last_look import LastLook
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.progress import Progress
+from airflow_provider_records.execution.retries import StopState
 from airflow_provider_records.execution.runner import Runner
 from tests.evidence.failing_store import in_memory
 from tests.execution.archive import (
@@ -131,3 +133,19 @@ def test_a_verification_that_breaks_loses_no_outcome(error: Exception) -> None:
     known = journal.state.outcomes
     assert {key for key, outcome in known.items() if outcome.kind.gone} == archive.destroyed
     assert {outcome.proof for outcome in known.values() if outcome.kind.gone} == {Proof.RESPONSE}
+
+
+@pytest.mark.parametrize("proof", [Proof.RESPONSE, Proof.PROBE, Proof.INFERRED])
+def test_a_removal_that_is_only_inferred_does_not_show_that_the_account_sees_anything(proof: Proof) -> None:
+    class Asked(ObedientSystem):
+        def disbelieved(self, records: Sequence[Record], *, removed: bool) -> dict[str, str]:
+            return {} if removed else {record.key: "nothing was seen" for record in records}
+
+    look = LastLook(opened(in_memory(), 1), NO_LIMITS, StopState(), None, dict)
+    removed, missing = Record("a", "a"), Record("b", "b")
+    found = [
+        (removed, Outcome("a", OutcomeKind.RECYCLED, proof)),
+        (missing, Outcome("b", OutcomeKind.ABSENT, Proof.RESPONSE)),
+    ]
+    _, outcome = look.judge_answers(Asked(Archive(["a", "b"])), found)
+    assert outcome.kind is (OutcomeKind.FAILED if proof is Proof.INFERRED else OutcomeKind.ABSENT)
