@@ -6,7 +6,7 @@ import email.utils
 import json
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import cache, lru_cache
@@ -64,7 +64,7 @@ class Response:
     :param status: HTTP status code.
     :param headers: by name, upper and lower case alike.
     :param text: the body; never logged.
-    :param secrets: the credentials of the request; some error pages repeat them.
+    :param secrets: returns the credentials of the request; some error pages repeat them.
     :param rows: what was made of the rows of a long body, which ``text`` is without.
     """
 
@@ -72,7 +72,7 @@ class Response:
     status: int
     headers: Mapping[str, str]
     text: str = field(repr=False)
-    secrets: Collection[str] = field(default=(), repr=False)
+    secrets: Callable[[], Collection[str]] = field(default=tuple, repr=False)
     rows: Any = field(default=None, repr=False)
 
     @property
@@ -96,7 +96,7 @@ class Response:
 
     def redact(self, text: str) -> str:
         """Return a text of the response with the credentials replaced by ``***``, in JSON, HTML and URLs, too."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
+        for secret in sorted(self.secrets(), key=len, reverse=True):
             text = _echoes(secret).sub("***", text)
         return text
 

@@ -29,7 +29,7 @@ DONE = frozenset({200, 204})
 
 def response(status: int, body: object = None, secrets: tuple[str, ...] = ()) -> Response:
     text = "" if body is None else body if isinstance(body, str) else json.dumps(body)
-    return Response("destroy_records", status, {}, text, secrets)
+    return Response("destroy_records", status, {}, text, lambda: secrets)
 
 
 @pytest.mark.parametrize(

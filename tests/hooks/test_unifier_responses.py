@@ -14,7 +14,7 @@ from airflow_provider_records.hooks.unifier_responses import Envelope, Node, tex
 
 def opened(body: object) -> Envelope | None:
     text = body if isinstance(body, str) else json.dumps(body)
-    return Envelope.from_json(Response("call", 200, {}, text, ("q8Zt",)))
+    return Envelope.from_json(Response("call", 200, {}, text, lambda: ("q8Zt",)))
 
 
 def envelope(body: object) -> Envelope:
