@@ -18,7 +18,6 @@ from airflow_provider_records.evidence.certificate import Certificate
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.store import Store
 from airflow_provider_records.evidence.summary import Disposal
-from airflow_provider_records.exceptions import RecordsError
 from airflow_provider_records.reporting import wording
 
 FORMATS = {
@@ -113,7 +112,7 @@ def write_xlsx(file: IO[bytes] | Path, columns: Sequence[str], rows: Iterable[Ce
             if count and count % _ROWS_PER_SHEET == 0:
                 sheet = _sheet(book, columns)
             sheet.append([_cell(sheet, cell) for cell in row])
-    except RecordsError:
+    except BaseException:  # else openpyxl warns of its unfinished sheet
         sheet.close()
         raise
     book.save(file)

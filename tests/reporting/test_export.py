@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,19 @@ def test_a_changed_list_is_not_exported(store: Store, tmp_path: Path) -> None:
     store.write(name, store.read(name).replace(b'"1"', b'"3"'))
     with pytest.raises(EvidenceError, match="was changed"):
         export.write(tmp_path / "list.xlsx", "xlsx", LIST_COLUMNS, export.list_rows(store, manifest.digest, "", ""))
+
+
+def test_a_spreadsheet_whose_rows_cannot_be_read_to_the_end_leaves_no_open_sheet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_open: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", left_open.append)
+
+    def rows() -> Iterator[export.Cells]:
+        yield (1, "1001", "1001", "", "", "")
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        export.write(tmp_path / "list.xlsx", "xlsx", LIST_COLUMNS, rows())
+    gc.collect()
+    assert left_open == []
