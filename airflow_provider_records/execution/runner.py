@@ -63,8 +63,7 @@ class _Ahead:
     :param batches: the records of each call.
     :param look: tells which records are there, maybe with those of other chunks; None: the system has observed them at
         the start.
-    :param check: tells which records must not be sent, by key, maybe with those of other chunks; None: not asked yet,
-        or nothing is checked.
+    :param check: tells which of these records must not be sent, by key; None: not asked yet, or nothing is checked.
     :param checked_at: when that was asked, by the monotonic clock.
     """
 
@@ -304,14 +303,11 @@ class Runner:
                         ahead += [_Ahead(chunk, look) for chunk in _evenly(next_, width)]
                         if look:
                             look.add_done_callback(note)
-                    unchecked = [each for each in _first(ahead, far) if each.check is None] if self.recheck else []
-                    if unchecked:
-                        to_check = [record for each in unchecked for record in each.records]
-                        checked_at = time.monotonic()
-                        check = pool.submit(self._last_look.check, to_check)
-                        for each in unchecked:
-                            each.check, each.checked_at = check, checked_at
-                        check.add_done_callback(note)
+                    for each in _first(ahead, far) if self.recheck else ():
+                        if each.check is None:
+                            each.checked_at = time.monotonic()
+                            each.check = pool.submit(self._last_look.check, each.records)
+                            each.check.add_done_callback(note)
                     if may_begin():
                         first, begun = ahead.pop(0), time.time()
                         barred = dict(first.check.result()) if first.check else {}

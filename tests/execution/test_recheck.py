@@ -91,11 +91,11 @@ def test_an_unanswered_call_of_a_barred_record_is_still_looked_up(store: Store, 
 
     def recheck(batch: Sequence[Record]) -> Mapping[str, Outcome]:
         looks.append([record.key for record in batch])
-        return barring("r001")(batch) if sum("r001" in look for look in looks) > 1 else {}
+        return barring("r001")(batch) if len(looks) > 3 else {}
 
     outcomes = one_try(store, LookingSystem(archive, {"r001": [effect]}), records, 1, recheck=recheck)
     check_truth(archive, outcomes)
-    assert looks == [["r000", "r001", "r002"], ["r001"]]
+    assert looks == [["r000"], ["r001"], ["r002"], ["r001"]]
     expected = OutcomeKind.BLOCKED if effect == "lost_before" else OutcomeKind.DESTROYED
     assert [outcome.kind for outcome in outcomes] == [OutcomeKind.DESTROYED, expected, OutcomeKind.DESTROYED]
     assert archive.sent.count("r001") == 1
