@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import BaseNotifier, Param
+from airflow.sdk import BaseNotifier
 
 from airflow_provider_records.airflow_version import AirflowFailException, ParamsDict, asks_again, own_params
 from airflow_provider_records.evidence import withheld
 from airflow_provider_records.evidence.approval import PERSON, Approval, Rejection, person
 from airflow_provider_records.evidence.changes import changes
 from airflow_provider_records.evidence.earlier import earlier_rejections
-from airflow_provider_records.evidence.hold import Hold, HoldRegister, reviewers_of
-from airflow_provider_records.evidence.manifest import Manifest
-from airflow_provider_records.evidence.names import PLAIN, Naming, folded, is_hash
+from airflow_provider_records.evidence.hold import HoldRegister
+from airflow_provider_records.evidence.names import Naming, folded
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.set_aside import LeftOut
 from airflow_provider_records.evidence.slip import Slip
@@ -27,12 +25,20 @@ from airflow_provider_records.exceptions import (
     AnswerError,
     ApprovalError,
     ConfigurationError,
-    EvidenceError,
-    HoldError,
     RecordsError,
 )
 from airflow_provider_records.reporting import approval_request
-from airflow_provider_records.reporting.language import Language
+from airflow_provider_records.task.answer import (
+    Answer,
+    approver,
+    bring_back,
+    field_of,
+    form,
+    put_on_hold,
+    read_typed,
+    reviewers_holds,
+    utc,
+)
 from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.asking import Scope, ask
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, reading_language, signing_key
@@ -48,13 +54,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FIXED = ("subject", "body", "options", "multiple", "ignore_downstream_trigger_rules")
-_ANYBODY = "Anonymous"  # the one user of the simple auth manager with simple_auth_manager_all_admins
 _AGAIN = "Clear this task to be asked again."
-_SLIP = "Nothing was approved or held. " + (
-    "The same request is open again; answer it anew."
-    if asks_again()
-    else "The next try of this task asks again; clear it if it has none left."
-)
+_ANYBODY = "Anonymous"  # the one user of the simple auth manager with simple_auth_manager_all_admins
 
 
 class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
@@ -144,7 +145,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             self.subject = approval_request.subject(manifest, order, self.task_id, language)
             shown = [approval.shown for approval in authorization.own_originals]
             register = HoldRegister(manifest.store, signing_key())
-            holds = _reviewers_holds(register, origin.dag_id)
+            holds = reviewers_holds(register, origin.dag_id)
             self.body = approval_request.body(
                 manifest,
                 order,
@@ -156,7 +157,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 withheld_before=holds,
                 language=language,
             )
-            self.params = _form(manifest.digest, order.id, language, manifest.store.naming)
+            self.params = form(manifest.digest, order.id, language, manifest.store.naming)
             self.summary = request_message(self.subject, manifest, order, context, language)
         self.notifiers = [_Harmless(notifier) for notifier in self.notifiers]
         return super().execute(context)
@@ -228,10 +229,10 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             responded_at=responded_at,
             digest=inputs.get("manifest"),
             order=inputs.get("order"),
-            withhold=_text(inputs, "withhold"),
-            withhold_classes=_text(inputs, "withhold_classes"),
-            bring_back=_text(inputs, "bring_back"),
-            comment=_text(inputs, "comment"),
+            withhold=field_of(inputs, "withhold"),
+            withhold_classes=field_of(inputs, "withhold_classes"),
+            bring_back=field_of(inputs, "bring_back"),
+            comment=field_of(inputs, "comment"),
         )
 
     def _approve(self, context: Context, answer: Answer) -> dict[str, Any]:
@@ -269,12 +270,12 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             raise ApprovalError(f"{answer.who} has approved this list already; another person must. {_AGAIN}")
         answer = answer.as_evidence(naming)  # from here on it is only written
         register = HoldRegister(manifest.store, signing_key())
-        withhold, back = _typed(answer, manifest, register, order.dag_id)
-        _hold(register, withhold, answer, order.dag_id)
+        withhold, back = read_typed(answer, manifest, register, order.dag_id)
+        put_on_hold(register, withhold, answer, order.dag_id)
         left = withheld.without(manifest, withhold)
         approval = Approval(
             digest=left.digest,
-            approver=_approver(answer.user_id),
+            approver=approver(answer.user_id),
             name=answer.user_name,
             approved_at=answer.time,
             comment=answer.comment,
@@ -287,7 +288,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
         approvals = [each.write(left.store) for each in authorization.for_part(left.digest)]
         approvals.append(approval.write(left.store, signing_key()))
         if back:
-            _bring_back(register, back, answer, order.dag_id)
+            bring_back(register, back, answer, order.dag_id)
         count = len({*authorization.withheld, *withhold})
         return manifest_reference(left, approvals, count, **selection.made_by)
 
@@ -315,7 +316,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
                 map_index=origin.map_index,
                 iteration=origin.iteration,
                 who=store.naming.person(who),
-                at=_utc(event["responded_at"]),
+                at=utc(event["responded_at"]),
                 reason=str(error),
             )
             slip.write(store)
@@ -329,7 +330,7 @@ class DisposalApprovalOperator(RecordsOperator, ApprovalOperator):
             kept = answer.as_evidence(store.naming)
             rejection = Rejection(
                 resolve(self.records, store).manifest.digest,
-                _approver(kept.user_id),
+                approver(kept.user_id),
                 kept.time,
                 _source(context),
                 kept.user_name,
@@ -362,54 +363,6 @@ class _Harmless(BaseNotifier):
             log.exception("%s failed; the request can be answered all the same", type(self._notifier).__name__)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The answer of a person.
-
-    :param option: the chosen button.
-    :param user_id: the person's id in the auth manager.
-    :param user_name: the person's name in the auth manager.
-    :param responded_at: time of the answer, with time zone.
-    :param digest: digest of the list that the answer is for; not checked yet, may be any value.
-    :param order: digest of the order that the answer is for; not checked yet, may be any value.
-    :param withhold: the records to withhold, as typed; not checked yet.
-    :param withhold_classes: the classes to withhold, as typed; not checked yet.
-    :param bring_back: the keys to bring back from a hold, as typed; not checked yet.
-    :param comment: the comment, as typed.
-    """
-
-    option: str
-    user_id: str
-    user_name: str
-    responded_at: datetime
-    digest: object
-    order: object
-    withhold: str
-    withhold_classes: str
-    bring_back: str
-    comment: str
-
-    def as_evidence(self, naming: Naming) -> Answer:
-        """Return the answer with the person as it stands in the evidence; what was typed stays as it was typed."""
-        return replace(self, user_id=naming.person(self.user_id), user_name=naming.person(self.user_name))
-
-    @property
-    def time(self) -> str:
-        """Time of the answer, ISO 8601 in UTC."""
-        return _utc(self.responded_at)
-
-    @property
-    def who(self) -> str:
-        """The person, for messages; as evidence has it, a message is kept, too, and Airflow knows who it was."""
-        if is_hash(self.user_id):
-            return "the reviewer"
-        return self.user_id if self.user_name in {"", self.user_id} else f"{self.user_name} ({self.user_id})"
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _source(context: Context) -> dict[str, Any]:
     """Return which task instance asked."""
     origin = provenance(context)
@@ -422,112 +375,6 @@ def _source(context: Context) -> dict[str, Any]:
         "try": origin.try_number,
         **({"iteration": origin.iteration} if origin.iteration >= 0 else {}),
     }
-
-
-def _text(inputs: Mapping[str, Any], name: str) -> str:
-    """Return a field of the form as text; Airflow's server accepts any JSON value there."""
-    value = inputs.get(name)
-    if value is None:
-        return ""
-    try:
-        value.encode()
-        return str(value).strip()
-    except (AttributeError, UnicodeEncodeError):
-        raise AnswerError(f"{name} must be text. {_SLIP}") from None
-
-
-def _typed(
-    answer: Answer, manifest: Manifest, register: HoldRegister, dag_id: str
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Read what a reviewer typed.
-
-    :return: what is withheld, and what is brought back: reason by key.
-    :raises AnswerError: a line cannot be followed.
-    """
-    try:
-        single = withheld.parse(answer.withhold, manifest)
-        back = withheld.parse_back(answer.bring_back, _reviewers_holds(register, dag_id) if answer.bring_back else ())
-        return {**withheld.parse_classes(answer.withhold_classes, manifest), **single}, back
-    except AnswerError as error:
-        raise AnswerError(f"The answer of {answer.who} cannot be followed. {error} {_SLIP}") from None
-
-
-def _reviewers_holds(register: HoldRegister, dag_id: str) -> list[Hold]:
-    """Return the standing holds that reviewers of a DAG may end; none if a file of the register is spoilt."""
-    try:
-        return [hold for hold in register.standing() if hold.origin == reviewers_of(dag_id)]
-    except EvidenceError as error:
-        if error.retry:
-            raise
-        log.warning("Nothing that is on hold can be brought back in the form: %s", error)
-        return []
-
-
-def _hold(register: HoldRegister, reasons: Mapping[str, str], answer: Answer, dag_id: str) -> None:
-    """Put on hold what a reviewer withholds; before the approval, so that none of it is listed again.
-
-    :raises AnswerError: a last day is over.
-    """
-    try:
-        holds = {key: withheld.reason_of(text) for key, text in reasons.items()}
-        register.withhold(holds, _approver(answer.user_id), answer.time, reviewers_of(dag_id))
-    except HoldError as error:
-        raise AnswerError(f"The answer of {answer.who} cannot be followed. {error} {_SLIP}") from None
-
-
-def _bring_back(register: HoldRegister, reasons: Mapping[str, str], answer: Answer, dag_id: str) -> None:
-    who, origin = _approver(answer.user_id), reviewers_of(dag_id)
-    for key, text in reasons.items():
-        try:
-            ended = register.release([key], text or answer.comment or "brought back by a reviewer", who, origin)
-        except HoldError as error:  # somebody else has brought it back in this moment; the approval stands
-            log.warning("Not brought back: %s", error)
-            continue
-        for hold in ended:
-            log.info("Brought back by %s, for the next list: %r (%s)", answer.who, key, hold.statement)
-
-
-def _form(digest: str, order: str, language: Language, naming: Naming) -> ParamsDict:
-    """Return the form: four fields, and two digests, which Airflow hides because they are constant and sends back."""
-    gettext = language.gettext
-    fields = {
-        "withhold": (
-            gettext("Withhold"),
-            gettext(
-                "Records that must stay, one a line, as key: reason. They are on hold from now on, and the rest is "
-                "approved; the evidence says who withheld them and why. Example: hr-2014-0006: lawsuit 4 O 12/26; "
-                "until 2027-06-30. Without a last day it holds until somebody brings it back."
-            ),
-        ),
-        "withhold_classes": (
-            gettext("Withhold classes"),
-            gettext(
-                "Classifications of which all records of this list must stay, one a line, as classification: reason, "
-                "with a last day as above."
-            ),
-        ),
-        "bring_back": (
-            gettext("Bring back"),
-            gettext(
-                "Keys that reviewers of this DAG withheld earlier and that may be listed again from the next list on, "
-                "one a line, as key or key: reason."
-            ),
-        ),
-        "comment": (gettext("Comment"), gettext("Kept with the approval.")),
-    }
-    hint = "" if naming is PLAIN else " " + gettext("What is typed here is kept as it is: please name nobody.")
-    texts = {
-        # Airflow's form for requests shows a plain description only, no Markdown.
-        name: Param("", description + hint, title=title, type=["string", "null"], format="multiline")
-        for name, (title, description) in fields.items()
-    }
-    return ParamsDict(
-        {
-            "manifest": Param(digest, gettext("The list that the answer is for."), type="string", const=digest),
-            "order": Param(order, gettext("What the answer allows."), type="string", const=order),
-            **texts,
-        }
-    )
 
 
 def _check_users(users: object) -> None:
@@ -545,11 +392,7 @@ def _check_users(users: object) -> None:
             raise ConfigurationError(f"assigned_users: {_ANYBODY!r} is everybody who opens this Airflow, not a person.")
 
 
-def _approver(user_id: str) -> str:
-    return f"airflow:{user_id}"
-
-
 def _gave_one(naming: Naming, user_id: str, user_name: str, given: Sequence[Approval]) -> bool:
     """Tell whether one of these approvals is by a user, here or under the same id or name in another system."""
-    mine = set(map(naming.person, person(_approver(user_id), user_name)))
+    mine = set(map(naming.person, person(approver(user_id), user_name)))
     return any(not mine.isdisjoint(map(naming.person, approval.person)) for approval in given)

@@ -41,7 +41,8 @@ from airflow_provider_records.plugin.lists import PAGE as LIST_PAGE
 from airflow_provider_records.plugin.lists import Lists
 from airflow_provider_records.plugin.patience import PatientStore
 from airflow_provider_records.plugin.rows import due_at, reason_totals, run_row, totals
-from airflow_provider_records.plugin.runs import ReasonGroup, RunReader
+from airflow_provider_records.plugin.runs import RunReader
+from airflow_provider_records.plugin.status import ReasonGroup
 from airflow_provider_records.reporting import export
 from airflow_provider_records.reporting.bar import ORDER, bar
 from airflow_provider_records.reporting.certificate_page import environment

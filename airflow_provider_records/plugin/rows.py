@@ -14,7 +14,8 @@ from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.plugin import access
 from airflow_provider_records.plugin.access import AirflowRun, Trace
-from airflow_provider_records.plugin.runs import DisposalRun, ReasonGroup, RunReader, add_counts
+from airflow_provider_records.plugin.runs import RunReader
+from airflow_provider_records.plugin.status import DisposalRun, ReasonGroup, add_counts
 from airflow_provider_records.reporting.language import ENGLISH, Language
 from airflow_provider_records.reporting.verdict import RunStatus, Verdict, verdict
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.plugin.chart import HEIGHT, WIDTH, strips
-from airflow_provider_records.plugin.runs import add_counts
+from airflow_provider_records.plugin.status import add_counts
 
 COUNTS = st.dictionaries(st.sampled_from([str(kind) for kind in OutcomeKind]), st.integers(0, 10**6)).map(
     lambda counts: add_counts([counts])

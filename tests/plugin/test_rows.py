@@ -33,7 +33,8 @@ from airflow_provider_records.plugin.rows import (
     totals,
     unreadable_row,
 )
-from airflow_provider_records.plugin.runs import DisposalRun, RunReader
+from airflow_provider_records.plugin.runs import RunReader
+from airflow_provider_records.plugin.status import DisposalRun
 from airflow_provider_records.reporting import issue
 from tests.evidence import evidence_factory
 from tests.minors import since

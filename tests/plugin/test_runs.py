@@ -7,7 +7,8 @@ from pathlib import Path
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof
 from airflow_provider_records.evidence.store import Store
-from airflow_provider_records.plugin.runs import RunReader, TaskStatus
+from airflow_provider_records.plugin.runs import RunReader
+from airflow_provider_records.plugin.status import TaskStatus
 from tests.evidence import evidence_factory
 from tests.plugin.conftest import DAG, begin, dispose, provenance, run_id
 

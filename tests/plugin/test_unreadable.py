@@ -18,7 +18,7 @@ from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import OutcomeKind
 from airflow_provider_records.evidence.store import Store, safe_name
 from airflow_provider_records.plugin import rows
-from airflow_provider_records.plugin.runs import DisposalRun
+from airflow_provider_records.plugin.status import DisposalRun
 from airflow_provider_records.reporting.verdict import Verdict
 from tests.evidence import evidence_factory
 from tests.evidence.failing_store import in_memory
