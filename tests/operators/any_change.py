@@ -552,8 +552,9 @@ class World:
         if self.night.source == "enaio" and entry.call == "get_object":
             return [id_ for id_ in IDS if id_ in entry.path]
         if self.night.source == "enaio" and entry.call == "search" and entry.status == 200:
-            statement = json.loads(entry.request)["query"]["statement"]
-            return [id_ for id_ in IDS if "Disposal" in statement.partition(" FROM ")[0] and id_ in entry.request]
+            query = json.loads(entry.request)["query"]
+            shows = "Disposal" in query["statement"].partition(" FROM ")[0] and query["skipCount"] == 0
+            return [id_ for id_ in IDS if shows and id_ in entry.request]
         return []
 
     def _looked_at(self, entry: Entry) -> list[str]:
