@@ -252,8 +252,9 @@ class EnaioSystem:
         return here
 
     def forget(self, records: Sequence[Record]) -> None:
-        """Let go of what the looks at these objects showed."""
+        """Let go of what the looks at these objects showed; their folders need not wait for them any more."""
         for record in records:
+            self._folders.release_parents(record.target_id)
             self._observed.discard(record.key)
             self._unseen.discard(record.key)
             self._unsent.pop(record.key, None)
@@ -293,9 +294,7 @@ class EnaioSystem:
         (record,) = batch
         in_doubt = record.key in unanswered
         outcome = self._folders.wait_for_children(record) or self._not_sent(record, in_doubt)
-        outcome = outcome or self._delete(record, in_doubt)
-        self._folders.release_parents(record.target_id, outcome)
-        return [outcome]
+        return [outcome or self._delete(record, in_doubt)]
 
     def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
         """Probe an object whose call got no response."""
@@ -308,7 +307,6 @@ class EnaioSystem:
         elif found and (why := self._obstacle(record, found)):
             reason = f"it is there, and must stay: {why}"
             outcome = Outcome(record.key, OutcomeKind.BLOCKED, Proof.PROBE, reason)
-        self._folders.release_parents(record.target_id, outcome)
         return [outcome]
 
     def verify(self, batch: Sequence[tuple[Record, Outcome]]) -> list[Outcome]:

@@ -69,16 +69,14 @@ class FolderOrder:
         reason = f"not sent: {children} records of the list lie in it and go first; the next try carries on"
         return Outcome(record.key, OutcomeKind.NOT_ATTEMPTED, reason=reason)
 
-    def release_parents(self, object_id: str, outcome: Outcome | None) -> None:
-        """Let the folders of an object go, once its outcome is final.
+    def release_parents(self, object_id: str) -> None:
+        """Let the folders of an object go; to be called once its outcome is final, whether it was sent or not.
 
         :param object_id: the object.
-        :param outcome: what became of it; None: nobody knows yet.
         """
-        if outcome is not None and outcome.kind.final:
-            with self._lock:
-                for parent in self._parents.get(object_id, ()):
-                    self._children[parent].discard(object_id)
+        with self._lock:
+            for parent in self._parents.get(object_id, ()):
+                self._children[parent].discard(object_id)
 
     def _note_parents(self, object_id: str, parents: Set[str]) -> None:
         for parent in filter(self._sight.listed.__contains__, parents - {object_id}):

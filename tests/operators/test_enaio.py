@@ -88,6 +88,21 @@ def test_a_folder_listed_before_its_content_goes_after_it_only_with_cascade_dele
     assert delete(listed, hard_delete=True, cascade_delete=True)["counts"]["destroyed"] == 2
 
 
+def test_what_is_on_hold_in_a_folder_decides_about_the_folder_in_the_same_try(served: ServedSandbox) -> None:
+    enaio: Any = served.sandbox.vendors["enaio"]
+    enaio.archive.add("900001", "File", base="FOLDER")
+    for document in ("900002", "900003"):
+        enaio.archive.add(document, "Invoice", places=["900001"])
+    listed = ["900001", "900002", "900003"]
+    reference = delete(listed, hard_delete=True, cascade_delete=True, holds=["900002"])
+    assert (reference["counts"]["destroyed"], reference["counts"]["blocked"]) == (1, 2)
+    found = {
+        each.key: each.reason or ""
+        for each in Disposal.read(served.store, reference["disposal"]).each_outcome(served.store)
+    }
+    assert found["900001"].startswith("it is not empty")
+
+
 def test_place_type_and_connection_may_be_templates(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_ENAIO_ARCHIVE", os.environ["AIRFLOW_CONN_ENAIO_DEFAULT"])
     operator = EnaioDeleteObjectOperator(

@@ -178,6 +178,23 @@ def test_documents_that_name_no_folder_are_known_by_the_answer_to_their_call(
         recycle("r3")
 
 
+def test_a_folder_whose_content_an_earlier_run_destroyed_goes_in_one_try(served: ServedSandbox) -> None:
+    enaio: Any = served.sandbox.vendors["enaio"]
+    enaio.archive.add("830001", "File", base="FOLDER")
+    document = {"key": "830002", "location": "830001"}
+    enaio.archive.add("830002", "Invoice", places=["830001"])
+
+    def cascade(records: list[Any], run_id: str) -> Any:
+        operator = EnaioDeleteObjectOperator(
+            task_id="delete", records=records, hard_delete=True, cascade_delete=True, require_approval=False
+        )
+        return run(operator, run_id=run_id)
+
+    cascade([document], "r1")
+    again = cascade(["830001", document], "r2")
+    assert (again["counts"]["destroyed"], again["counts"]["absent"]) == (1, 1)
+
+
 def test_a_stranger_is_no_earlier_deed(served: ServedSandbox, records: list[dict[str, Any]]) -> None:
     delete(served, records[:5], "r1")
     others = [{**records[0], "target_id": "999999"}, *records[1:5], {"key": "stranger", "target_id": "999998"}]
