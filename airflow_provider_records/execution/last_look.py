@@ -65,6 +65,8 @@ class LastLook:
         self._called = 0
         self._unknown = 0
         self._removed = False
+        self._sees = False
+        self._unproven: set[str] = set()
 
     def look(self, system: ObservesChunks, batches: Sequence[Sequence[Record]]) -> Looked:
         """Look which records are there; runs in a thread of the pool."""
@@ -74,11 +76,13 @@ class LastLook:
         records = [record for batch in batches for record in batch]
         try:
             looked = replace(looked, there=system.observe(records))
+            self._sees = self._sees or bool(looked.there)
             if isinstance(system, LooksInBatches):
                 unseen = system.unseen(records)
                 unseen = unseen and unseen - self._ours()
-                looked = replace(looked, earlier=self._gone_earlier([each for each in records if each.key in unseen]))
-                strange = self._judge_absent(records, system.not_there(records), looked.earlier.keys())
+                earlier = self._gone_earlier([each for each in records if each.key in unseen])
+                looked = replace(looked, earlier=self._believed(system, records, earlier))
+                strange = self._judge_absent(records, system.not_there(records), earlier.keys())
                 self._judge_others(strange, system.other_objects(records), looked.there)
         except VendorError as error:
             self.stop_state.stop(error)
@@ -87,6 +91,26 @@ class LastLook:
         except Exception as error:  # noqa: BLE001 - a defect here must not lose the outcomes of calls in flight
             self.stop_state.stop_on_defect(error)
         return looked
+
+    def take_unproven(self) -> set[str]:
+        """Return the keys of records that are to be looked at again, now that looks have shown others."""
+        with self._lock:
+            unproven, self._unproven = self._unproven, set()
+        return unproven if self._sees else set()
+
+    def _believed(
+        self, system: LooksInBatches, records: Sequence[Record], earlier: Mapping[str, Outcome]
+    ) -> Mapping[str, Outcome]:
+        """Return the outcomes of records that an earlier run destroyed or recycled, or may have.
+
+        What it knew, its evidence says. What it was about to call for when it died may live, and is gone only if
+        the look shows that.
+        """
+        in_doubt = [each for each in records if each.key in earlier and not _is_known(earlier[each.key])]
+        unproven = system.unproven(in_doubt) if in_doubt else frozenset[str]()
+        with self._lock:
+            self._unproven |= unproven
+        return {key: _not_proven(each) if key in unproven else each for key, each in earlier.items()}
 
     def check(self, records: Sequence[Record]) -> Mapping[str, Outcome]:
         """Return the outcomes of records that must not be sent; runs in a thread of the pool."""
@@ -124,16 +148,17 @@ class LastLook:
         earlier: Mapping[str, Outcome] = {}
         try:
             earlier = self._gone_earlier(missing)
-            doubts = self._doubts(system, missing, earlier.keys())
+            doubts = self._doubts(system, missing, earlier)
         except EvidenceError as error:
             self.stop_state.stop_after(error)
             doubts = {record.key: str(error) for record in missing}
         told = [replace(earlier.get(each.key, each), proof=each.proof) for each in told]
         return [_unproven(each, doubts[each.key]) if each.key in doubts else each for each in told]
 
-    def _doubts(self, system: System, missing: Sequence[Record], earlier: Set[str]) -> Mapping[str, str]:
+    def _doubts(self, system: System, missing: Sequence[Record], earlier: Mapping[str, Outcome]) -> Mapping[str, str]:
         """Return why the answers that say that records are not there prove nothing, by key."""
         strange = [record for record in missing if record.key not in earlier]
+        in_doubt = [each for each in missing if each.key in earlier and not _is_known(earlier[each.key])]
         with self._lock:
             self._called -= len(earlier)
             self._unknown += len(strange)
@@ -144,13 +169,16 @@ class LastLook:
             return {record.key: problem for record in missing}
         if self.stop_state.skip_probes:
             return {record.key: _ENDED_EARLY for record in strange}
-        if not strange or not isinstance(system, KnowsByAnswer):
+        if not isinstance(system, KnowsByAnswer):
             return {}
-        try:
-            return system.disbelieved(strange, removed=self._removed)
-        except VendorError as error:
-            self.stop_state.stop_on(error)
-            return {record.key: str(error) for record in strange}
+        doubts: dict[str, str] = {}
+        for alike, removed in ((strange, self._removed), (in_doubt, True)):  # others of these were removed, in any case
+            try:
+                doubts |= system.disbelieved(alike, removed=removed) if alike else {}
+            except VendorError as error:
+                self.stop_state.stop_on(error)
+                doubts |= {record.key: str(error) for record in alike}
+        return doubts
 
     def _stop_for_good(self, problem: str) -> None:
         self.stop_state.no_retry = True
@@ -197,6 +225,16 @@ class LastLook:
 def unjudged(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Return outcomes as they are if nothing judges the answers that say that records are not there."""
     return [_unproven(each, _ENDED_EARLY) if _says_absent(each) else each for each in outcomes]
+
+
+def _is_known(earlier: Outcome) -> bool:
+    """Tell whether an earlier run knew what it did; of a call of one that died nobody knows whether it left."""
+    return earlier.earlier is not None
+
+
+def _not_proven(earlier: Outcome) -> Outcome:
+    reason = f"not sent: it is not seen, and nothing shows that this account sees anything; {earlier.reason}"
+    return Outcome(earlier.key, OutcomeKind.NOT_ATTEMPTED, reason=reason)
 
 
 def _says_absent(outcome: Outcome) -> bool:

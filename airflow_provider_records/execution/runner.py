@@ -206,15 +206,15 @@ class Runner:
         return known is not None and known.kind is OutcomeKind.DESTROYED
 
     def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress) -> None:
-        """Carry out a group; where a look was too old when its call was to leave, look again."""
+        """Carry out a group; where a look was too old when its call was to leave, or proved nothing, look again."""
         for _ in range(_LOOKS):
             mine = doubtful and doubtful & {record.key for record in todo}
             self._send_in_rounds(todo, mine, progress)
-            outdated = self._attempts.take_outdated()
-            if not outdated or self.stop_state.reason:
+            again = self._attempts.take_outdated() | self._last_look.take_unproven()
+            if not again or self.stop_state.reason:
                 return
-            todo = [record for record in todo if record.key in outdated]
-            log.info("The last look at %s records was too old to send their calls; looking again", len(todo))
+            todo = [record for record in todo if record.key in again]
+            log.info("The last look at %s records was too old to send their calls, or proved nothing", len(todo))
             doubtful = self.journal.state.doubtful
 
     def _send_in_rounds(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress) -> None:

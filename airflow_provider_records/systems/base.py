@@ -112,6 +112,15 @@ class LooksInBatches(ObservesChunks, Protocol):
         :param records: records that were observed.
         """
 
+    def unproven(self, records: Sequence[Record]) -> Set[str]:
+        """Return which of these records, which :meth:`unseen` names, may be where they were for all that anybody knows.
+
+        Nothing shows then that the account sees anything there.
+
+        :param records: records that were observed.
+        :raises VendorError: no call can succeed.
+        """
+
     def foresee(self, records: Sequence[Record]) -> Sequence[Outcome | None]:
         """Return the outcomes of records that would not be sent after the last ``observe``; None: it would be sent.
 

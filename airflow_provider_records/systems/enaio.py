@@ -272,6 +272,10 @@ class EnaioSystem:
         """Return which records the last look did not show alive, be it that this account sees nothing."""
         return {record.key for record in records if record.key in self._unseen}
 
+    def unproven(self, records: Sequence[Record]) -> Set[str]:
+        """Return which records are not known to be gone, since they could not be looked at, or nothing was seen."""
+        return {record.key for record in records if isinstance(self._unsent.get(record.key), VendorError)}
+
     def foresee(self, records: Sequence[Record]) -> list[Outcome | None]:
         """Return what keeps objects from being deleted, as the last look showed them."""
         return [self._not_sent(record, in_doubt=False) for record in records]

@@ -145,6 +145,22 @@ class UnifierSystem:
         """Return the same: the evidence of an earlier run says why they are not there."""
         return self.not_there(records)
 
+    def unproven(self, records: Sequence[Record]) -> Set[str]:
+        """Return whose folders may hold more than they list: neither another node nor the folder itself is seen."""
+        folders: dict[FolderAddress | None, list[Record]] = {}
+        for record in records:
+            folders.setdefault(FolderAddress.from_record(record), []).append(record)
+        return {each.key for folder, alike in folders.items() if not self._is_seen(folder) for each in alike}
+
+    def _is_seen(self, folder: FolderAddress | None) -> bool:
+        listed = None if folder is None else self._listing(folder).newest
+        try:
+            return folder is not None and listed is not None and self._proves_absence(folder, listed)
+        except (StopError, UnavailableError):
+            raise
+        except VendorError:
+            return False
+
     def observe(self, records: Sequence[Record]) -> Set[str]:
         """List every folder that the records name."""
         stopped = threading.Event()

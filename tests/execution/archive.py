@@ -232,6 +232,9 @@ class LookingSystem(ObedientSystem):
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         return {record.key for record in records} - self.archive.observed
 
+    def unproven(self, records: Sequence[Record]) -> Set[str]:
+        return frozenset()
+
     def foresee(self, records: Sequence[Record]) -> list[Outcome | None]:
         gone = self.not_there(records)
         return [Outcome(each.key, OutcomeKind.ABSENT, Proof.PROBE) if each.key in gone else None for each in records]

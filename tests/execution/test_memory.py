@@ -55,6 +55,9 @@ class Forgetful:
     def unseen(self, records: Sequence[Record]) -> Set[str]:
         return frozenset()
 
+    def unproven(self, records: Sequence[Record]) -> Set[str]:
+        return frozenset()
+
     def foresee(self, records: Sequence[Record]) -> Sequence[Outcome | None]:
         return [None] * len(records)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,9 @@ def records(served: ServedSandbox) -> list[dict[str, Any]]:
         for row in rows
         if row.rowKey.startswith("enaio-") and row.due < "2026"
     ]
+    folder = next(each.id for each in enaio.archive.objects.values() if each.base == "FOLDER")
     for number, key in enumerate(keys[:COUNT]):
-        enaio.archive.add(str(820000 + number), "Invoice")
+        enaio.archive.add(str(820000 + number), "Invoice", places=[folder])
         opus.decide(key, "approve")
         opus.decide(key, "release")
     return [{"key": key, "target_id": str(820000 + number)} for number, key in enumerate(keys[:COUNT])]
@@ -111,7 +112,7 @@ def test_a_night_that_died_while_it_deleted_does_not_stop_the_nights_after_it(
     with monkeypatch.context() as dying:
         dying.setattr(Journal, "record", die)
         with pytest.raises(KeyboardInterrupt):
-            delete(served, records, "r1")
+            delete(served, records[:-1], "r1")
     gone = served.sandbox.effects("enaio", "destroyed")
     assert len(gone) > 2
     again = delete(served, records, "r2")
@@ -124,6 +125,61 @@ def test_a_night_that_died_while_it_deleted_does_not_stop_the_nights_after_it(
     assert bool(told) == bool(known)
     accept, marked = (ACCEPT, COUNT - len(doubtful)) if known else (("destroyed", "absent"), COUNT)
     assert mark(again, "r2", *accept)["counts"]["destroyed"] == marked
+
+
+def die_with_calls_in_doubt(served: ServedSandbox, begin: Callable[[], object]) -> None:
+    """Let a run die before it knows what became of its calls; they did nothing."""
+
+    def die(_: Journal, __: Sequence[Outcome]) -> None:
+        raise KeyboardInterrupt
+
+    for vendor, call in (("enaio", "delete_object"), ("unifier", "delete_document")):
+        served.fault(vendor=vendor, call=call, act=False, status=400, times=None)
+    with pytest.MonkeyPatch.context() as dying:
+        dying.setattr(Journal, "record", die)
+        with pytest.raises(KeyboardInterrupt):
+            begin()
+    served.sandbox.faults.clear()
+
+
+@pytest.mark.parametrize("archive", ["blind", "another"])
+def test_what_a_run_that_died_may_have_deleted_is_not_absent_by_a_look_that_sees_nothing(
+    served: ServedSandbox, records: list[dict[str, Any]], archive: str
+) -> None:
+    die_with_calls_in_doubt(served, lambda: delete(served, records, "r1"))
+    enaio: Any = served.sandbox.vendors["enaio"]
+    enaio.turn({"reads": "nothing"} if archive == "blind" else {"tenant": "second"})
+    with pytest.raises(DisposalIncompleteError, match=f"{COUNT} not_attempted of {COUNT} records"):
+        delete(served, records, "r2")
+    enaio.turn({"reads": "allowed", "tenant": "first"})
+    assert delete(served, records, "r2", try_number=2)["counts"]["destroyed"] == COUNT
+
+
+@pytest.mark.parametrize("folder", [True, False], ids=["its folder", "no folder"])
+def test_what_a_run_that_died_may_have_recycled_is_not_absent_for_an_account_that_sees_nothing(
+    served: ServedSandbox, folder: bool
+) -> None:
+    unifier: Any = served.sandbox.vendors["unifier"]
+    known = next(each for each in unifier.documents.values() if not each.locked)
+    place = {"parent_id": str(known.parent_id)} if folder else {}
+    place |= {"location": known.path.rpartition("/")[0], "attributes": {"project_number": known.project}}
+    for node in range(820000, 820000 + COUNT):
+        path = f"{known.path.rpartition('/')[0]}/{node}"
+        unifier.documents[node] = replace(known, node_id=node, file_id=node + 5000, path=path)
+    listed = [{"key": f"U{node}", "target_id": str(node), **place} for node in range(820000, 820000 + COUNT)]
+    for each in () if folder else listed:
+        del each["location"]
+
+    def recycle(run_id: str) -> Any:
+        operator = UnifierDeleteDocumentOperator(task_id="delete", records=listed, require_approval=False)
+        return run(operator, run_id=run_id)
+
+    die_with_calls_in_doubt(served, lambda: recycle("r1"))
+    unifier.turn({"reads": "nothing"})
+    with pytest.raises(DisposalIncompleteError, match=f"{COUNT} {'not_attempted' if folder else 'failed'} of {COUNT}"):
+        recycle("r2")
+    unifier.turn({"reads": "allowed"})
+    assert recycle("r3")["counts"]["recycled"] == COUNT
 
 
 def test_a_run_that_its_own_next_try_ends_leaves_no_journal_to_read(
