@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import secrets
 import string
 import threading
@@ -93,6 +94,7 @@ class DueReadings:
         self._records_left = records
         self._clock = clock
         self._keys: dict[str, DigestSet] = {}
+        self._told_by = math.inf
         self._pace_since: tuple[float, int] | None = None
         self._ahead_of = ""
         self._ahead: threading.Thread | None = None
@@ -112,6 +114,7 @@ class DueReadings:
             if missing and (len(known) < 2 or self._missing(missing, known[-2]) != missing):
                 last = self._next(last.name)
                 missing = self._missing(missing, last)
+            self._told_by = last.at
             self._records_left -= len(keys)
             self._pace_since = self._pace_since or (self._clock(), self._records_left)
             if self._is_time_to_read(last, *self._pace_since):
@@ -119,6 +122,11 @@ class DueReadings:
                 self._ahead = threading.Thread(target=self._read_ahead, args=(last.name,), daemon=True)
                 self._ahead.start()
         return keys - missing
+
+    @property
+    def age(self) -> float:
+        """Seconds since the end of the reading that told last what is due; 0 before the first one."""
+        return max(0.0, self._clock() - self._told_by)
 
     def join(self) -> None:
         """Wait until nothing is read ahead any more; to be called when the client that reads was stopped."""

@@ -34,6 +34,18 @@ class Looked:
     earlier: Mapping[str, Outcome] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What a check ahead of the calls has shown.
+
+    :param begun: when it began, or when that was found out that it goes by, by the monotonic clock.
+    :param barred: the outcomes of records that must not be sent, by key.
+    """
+
+    begun: float
+    barred: Mapping[str, Outcome]
+
+
 class LastLook:
     """Looks at records ahead of their calls, in threads of the runner's pool.
 
@@ -112,8 +124,14 @@ class LastLook:
             self._unproven |= unproven
         return {key: _not_proven(each) if key in unproven else each for key, each in earlier.items()}
 
+    def check_ahead(self, records: Sequence[Record]) -> Checked:
+        """Check records ahead of their calls; runs in a thread of the pool."""
+        begun = time.monotonic()
+        barred = self.check(records)
+        return Checked(min(begun, time.monotonic() - (self._newest.age if self._newest else 0.0)), barred)
+
     def check(self, records: Sequence[Record]) -> Mapping[str, Outcome]:
-        """Return the outcomes of records that must not be sent; runs in a thread of the pool."""
+        """Return the outcomes of records that must not be sent."""
         if self._recheck and not self.stop_state.reason:
             try:
                 return self._recheck(records)

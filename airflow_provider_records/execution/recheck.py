@@ -7,6 +7,7 @@ sending. It never allows anything: that the gate has done.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -44,6 +45,10 @@ class KnowsNewest(Protocol):
         :param records: records that were checked before.
         """
 
+    @property
+    def age(self) -> float:
+        """Seconds since that was found out by which the last check of this thread was made; 0: it asked itself."""
+
 
 class Recheck:
     """All checks of a task, in their order; the first that bars a record gives its outcome.
@@ -69,6 +74,11 @@ class Recheck:
     def newest(self, records: Sequence[Record]) -> dict[str, Outcome]:
         """Return the outcomes of records that must not be sent by what checks of others have shown, by key."""
         return {key: outcome for check in self._newest for key, outcome in check.newest(records).items()}
+
+    @property
+    def age(self) -> float:
+        """Seconds since the oldest of that was found out by which the last check of this thread was made."""
+        return max((check.age for check in self._newest), default=0.0)
 
 
 class HoldCheck:
@@ -172,6 +182,7 @@ class DueListCheck:
 
     def __init__(self, lists: Sequence[ReadableDueList]) -> None:
         self._lists = lists
+        self._thread = threading.local()
 
     def __call__(self, records: Sequence[Record]) -> dict[str, Outcome]:
         """Bar what has left every list that it may have come from; as ``failed`` what cannot be found out.
@@ -180,6 +191,7 @@ class DueListCheck:
         """
         barred: dict[str, Outcome] = {}
         due: set[str] = set()
+        self._thread.age = 0.0
         for each in self._lists:
             mine = [record for record in records if record.key not in due and self._may_be_of(each.due_list, record)]
             if not mine:
@@ -189,6 +201,7 @@ class DueListCheck:
             except VendorError as error:
                 barred |= _failed(mine, error, "whether it is still due could not be found out")
                 continue
+            self._thread.age = max(self._thread.age, each.readings.age)
             for record in mine:
                 barred.setdefault(record.key, _not_due(record.key, each))
         return {key: outcome for key, outcome in barred.items() if key not in due}
@@ -203,6 +216,11 @@ class DueListCheck:
             due |= mine - left
             barred |= {key: _not_due(key, each) for key in left}
         return {key: outcome for key, outcome in barred.items() if key not in due}
+
+    @property
+    def age(self) -> float:
+        """Seconds since the end of the oldest reading by which the last check of this thread was made."""
+        return float(getattr(self._thread, "age", 0.0))
 
     def _may_be_of(self, due_list: DueList, record: Record) -> bool:
         if len(self._lists) == 1 and "due_before" not in record.attributes:

@@ -21,7 +21,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.spool import Chosen
 from airflow_provider_records.evidence.unmarked import Earlier
 from airflow_provider_records.exceptions import EvidenceError, RecordsError, VendorError
-from airflow_provider_records.execution.last_look import LastLook, Looked, unjudged
+from airflow_provider_records.execution.last_look import Checked, LastLook, Looked, unjudged
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.outcome_writer import OutcomeWriter
 from airflow_provider_records.execution.progress import Progress
@@ -64,13 +64,11 @@ class _Ahead:
     :param look: tells which records are there, maybe with those of other chunks; None: the system has observed them at
         the start.
     :param check: tells which of these records must not be sent, by key; None: not asked yet, or nothing is checked.
-    :param checked_at: when that was asked, by the monotonic clock.
     """
 
     batches: Sequence[Sequence[Record]]
     look: Future[Looked] | None
-    check: Future[Mapping[str, Outcome]] | None = None
-    checked_at: float = math.inf
+    check: Future[Checked] | None = None
 
     @property
     def records(self) -> list[Record]:
@@ -305,12 +303,11 @@ class Runner:
                             look.add_done_callback(note)
                     for each in _first(ahead, far) if self.recheck else ():
                         if each.check is None:
-                            each.checked_at = time.monotonic()
-                            each.check = pool.submit(self._last_look.check, each.records)
+                            each.check = pool.submit(self._last_look.check_ahead, each.records)
                             each.check.add_done_callback(note)
                     if may_begin():
                         first, begun = ahead.pop(0), time.time()
-                        barred = dict(first.check.result()) if first.check else {}
+                        barred = dict(first.check.result().barred) if first.check else {}
                         if first.look:
                             keys = {record.key for record in first.records}
                             barred |= {key: each for key, each in first.look.result().earlier.items() if key in keys}
@@ -368,7 +365,8 @@ class Runner:
         """Publish what was observed, then what is about to be called."""
         looked = chunk.look.result() if chunk.look else Looked(math.inf)
         if chunk.look or not isinstance(self.system, ObservesChunks):  # else its look of the first round counts
-            self._attempts.note_look(chunk.records, min(looked.begun, chunk.checked_at))
+            checked = chunk.check.result().begun if chunk.check else math.inf
+            self._attempts.note_look(chunk.records, min(looked.begun, checked))
         if there := looked.there & {record.key for record in chunk.records}:
             canaries = self.system.canaries if isinstance(self.system, LooksInBatches) else ()
             self.journal.record_observed(there, canaries)

@@ -21,6 +21,7 @@ from airflow_provider_records.exceptions import ApprovalWithdrawnError, NoAnswer
 from airflow_provider_records.execution import retries
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.recheck import DueListCheck, ReadableDueList
+from airflow_provider_records.execution.recheck import Recheck as AllChecks
 from airflow_provider_records.execution.runner import Chunk, Runner
 from tests.execution.archive import (
     DIGEST,
@@ -249,3 +250,17 @@ def test_a_list_that_cannot_be_read_fails_only_what_no_other_list_shows(store: S
     _, check = due_lists(store, *shown)
     barred = check(due_records("a", "c", object_type="Letter", due_before=BOUND))
     assert {key: outcome.kind for key, outcome in barred.items()} == {"c": OutcomeKind.FAILED}
+
+
+def test_a_check_is_as_old_as_the_readings_that_told_it_and_no_older(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that no record of a chunk came from may have been read long ago, and is not read again for it."""
+    lists, check = due_lists(store, ["a"], ["b"])
+    ages = {lists[0]: 800.0, lists[1]: 100.0}
+    monkeypatch.setattr(DueReadings, "age", property(lambda readings: ages[readings._due_list]))
+    of_one = {"object_type": "Letter", "due_before": BOUND}
+    check(due_records("a", **of_one, where="Site='A'"))
+    assert check.age == 800.0
+    check(due_records("b", **of_one, where="Site='B'"))
+    assert AllChecks([check]).age == 100.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from airflow_provider_records.evidence import due_reading
 from airflow_provider_records.evidence.approval import Approval, Rejection
 from airflow_provider_records.evidence.due_list import DueList
 from airflow_provider_records.evidence.due_reading import DueReadings
+from airflow_provider_records.evidence.folders import due_lists_folder
 from airflow_provider_records.evidence.hold import HoldRegister
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.order import Covered, Order
@@ -26,6 +28,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import ConfigurationError, DisposalIncompleteError
+from airflow_provider_records.execution import retries
 from airflow_provider_records.hooks.enaio import EnaioHook
 from airflow_provider_records.hooks.enaio_responses import EnaioObject
 from airflow_provider_records.hooks.opus import OpusHook
@@ -422,6 +425,32 @@ def test_a_stopped_task_stops_the_reading_ahead(
         run(operator)
     assert served.calls("opus", "due_records") == before + 2, "one page of the second reading"
     assert len(served.store.names("due_lists")) == 1, "nothing of it is left"
+
+
+def test_a_call_that_waits_leaves_by_no_reading_that_has_expired(
+    served: ServedSandbox, due: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another task of the run has read the list a while ago; the object itself is looked at late enough."""
+    for module, name in ((due_reading, "SERVES"), (retries, "LOOK_LASTS")):
+        monkeypatch.setattr(module, name, 1.6)
+    served.sandbox.vendors["opus"].turn({"list_held": False})
+    hook, keys = OpusHook("opus_default"), due_keys(served, due)
+    due_list = DueList(hook.conn_id, hook.target, str(hook.connector_id), DUE)
+    others = DueReadings(
+        served.store,
+        due_lists_folder(*RUN),
+        due_list,
+        lambda: [row.row_key for row in hook.iter_due_records(None, DUE)],
+        stopped=threading.Event(),
+    )
+    others.listed(set(keys.values()))
+    time.sleep(0.8)
+    first = next(iter(keys))
+    decide(served, after=0, opus={"keys": [keys[first]], "decision": "hold"})
+    served.fault(vendor="enaio", call="delete_object", act=False, status=429, headers={"Retry-After": "1"})
+    reference = delete(due)
+    assert first not in destroyed(served)
+    assert outcomes(served, reference)[keys[first]]["reason"] == "not due in Opus any more"
 
 
 def test_a_miss_is_confirmed_by_a_second_reading(served: ServedSandbox, due: dict[str, Any]) -> None:

@@ -161,7 +161,7 @@ def test_what_a_run_that_died_may_have_recycled_is_not_absent_for_an_account_tha
 ) -> None:
     unifier: Any = served.sandbox.vendors["unifier"]
     known = next(each for each in unifier.documents.values() if not each.locked)
-    place = {"parent_id": str(known.parent_id)} if folder else {}
+    place: dict[str, Any] = {"parent_id": str(known.parent_id)} if folder else {}
     place |= {"location": known.path.rpartition("/")[0], "attributes": {"project_number": known.project}}
     for node in range(820000, 820000 + COUNT):
         path = f"{known.path.rpartition('/')[0]}/{node}"
