@@ -59,7 +59,7 @@ class Limits:
         :param looked_at: number of records that were looked at before their calls.
         :param absent: number of these records that are not there.
         """
-        return looked_at >= _ENOUGH_TO_JUDGE and absent > self.max_absent_rate * looked_at
+        return looked_at >= _ENOUGH_TO_JUDGE and absent / looked_at > self.max_absent_rate
 
 
 FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.UNKNOWN})

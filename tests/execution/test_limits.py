@@ -43,3 +43,22 @@ def test_the_breaker_needs_twenty_calls_and_more_than_the_rate(
     rate: float, calls: int, attempted: int, failures: int, stop: bool
 ) -> None:
     assert Limits(1, rate).too_many_failures(calls, attempted, failures) is stop
+
+
+@pytest.mark.parametrize(
+    ("rate", "looked_at", "absent", "stop"),
+    [
+        (0.1, 19, 19, False),
+        (0.1, 20, 2, False),
+        (0.1, 20, 3, True),
+        (0.29, 100, 29, False),  # as floats, 0.29 * 100 is less than 29
+        (0.29, 100, 30, True),
+        (0.58, 50, 29, False),
+        (0, 20, 1, True),
+        (1, 20, 20, False),
+    ],
+)
+def test_a_list_is_for_another_archive_from_twenty_looks_and_above_the_rate(
+    rate: float, looked_at: int, absent: int, stop: bool
+) -> None:
+    assert Limits(1, 0.1, rate).too_many_absent(looked_at, absent) is stop
