@@ -231,6 +231,7 @@ class EnaioSystem:
         for object_id in besides:
             del looks[object_id]
         again = self.sight.look_again(looks)
+        self._refuse_unanswered(objects({**looks, **again}.values()))  # what lies in the bin was not shown before
         here: set[str] = set()
         for record in records:
             look = looks[record.target_id]

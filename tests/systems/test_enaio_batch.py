@@ -428,6 +428,19 @@ def test_a_field_that_is_not_answered_stops_everything_before_the_first_call(
     assert served.deletes() == []
 
 
+@pytest.mark.parametrize("version", ["6.5.0", "6.2.1"])
+def test_a_field_that_is_not_answered_stops_a_purge_of_the_recycle_bin_as_well(
+    served: ServedEnaio, version: str
+) -> None:
+    served.part.turn({"version": version})
+    ids = bills(served, 3)
+    for each in ids:
+        served.archive.recycle(served.archive.objects[each], "disposal")
+    found = served.run(*ids, hard_delete=True, checks=checks(hold_fields=["Nothing"]))
+    assert told(found) == {("not_attempted", None): 3}
+    assert served.deletes() == []
+
+
 def test_an_object_that_is_not_on_the_list_does_not_stop_for_want_of_a_field(served: ServedEnaio) -> None:
     (gone,) = bills(served, 1, Held="")
     served.archive.destroy(served.archive.objects[gone])
