@@ -350,10 +350,11 @@ class EnaioSystem:
         return dict.fromkeys(binned, Presence.BINNED) | dict.fromkeys(live - {canary}, Presence.LIVE)
 
     def _verify_singly(self, batch: Sequence[tuple[Record, Outcome]]) -> dict[str, Outcome]:
+        # Before the looks and after them: an account that sees nothing meanwhile finds nothing either.
+        sees = self.sight.sees()
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
             looks = list(pool.map(lambda each: self.sight.look_at(each[0].target_id), batch))
-        # After the looks: an account that sees nothing any more finds nothing either.
-        sees = any(isinstance(look, Look) and look.presence is Presence.GONE for look in looks) and self.sight.sees()
+        sees = sees and _any_gone(looks) and self.sight.sees()
         found: dict[str, Outcome] = {}
         for (record, outcome), look in zip(batch, looks, strict=True):
             found[record.key] = outcome
@@ -542,6 +543,10 @@ class EnaioSystem:
 
     def _object_type(self, record: Record) -> str | None:
         return record.object_type_id or self.object_type_id
+
+
+def _any_gone(looks: Iterable[Look | VendorError]) -> bool:
+    return any(isinstance(look, Look) and look.presence is Presence.GONE for look in looks)
 
 
 def _code(error: VendorError) -> str:

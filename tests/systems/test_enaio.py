@@ -11,6 +11,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.hooks.enaio import EnaioHook
+from airflow_provider_records.sandbox.enaio_archive import StoredObject
 from airflow_provider_records.sandbox.message import Call
 from airflow_provider_records.systems.enaio import EnaioSystem
 from tests.conftest import Connect, Serve
@@ -104,6 +105,27 @@ def test_a_record_knows_its_place_better_than_the_dag(served: ServedEnaio) -> No
 def test_a_record_knows_its_type_better_than_the_dag(served: ServedEnaio) -> None:
     invoice = served.archive.types["Invoice"].id
     assert served.says({"key": "101", "object_type_id": invoice}, object_type_id="1") == ("recycled", "probe")
+
+
+def test_an_account_that_sees_nothing_for_a_while_does_not_show_that_an_object_is_in_no_other_place(
+    served: ServedEnaio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sees the canary again when the looks have ended."""
+    for number in range(6):
+        served.archive.add(f"20{number}", "Invoice", places=["10", "20"])
+    served.archive.add("300", "Invoice", places=["10"])
+    find, blind = served.part._find, iter(range(12))
+
+    def look(call: Call) -> StoredObject:
+        if call.method == "GET" and served.server.sandbox.effects("enaio", "removed_from_place") == ids:
+            served.part.turn({"reads": "allowed" if next(blind, None) is None else "nothing"})
+        return find(call)
+
+    ids = [f"20{number}" for number in range(6)]
+    monkeypatch.setattr(served.part, "_find", look)
+    found = served.run(*({"key": each, "location": "20"} for each in ids), hard_delete=True)
+    assert set(ids) <= set(served.live)
+    assert {each.kind.value for each in found.values()} <= {"unknown", "blocked"}
 
 
 def test_what_could_not_be_probed_after_a_204_with_a_location_is_not_called_gone(served: ServedEnaio) -> None:
