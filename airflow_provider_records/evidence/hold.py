@@ -421,9 +421,15 @@ def key_hash(key: str) -> str:
     """Return what the name of a file holds of its key: hex digits, the same for all forms of one key.
 
     Keys that people may take for the same one share it, so that a hold keeps one record too many rather than one too
-    few: upper and lower case, two Unicode forms, blanks around it, leading zeros of a number.
+    few: upper and lower case, two Unicode forms, signs that nobody sees, another dash, blanks around it, leading zeros
+    of a number.
     """
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold()).strip()
+    text = key.casefold()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold())
+        kinds = ((sign, unicodedata.category(sign)) for sign in text)
+        text = "".join("-" if kind == "Pd" else sign for sign, kind in kinds if kind != "Cf")
+    text = text.strip()
     if text.isascii() and text.isdigit():
         text = text.lstrip("0") or "0"
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_DIGITS]

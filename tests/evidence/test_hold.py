@@ -53,7 +53,17 @@ def test_a_hold_names_a_record_by_its_target_as_well(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("key", "written"),
-    [("Akte-é", "akte-e\u0301"), ("1001", "01001"), ("0", "000"), ("a", " A "), ("B1", "b1")],
+    [
+        ("Akte-é", "akte-e\u0301"),
+        ("1001", "01001"),
+        ("0", "000"),
+        ("a", " A "),
+        ("B1", "b1"),
+        ("hr-2014", "hr\u20112014"),
+        ("hr-2014", "hr\u20132014"),
+        ("1001", "\ufeff1001"),
+        ("a-é", "\u200ba-\u00ade\u0301"),
+    ],
 )
 def test_two_forms_of_a_key_are_one(store: Store, key: str, written: str) -> None:
     HoldRegister(store).add(written, "lawsuit", "os:anna")
