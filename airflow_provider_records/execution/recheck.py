@@ -156,7 +156,9 @@ class SourceCheck:
                 for key, each in why.items()
             }
         if why:
-            raise ApprovalWithdrawnError(f"The approval was withdrawn: {why} Nothing more is deleted in this run.")
+            raise ApprovalWithdrawnError(
+                f"The approval was withdrawn: {why} Nothing more is deleted unless it is given again."
+            )
         return {}
 
 

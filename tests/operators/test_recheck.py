@@ -203,7 +203,8 @@ def test_a_unifier_record_that_is_reopened_stops_the_list(served: ServedSandbox,
     decide(served, unifier={"action": "set_status", **BP, "status": "Reopened"})
     reference = approved(served, ids, unifier_source())
     with pytest.raises(
-        AirflowFailException, match=r"The approval was withdrawn: Unifier record DR-1 of .* is 'Reopened'"
+        AirflowFailException,
+        match=r"withdrawn: Unifier record DR-1 of .* is 'Reopened' now\. Nothing more is deleted unless",
     ):
         delete(reference)
     done = len(destroyed(served))
@@ -211,6 +212,8 @@ def test_a_unifier_record_that_is_reopened_stops_the_list(served: ServedSandbox,
     with pytest.raises(AirflowFailException, match="was withdrawn"):  # cleared by hand, it finds the same
         delete(reference, try_number=2)
     assert len(destroyed(served)) == done
+    unifier.set_status(*BP.values(), "Approved")
+    assert delete(reference, try_number=3)["counts"]["destroyed"] == COUNT, "it is approved again"
 
 
 @pytest.mark.parametrize(
