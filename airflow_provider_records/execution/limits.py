@@ -51,7 +51,7 @@ class Limits:
         :param attempted: number of records in these calls.
         :param failures: number of these records that failed.
         """
-        return calls >= _ENOUGH_TO_JUDGE and failures > self.max_failure_rate * attempted
+        return calls >= _ENOUGH_TO_JUDGE and attempted > 0 and failures / attempted > self.max_failure_rate
 
     def too_many_absent(self, looked_at: int, absent: int) -> bool:
         """Tell whether so many records are not there that the list is probably for another archive.

@@ -37,6 +37,9 @@ def test_a_list_is_refused_whole_and_only_above_the_limit() -> None:
         (0.1, 4, 60, 15, False),
         (0.1, 20, 300, 30, False),
         (0.1, 20, 300, 45, True),
+        (0.29, 100, 100, 29, False),  # as floats, 0.29 * 100 is less than 29
+        (0.29, 100, 100, 30, True),
+        (0.1, 20, 0, 0, False),
     ],
 )
 def test_the_breaker_needs_twenty_calls_and_more_than_the_rate(
