@@ -275,7 +275,8 @@ class EnaioSystem:
 
     def unproven(self, records: Sequence[Record]) -> Set[str]:
         """Return which records are not known to be gone, since they could not be looked at, or nothing was seen."""
-        return {record.key for record in records if isinstance(self._unsent.get(record.key), VendorError)}
+        gone = (Presence.GONE, Presence.BINNED)
+        return {record.key for record in records if self._unsent.get(record.key) not in gone}
 
     def foresee(self, records: Sequence[Record]) -> list[Outcome | None]:
         """Return what keeps objects from being deleted, as the last look showed them."""
@@ -334,7 +335,10 @@ class EnaioSystem:
                         singly[object_id] = answered[object_id]
                         continue
                     for record, outcome in answered[object_id]:
-                        found[record.key] = self._confirmed(record, outcome, presence)
+                        if presence is Presence.GONE and outcome.proof is None and not self._has_canary(type_name):
+                            singly.setdefault(object_id, []).append((record, outcome))
+                        else:
+                            found[record.key] = self._confirmed(record, outcome, presence)
         if singly:
             found |= self._verify_singly([each for alike in singly.values() for each in alike])
         return [found[record.key] for record, _ in batch]
@@ -349,20 +353,32 @@ class EnaioSystem:
             return None
         return dict.fromkeys(binned, Presence.BINNED) | dict.fromkeys(live - {canary}, Presence.LIVE)
 
+    def _has_canary(self, type_name: str) -> bool:
+        return self.sight.type_canaries.get(type_name) is not None
+
     def _verify_singly(self, batch: Sequence[tuple[Record, Outcome]]) -> dict[str, Outcome]:
-        # Before the looks and after them: an account that sees nothing meanwhile finds nothing either.
-        sees = self.sight.sees()
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
             looks = list(pool.map(lambda each: self.sight.look_at(each[0].target_id), batch))
-        sees = sees and _any_gone(looks) and self.sight.sees()
+        # After the looks: an account that sees nothing any more finds nothing either.
+        sees = any(isinstance(look, Look) and look.presence is Presence.GONE for look in looks) and self.sight.sees()
         found: dict[str, Outcome] = {}
         for (record, outcome), look in zip(batch, looks, strict=True):
             found[record.key] = outcome
             if isinstance(look, VendorError):
                 log.warning("%s; nothing confirms what the answer says of %s", look, record.key)
-            elif sees or look.presence is not Presence.GONE:
+            elif look.presence is not Presence.GONE or (sees and self._is_proven_gone(record, outcome)):
                 found[record.key] = self._confirmed(record, outcome, look.presence)
         return found
+
+    def _is_proven_gone(self, record: Record, outcome: Outcome) -> bool:
+        """Tell whether a look that does not find an object counts; without a proof, it alone says that it is gone."""
+        try:
+            return outcome.proof is not None or self.sight.is_gone(record.target_id)
+        except (StopError, UnavailableError):
+            raise
+        except VendorError as error:
+            log.warning("%s; nothing confirms what the answer says of %s", error, record.key)
+            return False
 
     def _confirmed(self, record: Record, outcome: Outcome, presence: Presence) -> Outcome:
         """Return an outcome as a look after the call confirms or corrects it."""
@@ -543,10 +559,6 @@ class EnaioSystem:
 
     def _object_type(self, record: Record) -> str | None:
         return record.object_type_id or self.object_type_id
-
-
-def _any_gone(looks: Iterable[Look | VendorError]) -> bool:
-    return any(isinstance(look, Look) and look.presence is Presence.GONE for look in looks)
 
 
 def _code(error: VendorError) -> str:

@@ -155,6 +155,19 @@ def test_what_a_run_that_died_may_have_deleted_is_not_absent_by_a_look_that_sees
     assert delete(served, records, "r2", try_number=2)["counts"]["destroyed"] == COUNT
 
 
+def test_what_a_run_that_died_may_have_deleted_is_not_absent_where_a_second_look_may_not_read_it(
+    served: ServedSandbox, records: list[dict[str, Any]]
+) -> None:
+    die_with_calls_in_doubt(served, lambda: delete(served, records[:3], "r1"))
+    enaio: Any = served.sandbox.vendors["enaio"]
+    hidden = records[0]["target_id"]
+    served.fault(vendor="enaio", call="get_object", match=f"/{hidden}", act=False, status=404)
+    served.fault(vendor="enaio", call="get_object", match=f"/{hidden}", act=False, status=400, times=None, skip=1)
+    counts = delete(served, records, "r2")["counts"]
+    assert (counts["absent"], counts["blocked"]) == (0, 1)
+    assert hidden in enaio.archive.objects
+
+
 @pytest.mark.parametrize("folder", [True, False], ids=["its folder", "no folder"])
 def test_what_a_run_that_died_may_have_recycled_is_not_absent_for_an_account_that_sees_nothing(
     served: ServedSandbox, folder: bool

@@ -107,22 +107,34 @@ def test_a_record_knows_its_type_better_than_the_dag(served: ServedEnaio) -> Non
     assert served.says({"key": "101", "object_type_id": invoice}, object_type_id="1") == ("recycled", "probe")
 
 
+@pytest.mark.parametrize(
+    ("version", "seen", "unseen"),
+    [("6.2.1", 0, 12), ("6.2.1", 1, 12), ("6.5.0", 0, 1)],
+    ids=["before and during the looks", "during the looks", "during the search"],
+)
 def test_an_account_that_sees_nothing_for_a_while_does_not_show_that_an_object_is_in_no_other_place(
-    served: ServedEnaio, monkeypatch: pytest.MonkeyPatch
+    served: ServedEnaio, monkeypatch: pytest.MonkeyPatch, version: str, seen: int, unseen: int
 ) -> None:
-    """It sees the canary again when the looks have ended."""
-    for number in range(6):
-        served.archive.add(f"20{number}", "Invoice", places=["10", "20"])
-    served.archive.add("300", "Invoice", places=["10"])
-    find, blind = served.part._find, iter(range(12))
+    """It sees another object again when the looks have ended."""
+    served.part.turn({"version": version})
+    ids = [f"20{number}" for number in range(6)]
+    for each in ids:
+        served.archive.add(each, "Plan", places=["10", "20"])
+    find, remove, looks = served.part._find, served.part._remove, iter(range(1000))
 
     def look(call: Call) -> StoredObject:
         if call.method == "GET" and served.server.sandbox.effects("enaio", "removed_from_place") == ids:
-            served.part.turn({"reads": "allowed" if next(blind, None) is None else "nothing"})
+            served.part.turn({"reads": "nothing" if seen <= next(looks) < seen + unseen else "allowed"})
         return find(call)
 
-    ids = [f"20{number}" for number in range(6)]
+    def remove_from_place(*args: Any, **options: Any) -> Any:
+        effects = remove(*args, **options)
+        if not seen and effects[0]["id"] == ids[-1]:
+            served.part.turn({"reads": "nothing"})
+        return effects
+
     monkeypatch.setattr(served.part, "_find", look)
+    monkeypatch.setattr(served.part, "_remove", remove_from_place)
     found = served.run(*({"key": each, "location": "20"} for each in ids), hard_delete=True)
     assert set(ids) <= set(served.live)
     assert {each.kind.value for each in found.values()} <= {"unknown", "blocked"}
