@@ -78,6 +78,7 @@ class UnifierSystem:
         self._missing: set[str] = set()
         self._on_list: Set[str] = frozenset()
         self._observed: set[str] = set()
+        self._sees_list = False
         self._not_shown: dict[str, str | VendorError] = {}
         self._folder_canaries: dict[FolderAddress, Canaries] = {}
         self._listing = lru_cache(maxsize=64)(lambda folder: Listing(lambda: self.read(folder, self._wanted(folder))))
@@ -119,6 +120,7 @@ class UnifierSystem:
                 )
         self._on_list = {record.target_id for record in records}
         self._observed = set(observed_before)
+        self._sees_list = False
         self._not_shown = {}
         return frozenset()
 
@@ -146,7 +148,12 @@ class UnifierSystem:
         return self.not_there(records)
 
     def unproven(self, records: Sequence[Record]) -> Set[str]:
-        """Return whose folders may hold more than they list: neither another node nor the folder itself is seen."""
+        """Return whose folders may hold more than they list: neither another node nor the folder itself is seen.
+
+        All may, until a folder has shown a document of the list: another archive may be behind the address.
+        """
+        if not self._sees_list:
+            return {record.key for record in records}
         folders: dict[FolderAddress | None, list[Record]] = {}
         for record in records:
             folders.setdefault(FolderAddress.from_record(record), []).append(record)
@@ -204,6 +211,7 @@ class UnifierSystem:
                     else:
                         self._not_shown[record.key] = why
         self._observed |= here
+        self._sees_list = self._sees_list or bool(here)
         self._missing -= here
         return here
 

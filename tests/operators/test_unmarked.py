@@ -168,9 +168,11 @@ def test_what_a_run_that_died_may_have_deleted_is_not_absent_where_a_second_look
     assert hidden in enaio.archive.objects
 
 
-@pytest.mark.parametrize("folder", [True, False], ids=["its folder", "no folder"])
+@pytest.mark.parametrize(
+    ("folder", "another"), [(True, False), (True, True), (False, False)], ids=["its folder", "another", "no folder"]
+)
 def test_what_a_run_that_died_may_have_recycled_is_not_absent_for_an_account_that_sees_nothing(
-    served: ServedSandbox, folder: bool
+    served: ServedSandbox, folder: bool, another: bool
 ) -> None:
     unifier: Any = served.sandbox.vendors["unifier"]
     known = next(each for each in unifier.documents.values() if not each.locked)
@@ -188,10 +190,15 @@ def test_what_a_run_that_died_may_have_recycled_is_not_absent_for_an_account_tha
         return run(operator, run_id=run_id)
 
     die_with_calls_in_doubt(served, lambda: recycle("r1"))
-    unifier.turn({"reads": "nothing"})
+    documents = unifier.documents
+    if another:
+        unifier.documents = {7001: replace(known, node_id=7001, file_id=17001)}
+    else:
+        unifier.turn({"reads": "nothing"})
     with pytest.raises(DisposalIncompleteError, match=f"{COUNT} {'not_attempted' if folder else 'failed'} of {COUNT}"):
         recycle("r2")
     unifier.turn({"reads": "allowed"})
+    unifier.documents = documents
     assert recycle("r3")["counts"]["recycled"] == COUNT
 
 
