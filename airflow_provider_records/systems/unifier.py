@@ -51,9 +51,10 @@ class UnifierSystem:
     was taken for a node id deletes nothing. One listing serves all documents of a folder in a chunk, before and after
     their calls.
 
-    "Not listed any more" proves something only while the account still sees the folder: a node that is not on the
-    list has to be listed as before, or the folder itself in the one above it. A document that was never listed may
-    have been moved: nothing is sent for it, and nothing is claimed.
+    "Not listed any more" proves something only while the account still sees the folder: another node of it has to be
+    listed as before or, if no call has left any there, the folder itself in the one above it. The latter never shows
+    that others removed a document. One that was never listed may have been moved: nothing is sent for it, and nothing
+    is claimed.
 
     A document whose record names no folder is known by the answer to its call only, and "unknown id" is also what an
     account without rights may be told. The answer counts if the top folder of the record's ``project_number`` shows
@@ -81,6 +82,7 @@ class UnifierSystem:
         self._sees_list = False
         self._not_shown: dict[str, str | VendorError] = {}
         self._folder_canaries: dict[FolderAddress, Canaries] = {}
+        self._uncalled: dict[FolderAddress, set[str]] = {}
         self._listing = lru_cache(maxsize=64)(lambda folder: Listing(lambda: self.read(folder, self._wanted(folder))))
 
     @classmethod
@@ -134,6 +136,7 @@ class UnifierSystem:
             self._observed.discard(record.key)
             self._missing.discard(record.key)
             self._not_shown.pop(record.key, None)
+            self._note_call(record)
 
     def not_there(self, records: Sequence[Record]) -> Set[str]:
         """Return which records their folders did not list, under any type or name."""
@@ -208,6 +211,7 @@ class UnifierSystem:
                     if why is None:
                         here.add(record.key)
                         self._not_shown.pop(record.key, None)
+                        self._uncalled.setdefault(folder, set()).add(record.target_id)
                     else:
                         self._not_shown[record.key] = why
         self._observed |= here
@@ -254,7 +258,7 @@ class UnifierSystem:
             if there and absent:
                 reason = f"Unifier does not know its node id, yet its {where} lists it"
                 outcomes.append(Outcome(record.key, OutcomeKind.UNKNOWN, None, reason, outcome.request_id))
-            elif where is not None and absent and (where not in proving or self._lost_witnesses(where, listed[where])):
+            elif where is not None and absent and (where not in proving or not self._shows_known(where, listed[where])):
                 reason = (
                     f"Unifier does not know its node id; nothing shows that this account still sees all of its {where}"
                 )
@@ -301,18 +305,29 @@ class UnifierSystem:
         """
         if not contents.readable:
             return False
-        canaries = self._folder_canaries.get(folder) or Canaries.among(contents, folder, self._on_list)
-        if canaries.nodes & contents.by_id.keys():
+        if self._shows_known(folder, contents):
             return True
+        canaries = self._canaries_of(folder, contents)
+        if canaries.nodes or self._uncalled.get(folder):
+            return False  # nobody is known to have removed all of these
         above = canaries.above
         return above is not None and any(
             node.type == "Folder" and node.path == canaries.path for node in self._contents(above).by_id.values()
         )
 
-    def _lost_witnesses(self, folder: FolderAddress, contents: Contents) -> bool:
-        """Tell whether the folder had nodes that are not on the list, and shows none of them now."""
-        canaries = self._folder_canaries.get(folder)
-        return canaries is not None and bool(canaries.nodes) and not canaries.nodes & contents.by_id.keys()
+    def _shows_known(self, folder: FolderAddress, contents: Contents) -> bool:
+        """Tell whether a listing shows a node that is on the list, or that was in the folder before."""
+        known = self._canaries_of(folder, contents).nodes
+        return any(node_id in known or node_id in self._on_list for node_id in contents.by_id)
+
+    def _canaries_of(self, folder: FolderAddress, contents: Contents) -> Canaries:
+        return self._folder_canaries.get(folder) or Canaries.among(contents, folder, self._on_list)
+
+    def _note_call(self, record: Record) -> None:
+        """Take note that a document of the list need not be in its folder any more."""
+        folder = FolderAddress.from_record(record)
+        if folder is not None and folder in self._uncalled:
+            self._uncalled[folder].discard(record.target_id)
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """List the folders that the records name: Unifier shows a document nowhere else."""
@@ -332,6 +347,7 @@ class UnifierSystem:
             return self._not_sent(record, folder)
         if folder is not None and not in_doubt and (why := self._newest_obstacle(record, folder)):
             return _unfit(record, folder, why)
+        self._note_call(record)
         try:
             done = self.hook.delete_document(record.target_id)
         except NotFoundError as error:

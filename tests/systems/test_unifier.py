@@ -11,10 +11,12 @@ import pytest
 
 from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind
 from airflow_provider_records.evidence.record import Record
-from airflow_provider_records.exceptions import InvalidRecordsError
+from airflow_provider_records.exceptions import InvalidRecordsError, NoAnswerError
 from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.rehearsal import rehearse
 from airflow_provider_records.execution.runner import Runner
+from airflow_provider_records.sandbox.message import Call, Reply
+from airflow_provider_records.sandbox.unifier import Folder
 from tests.conftest import Connect, Serve
 from tests.systems.unifier_factory import BY_ID, BY_PATH, IN_PROJECT, NOWHERE, PLACES, Office, item, record, told
 
@@ -404,6 +406,48 @@ def test_a_listing_that_shows_nothing_any_more_proves_nothing(office: Office) ->
     (unanswered,) = system.resolve_unanswered([record(555, BY_ID)])
     assert unanswered is not None
     assert told([unanswered]) == [("unknown", None)]
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["others besides", "all on the list"])
+@PLACES
+def test_a_folder_that_shows_nothing_any_more_proves_nothing_though_it_is_listed_itself(
+    office: Office, place: dict[str, Any], others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account has lost its rights in this one folder: no id of it is known, and nothing in it listed."""
+    for node in range(1000, 1030):
+        office.part.documents[node] = replace(office.part.documents[555], node_id=node, file_id=node + 5000)
+    if not others:
+        office.part.documents = {node: each for node, each in office.part.documents.items() if node >= 1000}
+    list_real = office.part._listing
+
+    def listing(call: Call, folder: Folder | None, label: str) -> Reply:
+        blind = folder is not None and folder.node_id == 540 and office.calls()
+        return office.part._answer([]) if blind else list_real(call, folder, label)
+
+    monkeypatch.setattr(office.part, "_listing", listing)
+    office.answer(12764, times=None)
+    records = [record(node, place) for node in range(1000, 1030)]
+    assert set(told(office.try_(*records))) <= {("failed", None), ("not_attempted", None)}
+    assert not office.recycled
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["others besides", "not called yet"])
+def test_an_unanswered_call_is_inferred_only_while_what_else_was_in_the_folder_is_listed(
+    office: Office, others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if others:
+        del office.part.documents[556], office.part.documents[557]
+        office.part.documents[1000] = replace(office.part.documents[555], node_id=1000, file_id=6000)
+    records = [record(node, BY_PATH) for node in ((555,) if others else (555, 556, 557))]
+    system = office.looked(*records)
+    office.fault(drop=True, act=False, times=None)
+    with pytest.raises(NoAnswerError):
+        system.dispose(records[:1], frozenset())
+    emptied = {node: replace(each, parent_id=1) for node, each in office.part.documents.items()}
+    monkeypatch.setattr(office.part, "documents", emptied)
+    (outcome,) = system.resolve_unanswered(records[:1])
+    assert outcome is not None
+    assert told([outcome]) == [("unknown", None)]
 
 
 @pytest.mark.parametrize("row", [{"node_id": "?"}, None, "557"], ids=str)
