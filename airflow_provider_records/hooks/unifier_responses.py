@@ -54,6 +54,12 @@ class Node:
     project_number: str = ""
     fields: Mapping[str, str] = field(default_factory=dict, compare=False)
 
+    @property
+    def folder(self) -> str:
+        """The path without the name, which may hold a slash; empty at the top, or if there is no path."""
+        name = f"/{self.name}"
+        return self.path.removesuffix(name) if self.path.endswith(name) else self.path.rpartition("/")[0]
+
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Node:
         """Read one row; its keys are display labels, and the one of the name varies.

@@ -26,7 +26,9 @@ class UnifierDeleteDocumentOperator(DisposeOperator):
 
     :param records: see :class:`~airflow_provider_records.operators.base.DisposeOperator`; ``target_id`` is the
         node id (not the file id). Where a record names its folder (``parent_id``, or ``location`` and the attribute
-        ``project_number``), the folder's listing is checked before and after; else the answer is all there is.
+        ``project_number``), the folder's listing is checked before and after; else the answer is all there is. A
+        document whose row shows another project or path, or another ``file_id`` than an attribute of that name, is
+        ``blocked``.
     :param expect: label that listings show by the record's field or attribute that it must equal, such as
         ``{"Name": "title"}``; a document with another value is ``blocked``. Every record must name its folder then.
     :param unifier_conn_id: connection of type ``unifier``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
@@ -13,8 +14,8 @@ from typing import Self
 from airflow_provider_records.evidence.names import PLAIN, Naming
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.exceptions import ConfigurationError, InvalidRecordsError, UnreadableAnswerError
-from airflow_provider_records.hooks.unifier_responses import NODE_ID, Node
-from airflow_provider_records.systems.expectation import differs, is_source
+from airflow_provider_records.hooks.unifier_responses import NODE_ID, Node, text_of
+from airflow_provider_records.systems.expectation import differs, is_source, other
 
 _CANARIES = 20
 NAME = "Name"
@@ -111,18 +112,48 @@ class Contents:
         if node is None:
             hint = f"it is the file id of node {owner.node_id}" if owner else "it was deleted or moved before"
             return f"does not list node {record.target_id}: {hint}, or the id is wrong"
+        why = self._differs(node, record, expect, naming)
+        return f"lists node {record.target_id}{why}" if why else None
+
+    def _differs(self, node: Node, record: Record, expect: Mapping[str, str], naming: Naming) -> str | None:
+        """Say how a row with the record's id differs from what was approved; None if it does not."""
         if node.type != "Document":
-            return f"lists node {record.target_id} as {node.type or 'something of no type'}, not as a document"
+            return f" as {node.type or 'something of no type'}, not as a document"
+        owner = self.by_file.get(record.target_id)
         if owner and owner.name != node.name and record.title in {owner.name, naming.title(owner.name)}:
-            return f"lists node {record.target_id} under another name: it is the file id of node {owner.node_id}"
+            return f" under another name: it is the file id of node {owner.node_id}"
+        if why := _is_another(node, record):
+            return f", which is {why}"
         for label, source in expect.items():
             if why := differs(label, record, source, _shown(node, label).strip(), naming):
-                return f"lists node {record.target_id}, which is {why}"
+                return f", which is {why}"
         return None
 
     def not_answered(self, labels: Iterable[str]) -> str | None:
         """Return one of these labels that no document here shows; None if all are shown, or if there is no document."""
         return next((label for label in labels if self._documents and label not in self._labels), None)
+
+
+def _is_another(node: Node, record: Record) -> str | None:
+    """Say by what a row shows that it is another document than the list names, or another revision of it.
+
+    What the list or the row leaves out is not compared.
+    """
+    for label, approved, found in (
+        ("projectnumber", text_of(record.attributes.get("project_number")), node.project_number),
+        ("file_id", text_of(record.attributes.get("file_id")), node.file_id),
+    ):
+        if approved and found and _plain(approved) != _plain(found):
+            return other(label, approved, found)
+    place, folder = record.location or "", node.folder
+    if place.startswith("/") and node.path and not _plain(folder).endswith(_plain(place.rstrip("/"))):
+        return other("its folder", place, folder or "/")
+    return None
+
+
+def _plain(text: str) -> str:
+    """Return a path or number without what differs between the forms that people and systems write."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def _shown(node: Node, label: str) -> str:

@@ -353,6 +353,35 @@ def test_a_document_that_was_moved_is_neither_sent_nor_claimed(office: Office) -
     assert (office.calls(), office.part.documents[555].binned) == (0, False)
 
 
+@pytest.mark.parametrize(
+    ("shown", "why"),
+    [
+        ({"project": "P-9"}, "projectnumber is 'P-9', on the list 'P-0001'"),
+        ({"path": "/Reopened/2014/Plan.pdf"}, "its folder is '/Reopened/2014', on the list '/Closed/2014'"),
+        ({"file_id": 9121}, "file_id is '9121', on the list '9120'"),
+    ],
+    ids=["another project", "another path", "another revision"],
+)
+def test_a_row_of_another_place_or_revision_than_the_list_names_is_another_document(
+    office: Office, shown: dict[str, Any], why: str
+) -> None:
+    """Of these the folder's id says nothing: it was moved as a whole, or another Unifier counts alike."""
+    place = {"parent_id": "540", "location": "/Closed/2014"}
+    listed = record(555, place, attributes={"project_number": "P-0001", "file_id": "9120"})
+    office.part.documents[555] = replace(office.part.documents[555], **{"file_id": 9120, **shown})
+    office.part.folders[540].project = office.part.documents[555].project
+    (outcome,) = office.try_(listed)
+    assert told([outcome]) == [("blocked", "probe")]
+    assert f"not the object that was approved: {why}" in str(outcome.reason)
+    assert office.calls() == 0
+
+
+def test_a_place_may_be_written_in_another_form(office: Office) -> None:
+    office.part.documents[555].path = "/Unifier/Closed/Pl\u00e4ne/Plan.pdf"
+    place = {"parent_id": "540", "location": "/closed/Pla\u0308ne/"}
+    assert told(office.try_(record(555, place, attributes={"project_number": "p-0001"}))) == [("recycled", "probe")]
+
+
 @pytest.mark.parametrize("code", [1074, 12764])
 def test_a_missing_folder_proves_nothing(office: Office, code: int) -> None:
     office.part.turn({"missing_folder": code})
