@@ -60,6 +60,10 @@ class Node:
         name = f"/{self.name}"
         return self.path.removesuffix(name) if self.path.endswith(name) else self.path.rpartition("/")[0]
 
+    def shows_the_same_as(self, other: Node) -> bool:
+        """Tell whether another row shows nothing else."""
+        return self == other and self.fields == other.fields
+
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Node:
         """Read one row; its keys are display labels, and the one of the name varies.

@@ -73,6 +73,7 @@ class Contents:
     def __init__(self, nodes: Iterable[Node] = (), wanted: Container[str] | None = None) -> None:
         self.by_id: dict[str, Node] = {}
         self.by_file: dict[str, Node] = {}
+        self._again: dict[str, list[Node]] = {}
         self.readable = True
         self._labels = {NAME}
         self._documents = False
@@ -92,6 +93,8 @@ class Contents:
                 if others > _CANARIES:
                     continue
             if node.node_id:
+                if (known := self.by_id.get(node.node_id)) is not None and not known.shows_the_same_as(node):
+                    self._again.setdefault(node.node_id, []).append(known)
                 self.by_id[node.node_id] = node
                 if node.file_id:
                     self.by_file[node.file_id] = node
@@ -112,8 +115,10 @@ class Contents:
         if node is None:
             hint = f"it is the file id of node {owner.node_id}" if owner else "it was deleted or moved before"
             return f"does not list node {record.target_id}: {hint}, or the id is wrong"
-        why = self._differs(node, record, expect, naming)
-        return f"lists node {record.target_id}{why}" if why else None
+        for each in (node, *self._again.get(node.node_id, ())):
+            if why := self._differs(each, record, expect, naming):
+                return f"lists node {record.target_id}{why}"
+        return None
 
     def _differs(self, node: Node, record: Record, expect: Mapping[str, str], naming: Naming) -> str | None:
         """Say how a row with the record's id differs from what was approved; None if it does not."""

@@ -382,6 +382,18 @@ def test_a_place_may_be_written_in_another_form(office: Office) -> None:
     assert told(office.try_(record(555, place, attributes={"project_number": "p-0001"}))) == [("recycled", "probe")]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_node_that_is_listed_twice_is_its_document_only_if_both_rows_are(office: Office, first: bool) -> None:
+    right = {"node_id": 555, "type": "Document", "Name": "Plan.pdf"}
+    rows = [right, {**right, "Name": "Letter.pdf"}]
+    office.fault("list_nodes", times=None, body={"data": rows[:: 1 if first else -1], "message": [], "status": 200})
+    system = office.system()
+    system.expect = {"Name": "title"}
+    (outcome,) = office.try_(record(555, BY_ID, title="Plan.pdf"), system=system)
+    assert told([outcome]) == [("blocked", "probe")]
+    assert office.calls() == 0
+
+
 @pytest.mark.parametrize("code", [1074, 12764])
 def test_a_missing_folder_proves_nothing(office: Office, code: int) -> None:
     office.part.turn({"missing_folder": code})
