@@ -58,7 +58,7 @@ class UnifierSystem:
 
     A document whose record names no folder is known by the answer to its call only, and "unknown id" is also what an
     account without rights may be told. The answer counts if the top folder of the record's ``project_number`` shows
-    anything afterwards; where the record names no project, if the same try deleted another document.
+    anything before and afterwards; where the record names no project, if the same try deleted another document.
 
     :param hook: the client.
     :param expect: label that a listing shows, by the record's field or attribute that it must equal. It needs records
@@ -83,6 +83,7 @@ class UnifierSystem:
         self._not_shown: dict[str, str | VendorError] = {}
         self._folder_canaries: dict[FolderAddress, Canaries] = {}
         self._uncalled: dict[FolderAddress, set[str]] = {}
+        self._blind: dict[str, str] = {}
         self._listing = lru_cache(maxsize=64)(lambda folder: Listing(lambda: self.read(folder, self._wanted(folder))))
 
     @classmethod
@@ -136,6 +137,7 @@ class UnifierSystem:
             self._observed.discard(record.key)
             self._missing.discard(record.key)
             self._not_shown.pop(record.key, None)
+            self._blind.pop(record.key, None)
             self._note_call(record)
 
     def not_there(self, records: Sequence[Record]) -> Set[str]:
@@ -172,7 +174,8 @@ class UnifierSystem:
             return False
 
     def observe(self, records: Sequence[Record]) -> Set[str]:
-        """List every folder that the records name."""
+        """List every folder that the records name; where they name only a project, its top folder."""
+        self._look_at_projects([record for record in records if FolderAddress.from_record(record) is None])
         stopped = threading.Event()
 
         def look(folder: FolderAddress) -> Contents | VendorError:
@@ -271,12 +274,24 @@ class UnifierSystem:
 
     def disbelieved(self, records: Sequence[Record], *, removed: bool) -> Mapping[str, str]:
         """List the top folder of each project: what an account that sees nothing there is told proves nothing."""
-        projects: dict[str | None, list[Record]] = {}
-        for record in records:
-            number = record.attributes.get("project_number")
-            projects.setdefault(None if number is None else text_of(number), []).append(record)
-        why = {number: self._sees_nothing(number, removed) for number in projects}
-        return {each.key: why[number] for number, alike in projects.items() if why[number] for each in alike}
+        why = {number: self._sees_nothing(number, removed) for number in _by_project(records)}
+        doubts = {each.key: self._blind.get(each.key) or why[_project_of(each)] for each in records}
+        return {key: each for key, each in doubts.items() if each}
+
+    def _look_at_projects(self, records: Sequence[Record]) -> None:
+        """List the top folder of each project before the calls: an account may see nothing at first.
+
+        :raises UnavailableError: no other request can succeed either.
+        """
+        for number, alike in _by_project(records).items():
+            try:
+                why = self._sees_nothing(number, removed=True)
+            except StopError as error:  # it may delete all the same
+                why = str(error)
+            for record in alike:
+                self._blind.pop(record.key, None)
+                if why:
+                    self._blind[record.key] = why
 
     def _sees_nothing(self, project_number: str | None, removed: bool) -> str:
         """Say why nothing shows that the account sees documents of a project; empty: it does.
@@ -466,6 +481,18 @@ class UnifierSystem:
             return self.hook.gather_nodes(gather, folder.node_id, node_type=None)
         place = {"project_number": folder.project_number, "parent_path": folder.path}
         return self.hook.gather_nodes(gather, **place, node_type=None)
+
+
+def _project_of(record: Record) -> str | None:
+    number = record.attributes.get("project_number")
+    return None if number is None else text_of(number)
+
+
+def _by_project(records: Sequence[Record]) -> dict[str | None, list[Record]]:
+    projects: dict[str | None, list[Record]] = {}
+    for record in records:
+        projects.setdefault(_project_of(record), []).append(record)
+    return projects
 
 
 def _unfit(record: Record, folder: FolderAddress, why: str) -> Outcome:

@@ -59,7 +59,7 @@ def test_an_unknown_id_is_absent_while_the_account_sees_its_project(office: Offi
     outcomes = office.try_(record(998, IN_PROJECT), record(999, IN_PROJECT))
     assert told(outcomes) == [("absent", "response")] * 2
     assert "wrong" in str(outcomes[0].reason)
-    assert (office.calls(), office.calls("list_nodes")) == (2, 1)
+    assert (office.calls(), office.calls("list_nodes")) == (2, 2)
 
 
 @pytest.mark.parametrize("verify", [True, False])
@@ -126,13 +126,36 @@ def test_an_account_that_loses_its_rights_meanwhile_proves_no_absence(
     assert {str(outcome.kind) for outcome in outcomes} == {"recycled", "failed"}
 
 
-def test_a_list_whose_documents_are_all_known_costs_no_listing(office: Office) -> None:
+def test_an_account_that_sees_nothing_at_first_proves_no_absence(office: Office) -> None:
+    nodes = range(1000, 1005)
+    for node in nodes:
+        office.part.documents[node] = replace(office.part.documents[555], node_id=node, file_id=node + 5000)
+    system = office.system()
+    records = [record(node, IN_PROJECT) for node in nodes]
+    office.part.turn({"reads": "nothing"})
+    system.prepare(records, frozenset())
+    system.observe(records)
+    (outcome,) = system.dispose(records[:1], frozenset())
+    assert outcome is not None
+    assert outcome.kind is OutcomeKind.ABSENT
+    office.part.turn({"reads": "allowed"})
+    assert "sees nothing in its folder / of P-0001" in system.disbelieved(records[:1], removed=True)["key-1000"]
+    system.observe(records)
+    assert system.disbelieved(records[:1], removed=True) == {}
+
+
+def test_an_account_that_may_delete_and_not_list_deletes_by_the_answers(office: Office) -> None:
+    office.fault("list_nodes", act=False, status=403, body="Forbidden", times=None)
+    assert told(office.try_(record(555, IN_PROJECT))) == [("recycled", "response")]
+
+
+def test_a_list_whose_documents_are_all_known_costs_one_listing(office: Office) -> None:
     for node in range(1000, 1005):
         office.part.documents[node] = replace(office.part.documents[555], node_id=node, file_id=node + 5000)
     assert (
         told(office.try_(*(record(node, IN_PROJECT) for node in range(1000, 1005)))) == [("recycled", "response")] * 5
     )
-    assert (office.calls(), office.calls("list_nodes")) == (5, 0)
+    assert (office.calls(), office.calls("list_nodes")) == (5, 1)
 
 
 @pytest.mark.parametrize(
