@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Self
@@ -245,14 +246,13 @@ class UnifierSystem:
         listed: dict[FolderAddress, Contents] = {}
         proving: set[FolderAddress] = set()
         for folder in {folder for record, _ in batch if (folder := FolderAddress.from_record(record))}:
-            try:
+            with _answers_only(folder):
                 listed[folder] = self._contents(folder)
-                if self._proves_absence(folder, listed[folder]):
+        end = time.monotonic()  # of the folders above, one listing serves all below
+        for folder, contents in listed.items():
+            with _answers_only(folder):
+                if self._proves_absence(folder, contents, end):
                     proving.add(folder)
-            except (StopError, UnavailableError):
-                raise
-            except VendorError as error:
-                log.warning("%s; what was deleted in it stays proven by the answers only", error)
         outcomes = []
         for record, outcome in batch:
             where = FolderAddress.from_record(record)
@@ -313,9 +313,12 @@ class UnifierSystem:
         way_out = "If it is empty, put a document there, and clear this task."
         return f"this account sees nothing in its {top}. {_CHECK} {way_out}"
 
-    def _proves_absence(self, folder: FolderAddress, contents: Contents) -> bool:
+    def _proves_absence(self, folder: FolderAddress, contents: Contents, end: float | None = None) -> bool:
         """Tell whether a listing shows that a document is not there any more.
 
+        :param folder: the folder.
+        :param contents: what the listing shows.
+        :param end: when it had ended, by the monotonic clock; None: now.
         :raises VendorError: Unifier cannot be asked for the folder above.
         """
         if not contents.readable:
@@ -326,9 +329,10 @@ class UnifierSystem:
         if canaries.nodes or self._uncalled.get(folder):
             return False  # nobody is known to have removed all of these
         above = canaries.above
-        return above is not None and any(
-            node.type == "Folder" and node.path == canaries.path for node in self._contents(above).by_id.values()
-        )
+        if above is None:
+            return False
+        nodes = self._listing(above).since(time.monotonic() if end is None else end).by_id.values()
+        return any(node.type == "Folder" and node.path == canaries.path for node in nodes)
 
     def _shows_known(self, folder: FolderAddress, contents: Contents) -> bool:
         """Tell whether a listing shows a node that is on the list, or that was in the folder before."""
@@ -481,6 +485,17 @@ class UnifierSystem:
             return self.hook.gather_nodes(gather, folder.node_id, node_type=None)
         place = {"project_number": folder.project_number, "parent_path": folder.path}
         return self.hook.gather_nodes(gather, **place, node_type=None)
+
+
+@contextmanager
+def _answers_only(folder: FolderAddress) -> Iterator[None]:
+    """Let what was deleted in a folder stay proven by the answers if it cannot be listed."""
+    try:
+        yield
+    except (StopError, UnavailableError):
+        raise
+    except VendorError as error:
+        log.warning("%s; what was deleted in %s stays proven by the answers only", error, folder)
 
 
 def _project_of(record: Record) -> str | None:

@@ -545,6 +545,18 @@ def test_a_folder_is_listed_twice_a_chunk(office: Office) -> None:
     assert office.calls("list_nodes") <= 2 * chunks + 1
 
 
+def test_folders_that_were_emptied_are_proven_by_one_listing_of_the_folder_above(office: Office) -> None:
+    records, above = [], office.part.folders[540].parent_id
+    for node in range(1000, 1010):
+        folder = office.part.folders[node + 5000] = Folder(node + 5000, "P-0001", f"/Closed/{node}", above)
+        path = f"{folder.path}/Plan.pdf"
+        document = replace(office.part.documents[555], node_id=node, parent_id=folder.node_id, path=path)
+        office.part.documents[node] = document
+        records.append(record(node, {"location": folder.path, "attributes": {"project_number": "P-0001"}}))
+    assert told(office.try_(*records)) == [("recycled", "probe")] * 10
+    assert office.calls("list_nodes") == 10 + 10 + 1
+
+
 def test_a_list_that_is_mostly_not_there_stops(office: Office) -> None:
     outcomes = office.try_(*(record(node, BY_ID) for node in (555, *range(2000, 2030))))
     assert {str(outcome.kind) for outcome in outcomes} == {"not_attempted"}
