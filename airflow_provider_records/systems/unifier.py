@@ -84,8 +84,10 @@ class UnifierSystem:
         self._not_shown: dict[str, str | VendorError] = {}
         self._folder_canaries: dict[FolderAddress, Canaries] = {}
         self._uncalled: dict[FolderAddress, set[str]] = {}
+        self._kept: dict[FolderAddress, Listing] = {}  # of what is to be called for
+        self._lock = threading.Lock()
         self._blind: dict[str, str] = {}
-        self._listing = lru_cache(maxsize=64)(lambda folder: Listing(lambda: self.read(folder, self._wanted(folder))))
+        self._recent = lru_cache(maxsize=64)(lambda folder: Listing(lambda: self.read(folder, self._wanted(folder))))
 
     @classmethod
     def from_connection(cls, conn_id: str) -> Self:
@@ -215,7 +217,7 @@ class UnifierSystem:
                     if why is None:
                         here.add(record.key)
                         self._not_shown.pop(record.key, None)
-                        self._uncalled.setdefault(folder, set()).add(record.target_id)
+                        self._note_uncalled(record, folder)
                     else:
                         self._not_shown[record.key] = why
         self._observed |= here
@@ -342,11 +344,23 @@ class UnifierSystem:
     def _canaries_of(self, folder: FolderAddress, contents: Contents) -> Canaries:
         return self._folder_canaries.get(folder) or Canaries.among(contents, folder, self._on_list)
 
+    def _note_uncalled(self, record: Record, folder: FolderAddress) -> None:
+        """Take note that a document is in its folder, and keep the folder's newest listing until its call."""
+        with self._lock:
+            self._uncalled.setdefault(folder, set()).add(record.target_id)
+            self._kept.setdefault(folder, self._recent(folder))
+
     def _note_call(self, record: Record) -> None:
         """Take note that a document of the list need not be in its folder any more."""
         folder = FolderAddress.from_record(record)
-        if folder is not None and folder in self._uncalled:
-            self._uncalled[folder].discard(record.target_id)
+        if folder is None:
+            return
+        with self._lock:
+            uncalled = self._uncalled.get(folder, set())
+            uncalled.discard(record.target_id)
+            if not uncalled:
+                self._uncalled.pop(folder, None)
+                self._kept.pop(folder, None)
 
     def look_back(self, claims: Sequence[GoneRecord]) -> Iterator[Probe]:
         """List the folders that the records name: Unifier shows a document nowhere else."""
@@ -465,6 +479,9 @@ class UnifierSystem:
             return newest.obstacle(record, self.expect, self.naming) if newest else None
         except UnreadableAnswerError:
             return None
+
+    def _listing(self, folder: FolderAddress) -> Listing:
+        return self._kept.get(folder) or self._recent(folder)
 
     def _contents(self, folder: FolderAddress) -> Contents:
         return self._listing(folder).since(time.monotonic())

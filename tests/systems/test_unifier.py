@@ -557,6 +557,30 @@ def test_folders_that_were_emptied_are_proven_by_one_listing_of_the_folder_above
     assert office.calls("list_nodes") == 10 + 10 + 1
 
 
+def test_what_a_listing_for_others_shows_counts_however_many_folders_are_listed_meanwhile(office: Office) -> None:
+    records = []
+    for node in range(1000, 1160):
+        folder = 6000 + node % 80
+        office.part.folders[folder] = Folder(folder, "P-0001", f"/Closed/{folder}")
+        path = f"/Closed/{folder}/Plan.pdf"
+        document = replace(office.part.documents[555], node_id=node, parent_id=folder, path=path)
+        office.part.documents[node] = document
+        records.append(record(node, {"parent_id": str(folder)}, title="Plan.pdf"))
+    system = office.system()
+    system.expect = {"Name": "title"}
+    first, later = records[:80], records[80:]
+    system.prepare(records, frozenset())
+    system.observe(first)
+    system.observe(later)
+    done = [(each, outcome) for each in first for outcome in system.dispose([each], frozenset()) if outcome]
+    for node in range(1080, 1160):
+        office.part.documents[node].path += ".old"
+    system.verify(done)
+    assert {str(outcome and outcome.kind) for each in later for outcome in system.dispose([each], frozenset())} == {
+        "blocked"
+    }
+
+
 def test_a_list_that_is_mostly_not_there_stops(office: Office) -> None:
     outcomes = office.try_(*(record(node, BY_ID) for node in (555, *range(2000, 2030))))
     assert {str(outcome.kind) for outcome in outcomes} == {"not_attempted"}
