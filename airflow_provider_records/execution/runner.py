@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_records.evidence.distinct import DigestSet
 from airflow_provider_records.evidence.journal import LEASE, Journal
-from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, now
+from airflow_provider_records.evidence.outcome import Outcome, OutcomeKind, Proof, now
 from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.spool import Chosen
 from airflow_provider_records.evidence.unmarked import Earlier
@@ -199,9 +199,9 @@ class Runner:
         return system.arrange(todo) if isinstance(system, LooksInBatches) else [todo]
 
     def _is_marked(self, key: str) -> bool:
-        """Tell whether an earlier try marked a record."""
+        """Tell whether the system told an earlier try that it marked a record."""
         known = self.journal.state.outcomes.get(key)
-        return known is not None and known.kind is OutcomeKind.DESTROYED
+        return known is not None and known.kind is OutcomeKind.DESTROYED and known.proof is Proof.RESPONSE
 
     def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress) -> None:
         """Carry out a group; where a look was too old when its call was to leave, or proved nothing, look again."""

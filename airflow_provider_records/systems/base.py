@@ -174,7 +174,8 @@ A_FEW_MARKED = 20
 class KnowsMarked(Protocol):
     """A system that asks which records are marked, to tell whether its list goes on showing such ones.
 
-    ``marked_before`` are the keys of a few records that an earlier try observed, and then marked.
+    ``marked_before`` are the keys of a few records that an earlier try observed, and that the system then said it
+    marked.
     """
 
     marked_before: Set[str]

@@ -31,7 +31,8 @@ class OpusSystem:
     records of the connector, so one reading serves all records whose last mark had ended when the reading began.
 
     Opus may go on listing what is marked. So that a refused record is still listed shows that no earlier call marked it
-    only if other records that were listed, and that calls of ours marked, are not listed any more.
+    only if other records that were listed, and that Opus says it marked, are not listed any more. A mark that is only
+    inferred shows nothing: that the record left the list is all that is known of it.
 
     :param hook: the client.
     """
@@ -107,7 +108,7 @@ class OpusSystem:
         keys = [record.key for record in batch]
         with self._mark(keys):
             answer = self.hook.destroy_records(keys)
-        self._note_marked(answer.destroyed, time.monotonic())
+        self._note_marked(answer.destroyed)
         refused_again = answer.refused.keys() & unanswered
         listed = self._still_listed(refused_again)
         unmarked = listed if listed and self._leaves_when_marked() else frozenset[str]()
@@ -150,7 +151,6 @@ class OpusSystem:
                 reason = "the mark went unanswered, and without a connector id Opus cannot be asked about it"
                 outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, time=now()))
             elif key in self._observed_before:
-                self._note_marked([key], -math.inf)
                 reason = "the mark went unanswered; the record has left the due list since"
                 outcomes.append(Outcome(key, OutcomeKind.DESTROYED, Proof.INFERRED, reason, time=now()))
             else:
@@ -214,15 +214,12 @@ class OpusSystem:
         except VendorError:
             return frozenset()
 
-    def _note_marked(self, keys: Iterable[str], at: float) -> None:
-        """Remember a few records that were listed before, and that a call of ours marked.
-
-        :param at: when they were, by the monotonic clock.
-        """
+    def _note_marked(self, keys: Iterable[str]) -> None:
+        """Remember a few records that were listed before, and that Opus says it marked right now."""
         with self._condition:
             for key in keys:
                 if len(self._marked) < A_FEW_MARKED and key in self._observed_before:
-                    self._marked[key] = at
+                    self._marked[key] = time.monotonic()
 
     def _leaves_when_marked(self) -> bool:
         """Tell whether the newest reading shows that what is marked leaves the due list."""

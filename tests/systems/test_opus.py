@@ -293,6 +293,29 @@ def test_a_due_list_that_keeps_what_is_marked_makes_a_lost_mark_unknown_never_bl
     assert len(served.sandbox.effects("opus", "marked")) == 60
 
 
+def test_a_mark_that_is_only_inferred_does_not_show_what_the_due_list_tells(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost call marked 15; one of them leaves the list since somebody extends it, and Opus refuses the others."""
+    reference = approved(served, due())
+    first, *others = [record.key for record in free(served, reference)]
+    for key in others[14:]:
+        served.sandbox.decisions["opus"]({"keys": [key], "decision": "hold"})
+    served.sandbox.vendors["opus"].turn({"list_destroyed": True, "second_delete": "refused"})
+    served.fault(vendor="opus", call="destroy_records", drop=True)
+    resolve = OpusSystem.resolve_unanswered
+
+    def extend(system: OpusSystem, batch: Sequence[Record]) -> list[Outcome | None]:
+        served.sandbox.decisions["opus"]({"keys": [first], "decision": "extend"})
+        return resolve(system, batch)
+
+    monkeypatch.setattr(OpusSystem, "resolve_unanswered", extend)
+    for try_number in (1, 2):
+        with pytest.raises(DisposalIncompleteError, match="14 unknown"):
+            run(OpusDestroyRecordsOperator(task_id="mark", records=reference, concurrency=1), try_number)
+    assert served.sandbox.effects("opus", "marked") == [first, *others[:14]]
+
+
 def test_what_is_held_after_a_lost_mark_is_blocked_once_an_earlier_try_shows_what_the_due_list_tells(
     served: ServedSandbox,
 ) -> None:
