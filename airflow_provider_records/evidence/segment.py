@@ -58,7 +58,7 @@ class JournalState(Generic[Known]):
     :param abandoned: keys that a session intended, and had no outcome for when another one started: it is not known
         whether a call left.
     :param observed_before: keys that were observed to be there by the try that called for them, or by this one, before
-        any call.
+        any call. What a later try observes in their place shows that the earlier calls did nothing.
     :param canaries: ids of objects that the system saw besides the list.
     :param missing_session: URI of an earlier try's session that is not there any more; empty: none is missing.
     """
@@ -73,6 +73,8 @@ class JournalState(Generic[Known]):
     missing_session: str = ""
     _open: set[str] = field(default_factory=set)
     _unresolved: set[str] = field(default_factory=set)
+    _observed_earlier: set[str] = field(default_factory=set)
+    _observed_uncalled: set[str] = field(default_factory=set)
 
     @property
     def doubtful(self) -> set[str]:
@@ -86,7 +88,9 @@ class JournalState(Generic[Known]):
         """
         kind = segment.header["kind"]
         if kind == INTENTS:
-            self.in_doubt |= {line["key"] for line in segment.lines}
+            keys = {line["key"] for line in segment.lines}
+            self.in_doubt |= keys
+            self._observed_uncalled -= keys
         elif kind == OBSERVED:
             self.observe({line["key"] for line in segment.lines})
             self.canaries = segment.header.get("canaries", self.canaries)
@@ -98,17 +102,24 @@ class JournalState(Generic[Known]):
             self.abandon()
 
     def abandon(self) -> None:
-        """Take in that a new session starts."""
+        """Take in that a new session starts; of what the one before observed, what it called for counts."""
         self.abandoned |= self.in_doubt
+        self.observed_before -= self._observed_uncalled
+        self._observed_uncalled.clear()
+        self._observed_earlier = self.observed_before & self.doubtful
 
     def observe(self, keys: Set[str]) -> Set[str]:
         """Take in what a try observed at its start; return what of it is new.
 
-        What an earlier try observed counts only for its own calls: a later one may meet another state of affairs.
+        What an earlier try observed counts only for its own calls: a later one may meet another state of affairs. And
+        what is there again after an earlier try's call counts only for a call that follows.
         """
-        self.observed_before &= self.doubtful
-        new = keys - self.observed_before
+        doubtful = self.doubtful
+        self.observed_before &= doubtful
+        new = keys - (self.observed_before - self._observed_earlier)
         self.observed_before |= new
+        self._observed_earlier -= new
+        self._observed_uncalled |= new & doubtful
         return new
 
     def apply(self, key: str, kind: OutcomeKind, unanswered: bool, known: Known) -> None:

@@ -43,6 +43,7 @@ class OpusSystem:
 
     def __init__(self, hook: OpusHook) -> None:
         self.hook = hook
+        self._observed: Set[str] = frozenset()
         self._observed_before: Set[str] = frozenset()
         self._lists: set[ListKey] = set()
         self._keys: Set[str] = frozenset()
@@ -99,9 +100,9 @@ class OpusSystem:
         keys = {record.key for record in records}
         self._keys = keys | self.marked_before
         self._marked = dict.fromkeys(self.marked_before, -math.inf)
-        here = (self._read() if self._lists else frozenset()) & keys
-        self._observed_before = here | observed_before
-        return here
+        self._observed = (self._read() if self._lists else frozenset()) & keys
+        self._observed_before = self._observed | observed_before
+        return self._observed
 
     def dispose(self, batch: Sequence[Record], unanswered: frozenset[str]) -> list[Outcome | None]:
         """Mark up to 15 records."""
@@ -139,9 +140,15 @@ class OpusSystem:
         return outcomes
 
     def resolve_unanswered(self, batch: Sequence[Record]) -> list[Outcome | None]:
-        """Read the due list after a lost response."""
+        """Read the due list after a lost response.
+
+        What an earlier try sent cannot take effect any more when this one begins. So a record that was still listed
+        then, and that this try has not called for, was not taken off the list by a mark of ours.
+        """
         keys = {record.key for record in batch}
-        here = self._probe(keys) if self._lists else frozenset()
+        here = self._observed & keys - self._ended.keys()
+        if self._lists and here != keys:
+            here |= self._probe(keys)
         outcomes: list[Outcome | None] = []
         for record in batch:
             key = record.key
@@ -154,7 +161,7 @@ class OpusSystem:
                 reason = "the mark went unanswered; the record has left the due list since"
                 outcomes.append(Outcome(key, OutcomeKind.DESTROYED, Proof.INFERRED, reason, time=now()))
             else:
-                reason = "the mark went unanswered, and the record was not on the due list before either"
+                reason = "the mark went unanswered, and nothing shows that the record left the due list by it"
                 outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, time=now()))
         return outcomes
 

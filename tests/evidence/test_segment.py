@@ -120,6 +120,15 @@ def test_an_observation_counts_for_the_calls_of_its_own_try_only() -> None:
     assert known.observed_before == {"a", "c"}
 
 
+def test_what_a_later_try_observed_and_did_not_call_for_shows_that_the_earlier_call_did_nothing() -> None:
+    first = [observed("a", "b"), intents("a", "b"), of(OPEN)]
+    again = [observed("a", "b"), intents("b"), of(OPEN)]
+    assert state(*first).observed_before == {"a", "b"}
+    assert state(*first).observe({"a", "b"}) == {"a", "b"}, "the journal has it once more"
+    known = state(*first, *again)
+    assert (known.observed_before, known.doubtful) == ({"b"}, {"a", "b"})
+
+
 def test_a_missing_session_stays_named_when_later_sessions_miss_none() -> None:
     assert state(of(OPEN)).missing_session == ""
     assert state(of(OPEN, missing_session="uri"), of(ALIVE), of(OPEN)).missing_session == "uri"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -207,6 +207,9 @@ def test_a_record_whose_mark_went_unanswered_is_judged_by_the_due_list(
 ) -> None:
     system = OpusSystem(opus.hook)
     system.prepare(records(key), frozenset(observed_before))
+    opus.answer("destroy_records", 500)
+    with pytest.raises(VendorError):
+        system.dispose(records(key), frozenset())
     if gone:
         leave(opus, key)
     assert told(system.resolve_unanswered(records(key))) == [expected]
@@ -362,6 +365,43 @@ def test_a_mark_in_doubt_after_a_crash_is_settled_by_the_next_try(
     assert not served.sandbox.effects("opus", "marked_again")
 
 
+@pytest.mark.parametrize("dies_twice", [False, True])
+def test_what_was_still_listed_after_a_crash_was_not_marked_by_it_whatever_becomes_of_it_then(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch, dies_twice: bool
+) -> None:
+    """No call has left; the next try sees all records listed, and then somebody extends one of them."""
+    reference = approved(served, due())
+    first = next(iter(free(served, reference))).key
+    prepare = OpusSystem.prepare
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def extend(system: OpusSystem, listed: Sequence[Record], observed_before: Set[str]) -> Set[str]:
+        found = prepare(system, listed, observed_before)
+        served.sandbox.decisions["opus"]({"keys": [first], "decision": "extend"})
+        return found
+
+    def attempt(number: int, dies_in: str = "") -> None:
+        with monkeypatch.context() as broken:
+            if dies_in:
+                broken.setattr(dies_in, crash)
+                broken.setattr("airflow_provider_records.evidence.journal.Journal.record", crash)
+            run(OpusDestroyRecordsOperator(task_id="mark", records=reference, recheck=False), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(1, "airflow_provider_records.execution.retries.Attempts._dispose")
+    monkeypatch.setattr(OpusSystem, "prepare", extend)
+    if dies_twice:
+        with pytest.raises(KeyboardInterrupt):
+            attempt(2, "airflow_provider_records.evidence.journal.Journal.intend")
+    monkeypatch.setattr(OpusSystem, "prepare", prepare if dies_twice else extend)
+    with pytest.raises(DisposalIncompleteError, match="1 unknown of 60 records"):
+        attempt(3)
+    assert len(served.sandbox.effects("opus", "marked")) == 59
+    assert first not in served.sandbox.effects("opus", "marked")
+
+
 def test_after_a_kill_few_readings_settle_all_batches_in_doubt(
     served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,7 +437,7 @@ def test_a_rehearsal_reads_the_due_list_only_until_it_knows(
     monkeypatch.setattr(OpusSystem, "batch_size", 1)
     before = served.calls("opus", "due_records")
     mark(reference, dry_run=True)
-    assert served.calls("opus", "due_records") - before == 2
+    assert served.calls("opus", "due_records") - before == 1
     assert served.calls("opus", "destroy_records") == 0
 
 
