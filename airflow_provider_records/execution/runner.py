@@ -26,7 +26,14 @@ from airflow_provider_records.execution.limits import Limits
 from airflow_provider_records.execution.outcome_writer import OutcomeWriter
 from airflow_provider_records.execution.progress import Progress
 from airflow_provider_records.execution.retries import ROUNDS, Attempts, StopState, without_probe
-from airflow_provider_records.systems.base import A_FEW_MARKED, KnowsMarked, LooksInBatches, ObservesChunks, System
+from airflow_provider_records.systems.base import (
+    A_FEW_MARKED,
+    KnowsMarked,
+    LooksInBatches,
+    ObservesChunks,
+    System,
+    shows_removal,
+)
 
 T = TypeVar("T")
 
@@ -194,14 +201,23 @@ class Runner:
         if isinstance(system, LooksInBatches):
             system.canaries = list(state.canaries)
         if isinstance(system, KnowsMarked):
-            system.marked_before = frozenset(islice(filter(self._is_marked, state.observed_before), A_FEW_MARKED))
+            system.marked_before = self._marked_before(state.observed_before, doubtful)
         self.journal.record_observed(system.prepare(todo, state.observed_before & doubtful))
         return system.arrange(todo) if isinstance(system, LooksInBatches) else [todo]
 
-    def _is_marked(self, key: str) -> bool:
-        """Tell whether the system told an earlier try that it marked a record."""
-        known = self.journal.state.outcomes.get(key)
-        return known is not None and known.kind is OutcomeKind.DESTROYED and known.proof is Proof.RESPONSE
+    def _marked_before(self, observed: Set[str], doubtful: Set[str]) -> Set[str]:
+        """Return a few records that an earlier try observed and marked, as far as its calls were answered.
+
+        What is only inferred shows how the system behaves if it is far more than what is still in doubt.
+        """
+        known = filter(None, map(self.journal.state.outcomes.get, observed))
+        by_proof: dict[Proof | None, list[str]] = {}
+        for outcome in known:
+            if outcome.kind is OutcomeKind.DESTROYED:
+                by_proof.setdefault(outcome.proof, []).append(outcome.key)
+        inferred = by_proof.get(Proof.INFERRED, [])
+        told = by_proof.get(Proof.RESPONSE) or (inferred if shows_removal(len(inferred), len(doubtful)) else [])
+        return frozenset(told[:A_FEW_MARKED])
 
     def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress) -> None:
         """Carry out a group; where a look was too old when its call was to leave, or proved nothing, look again."""

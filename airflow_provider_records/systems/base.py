@@ -170,12 +170,21 @@ A_FEW_MARKED = 20
 """Number of marked records that tell whether a list goes on showing such ones."""
 
 
+def shows_removal(left: int, stayed: int) -> bool:
+    """Tell whether a list that may go on showing what is marked seems not to do so.
+
+    :param left: number of records that have left it after calls which got no response.
+    :param stayed: number of records that are still on it after such calls.
+    """
+    return left >= 4 * max(1, stayed)
+
+
 @runtime_checkable
 class KnowsMarked(Protocol):
     """A system that asks which records are marked, to tell whether its list goes on showing such ones.
 
-    ``marked_before`` are the keys of a few records that an earlier try observed, and that the system then said it
-    marked.
+    ``marked_before`` are the keys of a few records that an earlier try observed, and then marked: what the system said
+    to that; or what has left its list, if :func:`shows_removal`.
     """
 
     marked_before: Set[str]

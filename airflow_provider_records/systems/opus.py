@@ -16,7 +16,7 @@ from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.summary import SystemDescription
 from airflow_provider_records.exceptions import UnreadableAnswerError, VendorError
 from airflow_provider_records.hooks.opus import OpusHook
-from airflow_provider_records.systems.base import A_FEW_MARKED
+from airflow_provider_records.systems.base import A_FEW_MARKED, shows_removal
 from airflow_provider_records.systems.finding import Finding, GoneRecord, Probe, Whereabouts, grouped
 
 ListKey = tuple[str, str]
@@ -31,8 +31,9 @@ class OpusSystem:
     records of the connector, so one reading serves all records whose last mark had ended when the reading began.
 
     Opus may go on listing what is marked. So that a refused record is still listed shows that no earlier call marked it
-    only if other records that were listed, and that Opus says it marked, are not listed any more. A mark that is only
-    inferred shows nothing: that the record left the list is all that is known of it.
+    only if other records that were listed, and that Opus says it marked, are not listed any more. Of a mark that is
+    only inferred, nothing is known but that its record has left the list, and one may leave it for another reason; so
+    such marks show it only if far more records of unanswered calls have left the list than have stayed.
 
     :param hook: the client.
     """
@@ -49,6 +50,8 @@ class OpusSystem:
         self._keys: Set[str] = frozenset()
         self.marked_before: Set[str] = frozenset()
         self._marked: dict[str, float] = {}
+        self._left: set[str] = set()
+        self._stayed: set[str] = set()
         self._readings: tuple[tuple[float, Set[str]], ...] = ()
         self._ended: dict[str, float] = {}
         self._condition = threading.Condition()
@@ -120,7 +123,8 @@ class OpusSystem:
                 reason = "Opus refuses it after an unanswered call of ours, which may have marked it"
                 if key in listed:
                     reason += "; it is still listed, but nothing shows that what is marked leaves the due list"
-                outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=answer.refused[key]))
+                detail = answer.refused[key]
+                outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=detail))
             elif key in answer.refused:
                 reason = "refused by Opus: not approved, on hold, or not to be destroyed; look at it in Opus"
                 outcomes.append(
@@ -149,6 +153,9 @@ class OpusSystem:
         here = self._observed & keys - self._ended.keys()
         if self._lists and here != keys:
             here |= self._probe(keys)
+        with self._condition:
+            self._stayed |= here
+            self._left |= (keys & self._observed_before) - here
         outcomes: list[Outcome | None] = []
         for record in batch:
             key = record.key
@@ -233,7 +240,8 @@ class OpusSystem:
         begun, listed = self._readings[-1]
         with self._condition:
             marked = {key for key, at in self._marked.items() if at <= begun}
-        return bool(marked) and marked.isdisjoint(listed)
+            inferred = shows_removal(len(self._left), len(self._stayed))
+        return marked.isdisjoint(listed) if marked else inferred
 
     def _probe(self, keys: Set[str]) -> Set[str]:
         """Return which records are on the due list, read while no mark of ours is in flight.
