@@ -57,7 +57,9 @@ class Proof(StrEnum):
 
 _BY_TEXT: Mapping[object, OutcomeKind] = {str(kind): kind for kind in OutcomeKind}
 _PROOFS: Mapping[object, Proof] = {str(proof): proof for proof in Proof}
-_MEMBERS = frozenset({"key", "outcome", "proof", "reason", "request_id", "detail", "time", "unanswered", "earlier"})
+_MEMBERS = frozenset(
+    {"key", "outcome", "proof", "reason", "request_id", "detail", "time", "unanswered", "refused", "earlier"}
+)
 
 
 def known_kind(text: object) -> OutcomeKind:
@@ -102,6 +104,7 @@ class Outcome:
     :param detail: the vendor's raw text, at most 500 characters.
     :param time: when it became known, ISO 8601 in UTC.
     :param unanswered: a call for this record went unanswered, so that it may take effect late.
+    :param refused: a later call was refused: that the record is gone some day does not show that a call of ours did it.
     :param earlier: of one that is absent: what an earlier run of the DAG did to it (``destroyed`` or ``recycled``), if
         nobody has marked it since.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
@@ -115,6 +118,7 @@ class Outcome:
     detail: str | None = None
     time: str = ""
     unanswered: bool = False
+    refused: bool = False
     earlier: OutcomeKind | None = None
     unrecognized: Mapping[str, Any] | None = None
 
@@ -137,6 +141,7 @@ class Outcome:
             fields.get("detail"),
             fields.get("time", ""),
             bool(fields.get("unanswered")),
+            bool(fields.get("refused")),
             None if (earlier := fields.get("earlier")) is None else known_kind(earlier),
             unrecognized,
         )
@@ -156,6 +161,8 @@ class Outcome:
             pairs["time"] = self.time
         if self.unanswered:
             pairs["unanswered"] = True
+        if self.refused:
+            pairs["refused"] = True
         if self.earlier:
             pairs["earlier"] = str(self.earlier)
         return {**self.unrecognized, **pairs} if self.unrecognized else pairs

@@ -22,6 +22,7 @@ outcomes = st.builds(
     some_text,
     st.text(),
     st.booleans(),
+    st.booleans(),
     st.sampled_from([None, OutcomeKind.DESTROYED, OutcomeKind.RECYCLED]),
     st.none() | st.dictionaries(st.sampled_from(["later", "more"]), st.integers(), min_size=1),
 )

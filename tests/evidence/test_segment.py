@@ -129,6 +129,12 @@ def test_what_a_later_try_observed_and_did_not_call_for_shows_that_the_earlier_c
     assert (known.observed_before, known.doubtful) == ({"b"}, {"a", "b"})
 
 
+def test_what_was_observed_before_a_call_that_was_refused_counts_for_no_call() -> None:
+    lost = [observed("a"), intents("a"), outcome("a", "unknown", unanswered=True)]
+    assert state(*lost, of(OPEN)).observed_before == {"a"}
+    assert state(*lost, outcome("a", "unknown", refused=True), of(OPEN)).observed_before == set()
+
+
 def test_a_missing_session_stays_named_when_later_sessions_miss_none() -> None:
     assert state(of(OPEN)).missing_session == ""
     assert state(of(OPEN, missing_session="uri"), of(ALIVE), of(OPEN)).missing_session == "uri"

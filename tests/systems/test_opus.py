@@ -319,6 +319,34 @@ def test_a_mark_that_is_only_inferred_does_not_show_what_the_due_list_tells(
     assert served.sandbox.effects("opus", "marked") == [first, *others[:14]]
 
 
+def test_what_opus_refused_after_a_lost_mark_is_not_called_marked_when_it_is_not_listed_later(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call is lost before it acts; its record is still listed, then put on hold, and Opus does not list such ones."""
+    reference = approved(served, due())
+    first = next(iter(free(served, reference))).key
+    served.sandbox.vendors["opus"].turn({"list_held": False})
+    served.fault(vendor="opus", call="destroy_records", drop=True, act=False, match=f'"{first}"')
+    resolve = OpusSystem.resolve_unanswered
+
+    def hold(system: OpusSystem, batch: Sequence[Record]) -> list[Outcome | None]:
+        found = resolve(system, batch)
+        served.sandbox.decisions["opus"]({"keys": [first], "decision": "hold"})
+        return found
+
+    def attempt(number: int) -> Any:
+        return run(OpusDestroyRecordsOperator(task_id="mark", records=reference, recheck=False), number)
+
+    monkeypatch.setattr(OpusSystem, "resolve_unanswered", hold)
+    for number in (1, 2, 3):
+        with pytest.raises(DisposalIncompleteError, match="1 unknown of 60 records"):
+            attempt(number)
+    assert first not in served.sandbox.effects("opus", "marked")
+    monkeypatch.setattr(OpusSystem, "resolve_unanswered", resolve)
+    served.sandbox.decisions["opus"]({"keys": [first], "decision": "release"})
+    assert outcomes(served, attempt(4))[first]["proof"] == "response"
+
+
 def test_what_is_held_after_a_lost_mark_is_blocked_once_an_earlier_try_shows_what_the_due_list_tells(
     served: ServedSandbox,
 ) -> None:
