@@ -248,7 +248,7 @@ class Journal:
             outcomes = [self.store.naming.said_by_vendor(outcome) for outcome in outcomes]
             self._publish(OUTCOMES, [outcome.to_dict() for outcome in outcomes])
             for outcome in outcomes:
-                self.state.apply(outcome.key, outcome.kind, outcome.unanswered, outcome.refused, outcome)
+                self.state.apply(outcome.key, outcome.kind, outcome.unanswered, outcome.stayed, outcome)
 
     def claimed_elsewhere(self, records: Sequence[Record]) -> dict[str, DeletionClaim]:
         """Return which of these records another task instance disposed of, or may have, since this one began.

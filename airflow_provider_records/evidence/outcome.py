@@ -58,7 +58,7 @@ class Proof(StrEnum):
 _BY_TEXT: Mapping[object, OutcomeKind] = {str(kind): kind for kind in OutcomeKind}
 _PROOFS: Mapping[object, Proof] = {str(proof): proof for proof in Proof}
 _MEMBERS = frozenset(
-    {"key", "outcome", "proof", "reason", "request_id", "detail", "time", "unanswered", "refused", "earlier"}
+    {"key", "outcome", "proof", "reason", "request_id", "detail", "time", "unanswered", "stayed", "earlier"}
 )
 
 
@@ -104,7 +104,8 @@ class Outcome:
     :param detail: the vendor's raw text, at most 500 characters.
     :param time: when it became known, ISO 8601 in UTC.
     :param unanswered: a call for this record went unanswered, so that it may take effect late.
-    :param refused: a later call was refused: that the record is gone some day does not show that a call of ours did it.
+    :param stayed: after a call that went unanswered the record was still there, or refused, and nothing was sent since:
+        that it is gone some day does not show that a call of ours did it.
     :param earlier: of one that is absent: what an earlier run of the DAG did to it (``destroyed`` or ``recycled``), if
         nobody has marked it since.
     :param unrecognized: members of a file that this release does not know; they are written back as they are.
@@ -118,7 +119,7 @@ class Outcome:
     detail: str | None = None
     time: str = ""
     unanswered: bool = False
-    refused: bool = False
+    stayed: bool = False
     earlier: OutcomeKind | None = None
     unrecognized: Mapping[str, Any] | None = None
 
@@ -141,7 +142,7 @@ class Outcome:
             fields.get("detail"),
             fields.get("time", ""),
             bool(fields.get("unanswered")),
-            bool(fields.get("refused")),
+            bool(fields.get("stayed")),
             None if (earlier := fields.get("earlier")) is None else known_kind(earlier),
             unrecognized,
         )
@@ -161,8 +162,8 @@ class Outcome:
             pairs["time"] = self.time
         if self.unanswered:
             pairs["unanswered"] = True
-        if self.refused:
-            pairs["refused"] = True
+        if self.stayed:
+            pairs["stayed"] = True
         if self.earlier:
             pairs["earlier"] = str(self.earlier)
         return {**self.unrecognized, **pairs} if self.unrecognized else pairs

@@ -96,7 +96,7 @@ class JournalState(Generic[Known]):
             self.canaries = segment.header.get("canaries", self.canaries)
         elif kind == OUTCOMES:
             for line in segment.lines:
-                flags = bool(line.get("unanswered")), bool(line.get("refused"))
+                flags = bool(line.get("unanswered")), bool(line.get("stayed"))
                 self.apply(line["key"], known_kind(line["outcome"]), *flags, self.read(line))
         elif kind == OPEN:
             self.missing_session = segment.header.get("missing_session", self.missing_session)
@@ -123,11 +123,11 @@ class JournalState(Generic[Known]):
         self._observed_uncalled |= new & doubtful
         return new
 
-    def apply(self, key: str, kind: OutcomeKind, unanswered: bool, refused: bool, known: Known) -> None:
+    def apply(self, key: str, kind: OutcomeKind, unanswered: bool, stayed: bool, known: Known) -> None:
         """Take in an outcome.
 
         :param unanswered: whether a call went unanswered, so that it may still take effect.
-        :param refused: whether a later call was refused; what was observed before counts for no call then.
+        :param stayed: whether it was still there after that, so that what was observed before counts for no call.
         :param known: what is kept of it.
         """
         unresolved = unanswered or kind is OutcomeKind.UNKNOWN
@@ -139,7 +139,7 @@ class JournalState(Generic[Known]):
             self.unanswered.add(key)
         if unanswered or kind is not OutcomeKind.UNKNOWN:
             self.abandoned.discard(key)
-        if refused:
+        if stayed:
             self.observed_before.discard(key)
         self.in_doubt.discard(key)
 

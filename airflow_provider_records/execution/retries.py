@@ -111,6 +111,7 @@ class Attempts:
         self._causes: dict[str, str] = {}
         self._calls = Counter[str]()
         self._looked: dict[str, float] = {}
+        self._stayed: set[str] = set()
         self._outdated: set[str] = set()
         self._thread = threading.local()
 
@@ -124,6 +125,7 @@ class Attempts:
     def forget(self, records: Sequence[Record]) -> None:
         """Let go of what is known of records that have their final outcomes, so that memory does not grow with them."""
         for record in records:
+            self._stayed.discard(record.key)
             for known in (self._causes, self._calls, self._looked):
                 known.pop(record.key, None)
         if isinstance(self.system, RemembersRecords):
@@ -219,11 +221,18 @@ class Attempts:
                 self._refuse_other(record, found[record.key])
         known_to_have_left = unanswered - {key for key in self.journal.state.abandoned if not self._calls[key]}
         return {
-            key: replace(outcome, unanswered=True)
-            if key in known_to_have_left and not outcome.kind.final
-            else self._only_if_observed(outcome)
-            for key, outcome in found.items()
+            key: self._as_it_stands(outcome, unanswered=key in known_to_have_left) for key, outcome in found.items()
         }
+
+    def _as_it_stands(self, outcome: Outcome, *, unanswered: bool) -> Outcome:
+        """Return an outcome with what the next try must know of its call, or as far as it is justified."""
+        if outcome.kind.final:
+            return self._only_if_observed(outcome)
+        return replace(outcome, unanswered=True, stayed=self._has_stayed(outcome)) if unanswered else outcome
+
+    def _has_stayed(self, outcome: Outcome) -> bool:
+        """Tell whether a probe after the last call showed the record, or its answer says that nothing was done."""
+        return outcome.stayed or outcome.key in self._stayed
 
     def _kept(self, outcome: Outcome, in_doubt: bool) -> Outcome:
         """Return the outcome of a record that must not be sent any more, though it is still listed."""
@@ -235,10 +244,13 @@ class Attempts:
     def _dispose(self, batch: Sequence[Record], unanswered: frozenset[str], found: dict[str, Outcome]) -> list[Record]:
         """Send one call; return the records that its response leaves open. Without a response, none has an outcome."""
         self._calls.update(record.key for record in batch)
+        stayed = self._stayed & {record.key for record in batch}
+        self._stayed -= stayed
         try:
             answers = self.system.dispose(batch, unanswered)
         except VendorError as error:
             if error.no_effect:
+                self._stayed |= stayed
                 if not (isinstance(error, UnavailableError) and self._is_outdated()):
                     self.stop_state.stop_on(error)
                 if isinstance(error, UnavailableError):
@@ -307,6 +319,7 @@ class Attempts:
                 there.append(record)
             else:
                 found[record.key] = answer
+        self._stayed |= {record.key for record in there}
         return there
 
     def _refuse_other(self, record: Record, outcome: Outcome) -> None:
@@ -356,7 +369,8 @@ class Attempts:
         known = state.outcomes.get(record.key)
         if self._calls[record.key]:
             reason = f"its call went unanswered, and it was not looked up: {why}"
-            return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason, time=now(), unanswered=True)
+            stayed = record.key in self._stayed
+            return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason, time=now(), unanswered=True, stayed=stayed)
         if record.key in state.abandoned:
             reason = f"{PROCESS_DIED}; it was not looked up: {why}"
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason, time=now())

@@ -124,7 +124,7 @@ class OpusSystem:
                 if key in listed:
                     reason += "; it is still listed, but nothing shows that what is marked leaves the due list"
                 detail = answer.refused[key]
-                outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=detail, refused=True))
+                outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=detail, stayed=True))
             elif key in answer.refused:
                 reason = "refused by Opus: not approved, on hold, or not to be destroyed; look at it in Opus"
                 outcomes.append(

@@ -129,10 +129,10 @@ def test_what_a_later_try_observed_and_did_not_call_for_shows_that_the_earlier_c
     assert (known.observed_before, known.doubtful) == ({"b"}, {"a", "b"})
 
 
-def test_what_was_observed_before_a_call_that_was_refused_counts_for_no_call() -> None:
+def test_what_stayed_after_a_call_without_an_answer_was_not_removed_by_it() -> None:
     lost = [observed("a"), intents("a"), outcome("a", "unknown", unanswered=True)]
     assert state(*lost, of(OPEN)).observed_before == {"a"}
-    assert state(*lost, outcome("a", "unknown", refused=True), of(OPEN)).observed_before == set()
+    assert state(*lost, outcome("a", "unknown", stayed=True), of(OPEN)).observed_before == set()
 
 
 def test_a_missing_session_stays_named_when_later_sessions_miss_none() -> None:

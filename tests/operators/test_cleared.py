@@ -261,3 +261,19 @@ def test_destroyed_content_whose_mark_is_refused_is_said_first(
     shown = served.store.read(page).decode()
     assert f'<p class="alarm" role="alert">{alarm}' in shown
     assert shown.index(alarm) < shown.index('<div class="verdict')
+
+
+def test_what_people_deleted_after_a_lost_call_that_did_nothing_is_not_called_destroyed_by_us(
+    served: ServedSandbox, documents: list[str]
+) -> None:
+    """A call is lost before it acts, its object is still there, and the account lacks the right; so somebody helps."""
+    first = documents[0]
+    served.fault(vendor="enaio", call="delete_object", match=first, drop=True, act=False)
+    served.fault(vendor="enaio", call="delete_object", match=first, skip=1, times=None, status=403, act=False)
+    with pytest.raises(AirflowFailException, match="1 failed of 4"):
+        delete(documents[:4])
+    served.sandbox.faults.clear()
+    enaio: Any = served.sandbox.vendors["enaio"]
+    enaio.archive.destroy(enaio.archive.objects[first])
+    counts = delete(documents[:4], 2)["counts"]
+    assert (counts["destroyed"], counts["absent"]) == (3, 1)

@@ -347,6 +347,22 @@ def test_what_opus_refused_after_a_lost_mark_is_not_called_marked_when_it_is_not
     assert outcomes(served, attempt(4))[first]["proof"] == "response"
 
 
+def test_what_was_still_listed_after_a_lost_mark_is_not_called_marked_by_it_in_the_next_try(
+    served: ServedSandbox,
+) -> None:
+    """A call is lost before it acts, and Opus forbids the next one; then somebody extends a record of it."""
+    reference = approved(served, due())
+    first = next(iter(free(served, reference))).key
+    served.fault(vendor="opus", call="destroy_records", match=f'"{first}"', drop=True, act=False)
+    served.fault(vendor="opus", call="destroy_records", match=f'"{first}"', skip=1, status=403, act=False)
+    with pytest.raises(AirflowFailException, match="15 failed of 60"):
+        mark(reference, concurrency=1)
+    served.sandbox.decisions["opus"]({"keys": [first], "decision": "extend"})
+    with pytest.raises(DisposalIncompleteError, match="1 unknown of 60"):
+        run(OpusDestroyRecordsOperator(task_id="mark", records=reference, recheck=False), 2)
+    assert len(served.sandbox.effects("opus", "marked")) == 59
+
+
 def test_what_is_held_after_a_lost_mark_is_blocked_once_an_earlier_try_shows_what_the_due_list_tells(
     served: ServedSandbox,
 ) -> None:
