@@ -38,6 +38,8 @@ SERVES = 900.0
 _SILENT = 300.0
 """Seconds without a sign of life after which a task that reads, or waits, is taken for dead."""
 _SIGN = 60.0
+_FAST = 30.0
+"""Seconds by which the clock of another worker may be fast; a clock may be wrong by an hour, or be set back."""
 _NAP = 0.5
 _SLOWER = 1.25
 """How much longer than the last reading the next one may take, since calls are sent meanwhile."""
@@ -143,7 +145,8 @@ class DueReadings:
         return {key for key in keys if len(readings) == 2 and not any(key in each for each in readings)}
 
     def _fresh(self, after: str = "") -> list[_Reading]:
-        return [each for each in self._all() if each.state == _ENDED and each.name > after and self._age(each) < SERVES]
+        ended = [each for each in self._all() if each.state == _ENDED and each.name > after]
+        return [each for each in ended if self._is_younger(each, SERVES)]
 
     def _next(self, after: str) -> _Reading:
         """Read the list, or take the reading of another task that reads it right now.
@@ -222,8 +225,12 @@ class DueReadings:
         return any(
             each.state == _READS or (each.state == _CLAIMED and each.name < claim)
             for each in self._all()
-            if self._age(each) < _SILENT
+            if self._is_younger(each, _SILENT)
         )
+
+    def _is_younger(self, reading: _Reading, seconds: float) -> bool:
+        """Tell whether a reading is younger than that; one from the future has an age that nobody knows."""
+        return -_FAST <= self._age(reading) < seconds
 
     def _age(self, reading: _Reading) -> float:
         return self._clock() - reading.at

@@ -52,6 +52,14 @@ def test_one_reading_serves_all_tasks_for_a_while(store: Store) -> None:
     assert assert_store_valid(store) == 2
 
 
+def test_a_reading_of_a_worker_whose_clock_is_fast_serves_no_longer_than_others(store: Store) -> None:
+    opus = Opus("ab", "a", "a")
+    assert task(store, opus, lambda: opus.now + 3600).listed({"a", "b"}) == {"a", "b"}
+    opus.now += 2 * SERVES
+    assert task(store, opus, lambda: opus.now).listed({"a", "b"}) == {"a"}
+    assert opus.read == 3
+
+
 def test_a_list_that_takes_longer_to_read_than_a_reading_serves_is_not_read_for_each_chunk(store: Store) -> None:
     opus = Opus("abc")
 
