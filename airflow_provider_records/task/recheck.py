@@ -112,12 +112,13 @@ class Rechecks:
         :param records: number of records that have no outcome yet.
         :raises ConfigurationError: a connection is wrong, or leads elsewhere than when the list was read.
         """
-        named = [*(order.due_list for order in self._orders(authorization)), *referenced]
-        known = [each for each in dict.fromkeys(named) if each is not None]
-        if found := [self._readable(each, 0 if each.system == system else records) for each in known]:
+        ordered = [order.due_list for order in self._orders(authorization)]
+        known = [each for each in dict.fromkeys([*ordered, *referenced]) if each is not None]
+        only = None not in ordered and (len(referenced) == 1 or None not in referenced)
+        if found := [self._readable(each, 0 if each.system == system else records, only=only) for each in known]:
             yield DueListCheck(found)
 
-    def _readable(self, due_list: DueList, records: int) -> ReadableDueList:
+    def _readable(self, due_list: DueList, records: int, *, only: bool) -> ReadableDueList:
         if (lister := LISTERS.get(due_list.system)) is None:
             raise ConfigurationError(f"This release cannot read a due list of {due_list.system!r} again.")
         hook = lister.hook(due_list.conn_id)
@@ -135,7 +136,7 @@ class Rechecks:
         folder = due_lists_folder(self._origin.dag_id, self._origin.run_id)
         readings = DueReadings(self._store, folder, due_list, read, stopped=self._stopped, records=records)
         self._readings.append(readings)
-        return ReadableDueList(due_list, lister.title, readings)
+        return ReadableDueList(due_list, lister.title, readings, only)
 
     def _orders(self, authorization: Authorization) -> list[Order]:
         return [Order.read(self._store, digest) for digest in {each.order for each in authorization.originals}]

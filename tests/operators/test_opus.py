@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 
 from airflow_provider_records.airflow_version import AirflowFailException
+from airflow_provider_records.evidence.approval import Approval
+from airflow_provider_records.evidence.due_list import DueList
+from airflow_provider_records.evidence.manifest import Manifest
+from airflow_provider_records.evidence.outcome import now
+from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.exceptions import DisposalIncompleteError, StoreUnavailableError
 from airflow_provider_records.operators.enaio import EnaioDeleteObjectOperator
 from airflow_provider_records.operators.opus import OpusDestroyRecordsOperator
 from tests.operators.conftest import ServedSandbox
-from tests.operators.factories import context, run
+from tests.operators.factories import context, given, run
 from tests.operators.opus_night import approved, due, free, mark, outcomes
 
 
@@ -89,3 +94,23 @@ def test_a_store_that_cannot_be_written_is_retried(served: ServedSandbox, monkey
     with pytest.raises(StoreUnavailableError, match="No space left") as caught:
         due()
     assert caught.value.retry
+
+
+def test_what_came_from_no_due_list_is_not_looked_for_on_the_one_that_others_came_from(
+    served: ServedSandbox,
+) -> None:
+    listed = due()
+    due_list = DueList.from_dict(listed["due_list"])
+    enaio: Any = served.sandbox.vendors["enaio"]
+    given_here = ["800000", "800001", "800002"]
+    for id_ in given_here:
+        enaio.archive.add(id_, "Invoice")
+    parts = [(listed["digest"], due_list), (Manifest.write(served.store, given_here).digest, None)]
+    references = []
+    for digest, came_from in parts:
+        by = Approval(digest, "anna", now(), {"kind": "test"}, **given(served.store, digest, due_list=came_from))
+        references.append(manifest_reference(Manifest.open(served.store, digest), [by.write(served.store)]))
+    references[0]["due_list"] = listed["due_list"]
+    deleted = run(EnaioDeleteObjectOperator(task_id="delete", records=references, hard_delete=True))
+    found = outcomes(served, deleted)
+    assert [found[id_]["outcome"] for id_ in given_here] == ["destroyed"] * 3
