@@ -210,14 +210,16 @@ class Runner:
 
         What is only inferred shows how the system behaves if it is far more than what is still in doubt.
         """
-        known = filter(None, map(self.journal.state.outcomes.get, observed))
-        by_proof: dict[Proof | None, list[str]] = {}
-        for outcome in known:
+        told: list[str] = []
+        inferred: list[str] = []
+        for outcome in filter(None, map(self.journal.state.outcomes.get, observed)):
             if outcome.kind is OutcomeKind.DESTROYED:
-                by_proof.setdefault(outcome.proof, []).append(outcome.key)
-        inferred = by_proof.get(Proof.INFERRED, [])
-        told = by_proof.get(Proof.RESPONSE) or (inferred if shows_removal(len(inferred), len(doubtful)) else [])
-        return frozenset(told[:A_FEW_MARKED])
+                (inferred if outcome.proof is Proof.INFERRED else told).append(outcome.key)
+            if len(told) == A_FEW_MARKED:
+                break
+        if not told and shows_removal(len(inferred), len(doubtful)):
+            told = inferred[:A_FEW_MARKED]
+        return frozenset(told)
 
     def _send_with_looks(self, todo: Sequence[Record], doubtful: Set[str], progress: Progress) -> None:
         """Carry out a group; where a look was too old when its call was to leave, or proved nothing, look again."""
