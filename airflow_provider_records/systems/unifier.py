@@ -170,7 +170,9 @@ class UnifierSystem:
     def _is_seen(self, folder: FolderAddress | None) -> bool:
         listed = None if folder is None else self._listing(folder).newest
         try:
-            return folder is not None and listed is not None and self._proves_absence(folder, listed)
+            if folder is None or listed is None or self._lost_witnesses(folder, listed):
+                return False
+            return self._proves_absence(folder, listed)
         except (StopError, UnavailableError):
             raise
         except VendorError:

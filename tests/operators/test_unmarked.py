@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from airflow_provider_records.evidence.folders import unmarked_folder
 from airflow_provider_records.evidence.journal import Journal
 from airflow_provider_records.evidence.manifest import Manifest
 from airflow_provider_records.evidence.outcome import Outcome, now
+from airflow_provider_records.evidence.record import Record
 from airflow_provider_records.evidence.reference import manifest_reference
 from airflow_provider_records.evidence.summary import Disposal
 from airflow_provider_records.exceptions import DisposalIncompleteError
@@ -26,6 +27,7 @@ from airflow_provider_records.operators.unifier import UnifierDeleteDocumentOper
 from airflow_provider_records.reporting.verdict import RunStatus, verdict
 from airflow_provider_records.reporting.verify import verify
 from airflow_provider_records.systems.enaio import EnaioSystem
+from airflow_provider_records.systems.unifier import UnifierSystem
 from tests.operators.conftest import ServedSandbox
 from tests.operators.factories import given, run
 from tests.operators.opus_night import outcomes
@@ -200,6 +202,38 @@ def test_what_a_run_that_died_may_have_recycled_is_not_absent_for_an_account_tha
     unifier.turn({"reads": "allowed"})
     unifier.documents = documents
     assert recycle("r3")["counts"]["recycled"] == COUNT
+
+
+def test_another_archive_in_mid_run_does_not_show_what_a_run_that_died_may_have_recycled(
+    served: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder has a document that is on no list, and does not show it any more."""
+    unifier: Any = served.sandbox.vendors["unifier"]
+    known = next(each for each in unifier.documents.values() if not each.locked)
+    folder = known.path.rpartition("/")[0]
+    for node in range(820000, 820004):
+        unifier.documents[node] = replace(known, node_id=node, file_id=node + 5000, path=f"{folder}/{node}")
+    place = {"location": folder, "attributes": {"project_number": known.project}}
+    listed = [{"key": f"U{node}", "target_id": str(node), **place} for node in range(820000, 820004)]
+
+    def recycle(records: list[Any], run_id: str) -> Any:
+        operator = UnifierDeleteDocumentOperator(
+            task_id="delete", records=records, require_approval=False, verify=False, concurrency=1
+        )
+        return run(operator, run_id=run_id)
+
+    die_with_calls_in_doubt(served, lambda: recycle(listed[1:], "r1"))
+    observe, looks = UnifierSystem.observe, iter(range(1000))
+
+    def observe_then_another(system: UnifierSystem, records: Sequence[Record]) -> Set[str]:
+        if next(looks):
+            unifier.documents = {7001: replace(known, node_id=7001, file_id=17001)}
+        return observe(system, records)
+
+    monkeypatch.setattr(UnifierSystem, "look_size", 1)
+    monkeypatch.setattr(UnifierSystem, "observe", observe_then_another)
+    with pytest.raises(DisposalIncompleteError, match="3 not_attempted"):
+        recycle(listed, "r2")
 
 
 def test_a_run_that_its_own_next_try_ends_leaves_no_journal_to_read(
