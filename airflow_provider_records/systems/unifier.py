@@ -170,9 +170,7 @@ class UnifierSystem:
     def _is_seen(self, folder: FolderAddress | None) -> bool:
         listed = None if folder is None else self._listing(folder).newest
         try:
-            if folder is None or listed is None or self._lost_witnesses(folder, listed):
-                return False
-            return self._proves_absence(folder, listed)
+            return folder is not None and listed is not None and self._proves_absence(folder, listed)
         except (StopError, UnavailableError):
             raise
         except VendorError:
