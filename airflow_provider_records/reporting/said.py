@@ -31,7 +31,10 @@ SENTENCES = (
     marked("Moved to the recycle bin of Unifier, whose interface knows no permanent deletion"),
     marked("Status set to Destroyed in Opus; deletes no content"),
     marked("the status Destroyed is set"),
-    marked("not marked: Opus refuses it (not approved there, on hold, or not to be destroyed)"),
+    marked(
+        "not marked by this task: Opus refuses it (not approved there, on hold, not to be destroyed, or Destroyed "
+        "already)"
+    ),
     marked("not marked, as far as known: an error that another try may cure"),
     marked("not marked: nothing was sent for it"),
     marked(
@@ -51,7 +54,7 @@ REASONS = (
     marked("its retention is not known to have ended: %(field)s is empty"),
     marked("it is there, and must stay: %(why)s"),
     marked("nothing was sent: %(why)s"),
-    marked("refused by Opus: not approved, on hold, or not to be destroyed; look at it in Opus"),
+    marked("refused by Opus: not approved, on hold, not to be destroyed, or Destroyed already; look at it in Opus"),
     marked("destroyed in run %(run)s, and not marked since"),
     marked("recycled in run %(run)s, and not marked since"),
     marked("not the object that was approved: %(field)s is %(found)s, on the list %(approved)s"),

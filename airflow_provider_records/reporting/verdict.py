@@ -133,7 +133,7 @@ def verdict(status: RunStatus) -> Verdict:
     if blocked or absent:
         systems = gettext(" and ").join(blocked)
         parts = [gettext("Every record has a final outcome.")]
-        parts += [gettext("The systems refused %(systems)s.", systems=systems)] if blocked else []
+        parts += [gettext("Blocked, each with its reason: %(systems)s.", systems=systems)] if blocked else []
         parts += [_were_absent(absent, language)] if absent else []
         title = gettext("Complete, with refusals") if blocked else gettext("Complete, with absent records")
         return Verdict("partly", title, " ".join(parts) + withheld)

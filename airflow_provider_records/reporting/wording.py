@@ -249,8 +249,10 @@ def _about(entry: Mapping[str, Any], language: Language) -> Iterable[str]:
     for group in entry.get("not_destroyed", []):
         if group["outcome"] == OutcomeKind.ABSENT and group["reason"].endswith(NOT_MARKED):
             yield language.ngettext(
-                "%(num)s record of task %(task)s was %(reason)s. The certificate of that run proves it.",
-                "%(num)s records of task %(task)s were %(reason)s. The certificate of that run proves it.",
+                "%(num)s record of task %(task)s was %(reason)s. The evidence of that run says so; this certificate "
+                "does not prove it.",
+                "%(num)s records of task %(task)s were %(reason)s. The evidence of that run says so; this certificate "
+                "does not prove it.",
                 group["count"],
                 task=task,
                 reason=said(group["reason"], language),

@@ -81,7 +81,8 @@ class OpusSystem:
             meanings={
                 OutcomeKind.DESTROYED.value: "the status Destroyed is set",
                 OutcomeKind.BLOCKED.value: (
-                    "not marked: Opus refuses it (not approved there, on hold, or not to be destroyed)"
+                    "not marked by this task: Opus refuses it (not approved there, on hold, not to be destroyed, or "
+                    "Destroyed already)"
                 ),
                 OutcomeKind.FAILED.value: "not marked, as far as known: an error that another try may cure",
                 OutcomeKind.NOT_ATTEMPTED.value: "not marked: nothing was sent for it",
@@ -126,7 +127,10 @@ class OpusSystem:
                 detail = answer.refused[key]
                 outcomes.append(Outcome(key, OutcomeKind.UNKNOWN, reason=reason, detail=detail, stayed=True))
             elif key in answer.refused:
-                reason = "refused by Opus: not approved, on hold, or not to be destroyed; look at it in Opus"
+                reason = (
+                    "refused by Opus: not approved, on hold, not to be destroyed, or Destroyed already; look at it in "
+                    "Opus"
+                )
                 outcomes.append(
                     Outcome(
                         key,

@@ -101,7 +101,7 @@ def test_the_summary_says_in_plain_text_how_the_run_ended(store: Store, monkeypa
     reference, _ = certify(parts)
     headline, verdict, _, outcomes, _, run, certificate, digest = reference["summary"].split("\n")
     assert headline == f"Complete, with refusals: {RUN['dag_id']}, {RUN['run_id']}"
-    assert "The systems refused 1 in enaio and 1 in enaio" in verdict
+    assert "Blocked, each with its reason: 1 in enaio and 1 in enaio" in verdict
     assert outcomes == "enaio: 8 destroyed, 2 blocked"
     page = "https://airflow.example.org/night/plugin/disposals/night/records"
     assert run.startswith(f"Run: {page}/run?dag_id=")

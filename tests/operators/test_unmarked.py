@@ -91,6 +91,7 @@ def test_what_an_earlier_run_destroyed_is_marked_by_the_next_one(
     assert verify(certificate).ok
     page = certificate.with_suffix(".html").read_text()
     assert f"{COUNT} records of task delete were destroyed in run r1, and not marked since." in page
+    assert "The evidence of that run says so; this certificate does not prove it." in page, "run r1 has no certificate"
     enaio: Any = served.sandbox.vendors["enaio"]
     enaio.archive.add("830000", "Invoice")
     strangers = [*records, {"key": "alive", "target_id": "830000"}]

@@ -69,14 +69,14 @@ def disposal(*, dry_run: bool = False, stopped: str | None = None, **counts: int
             RunStatus([disposal(absent=2, blocked=1)]),
             "partly",
             "Complete, with refusals",
-            "The systems refused 1 in enaio. 2 were not there before",
+            "Blocked, each with its reason: 1 in enaio. 2 were not there before",
         ),
         (RunStatus([replace(disposal(absent=4), destroyed_earlier=4)]), "done", "Complete", "Every record on"),
         (
             RunStatus([disposal(blocked=1000), disposal(blocked=2, destroyed=1)]),
             "partly",
             "Complete, with refusals",
-            "The systems refused 1,000 in enaio and 2 in enaio.",
+            "Blocked, each with its reason: 1,000 in enaio and 2 in enaio.",
         ),
     ],
 )

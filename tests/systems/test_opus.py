@@ -379,6 +379,17 @@ def test_what_is_held_after_a_lost_mark_is_blocked_once_an_earlier_try_shows_wha
     assert (result["counts"]["destroyed"], result["counts"]["blocked"]) == (45, 15)
 
 
+def test_a_refusal_may_mean_that_somebody_else_has_marked_the_record(served: ServedSandbox) -> None:
+    reference = approved(served, due())
+    first = next(iter(free(served, reference))).key
+    part: Any = served.sandbox.vendors["opus"]
+    part.turn({"second_delete": "refused", "list_destroyed": True})
+    part.records(first)[0].status = "Destroyed"
+    result = mark(reference)
+    assert result["counts"]["blocked"] == 1
+    assert "or Destroyed already" in outcomes(served, result)[first]["reason"]
+
+
 def test_a_lost_answer_without_a_due_list_is_unknown(served: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [record.key for record in free(served, due())][:15]
     conn = json.loads(os.environ["AIRFLOW_CONN_OPUS_DEFAULT"])
