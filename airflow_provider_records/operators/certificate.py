@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, XComArg
 
 from airflow_provider_records.evidence import titles
 from airflow_provider_records.evidence.folders import TaskFolder
@@ -21,6 +21,7 @@ from airflow_provider_records.exceptions import (
 from airflow_provider_records.reporting import issue
 from airflow_provider_records.task.arguments import check_switches
 from airflow_provider_records.task.context import evidence_store, hard_stops, provenance, reading_language, signing_key
+from airflow_provider_records.task.disposing import DisposingOperator
 from airflow_provider_records.task.links import CertificateLink
 from airflow_provider_records.task.message import run_message
 from airflow_provider_records.task.records import read_disposal
@@ -56,6 +57,8 @@ class DestructionCertificateOperator(BaseOperator):
         check_switches(require_complete=require_complete)
         self.disposals = disposals
         self.require_complete = require_complete
+        tasks = (task for task, _ in XComArg.iter_xcom_references(disposals))
+        self._named = frozenset(task.task_id for task in tasks if isinstance(task, DisposingOperator))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the certificate; see the class."""
@@ -69,7 +72,7 @@ class DestructionCertificateOperator(BaseOperator):
             items = list(_references(self.disposals))
             named = [_of_this_run(read_disposal(item, store), origin) for item in items if item is not None]
             found = all_disposals(store, origin.dag_id, origin.run_id, named)
-            _check_none(items.count(None), named, found, store)
+            _check_none(items.count(None), named, found, store, self._named)
             if not found:
                 raise InvalidRecordsError(
                     "disposals= holds no disposal reference, so there is nothing to certify. Did the disposing tasks "
@@ -113,11 +116,16 @@ def _of_this_run(disposal: Disposal, origin: Provenance) -> Disposal:
     return disposal
 
 
-def _check_none(missing: int, named: Sequence[Disposal], found: Sequence[Disposal], store: Store) -> None:
-    """Accept an output that a clear has taken away only where the journals hold what it pointed to."""
+def _check_none(
+    missing: int, named: Sequence[Disposal], found: Sequence[Disposal], store: Store, tasks: Set[str]
+) -> None:
+    """Accept an output that a clear has taken away only where the journals hold what it pointed to.
+
+    :param tasks: the tasks that are not mapped and whose outputs the DAG names: None stands for one of these.
+    """
     folders = {TaskFolder.containing(store.name(each.uri)) for each in named}
     unnamed = [each for each in found if TaskFolder.containing(store.name(each.uri)) not in folders]
-    if missing > len(unnamed):
+    if missing > len(unnamed) or (missing and tasks - {each.provenance.task_id for each in found}):
         raise InvalidRecordsError(
             "disposals= holds None: an upstream task pushed no disposal, and no journal of this run holds one in its "
             "place. It was skipped, failed before it began, or was marked as success by hand; a certificate that "

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -230,6 +231,25 @@ def test_a_dry_run_is_never_complete(store: Store) -> None:
     disposal = evidence_factory.carry_out(store, Manifest.write(store, ["a"]), dry_run=True)
     refused([disposal.reference()], "enaio: dry run, nothing was sent")
     assert certify([disposal.reference()], require_complete=False)[0]["complete"] is False
+
+
+def test_a_task_that_was_skipped_is_not_passed_over_where_another_ones_output_is_gone(served: ServedSandbox) -> None:
+    """A clear has left one of two mapped deletes, whose journal is there; the marks were skipped."""
+    enaio: Any = served.sandbox.vendors["enaio"]
+    with DAG(RUN["dag_id"]):
+        listed = EnaioDeleteObjectOperator.partial(task_id="delete", require_approval=False).expand(records=[["1"]])
+        mark = OpusDestroyRecordsOperator(task_id="mark", records=listed.output, trigger_rule="all_done")
+        certificate = DestructionCertificateOperator(task_id="certificate", disposals=[listed.output, mark.output])
+    deleted = []
+    for place, id_ in enumerate(("800000", "800001")):
+        enaio.archive.add(id_, "Invoice")
+        delete = EnaioDeleteObjectOperator(task_id="delete", records=[id_], require_approval=False)
+        deleted.append(factories.run(delete, map_index=place, **RUN))
+    certificate.disposals = [deleted[:1], None]  # as Airflow renders it
+    with pytest.raises(AirflowFailException, match="an upstream task pushed no disposal"):
+        certificate.execute(context(certificate, **RUN))
+    certificate.disposals = [deleted[:1], factories.run(OpusDestroyRecordsOperator(task_id="mark", records=[]), **RUN)]
+    assert certificate.execute(context(certificate, **RUN))["complete"]
 
 
 def test_a_mapped_task_that_pushed_nothing_is_covered(store: Store) -> None:
