@@ -127,6 +127,7 @@ def test_a_record_that_is_there_after_two_calls_is_failed_with_the_last_cause() 
         OutcomeKind.FAILED,
         reason="two calls did not do it, and it is still there; the last one: broken",
         unanswered=True,
+        stayed=True,
     )
     assert system.asked == ["call", "probe", "call", "probe"]
 
