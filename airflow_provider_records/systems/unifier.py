@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -85,9 +86,11 @@ class UnifierSystem:
         self._folder_canaries: dict[FolderAddress, Canaries] = {}
         self._uncalled: dict[FolderAddress, set[str]] = {}
         self._kept: dict[FolderAddress, Listing] = {}  # of what is to be called for
+        self._places: dict[str, FolderAddress] = {}  # by id, until its call
+        self._shown_by: dict[str, tuple[float, Contents]] = {}  # by id, the newest listing of another folder
         self._lock = threading.Lock()
         self._blind: dict[str, str] = {}
-        self._recent = lru_cache(maxsize=64)(lambda folder: Listing(lambda: self.read(folder, self._wanted(folder))))
+        self._recent = lru_cache(maxsize=64)(lambda folder: Listing(lambda: self._read_for_all(folder)))
 
     @classmethod
     def from_connection(cls, conn_id: str) -> Self:
@@ -197,6 +200,7 @@ class UnifierSystem:
         for record in records:
             if folder := FolderAddress.from_record(record):
                 folders.setdefault(folder, []).append(record)
+                self._places[record.target_id] = folder
         here: set[str] = set()
         with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix=self.name) as pool:
             for folder, found in zip(folders, pool.map(look, folders), strict=True):
@@ -358,6 +362,8 @@ class UnifierSystem:
         with self._lock:
             uncalled = self._uncalled.get(folder, set())
             uncalled.discard(record.target_id)
+            self._places.pop(record.target_id, None)
+            self._shown_by.pop(record.target_id, None)
             if not uncalled:
                 self._uncalled.pop(folder, None)
                 self._kept.pop(folder, None)
@@ -474,11 +480,24 @@ class UnifierSystem:
 
     def _newest_obstacle(self, record: Record, folder: FolderAddress) -> str | None:
         """Say what a listing for other records has shown since this one was looked at."""
-        newest = self._listing(folder).newest
+        listing = self._listing(folder)
+        begun, elsewhere = self._shown_by.get(record.target_id, (-math.inf, None))
+        newest = elsewhere if begun > listing.begun else listing.newest
         try:
             return newest.obstacle(record, self.expect, self.naming) if newest else None
         except UnreadableAnswerError:
             return None
+
+    def _read_for_all(self, folder: FolderAddress) -> Contents:
+        """List a folder, and take note of what it shows of documents whose records name others."""
+        begun = time.monotonic()
+        contents = self.read(folder, self._wanted(folder))
+        with self._lock:
+            for node_id in contents.by_id:
+                known = self._shown_by.get(node_id, (-math.inf, contents))[0]
+                if self._places.get(node_id, folder) != folder and begun > known:
+                    self._shown_by[node_id] = begun, contents
+        return contents
 
     def _listing(self, folder: FolderAddress) -> Listing:
         return self._kept.get(folder) or self._recent(folder)

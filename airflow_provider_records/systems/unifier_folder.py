@@ -146,6 +146,7 @@ def _is_another(node: Node, record: Record) -> str | None:
     """
     for label, approved, found in (
         ("projectnumber", text_of(record.attributes.get("project_number")), node.project_number),
+        ("parent_node_id", record.parent_id or "", node.parent_node_id),
         ("file_id", text_of(record.attributes.get("file_id")), node.file_id),
     ):
         if approved and found and _plain(approved) != _plain(found):
@@ -215,6 +216,11 @@ class Listing:
         self._lock = threading.Lock()
         self._begun = -math.inf
         self._contents = Contents()
+
+    @property
+    def begun(self) -> float:
+        """When the newest listing was requested, by the monotonic clock; minus infinity if there was none."""
+        return self._begun
 
     @property
     def newest(self) -> Contents | None:

@@ -581,6 +581,37 @@ def test_what_a_listing_for_others_shows_counts_however_many_folders_are_listed_
     }
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["in one look", "in the next look"])
+@pytest.mark.parametrize("by_path", [True, False])
+def test_a_document_that_the_listing_of_another_folder_shows_meanwhile_is_not_sent(
+    office: Office, monkeypatch: pytest.MonkeyPatch, by_path: bool, together: bool
+) -> None:
+    office.part.folders[541] = Folder(541, "P-0001", "/Closed/2015", office.part.folders[540].parent_id)
+    office.part.documents[1000] = replace(
+        office.part.documents[556], node_id=1000, file_id=6000, parent_id=541, path="/Closed/2015/Note.pdf"
+    )
+    moved = record(555, BY_PATH if by_path else BY_ID)
+    other = record(1000, {**BY_PATH, "location": "/Closed/2015"} if by_path else {"parent_id": "541"})
+    system = office.system()
+    system.prepare([moved, other], frozenset())
+    document = office.part.documents[555]
+    list_real = office.part._listing
+
+    def listing(call: Call, folder: Folder | None, label: str) -> Reply:
+        reply = list_real(call, folder, label)
+        document.parent_id, document.path = 541, "/Closed/2015/Plan.pdf"
+        return reply
+
+    monkeypatch.setattr(office.part, "_listing", listing)
+    system.hook.settings = replace(system.hook.settings, max_concurrency=1)
+    for look in [[moved, other]] if together else [[moved], [other]]:
+        system.observe(look)
+    (outcome,) = system.dispose([moved], frozenset())
+    assert outcome is not None
+    assert told([outcome]) == [("blocked", "probe")]
+    assert not document.binned
+
+
 def test_a_list_that_is_mostly_not_there_stops(office: Office) -> None:
     outcomes = office.try_(*(record(node, BY_ID) for node in (555, *range(2000, 2030))))
     assert {str(outcome.kind) for outcome in outcomes} == {"not_attempted"}
