@@ -435,7 +435,7 @@ def test_a_call_that_waits_leaves_by_no_reading_that_has_expired(
 ) -> None:
     """Another task of the run has read the list a while ago; the object itself is looked at late enough."""
     for module, name in ((due_reading, "SERVES"), (retries, "LOOK_LASTS")):
-        monkeypatch.setattr(module, name, 1.6)
+        monkeypatch.setattr(module, name, 60.0)
     served.sandbox.vendors["opus"].turn({"list_held": False})
     hook, keys = OpusHook("opus_default"), due_keys(served, due)
     due_list = DueList(hook.conn_id, hook.target, str(hook.connector_id), DUE)
@@ -445,12 +445,12 @@ def test_a_call_that_waits_leaves_by_no_reading_that_has_expired(
         due_list,
         lambda: [row.row_key for row in hook.iter_due_records(None, DUE)],
         stopped=threading.Event(),
+        clock=lambda: time.time() - 56,
     )
     others.listed(set(keys.values()))
-    time.sleep(0.8)
     first = next(iter(keys))
     decide(served, after=0, opus={"keys": [keys[first]], "decision": "hold"})
-    served.fault(vendor="enaio", call="delete_object", act=False, status=429, headers={"Retry-After": "1"})
+    served.fault(vendor="enaio", call="delete_object", act=False, status=429, headers={"Retry-After": "5"})
     reference = delete(due)
     assert first not in destroyed(served)
     assert outcomes(served, reference)[keys[first]]["reason"] == "not due in Opus any more"
