@@ -332,7 +332,7 @@ class Attempts:
             return outcome
         state = self.journal.state
         if outcome.key not in state.observed_before:
-            reason = "it is gone; no look before our call showed it, so nothing says that our call did it"
+            reason = "it is gone, and no look shows that our call did it"
             return replace(outcome, kind=OutcomeKind.ABSENT, proof=Proof.PROBE, reason=reason)
         if outcome.key in state.abandoned and outcome.key not in self._causes:
             return replace(outcome, reason=PROCESS_DIED)

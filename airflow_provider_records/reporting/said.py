@@ -67,7 +67,7 @@ REASONS = (
     marked("Unifier does not know its node id: it was gone before, or the id is wrong"),
     marked("the mark went unanswered; the record has left the due list since"),
     marked("our process died; whether this call left is not known"),
-    marked("it is gone; no look before our call showed it, so nothing says that our call did it"),
+    marked("it is gone, and no look shows that our call did it"),
     marked("dry run: %(why)s"),
     marked("is there and would be sent"),
     marked("is not there any more"),

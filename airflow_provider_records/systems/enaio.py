@@ -470,7 +470,7 @@ class EnaioSystem:
             reason = f"it is neither live nor in the recycle bin, which proves nothing: {BLIND}"
             return Outcome(record.key, OutcomeKind.UNKNOWN, reason=reason)
         if presence is Presence.GONE and not observed:
-            reason = f"no look before our call showed it either; {_NOWHERE}"
+            reason = f"it is gone, and no look shows that our call did it; {_NOWHERE}"
             return Outcome(record.key, OutcomeKind.ABSENT, Proof.PROBE, reason)
         if presence is Presence.GONE and self.hard_delete and not refused:
             reason = "our call went unanswered; it is neither live nor in the recycle bin of this account since"

@@ -54,7 +54,7 @@ def test_what_a_dead_process_intended_and_never_observed_is_absent() -> None:
         (OutcomeKind.ABSENT, Proof.PROBE),
     ]
     assert [outcome.reason for outcome in outcomes[:2]] == [PROCESS_DIED] * 2
-    assert "no look before our call showed it" in str(outcomes[2].reason)
+    assert "no look shows that our call did it" in str(outcomes[2].reason)
 
 
 def test_what_an_earlier_try_observed_and_never_intended_is_absent() -> None:
