@@ -38,7 +38,7 @@ class Looked:
 class Checked:
     """What a check ahead of the calls has shown.
 
-    :param begun: when it began, or when that was found out that it goes by, by the monotonic clock.
+    :param begun: when it began, or when what it rests on was found out, if that was earlier; by the monotonic clock.
     :param barred: the outcomes of records that must not be sent, by key.
     """
 
@@ -122,7 +122,7 @@ class LastLook:
         unproven = system.unproven(in_doubt) if in_doubt else frozenset[str]()
         with self._lock:
             self._unproven |= unproven
-        return {key: _not_proven(each) if key in unproven else each for key, each in earlier.items()}
+        return {key: _not_attempted(each) if key in unproven else each for key, each in earlier.items()}
 
     def check_ahead(self, records: Sequence[Record]) -> Checked:
         """Check records ahead of their calls; runs in a thread of the pool."""
@@ -250,7 +250,7 @@ def _is_known(earlier: Outcome) -> bool:
     return earlier.earlier is not None
 
 
-def _not_proven(earlier: Outcome) -> Outcome:
+def _not_attempted(earlier: Outcome) -> Outcome:
     reason = f"not sent: it is not seen, and nothing shows that this account sees anything; {earlier.reason}"
     return Outcome(earlier.key, OutcomeKind.NOT_ATTEMPTED, reason=reason)
 

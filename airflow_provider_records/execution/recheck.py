@@ -169,13 +169,13 @@ class ReadableDueList:
     :param due_list: which one.
     :param title: what people call the system that lists.
     :param readings: its readings in this run.
-    :param only: False: some records of the task came from no due list.
+    :param covers_all: whether every record of the task came from a due list.
     """
 
     due_list: DueList
     title: str
     readings: DueReadings
-    only: bool = True
+    covers_all: bool = True
 
 
 class DueListCheck:
@@ -228,7 +228,7 @@ class DueListCheck:
 
     def _may_be_of(self, due_list: DueList, record: Record) -> bool:
         if len(self._lists) == 1 and "due_before" not in record.attributes:
-            return self._lists[0].only
+            return self._lists[0].covers_all
         return due_list.may_list(record.attributes)
 
 

@@ -114,11 +114,13 @@ class Rechecks:
         """
         ordered = [order.due_list for order in self._orders(authorization)]
         known = [each for each in dict.fromkeys([*ordered, *referenced]) if each is not None]
-        only = None not in ordered and (len(referenced) == 1 or None not in referenced)
-        if found := [self._readable(each, 0 if each.system == system else records, only=only) for each in known]:
+        covers_all = None not in ordered and (len(referenced) == 1 or None not in referenced)
+        if found := [
+            self._readable(each, 0 if each.system == system else records, covers_all=covers_all) for each in known
+        ]:
             yield DueListCheck(found)
 
-    def _readable(self, due_list: DueList, records: int, *, only: bool) -> ReadableDueList:
+    def _readable(self, due_list: DueList, records: int, *, covers_all: bool) -> ReadableDueList:
         if (lister := LISTERS.get(due_list.system)) is None:
             raise ConfigurationError(f"This release cannot read a due list of {due_list.system!r} again.")
         hook = lister.hook(due_list.conn_id)
@@ -136,7 +138,7 @@ class Rechecks:
         folder = due_lists_folder(self._origin.dag_id, self._origin.run_id)
         readings = DueReadings(self._store, folder, due_list, read, stopped=self._stopped, records=records)
         self._readings.append(readings)
-        return ReadableDueList(due_list, lister.title, readings, only)
+        return ReadableDueList(due_list, lister.title, readings, covers_all)
 
     def _orders(self, authorization: Authorization) -> list[Order]:
         return [Order.read(self._store, digest) for digest in {each.order for each in authorization.originals}]
